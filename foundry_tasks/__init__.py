@@ -1,0 +1,1 @@
+"""Foundry: the package that runs inside a stage's container."""

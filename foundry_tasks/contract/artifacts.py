@@ -1,0 +1,82 @@
+"""The URI layout of the store, pure: where a run's result, an object, a ledger record and a price head lie."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+NO_SHARD = "-"
+_UNSAFE = re.compile(r"[^a-z0-9]+")
+_SLUG_LENGTH = 40
+
+
+def sha256_of(data: bytes) -> str:
+    """The name of an object."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def canonical_json(value: Any) -> bytes:
+    """JSON with sorted keys and no spaces, so that equal values have equal digests."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False, default=str).encode()
+
+
+def digest_of(value: Any) -> str:
+    """sha256 of the canonical JSON of `value`."""
+    return sha256_of(canonical_json(value))
+
+
+def run_key(run_id: str) -> str:
+    """A run's folder: a readable slug and a hash, since run ids hold `:` and `+` and may be long."""
+    slug = _UNSAFE.sub("-", run_id.lower()).strip("-")[:_SLUG_LENGTH].rstrip("-")
+    return f"{slug}-{sha256_of(run_id.encode())[:8]}"
+
+
+def run_prefix(dag: str, run_id: str) -> str:
+    """Everything a run has published."""
+    return f"runs/{dag}/{run_key(run_id)}"
+
+
+def result_key(dag: str, run_id: str, stage: str, shard: str | None) -> str:
+    """The result of a stage; no such object, no result."""
+    return f"{run_prefix(dag, run_id)}/{stage}/{shard or NO_SHARD}/result.json"
+
+
+def run_log_key(dag: str, run_id: str) -> str:
+    """One JSON line a stage."""
+    return f"{run_prefix(dag, run_id)}/run_log.jsonl"
+
+
+def page_key(dag: str, run_id: str, page: str) -> str:
+    """A page that people open, under a name that stays the same when the run is repeated."""
+    return f"pages/{dag}/{run_key(run_id)}/{page}"
+
+
+def quarantine_key(dag: str, run_id: str, stage: str, name: str) -> str:
+    """What expectations rejected, kept to be looked at and never read by a stage."""
+    return f"quarantine/{dag}/{run_key(run_id)}/{stage}/{name}"
+
+
+def object_key(sha256: str) -> str:
+    """An immutable object, named by its content."""
+    return f"objects/{sha256}"
+
+
+def reuse_key(stage: str, digest: str) -> str:
+    """Where a pure stage finds what it has already computed from the same inputs, config and code."""
+    return f"reuse/{stage}/{digest}.json"
+
+
+def head_key(market: str, source_digest: str) -> str:
+    """The newest price snapshot of a market's source; moved by compare-and-swap."""
+    return f"markets/{market}/{source_digest[:16]}/head.json"
+
+
+def ledger_key(model: str, sequence: int) -> str:
+    """One ledger record, created only if absent."""
+    return f"ledger/{model}/{sequence:08d}.json"
+
+
+def outputs_digest(outputs: Mapping[str, str]) -> str:
+    """One digest over a stage's outputs (name → sha256), free of time, run and runtime."""
+    return digest_of(dict(outputs))

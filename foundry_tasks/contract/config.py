@@ -1,0 +1,204 @@
+"""What to compute: one frozen model a stage, units in the names.
+
+A run's conf is one flat document. Every stage takes the keys it knows, a key that no stage knows is refused, and the
+same key means the same thing in every stage. Market files hold defaults for the same keys.
+"""
+
+from datetime import date
+from typing import Annotated, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
+
+Horizon = Annotated[int, Field(ge=1, le=60)]
+ModelName = Literal["logistic", "lightgbm", "xgboost"]
+LabelKind = Literal["up", "median", "sector"]
+LabelEntry = Literal["close", "next_open", "next_close"]
+Calibration = Literal["base_rate_slope", "platt", "isotonic", "beta"]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class StageConfig(BaseModel):
+    """Closed and immutable; unknown keys are refused by whoever merges a conf."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class HorizonsConfig(StageConfig):
+    horizons: tuple[Horizon, ...] = Field((1, 5, 20), min_length=1)
+    """Trading days ahead, one model a horizon."""
+
+    @model_validator(mode="after")
+    def _horizons_are_distinct(self) -> Self:
+        if len(set(self.horizons)) != len(self.horizons):
+            raise ValueError(f"horizons must be distinct, got {list(self.horizons)}")
+        return self
+
+
+class ThreadsConfig(StageConfig):
+    threads: PositiveInt = 2
+    """Threads of every numerical library; part of the config, since it can move the last digits."""
+
+
+class PricesConfig(StageConfig):
+    market: str = Field("us", pattern=r"^[a-z][a-z0-9_]*$")
+    """A universe with a calendar; registered models are named after it."""
+    calendar: str = "XNYS"
+    """Exchange calendar (ISO 10383 market code) that says which days are sessions."""
+    source: Literal["sample", "parquet", "yfinance"] = "sample"
+    """Where prices come from; `parquet` reads csv too."""
+    prices: str = ""
+    """File or folder of daily prices, for source `parquet`."""
+    tickers: tuple[str, ...] = ()
+    """Tickers to ask for, for source `yfinance`; elsewhere a subset of what the source holds, empty for all."""
+    sectors: str = ""
+    """Csv with columns ticker, sector."""
+    benchmark: str = ""
+    """File of one series (date, close or adj_close); empty: the source's own, else the mean of the universe."""
+    vix: str = ""
+    """File of one series (date, close)."""
+    universe: str = ""
+    """Csv with columns ticker, start_date, end_date: point-in-time membership."""
+    start: date | None = None
+    """First session wanted."""
+    end: date | None = None
+    """Last session wanted; the run's as-of moves back to it."""
+    overlap_sessions: PositiveInt = 10
+    """Sessions fetched again at every run, to see whether a ticker was restated."""
+    min_coverage: Share = 0.95
+    """Share of the universe's ticker-sessions that has to remain once bad rows and tickers are set aside."""
+
+
+class FeaturesConfig(HorizonsConfig):
+    feature_set: Literal["core", "extended"] = "extended"
+    """`core`: the reference system's nine; `extended`: all."""
+
+
+class LabelsConfig(HorizonsConfig):
+    label_entry: LabelEntry = "close"
+    """The price a return is counted from: the close of t, the open of t+1 or the close of t+1."""
+
+
+class WalkConfig(HorizonsConfig):
+    walk: Literal["anchored", "rolling"] = "anchored"
+    """Whether the fit window grows or slides."""
+    folds: Annotated[int, Field(ge=2)] = 5
+    """Reported folds."""
+    test_sessions: Annotated[int, Field(ge=20)] = 150
+    """Sessions in a fold's test window and in a warm-up block."""
+    validation_sessions: Annotated[int, Field(ge=20)] = 63
+    """Sessions of WFE's denominator, between fit and test; they neither stop nor choose a model."""
+    warmup_blocks: NonNegativeInt = 2
+    """Out-of-fold blocks before the first reported fold, for the meta-learner and the calibrator."""
+    first_test_session: NonNegativeInt | None = None
+    """Index of the first reported fold's first test session; None: the last fold ends with the last session."""
+    fit_sessions: PositiveInt | None = None
+    """Length of a rolling fit window; None: what the first fold has."""
+    min_fit_sessions: PositiveInt = 100
+    """Fewer fit sessions than this in any block are refused."""
+    embargo_sessions: NonNegativeInt = 0
+    """Sessions dropped besides the purge of h."""
+
+
+class ModelsConfig(WalkConfig, ThreadsConfig):
+    models: tuple[ModelName, ...] = Field(("logistic", "lightgbm", "xgboost"), min_length=1)
+    """Base models."""
+    label_kind: LabelKind | None = None
+    """What base models learn: up or down, above the session's median, or above the sector's; None: each its own best."""
+    seeds: PositiveInt = 3
+    """Fits averaged per model and fold; the logistic regression needs one."""
+    seed: NonNegativeInt = 7
+    """First of the seeds."""
+    early_stopping: bool = False
+    """Stop boosting on the per-session AUC of a purged window inside the fit window, instead of fixed rounds."""
+    stopping_sessions: Annotated[int, Field(ge=126)] = 126
+    """Length of that window."""
+    tuning_trials: NonNegativeInt = 0
+    """Random draws of the booster's parameters, judged inside the fit window."""
+
+
+class EnsembleConfig(ThreadsConfig):
+    calibration: Calibration = "base_rate_slope"
+    """How scores become P(up)."""
+    calibration_sessions: PositiveInt = 252
+    """Window of Platt, isotonic and beta calibration."""
+    seeds: PositiveInt = 3
+    seed: NonNegativeInt = 7
+
+
+class LeakageConfig(ThreadsConfig):
+    audit_dates: PositiveInt = 3
+    """Dates at which prices are cut and poisoned."""
+    seed: NonNegativeInt = 7
+
+
+class GatePolicy(StageConfig):
+    """What is asked of a model. `warn_*` marks, `min_*` and `max_*` refuse."""
+
+    min_auc: Share = 0.52
+    """Mean per-session AUC of P(up) against up/down."""
+    min_auc_lower: Share = 0.50
+    """Lower bound of the same; a version above it but below `min_auc` becomes challenger."""
+    min_wfe: float = 0.40
+    """Walk-forward efficiency on direction relative to the session's median."""
+    warn_wfe: float = 0.50
+    max_ece: Share = 0.05
+    """Expected calibration error, equal-mass bins; refused where its lower bound is above."""
+    min_spread_ratio: PositiveFloat = 0.25
+    """Observed spread of P(up) within a session over the expected one."""
+    max_sign_gap: Share = 0.25
+    """Distance between the mean of P(up) and the base rate."""
+    min_coverage: Share = 0.95
+    """Share of the universe with a prediction."""
+    min_champion_difference: float = -0.002
+    """Lower bound of the paired AUC difference to the champion."""
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+    """Two-sided level of every interval."""
+    resamples: Annotated[int, Field(ge=200)] = 2000
+    """Block-bootstrap resamples."""
+    min_blocks: PositiveInt = 12
+    """Fewer bootstrap blocks than this leave an interval undefined, hence failed."""
+
+
+class GatesConfig(GatePolicy):
+    market: str = "us"
+    validate_only: bool = False
+    """Stop once the gates have spoken."""
+    skip_gates: bool = False
+    """Do not judge; the report says skipped, and such a version never becomes champion."""
+    seed: NonNegativeInt = 7
+
+
+class RefitConfig(ThreadsConfig):
+    min_rank_correlation: Share = 0.80
+    """Per-session rank correlation of the refitted with the last fold's model, below which the refit is refused."""
+    spread_ratio_band: tuple[PositiveFloat, PositiveFloat] = (0.80, 1.25)
+    """Allowed ratio of their spreads."""
+
+
+class PromoteConfig(StageConfig):
+    market: str = "us"
+    reason: str = ""
+    """Why, in the promoter's words; goes into the ledger."""
+
+
+class PredictConfig(HorizonsConfig):
+    market: str = "us"
+    max_position: Share = 0.05
+    """Largest position size, as a share of capital."""
+    kelly_fraction: NonNegativeFloat = 0.25
+    """Share of the Kelly bet that a position takes."""
+
+
+class ReportConfig(StageConfig):
+    market: str = "us"
+    top: PositiveInt = 10
+    """Tickers in the lists of top and bottom predictions."""

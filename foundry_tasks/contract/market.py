@@ -1,0 +1,49 @@
+"""A market is one TOML file of defaults for a run's conf: source of prices, universe, horizons, policy."""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from foundry_tasks.contract.config import PricesConfig
+from foundry_tasks.contract.errors import ConfigError
+from foundry_tasks.contract.stages import check_conf
+
+DEFAULT_MARKET: str = PricesConfig.model_fields["market"].default
+
+
+def with_market(conf: Mapping[str, Any], markets: str) -> dict[str, Any]:
+    """`conf` over the defaults of the market that it names, checked whole.
+
+    markets: FOUNDRY_MARKETS. The default market needs no file: it is the built-in sample. Raises ConfigError for a
+    market that no file defines, a file that cannot be read, and every unknown key or impossible value at once.
+    """
+    name = conf.get("market", DEFAULT_MARKET)
+    files = _market_files(markets)
+    if name not in files and name != DEFAULT_MARKET:
+        raise ConfigError(
+            f"no market {name!r}: FOUNDRY_MARKETS names {sorted(files) or 'no market file'}. Write {name}.toml there, with "
+            'lines such as source = "parquet" and prices = "prices.parquet".'
+        )
+    merged = {**(_read(files[name]) if name in files else {}), **conf, "market": name}
+    check_conf(merged)
+    return merged
+
+
+def _market_files(markets: str) -> dict[str, Path]:
+    files = {}
+    for entry in filter(None, markets.split(os.pathsep)):
+        path = Path(entry).expanduser()
+        if not path.exists():
+            raise ConfigError(f"FOUNDRY_MARKETS names {entry}, which does not exist.")
+        for file in sorted(path.glob("*.toml")) if path.is_dir() else [path]:
+            files[file.stem] = file
+    return files
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text())
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"market file {path} cannot be read: {error}.") from error

@@ -1,0 +1,219 @@
+"""How a stage reads what came before and publishes what it made: identity in, result out, nothing else crosses."""
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict
+
+from foundry_tasks.contract import artifacts
+from foundry_tasks.contract.errors import DataRejectedError, MissingInputError
+from foundry_tasks.contract.ports import Expectations, Registry, Store, Verdict
+from foundry_tasks.contract.stages import inputs_in
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Everything a stage follows from."""
+
+    dag: str
+    run_id: str
+    stage: str
+    shard: str | None
+    as_of: date
+
+
+class Artifact(BaseModel):
+    """A file that a stage published."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sha256: str
+    size_bytes: int
+
+
+class StageResult(BaseModel):
+    """`result.json`: written last and atomically."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dag: str
+    run_id: str
+    stage: str
+    shard: str | None
+    as_of: date
+    status: Literal["ok", "warn"]
+    inputs: dict[str, str]
+    """Upstream stage (and shard) → its outputs digest."""
+    outputs: dict[str, Artifact]
+    outputs_digest: str
+    """Free of time, run and runtime: equal work has an equal digest."""
+    metrics: dict[str, Any]
+    """Headline figures, small; `result.json` is what Airflow's XCom points at."""
+    warnings: list[str]
+    config: dict[str, Any]
+    config_digest: str
+    code_version: str
+    image_digest: str
+    seed: int | None
+    elapsed_s: dict[str, float]
+    """Seconds per step; `total` from process start to publication, `imports` what start-up cost."""
+    reused_from: str | None = None
+    """The run whose result this is, where a pure stage found its work done."""
+
+
+class Progress(Protocol):
+    """A progress bar on a terminal, plain lines where there is none."""
+
+    def start(self, label: str, total: int) -> None: ...
+    def advance(self, note: str = "") -> None: ...
+
+
+@dataclass
+class StageIO:
+    """A stage's only door to the outside."""
+
+    identity: Identity
+    store: Store
+    expectations: Expectations
+    registry: Registry
+    progress: Progress
+    workspace: Path
+    """An empty folder, gone once the stage has ended."""
+    now: Callable[[], datetime]
+    """The clock: nothing below a stage asks another."""
+    code_version: str
+    image_digest: str
+    effective_as_of: date | None = None
+    """What the prices stage makes of as-of where its source ends earlier."""
+    warnings: list[str] = field(default_factory=list)
+    metrics: dict[str, Any] = field(default_factory=dict)
+    outputs: dict[str, Artifact] = field(default_factory=dict)
+    elapsed_s: dict[str, float] = field(default_factory=dict)
+    results: dict[tuple[str, str | None], StageResult] = field(default_factory=dict)
+
+    @property
+    def as_of(self) -> date:
+        """The last completed session, or what the prices stage made of it where the source ends earlier."""
+        if self.identity.stage == "prices":
+            return self.identity.as_of
+        return self.result("prices").as_of
+
+    # ------------------------------------------------------------ reading
+    def upstream(self) -> tuple[str, ...]:
+        """The stages of this DAG that this stage reads."""
+        return inputs_in(self.identity.dag, self.identity.stage)
+
+    def find(self, stage: str, shard: str | None = None) -> StageResult | None:
+        """The result of `stage` in this run, None where it published none."""
+        if (stage, shard) not in self.results:
+            key = artifacts.result_key(self.identity.dag, self.identity.run_id, stage, shard)
+            found = self.store.read(key)
+            if found is None:
+                return None
+            self.results[stage, shard] = StageResult.model_validate_json(found)
+        return self.results[stage, shard]
+
+    def result(self, stage: str, shard: str | None = None) -> StageResult:
+        """As `find`. Raises MissingInputError where there is none."""
+        found = self.find(stage, shard)
+        if found is None:
+            key = artifacts.result_key(self.identity.dag, self.identity.run_id, stage, shard)
+            raise MissingInputError(
+                f"stage {stage!r} has published nothing in run {self.identity.run_id!r} (no {self.store.locate(key)}). "
+                f"Run it first: foundry {stage} --dag {self.identity.dag} --run-id {self.identity.run_id}."
+            )
+        return found
+
+    def shards(self, stage: str) -> list[StageResult]:
+        """Every result of a stage in this run, by shard; empty where it published none."""
+        prefix = f"{artifacts.run_prefix(self.identity.dag, self.identity.run_id)}/{stage}/"
+        names = [
+            key.removeprefix(prefix).split("/")[0] for key in self.store.keys(prefix) if key.endswith("/result.json")
+        ]
+        return [self.result(stage, None if name == artifacts.NO_SHARD else name) for name in sorted(names)]
+
+    def path(self, stage: str, name: str, shard: str | None = None) -> Path:
+        """A local file with the artifact `name` of `stage`. Raises MissingInputError."""
+        return self.artifact(self.result(stage, shard), name)
+
+    def artifact(self, result: StageResult, name: str) -> Path:
+        """A local file with an artifact of a result. Raises MissingInputError."""
+        if name not in result.outputs:
+            raise MissingInputError(
+                f"stage {result.stage!r} of run {result.run_id!r} published no {name!r}, only {sorted(result.outputs)}."
+            )
+        return self.store.object_path(result.outputs[name].sha256)
+
+    def json(self, stage: str, name: str, shard: str | None = None) -> Any:
+        """A JSON artifact."""
+        return json.loads(self.path(stage, name, shard).read_bytes())
+
+    # ------------------------------------------------------------ publishing
+    def publish(self, name: str, content: bytes | Path) -> Artifact:
+        """Keep a file as an artifact of this stage. Equal content is stored once."""
+        if isinstance(content, bytes):
+            path = self.workspace / "publish" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        else:
+            path = content
+        self.outputs[name] = Artifact(sha256=self.store.put_object(path), size_bytes=path.stat().st_size)
+        return self.outputs[name]
+
+    def publish_json(self, name: str, value: Any) -> Artifact:
+        """Keep a JSON document as an artifact, canonically."""
+        return self.publish(name, artifacts.canonical_json(value))
+
+    def show(self, page: str, content: bytes) -> str:
+        """Lay a page where people open it; returns what they open."""
+        key = artifacts.page_key(self.identity.dag, self.identity.run_id, page)
+        self.store.write(key, content)
+        return self.store.locate(key)
+
+    def quarantine(self, name: str, content: bytes) -> str:
+        """Keep rejected data where no stage reads it; returns where."""
+        key = artifacts.quarantine_key(self.identity.dag, self.identity.run_id, self.identity.stage, name)
+        self.store.write(key, content)
+        return self.store.locate(key)
+
+    def guard(self, suite: str, table: Any, facts: Mapping[str, Any]) -> Verdict:
+        """Hold a pandas frame against an expectation suite, before its dataset is published.
+
+        What only warns becomes a warning of this stage. Raises DataRejectedError for a critical failure, with a summary
+        of every finding in quarantine. Data Docs are laid out in either case.
+        """
+        with self.step("expectations"):
+            verdict = self.expectations.validate(suite, table, facts)
+            pages = [self.show(f"data_docs/{suite}/{path}", page) for path, page in verdict.docs.items()]
+        for finding in verdict.findings:
+            if finding.severity == "warning":
+                self.warn(f"{suite}: {finding.sentence}")
+        if not verdict.passed:
+            kept = self.quarantine(f"{suite}.json", artifacts.canonical_json([asdict(one) for one in verdict.findings]))
+            faults = "; ".join(one.sentence for one in verdict.findings if one.severity == "critical")
+            raise DataRejectedError(f"{suite} rejected: {faults}. More: {', '.join([kept, *pages[:1]])}.")
+        return verdict
+
+    def warn(self, text: str) -> None:
+        """One line that goes into the result, the run log and the report."""
+        self.warnings.append(text)
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Count the seconds of a step; several of one name add up."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.elapsed_s[name] = self.elapsed_s.get(name, 0.0) + time.perf_counter() - started
+
+    def clear(self) -> None:
+        """Remove the workspace."""
+        shutil.rmtree(self.workspace, ignore_errors=True)
