@@ -1,0 +1,1 @@
+"""The only importers of boto3, mlflow and great_expectations."""

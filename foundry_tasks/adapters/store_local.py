@@ -1,0 +1,132 @@
+"""A store in a folder: what is written is whole or absent, and one writer wins a race."""
+
+import errno
+import fcntl
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from foundry_tasks.contract.artifacts import object_key
+from foundry_tasks.contract.errors import ConfigError, MissingInputError, TransientError
+
+_CHUNK = 1 << 20
+
+
+class LocalStore:
+    """Implements `contract.ports.Store` on a file system with atomic rename and hard links."""
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = Path(root).expanduser().resolve()
+        self.uri = str(self.root)
+        with _explained(self.root):
+            self.root.mkdir(parents=True, exist_ok=True)
+
+    def read(self, key: str) -> bytes | None:
+        with _explained(self.root / key):
+            try:
+                return (self.root / key).read_bytes()
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+
+    def write(self, key: str, data: bytes) -> None:
+        with self._staged(key, data) as staged:
+            staged.replace(self.root / key)
+
+    def create(self, key: str, data: bytes) -> bool:
+        with self._staged(key, data) as staged:
+            try:
+                os.link(staged, self.root / key)
+            except FileExistsError:
+                return False
+        return True
+
+    def swap(self, key: str, expected: bytes | None, data: bytes) -> bool:
+        lock = self.root / f"{key}.lock"
+        with _explained(lock):
+            lock.parent.mkdir(parents=True, exist_ok=True)
+            with lock.open("a") as held:
+                fcntl.flock(held, fcntl.LOCK_EX)
+                if self.read(key) != expected:
+                    return False
+                self.write(key, data)
+                return True
+
+    def append(self, key: str, line: bytes) -> None:
+        path = self.root / key
+        with _explained(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("ab", buffering=0) as log:
+                log.write(line + b"\n")
+
+    def put_object(self, source: Path) -> str:
+        digest = hashlib.sha256()
+        with _explained(source), source.open("rb") as stream:
+            while chunk := stream.read(_CHUNK):
+                digest.update(chunk)
+        sha256 = digest.hexdigest()
+        target = self.root / object_key(sha256)
+        if not self.has_object(sha256):
+            with _explained(target), source.open("rb") as stream, self._staged(object_key(sha256), b"") as staged:
+                with staged.open("wb") as copy:
+                    while chunk := stream.read(_CHUNK):
+                        copy.write(chunk)
+                    os.fsync(copy.fileno())
+                staged.chmod(0o444)
+                staged.replace(target)
+        return sha256
+
+    def has_object(self, sha256: str) -> bool:
+        return (self.root / object_key(sha256)).is_file()
+
+    def object_path(self, sha256: str) -> Path:
+        path = self.root / object_key(sha256)
+        if not path.is_file():
+            raise MissingInputError(
+                f"object {sha256[:12]}… is not in the store ({path}). Run the stage that makes it again."
+            )
+        return path
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        folder = self.root / prefix if prefix.endswith("/") else (self.root / prefix).parent
+        found = (path.relative_to(self.root).as_posix() for path in folder.rglob("*") if path.is_file())
+        yield from sorted(key for key in found if key.startswith(prefix) and not key.endswith((".lock", ".part")))
+
+    def locate(self, key: str) -> str:
+        return str(self.root / key)
+
+    @contextmanager
+    def _staged(self, key: str, data: bytes) -> Iterator[Path]:
+        """A file beside its target that nobody reads; gone afterwards unless it was moved."""
+        target = self.root / key
+        with _explained(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(dir=target.parent, prefix=".", suffix=".part")
+            staged = Path(name)
+            try:
+                with os.fdopen(handle, "wb") as stream:
+                    stream.write(data)
+                    stream.flush()
+                    os.fsync(stream.fileno())
+                yield staged
+            finally:
+                staged.unlink(missing_ok=True)
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """The operating system's errors, as the two things they mean to a run."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise TransientError(
+                f"the store is full ({path}). Free space there; the run can then be repeated."
+            ) from error
+        if error.errno in {errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR, errno.ENOENT}:
+            raise ConfigError(
+                f"the store cannot be used: {str(error.strerror).lower()} ({path}). Make it writable or set FOUNDRY_STORE."
+            ) from error
+        raise TransientError(f"the store failed: {error.strerror} ({path}).") from error
