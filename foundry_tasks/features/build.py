@@ -1,0 +1,71 @@
+"""From a PricePanel to a FeaturePanel: which features the prices allow, computed, masked and packed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from foundry_tasks.data.panel import FeaturePanel, PricePanel
+from foundry_tasks.features.definition import Feature, FeatureSet, Need
+from foundry_tasks.features.history import History
+from foundry_tasks.features.registry import features_in
+
+
+@dataclass(frozen=True)
+class BuiltFeatures:
+    """The features, and by name those that the prices do not allow, each with the reason."""
+
+    panel: FeaturePanel
+    left_out: Mapping[str, str]
+
+
+def build_features(prices: PricePanel, feature_set: FeatureSet) -> BuiltFeatures:
+    """Compute a named set of features.
+
+    The value at session t uses sessions ≤ t only: spoiling later rows leaves it bit-identical, and so does cutting
+    them. NaN where a window is not full enough, where the ticker has no bar, and outside membership; what is infinite
+    is NaN too. Raises no error for a column that the source lacks: its features are left out by name.
+    """
+    wanted = features_in(feature_set)
+    reasons = {feature.name: _reason(feature, prices) for feature in wanted}
+    features = [feature for feature in wanted if not reasons[feature.name]]
+    history = History(prices)
+    hidden = ~history.live
+    values = np.empty((len(features), *hidden.shape), dtype=np.float32)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        for feature, out in zip(features, values, strict=True):
+            out[...] = feature.compute(history)
+            out[~np.isfinite(out) | hidden] = np.nan
+    panel = FeaturePanel(prices.sessions, prices.tickers, tuple(feature.name for feature in features), values)
+    return BuiltFeatures(panel, {name: reason for name, reason in reasons.items() if reason})
+
+
+def _reason(feature: Feature, prices: PricePanel) -> str:
+    missing = [_MISSING[need] for need in feature.needs if not _has(prices, need)]
+    return "; ".join(missing)
+
+
+def _has(prices: PricePanel, need: Need) -> bool:
+    match need:
+        case "cross_section":
+            return len(prices.tickers) > 1
+        case "sectors":
+            return any(prices.sectors)
+        case "benchmark":
+            return prices.benchmark is not None
+        case "vix":
+            return prices.vix is not None
+        case _:
+            return need in prices.fields
+
+
+_MISSING: Mapping[Need, str] = {
+    "open": "the source has no open",
+    "high": "the source has no high",
+    "low": "the source has no low",
+    "volume": "the source has no volume",
+    "vix": "no VIX given",
+    "sectors": "no sectors given",
+    "benchmark": "no benchmark given",
+    "cross_section": "one ticker has no cross-section",
+}
