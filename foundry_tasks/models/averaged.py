@@ -1,0 +1,69 @@
+"""The mean of several fits: what one seed got right by luck, the others do not."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from foundry_tasks.models.design import Inputs, Scores, Transform
+from foundry_tasks.models.estimator import Estimator, FittedModel, Prepared, Stopping, Target, shares
+
+
+@dataclass(frozen=True)
+class AveragedModel:
+    """Its score is the mean of its members', which eat the same inputs."""
+
+    kind = "averaged"
+    members: tuple[FittedModel, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The members' inputs, in order."""
+        return self.members[0].names
+
+    @property
+    def transform(self) -> Transform:
+        """The members'."""
+        return self.members[0].transform
+
+    def score(self, inputs: Inputs, *, threads: int = 1) -> Scores:
+        """(n_rows, n_inputs) → (n_rows,) log-odds."""
+        total = np.zeros(len(inputs))
+        for member in self.members:
+            total += member.score(inputs, threads=threads)
+        return total / len(self.members)
+
+    def gain(self) -> Mapping[str, float]:
+        """Mean of the members' shares."""
+        gains = [member.gain() for member in self.members]
+        return shares(np.array([sum(gain[name] for gain in gains) for name in self.names]), self.names)
+
+    def to_bytes(self) -> bytes:
+        """JSON around the members'."""
+        members = [json.loads(member.to_bytes()) for member in self.members]
+        return json.dumps({"kind": self.kind, "members": members}).encode()
+
+    @classmethod
+    def from_dict(
+        cls, saved: Mapping[str, Any], load_member: Callable[[Mapping[str, Any]], FittedModel]
+    ) -> "AveragedModel":
+        """What `to_bytes` wrote."""
+        return cls(tuple(load_member(member) for member in saved["members"]))
+
+
+def fit_averaged(
+    estimator: Estimator,
+    prepared: Prepared,
+    target: Target,
+    *,
+    seeds: Sequence[int],
+    threads: int = 1,
+    stopping: Stopping | None = None,
+) -> AveragedModel:
+    """One fit a seed on the same prepared rows; one fit where a seed makes no difference."""
+    used = seeds if estimator.seeded else seeds[:1]
+    return AveragedModel(
+        tuple(estimator.fit(prepared, target, seed=seed, threads=threads, stopping=stopping) for seed in used)
+    )

@@ -1,0 +1,48 @@
+"""Every base model by name, how a saved one is read back, and how one scores a whole panel.
+
+To add one: a module with an Estimator and its FittedModel, a row in each of the two tables below, and its name in
+`contract.config.ModelName`.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from foundry_tasks.contract.config import ModelName
+from foundry_tasks.data.panel import FeaturePanel
+from foundry_tasks.models.averaged import AveragedModel
+from foundry_tasks.models.design import Scores, build_design
+from foundry_tasks.models.estimator import Estimator, FittedModel
+from foundry_tasks.models.lightgbm_classifier import LightGBMClassifier, LightGBMModel
+from foundry_tasks.models.logistic_regression import LogisticModel, LogisticRegression
+from foundry_tasks.models.xgboost_classifier import XGBoostClassifier, XGBoostModel
+
+BASE_MODELS: Mapping[ModelName, Estimator] = {
+    "logistic": LogisticRegression(),
+    "lightgbm": LightGBMClassifier(),
+    "xgboost": XGBoostClassifier(),
+}
+
+_READERS: Mapping[str, Callable[[Mapping[str, Any]], FittedModel]] = {
+    LogisticRegression.name: LogisticModel.from_dict,
+    LightGBMClassifier.name: LightGBMModel.from_dict,
+    XGBoostClassifier.name: XGBoostModel.from_dict,
+    AveragedModel.kind: lambda saved: AveragedModel.from_dict(saved, _read),
+}
+
+
+def load_model(data: bytes) -> FittedModel:
+    """What `to_bytes` wrote. Runs no code of the data's; raises ValueError for a kind that it does not know."""
+    return _read(json.loads(data))
+
+
+def _read(saved: Mapping[str, Any]) -> FittedModel:
+    if saved.get("kind") not in _READERS:
+        raise ValueError(f"a saved model is one of {', '.join(_READERS)}, got {saved.get('kind')!r}")
+    return _READERS[saved["kind"]](saved)
+
+
+def score_panel(model: FittedModel, features: FeaturePanel, *, threads: int = 1) -> Scores:
+    """(n_sessions, n_tickers): the model's scores of a panel, NaN where a ticker-session has too few inputs."""
+    design = build_design(features, model.transform, model.names)
+    return design.to_wide(model.score(design.values, threads=threads))

@@ -1,0 +1,116 @@
+"""How a FeaturePanel becomes the rows that a base model learns from and scores.
+
+Rows are ticker-sessions in order of session, then ticker, so that a range of sessions is a slice: taking a fold's rows
+copies nothing. Nothing here is learned: a session's ranks depend on that session alone.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import bottleneck as bn
+import numpy as np
+import numpy.typing as npt
+
+from foundry_tasks.data.panel import FeaturePanel
+from foundry_tasks.features.registry import FEATURES
+
+Inputs = npt.NDArray[np.float32]
+Scores = npt.NDArray[np.float64]
+Transform = Literal["raw", "rank"]
+
+MIN_CROSS_SECTION = 10
+"""With fewer tickers a rank within the session says little: inputs stay raw, and features of the whole market join."""
+_MIN_SHARE = 0.5
+"""A ticker-session with fewer of its inputs than this has no row: it is neither learned from nor scored."""
+_CHUNK_SESSIONS = 64
+
+# Ranks are made here for every input, and a sector's own return has eleven values a session: too few to learn from.
+_LEFT_TO_OTHERS = frozenset(
+    feature.name for feature in FEATURES if feature.market_wide or feature.name.startswith(("rank_", "sector_"))
+)
+
+
+@dataclass(frozen=True)
+class Design:
+    """Model inputs, one row a ticker-session.
+
+    values: (n_rows, n_inputs) float32, NaN where undefined. session, ticker: (n_rows,) places in the panel's grid of
+    `shape` (n_sessions, n_tickers).
+    """
+
+    names: tuple[str, ...]
+    values: Inputs
+    session: npt.NDArray[np.int32]
+    ticker: npt.NDArray[np.int32]
+    shape: tuple[int, int]
+
+    def rows(self, first_session: int, end_session: int) -> slice:
+        """The rows of sessions [first_session, end_session)."""
+        first, end = np.searchsorted(self.session, (first_session, end_session))
+        return slice(int(first), int(end))
+
+    def from_wide(self, matrix: npt.NDArray[np.floating], rows: slice = slice(None)) -> Scores:
+        """(n_sessions, n_tickers) → (n_rows,): such as the labels of the rows."""
+        return np.asarray(matrix[self.session[rows], self.ticker[rows]], dtype=np.float64)
+
+    def to_wide(self, values: Scores, rows: slice = slice(None)) -> Scores:
+        """(n_rows,) → (n_sessions, n_tickers), NaN elsewhere: such as the scores of the rows."""
+        matrix = np.full(self.shape, np.nan)
+        matrix[self.session[rows], self.ticker[rows]] = values
+        return matrix
+
+
+def input_names(features: FeaturePanel) -> tuple[str, ...]:
+    """Which features are inputs of base models; the market's own are left to the ensemble, where there is one."""
+    if len(features.tickers) < MIN_CROSS_SECTION:
+        return features.names
+    return tuple(name for name in features.names if name not in _LEFT_TO_OTHERS)
+
+
+def build_design(features: FeaturePanel, transform: Transform, names: tuple[str, ...] | None = None) -> Design:
+    """The rows of a panel.
+
+    transform: `rank` turns an input into its rank within the session, (rank − ½) / count − ½, in (−½, ½), ties sharing
+    their mean rank, NaN kept; `raw` leaves it. names: inputs in order, those of `input_names` where not given.
+    """
+    names = input_names(features) if names is None else names
+    places = [features.names.index(name) for name in names]
+    n_sessions, n_tickers = features.values.shape[1:]
+    ranked = transform == "rank" and n_tickers >= MIN_CROSS_SECTION
+    has_row = np.empty((n_sessions, n_tickers), dtype=bool)
+    for chunk in _chunks(n_sessions):
+        has_row[chunk] = np.isfinite(features.values[places, chunk]).mean(axis=0) >= _MIN_SHARE
+    session, ticker = np.nonzero(has_row)
+    values = np.empty((len(session), len(names)), dtype=np.float32)
+    done = 0
+    for chunk in _chunks(n_sessions):
+        block = features.values[places, chunk]
+        if ranked:
+            block = _session_ranks(np.where(has_row[chunk], block, np.nan))
+        rows = block.transpose(1, 2, 0)[has_row[chunk]]
+        values[done : done + len(rows)] = rows
+        done += len(rows)
+    return Design(names, values, session.astype(np.int32), ticker.astype(np.int32), (n_sessions, n_tickers))
+
+
+def _chunks(n_sessions: int) -> list[slice]:
+    return [slice(first, min(first + _CHUNK_SESSIONS, n_sessions)) for first in range(0, n_sessions, _CHUNK_SESSIONS)]
+
+
+def _session_ranks(block: Inputs) -> Inputs:
+    count = np.isfinite(block).sum(axis=2, keepdims=True)
+    ranks = (bn.nanrankdata(block, axis=2) - 0.5) / np.maximum(count, 1) - 0.5
+    return np.asarray(ranks, dtype=np.float32)
+
+
+class Designs:
+    """The designs of one panel, each made once and only when asked for."""
+
+    def __init__(self, features: FeaturePanel) -> None:
+        self.features = features
+        self._made: dict[Transform, Design] = {}
+
+    def __getitem__(self, transform: Transform) -> Design:
+        if transform not in self._made:
+            self._made[transform] = build_design(self.features, transform)
+        return self._made[transform]

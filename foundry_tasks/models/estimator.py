@@ -1,0 +1,100 @@
+"""What every base model is: rows are binned once, fitted to a target with a seed, and give one score a row."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from foundry_tasks.contract.config import LabelKind
+from foundry_tasks.models.design import Inputs, Scores, Transform
+
+Target = npt.NDArray[np.floating]
+"""(n_rows,) 0 or 1, NaN where the row is not to be learned: no label, purged, or another regime's."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Rows made ready once, for any number of targets and seeds. `data` is the estimator's own.
+
+    Made of a fold's fit rows at the shortest horizon; longer horizons blank the targets of the rows they purge.
+    """
+
+    names: tuple[str, ...]
+    data: Any
+    n_rows: int
+
+
+@dataclass(frozen=True)
+class Stopping:
+    """A purged window that says after how many rounds to stop: where its per-session AUC is highest.
+
+    inputs: (n_rows, n_inputs); target, session: (n_rows,).
+    """
+
+    inputs: Inputs
+    target: Target
+    session: npt.NDArray[np.int32]
+
+
+class FittedModel(Protocol):
+    """A base model that has learned."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Its inputs, in order."""
+
+    @property
+    def transform(self) -> Transform:
+        """How features become its inputs."""
+
+    def score(self, inputs: Inputs, *, threads: int = 1) -> Scores:
+        """(n_rows, n_inputs) → (n_rows,) log-odds; higher means more likely above."""
+
+    def gain(self) -> Mapping[str, float]:
+        """How much each input helped, summing to 1 where anything did."""
+
+    def to_bytes(self) -> bytes:
+        """JSON, read back by `load_model`; never a pickle."""
+
+
+class Estimator(Protocol):
+    """A base model that can learn. Equal rows, target, seed and threads give the same model."""
+
+    name: ClassVar[str]
+    transform: ClassVar[Transform]
+    """Which design it eats."""
+    label_kind: ClassVar[LabelKind]
+    """Which label it learns best, by the evidence in docs; a config may say otherwise."""
+    seeded: ClassVar[bool]
+    """Whether a seed makes a difference."""
+
+    def prepare(self, inputs: Inputs, names: tuple[str, ...], *, threads: int = 1) -> Prepared:
+        """Whatever is learned from the rows' inputs alone: bins, scale. inputs: the fit rows of a fold, no others."""
+
+    def fit(
+        self, prepared: Prepared, target: Target, *, seed: int, threads: int = 1, stopping: Stopping | None = None
+    ) -> FittedModel:
+        """Learn. Raises DegenerateTargetError where the target holds one class alone."""
+
+
+class DegenerateTargetError(ValueError):
+    """There is nothing to tell apart."""
+
+
+def learnable(target: Target) -> npt.NDArray[np.bool_]:
+    """Which rows have a target. Raises DegenerateTargetError where those hold fewer than two classes."""
+    known = np.isfinite(target)
+    values = target[known]
+    if not len(values) or values.min() == values.max():
+        raise DegenerateTargetError(
+            f"the target needs two classes, got {np.unique(values).tolist()} in {len(values)} rows"
+        )
+    return known
+
+
+def shares(gains: npt.NDArray[np.floating], names: tuple[str, ...]) -> dict[str, float]:
+    """Gains by name, as shares of their sum."""
+    total = float(gains.sum())
+    return {name: float(gain) / total if total > 0 else 0.0 for name, gain in zip(names, gains, strict=True)}
