@@ -1,0 +1,1 @@
+"""How a forecast is measured: one definition a metric."""

@@ -1,0 +1,100 @@
+"""Metrics of forecasts on wide matrices (sessions × tickers). NaN in a score or a label leaves that row out."""
+
+import numpy as np
+
+from foundry_tasks.data.panel import BoolArray, FloatArray
+
+
+def session_ranks(values: FloatArray) -> FloatArray:
+    """Ranks 1 … n within each session, ties averaged, NaN kept. Shape (n_sessions, n_tickers)."""
+    import bottleneck as bn  # noqa: PLC0415 - starts a stage sooner where no metric is asked for
+
+    ranks: FloatArray = bn.nanrankdata(np.asarray(values, dtype=np.float64), axis=1)
+    return ranks
+
+
+def session_auc(scores: FloatArray, labels: FloatArray) -> FloatArray:
+    """AUC of each session's ranking: the chance that a random positive is scored above a random negative.
+
+    scores, labels: (n_sessions, n_tickers), labels 0 or 1. Returns (n_sessions,), NaN where a session has one
+    class only. Mann–Whitney with ties counted half.
+    """
+    both = np.isfinite(scores) & np.isfinite(labels)
+    ranks = session_ranks(np.where(both, scores, np.nan))
+    positive = both & (labels > 0.5)
+    n_positive = positive.sum(axis=1)
+    n_negative = both.sum(axis=1) - n_positive
+    rank_sum = np.where(positive, ranks, 0.0).sum(axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        auc: FloatArray = (rank_sum - n_positive * (n_positive + 1) / 2) / (n_positive * n_negative)
+    return np.where((n_positive > 0) & (n_negative > 0), auc, np.nan)
+
+
+def pooled_auc(scores: FloatArray, labels: FloatArray) -> float:
+    """AUC over all rows as one sample; rewards drift between sessions, so it only informs."""
+    return float(session_auc(scores.reshape(1, -1), labels.reshape(1, -1))[0])
+
+
+def session_rank_ic(scores: FloatArray, returns: FloatArray) -> FloatArray:
+    """Spearman correlation of scores and forward returns within each session: (n_sessions,), NaN if constant."""
+    both = np.isfinite(scores) & np.isfinite(returns)
+    a = _centred(session_ranks(np.where(both, scores, np.nan)), both)
+    b = _centred(session_ranks(np.where(both, returns, np.nan)), both)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        correlation: FloatArray = (a * b).sum(axis=1) / np.sqrt((a * a).sum(axis=1) * (b * b).sum(axis=1))
+    return correlation
+
+
+def session_spread(scores: FloatArray) -> FloatArray:
+    """Standard deviation of the scores within each session (ddof = 0). Returns (n_sessions,), NaN below two scores."""
+    finite = np.isfinite(scores)
+    centred = _centred(scores, finite)
+    count = finite.sum(axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        spread: FloatArray = np.sqrt((centred * centred).sum(axis=1) / count)
+    return np.where(count > 1, spread, np.nan)
+
+
+def session_brier(p_up: FloatArray, labels: FloatArray) -> FloatArray:
+    """Mean squared error of P(up) in each session. Brier (1950). Returns (n_sessions,), NaN without rows."""
+    return _session_mean((p_up - labels) ** 2)
+
+
+def session_hit_rate(scores: FloatArray, labels: FloatArray) -> FloatArray:
+    """Share of right directions in each session, direction relative to the session's median score.
+
+    A score equal to the median says nothing and is left out, so a constant forecast has no direction: NaN.
+    """
+    both = np.isfinite(scores) & np.isfinite(labels)
+    kept = np.where(both, scores, np.nan)
+    with np.errstate(invalid="ignore"):
+        direction = np.sign(kept - _session_median(kept))
+    right = np.where(direction == 0, np.nan, (direction > 0) == (labels > 0.5))
+    return _session_mean(np.where(both, right, np.nan))
+
+
+def session_accuracy(p_up: FloatArray, labels: FloatArray) -> FloatArray:
+    """Share of right directions in each session, up being P(up) > 0.5. Returns (n_sessions,)."""
+    both = np.isfinite(p_up) & np.isfinite(labels)
+    return _session_mean(np.where(both, (p_up > 0.5) == (labels > 0.5), np.nan))
+
+
+def _session_mean(values: FloatArray) -> FloatArray:
+    finite = np.isfinite(values)
+    count = finite.sum(axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean: FloatArray = np.where(finite, values, 0.0).sum(axis=1) / count
+    return mean
+
+
+def _session_median(values: FloatArray) -> FloatArray:
+    import bottleneck as bn  # noqa: PLC0415 - as above
+
+    median: FloatArray = bn.nanmedian(np.asarray(values, dtype=np.float64), axis=1)[:, None]
+    return median
+
+
+def _centred(values: FloatArray, mask: BoolArray) -> FloatArray:
+    count = np.maximum(mask.sum(axis=1, keepdims=True), 1)
+    filled = np.where(mask, values, 0.0)
+    return np.where(mask, filled - filled.sum(axis=1, keepdims=True) / count, 0.0)

@@ -1,0 +1,143 @@
+"""A bundle: everything a model version needs to predict, in one file of JSON documents; never a pickle.
+
+`mlflow.pyfunc.load_model` finds `_load_pyfunc` here.
+"""
+
+import io
+import json
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from foundry_tasks.data.panel import FeaturePanel, FloatArray
+from foundry_tasks.features.registry import FEATURES
+from foundry_tasks.models.base_models import load_model, score_panel
+from foundry_tasks.models.estimator import FittedModel
+from foundry_tasks.models.stack import Stack
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+"""Every entry's time, so that equal bundles are equal bytes."""
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """Base models, stack and base rate of one market and horizon.
+
+    features: what it eats, in order. about: what it was made from, for people.
+    """
+
+    market: str
+    horizon: int
+    features: tuple[str, ...]
+    base_rate: float
+    models: Mapping[str, FittedModel]
+    stack: Stack
+    about: Mapping[str, Any]
+
+    def p_up(self, panel: FeaturePanel, *, threads: int = 1) -> FloatArray:
+        """P(up) of a panel that holds `features`, (n_sessions, n_tickers), NaN where a row has too few of them."""
+        base = {name: score_panel(model, panel, threads=threads) for name, model in self.models.items()}
+        rate = np.full(len(panel.sessions), self.base_rate)
+        return self.stack.p_up(base, regime_of(panel), rate)
+
+    def scores(self, panel: FeaturePanel, *, threads: int = 1) -> FloatArray:
+        """The stack's scores before calibration, standardised within the session."""
+        base = {name: score_panel(model, panel, threads=threads) for name, model in self.models.items()}
+        return self.stack.scores(base, regime_of(panel))
+
+    def to_bytes(self) -> bytes:
+        """A zip of manifest.json, stack.json and models/<name>.json; equal bundles give equal bytes."""
+        manifest = {
+            "market": self.market,
+            "horizon": self.horizon,
+            "features": self.features,
+            "base_rate": self.base_rate,
+            "models": list(self.models),
+            "about": self.about,
+        }
+        documents = {
+            "manifest.json": json.dumps(manifest, sort_keys=True, indent=1).encode(),
+            "stack.json": self.stack.to_bytes(),
+            **{f"models/{name}.json": model.to_bytes() for name, model in self.models.items()},
+        }
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w") as archive:
+            for name, document in documents.items():
+                entry = zipfile.ZipInfo(name, date_time=_EPOCH)
+                archive.writestr(entry, document, zipfile.ZIP_DEFLATED, compresslevel=6)
+        return buffer.getvalue()
+
+    @classmethod
+    def from_file(cls, path: Path) -> "Bundle":
+        """Read a bundle. Runs no code of the file's."""
+        with zipfile.ZipFile(path) as archive:
+            manifest = json.loads(archive.read("manifest.json"))
+            return cls(
+                market=manifest["market"],
+                horizon=manifest["horizon"],
+                features=tuple(manifest["features"]),
+                base_rate=manifest["base_rate"],
+                models={name: load_model(archive.read(f"models/{name}.json")) for name in manifest["models"]},
+                stack=Stack.from_bytes(archive.read("stack.json")),
+                about=manifest["about"],
+            )
+
+
+def regime_of(panel: FeaturePanel) -> dict[str, FloatArray]:
+    """Market-wide features, name → (n_sessions,): each session's first known value, NaN where there is none."""
+    market_wide = {feature.name for feature in FEATURES if feature.market_wide}
+    regime = {}
+    for name, values in panel.items():
+        if name in market_wide:
+            first = np.isfinite(values).argmax(axis=1)
+            regime[name] = values[np.arange(len(values)), first].astype(np.float64)
+    return regime
+
+
+def needed_features(models: Mapping[str, FittedModel], stack: Stack, available: tuple[str, ...]) -> tuple[str, ...]:
+    """What the base models and the meta-learner eat, in the order of `available`."""
+    needed = {name for model in models.values() for name in model.names}
+    needed |= set(stack.meta.regimes if stack.meta else ())
+    return tuple(name for name in available if name in needed)
+
+
+# ------------------------------------------------------------------ mlflow.pyfunc
+class PyfuncBundle:
+    """date, ticker, features → date, ticker, horizon, p_up, in the order of the rows."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.bundle = bundle
+
+    def predict(self, model_input: "pd.DataFrame", params: Mapping[str, Any] | None = None) -> "pd.DataFrame":  # noqa: ARG002 - MLflow's signature
+        """P(up) of every row; NaN where a row has too few features. A session's rows belong into one call: they are ranked."""
+        import pandas as pd  # noqa: PLC0415 - the package's own stages need none of it
+
+        sessions, at_session = np.unique(
+            pd.to_datetime(model_input["date"]).to_numpy("datetime64[D]"), return_inverse=True
+        )
+        tickers, at_ticker = np.unique(model_input["ticker"].to_numpy(str), return_inverse=True)
+        values = np.full((len(self.bundle.features), len(sessions), len(tickers)), np.nan, dtype=np.float32)
+        for place, name in enumerate(self.bundle.features):
+            values[place, at_session, at_ticker] = model_input[name].to_numpy(np.float32)
+        panel = FeaturePanel(sessions, tuple(tickers.tolist()), self.bundle.features, values)
+        p_up = self.bundle.p_up(panel)
+        return pd.DataFrame(
+            {
+                "date": model_input["date"].to_numpy(),
+                "ticker": model_input["ticker"].to_numpy(),
+                "horizon": np.full(len(model_input), self.bundle.horizon, dtype=np.int64),
+                "p_up": p_up[at_session, at_ticker],
+            }
+        )
+
+
+def _load_pyfunc(path: str) -> PyfuncBundle:
+    """What `mlflow.pyfunc` calls; path: the bundle."""
+    return PyfuncBundle(Bundle.from_file(Path(path)))

@@ -1,0 +1,160 @@
+"""From scores to P(up). A score says which ticker of a session is likelier to rise, P(up) also how likely.
+
+The default has two numbers: a slope, clipped at ≥ 0, fitted against the relative label, around the logit of the base
+rate known at the time. Platt's intercept on a short window inverted folds, isotonic regression made Brier worse.
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from foundry_tasks.contract.config import Calibration
+from foundry_tasks.data.panel import FloatArray
+
+_EPSILON = 1e-6
+_NEWTON_STEPS = 50
+
+
+class Calibrator(Protocol):
+    """scores, base_rate: equal shapes, NaN kept → P(up) of that shape."""
+
+    @property
+    def kind(self) -> Calibration:
+        """Its name in a config."""
+
+    def p_up(self, scores: FloatArray, base_rate: FloatArray) -> FloatArray:
+        """Probability that the label will be up."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON."""
+
+
+@dataclass(frozen=True)
+class BaseRateSlope:
+    """P(up) = σ(logit(base rate) + slope · score)."""
+
+    slope: float
+    kind: Calibration = "base_rate_slope"
+
+    def p_up(self, scores: FloatArray, base_rate: FloatArray) -> FloatArray:
+        return _sigmoid(_logit(base_rate) + self.slope * scores)
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Logistic:
+    """P(up) = σ(intercept + Σ wᵢ·xᵢ): Platt (1999) with x = score; beta calibration (Kull 2017) with x = ln p, −ln(1 − p)."""
+
+    weights: tuple[float, ...]
+    intercept: float
+    kind: Calibration
+
+    def p_up(self, scores: FloatArray, base_rate: FloatArray) -> FloatArray:  # noqa: ARG002 - fitted without it
+        columns = _columns(self.kind, scores)
+        total = sum(
+            (w * x for w, x in zip(self.weights, columns, strict=True)), start=np.full_like(scores, self.intercept)
+        )
+        return _sigmoid(total)
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Isotonic:
+    """A rising step function, interpolated. Zadrozny and Elkan (2002)."""
+
+    thresholds: tuple[float, ...]
+    values: tuple[float, ...]
+    kind: Calibration = "isotonic"
+
+    def p_up(self, scores: FloatArray, base_rate: FloatArray) -> FloatArray:  # noqa: ARG002 - fitted without it
+        result: FloatArray = np.interp(scores, self.thresholds, self.values)
+        return np.where(np.isfinite(scores), result, np.nan)
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def fit_calibrator(
+    kind: Calibration, scores: FloatArray, *, up: FloatArray, above_median: FloatArray, sessions: int
+) -> Calibrator:
+    """Fit on out-of-fold scores in the order of time.
+
+    scores, up, above_median: (n_sessions, n_tickers), NaN where unknown. The default takes all of them; Platt, isotonic
+    and beta the last `sessions` sessions that hold any.
+    """
+    if kind == "base_rate_slope":
+        known = np.isfinite(scores) & np.isfinite(above_median)
+        weights, _ = _logistic_fit([scores[known]], above_median[known], intercept=False)
+        return BaseRateSlope(slope=max(0.0, weights[0]))
+    held = np.flatnonzero((np.isfinite(scores) & np.isfinite(up)).any(axis=1))[-sessions:]
+    known = np.isfinite(scores[held]) & np.isfinite(up[held])
+    x, y = scores[held][known], up[held][known]
+    if kind == "isotonic":
+        from sklearn.isotonic import IsotonicRegression  # noqa: PLC0415 - heavy, and rarely asked for
+
+        fitted = IsotonicRegression(y_min=_EPSILON, y_max=1 - _EPSILON, out_of_bounds="clip").fit(x, y)
+        return Isotonic(tuple(map(float, fitted.X_thresholds_)), tuple(map(float, fitted.y_thresholds_)))
+    weights, intercept = _logistic_fit(_columns(kind, x), y, intercept=True)
+    return Logistic(tuple(weights), intercept, kind)
+
+
+def calibrator_from_dict(document: dict[str, Any]) -> Calibrator:
+    """The inverse of `as_dict`."""
+    fields: dict[str, Any] = {k: tuple(value) if isinstance(value, list) else value for k, value in document.items()}
+    by_kind: dict[str, Callable[..., Calibrator]] = {
+        "base_rate_slope": BaseRateSlope, "platt": Logistic, "beta": Logistic, "isotonic": Isotonic,
+    }  # fmt: skip
+    return by_kind[document["kind"]](**fields)
+
+
+def expanding_base_rate(up: FloatArray, reach: int) -> FloatArray:
+    """Share of up labels known at each session: mean over sessions that ended at least `reach` sessions before.
+
+    up: (n_sessions, n_tickers). Returns (n_sessions,); ½ until the first label has matured. Every session weighs alike.
+    """
+    count = np.isfinite(up).sum(axis=1)
+    share = np.where(count > 0, np.nansum(up, axis=1) / np.maximum(count, 1), 0.0)
+    total, sessions = np.cumsum(share), np.cumsum(count > 0)
+    rate = np.full(len(up), 0.5)
+    if len(up) > reach:
+        known = sessions[:-reach]
+        rate[reach:] = np.where(known > 0, total[:-reach] / np.maximum(known, 1), 0.5)
+    clipped: FloatArray = np.clip(rate, _EPSILON, 1 - _EPSILON)
+    return clipped
+
+
+def _columns(kind: Calibration, scores: FloatArray) -> list[FloatArray]:
+    if kind == "beta":
+        p = np.clip(_sigmoid(scores), _EPSILON, 1 - _EPSILON)
+        return [np.log(p), -np.log1p(-p)]
+    return [scores]
+
+
+def _logistic_fit(columns: list[FloatArray], y: FloatArray, *, intercept: bool) -> tuple[list[float], float]:
+    """Maximum likelihood by Newton's method with a whisper of ridge, so that separable data stay finite."""
+    if len(y) == 0:
+        return [0.0] * len(columns), 0.0
+    x = np.column_stack([*columns, *([np.ones(len(y))] if intercept else [])])
+    w = np.zeros(x.shape[1])
+    ridge = 1e-6 * len(y) * np.eye(x.shape[1])
+    for _ in range(_NEWTON_STEPS):
+        p = _sigmoid(x @ w)
+        step = np.linalg.solve((x * (p * (1 - p))[:, None]).T @ x + ridge, x.T @ (y - p) - ridge @ w)
+        w += step
+        if np.abs(step).max() < 1e-10:
+            break
+    return [float(item) for item in w[: len(columns)]], float(w[-1]) if intercept else 0.0
+
+
+def _logit(p: FloatArray) -> FloatArray:
+    return np.log(p) - np.log1p(-p)
+
+
+def _sigmoid(x: FloatArray) -> FloatArray:
+    return 1 / (1 + np.exp(-x))

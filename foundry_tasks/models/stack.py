@@ -1,0 +1,61 @@
+"""A stack: base models' scores → one score → P(up). What the ensemble stage makes and a model version carries."""
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from foundry_tasks.data.panel import FloatArray
+from foundry_tasks.models.calibration import Calibrator, calibrator_from_dict
+from foundry_tasks.models.stacking import MetaLearner, average
+
+
+@dataclass(frozen=True)
+class Stack:
+    """meta is None where the stack is the base models' plain average; `why` says which and on what evidence."""
+
+    models: tuple[str, ...]
+    meta: MetaLearner | None
+    calibrator: Calibrator
+    why: str
+
+    def scores(self, base: Mapping[str, FloatArray], regime: Mapping[str, FloatArray]) -> FloatArray:
+        """One standardised score a row. base: name → (n_sessions, n_tickers); regime: name → (n_sessions,)."""
+        kept = {name: base[name] for name in self.models}
+        return average(kept) if self.meta is None else self.meta.scores(kept, regime)
+
+    def p_up(
+        self, base: Mapping[str, FloatArray], regime: Mapping[str, FloatArray], base_rate: FloatArray
+    ) -> FloatArray:
+        """P(up), (n_sessions, n_tickers). base_rate: (n_sessions,), what was known of it at each session."""
+        scores = self.scores(base, regime)
+        return self.calibrator.p_up(scores, np.broadcast_to(base_rate[:, None], scores.shape))
+
+    def to_bytes(self) -> bytes:
+        """JSON; boosters in base64."""
+        meta = None if self.meta is None else {
+            "models": self.meta.models,
+            "regimes": self.meta.regimes,
+            "boosters": [base64.b64encode(document).decode() for document in self.meta.boosters],
+        }  # fmt: skip
+        document = {"models": self.models, "meta": meta, "calibrator": self.calibrator.as_dict(), "why": self.why}
+        return json.dumps(document, sort_keys=True).encode()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "Stack":
+        """The inverse of `to_bytes`."""
+        document = json.loads(data)
+        meta = document["meta"]
+        return cls(
+            models=tuple(document["models"]),
+            meta=meta
+            and MetaLearner(
+                tuple(meta["models"]),
+                tuple(meta["regimes"]),
+                tuple(base64.b64decode(booster) for booster in meta["boosters"]),
+            ),
+            calibrator=calibrator_from_dict(document["calibrator"]),
+            why=document["why"],
+        )

@@ -1,0 +1,103 @@
+"""Stacking: what the base models' out-of-fold scores are made into one score with.
+
+The meta-learner is an XGBoost over the base models' scores standardised within the session, their mean, their
+disagreement and the market's regime. It is used only where it has beaten the plain average on out-of-fold blocks that it
+had not seen, by an interval that excludes zero; otherwise the stack is that average, and says so.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from foundry_tasks.data.panel import FloatArray
+
+_PARAMETERS = {
+    "objective": "binary:logistic",
+    "tree_method": "hist",
+    "max_depth": 3,
+    "learning_rate": 0.05,
+    "min_child_weight": 500.0,
+    "subsample": 0.5,
+    "colsample_bytree": 0.7,
+    "reg_lambda": 50.0,
+    "max_bin": 64,
+}
+_ROUNDS = 60
+
+
+def standardise(scores: FloatArray) -> FloatArray:
+    """Mean 0 and deviation 1 within each session, (n_sessions, n_tickers); a session of equal scores becomes 0."""
+    finite = np.isfinite(scores)
+    count = np.maximum(finite.sum(axis=1, keepdims=True), 1)
+    filled = np.where(finite, scores, 0.0)
+    centred = np.where(finite, filled - filled.sum(axis=1, keepdims=True) / count, 0.0)
+    deviation = np.sqrt((centred * centred).sum(axis=1, keepdims=True) / count)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(finite, np.where(deviation > 1e-12, centred / deviation, 0.0), np.nan)
+
+
+def average(scores: Mapping[str, FloatArray], weights: Mapping[str, float] | None = None) -> FloatArray:
+    """Weighted mean of the base models' standardised scores, standardised again; NaN where any of them is."""
+    share = weights or dict.fromkeys(scores, 1.0)
+    total = sum(weight * standardise(scores[name]) for name, weight in share.items())
+    return standardise(np.asarray(total))
+
+
+@dataclass(frozen=True)
+class MetaLearner:
+    """A fitted meta-learner: one booster a seed, their margins averaged."""
+
+    models: tuple[str, ...]
+    regimes: tuple[str, ...]
+    boosters: tuple[bytes, ...]
+    """XGBoost models in JSON."""
+
+    def scores(self, base: Mapping[str, FloatArray], regime: Mapping[str, FloatArray]) -> FloatArray:
+        """Scores standardised within the session. base: name → (n_sessions, n_tickers); regime: name → (n_sessions,)."""
+        import xgboost as xgb  # noqa: PLC0415 - loaded where it is used
+
+        columns = _columns([base[name] for name in self.models], [regime[name] for name in self.regimes])
+        known = np.isfinite(columns[..., : len(self.models)]).all(axis=-1)
+        total = np.zeros(int(known.sum()))
+        matrix = xgb.DMatrix(columns[known])
+        for document in self.boosters:
+            booster = xgb.Booster(model_file=bytearray(document))
+            total += booster.predict(matrix, output_margin=True)
+        result = np.full(known.shape, np.nan)
+        result[known] = total / len(self.boosters)
+        return standardise(result)
+
+
+def fit_meta_learner(
+    base: Mapping[str, FloatArray],
+    regime: Mapping[str, FloatArray],
+    labels: FloatArray,
+    *,
+    seeds: Sequence[int],
+    threads: int,
+) -> MetaLearner:
+    """Fit on out-of-fold scores. labels: (n_sessions, n_tickers); rows without every score or without label are left out."""
+    import xgboost as xgb  # noqa: PLC0415 - as above
+
+    columns = _columns(list(base.values()), list(regime.values()))
+    known = np.isfinite(columns[..., : len(base)]).all(axis=-1) & np.isfinite(labels)
+    matrix = xgb.DMatrix(columns[known], label=labels[known])
+    boosters = tuple(
+        bytes(
+            xgb.train({**_PARAMETERS, "seed": seed, "nthread": threads, "base_score": 0.5}, matrix, _ROUNDS).save_raw(
+                "json"
+            )
+        )
+        for seed in seeds
+    )
+    return MetaLearner(tuple(base), tuple(regime), boosters)
+
+
+def _columns(base: Sequence[FloatArray], regime: Sequence[FloatArray]) -> FloatArray:
+    """(n_sessions, n_tickers, n_models + 2 + n_regimes) float32: scores, their mean, their disagreement, the regime."""
+    scores = [standardise(item) for item in base]
+    stacked = np.stack(scores, axis=-1)
+    agreement = [stacked.mean(axis=-1), stacked.std(axis=-1)]
+    market = [np.broadcast_to(series[:, None], stacked.shape[:2]) for series in regime]
+    return np.stack([*scores, *agreement, *market], axis=-1).astype(np.float32)

@@ -1,0 +1,99 @@
+"""Fitting a base model on a window of sessions: bins and scale once for all horizons, then one fit a target."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from foundry_tasks.contract.config import ModelsConfig
+from foundry_tasks.contract.errors import ConfigError
+from foundry_tasks.data.panel import FloatArray
+from foundry_tasks.models.averaged import AveragedModel, fit_averaged
+from foundry_tasks.models.design import Design, Scores
+from foundry_tasks.models.estimator import Estimator, Prepared, Stopping
+from foundry_tasks.models.tuning import tuned
+
+
+@dataclass(frozen=True)
+class FitWindow:
+    """Sessions start … stop − 1 to learn from; labels reach `reach` sessions ahead, embargo included."""
+
+    start: int
+    stop: int
+    reach: int
+
+
+class WindowTrainer:
+    """One estimator and the rows of a block's fit windows; those of a longer horizon end earlier."""
+
+    def __init__(
+        self, estimator: Estimator, design: Design, windows: Sequence[FitWindow], config: ModelsConfig
+    ) -> None:
+        self._estimator, self._design, self._config = estimator, design, config
+        self._rows = design.rows(min(w.start for w in windows), max(w.stop for w in windows))
+        self._prepared = self._prepare(self._rows)
+
+    def fit(self, labels: FloatArray, window: FitWindow) -> AveragedModel:
+        """Fit the mean of the config's seeds. labels: (n_sessions, n_tickers).
+
+        What another horizon needs of the rows, this one has purged: its target is NaN there. Raises ConfigError where
+        the window has no room for early stopping or tuning.
+        """
+        config, estimator, prepared, stopping = self._config, self._estimator, self._prepared, None
+        learn = window
+        if estimator.seeded and (config.early_stopping or config.tuning_trials):
+            learn, stopping = self._set_aside(labels, window)
+        if estimator.seeded and config.tuning_trials and stopping is not None:
+            rows = self._design.rows(learn.start, learn.stop)
+            estimator = tuned(
+                estimator,
+                self._prepare(rows),
+                self._target(labels, rows, learn),
+                stopping,
+                trials=config.tuning_trials,
+                seed=config.seed,
+                threads=config.threads,
+            )
+        if not config.early_stopping:
+            learn, stopping = window, None
+        with threadpool_limits(config.threads):
+            return fit_averaged(
+                estimator,
+                prepared,
+                self._target(labels, self._rows, learn),
+                seeds=range(config.seed, config.seed + config.seeds),
+                threads=config.threads,
+                stopping=stopping,
+            )
+
+    def score(self, model: AveragedModel, start: int, stop: int) -> Scores:
+        """Scores of sessions start … stop − 1, (stop − start, n_tickers)."""
+        rows = self._design.rows(start, stop)
+        with threadpool_limits(self._config.threads):
+            scores = model.score(self._design.values[rows], threads=self._config.threads)
+        return self._design.to_wide(scores, rows)[start:stop]
+
+    def _prepare(self, rows: slice) -> Prepared:
+        with threadpool_limits(self._config.threads):
+            return self._estimator.prepare(self._design.values[rows], self._design.names, threads=self._config.threads)
+
+    def _target(self, labels: FloatArray, rows: slice, window: FitWindow) -> Scores:
+        session = self._design.session[rows]
+        inside = (session >= window.start) & (session < window.stop)
+        return np.where(inside, self._design.from_wide(labels, rows), np.nan)
+
+    def _set_aside(self, labels: FloatArray, window: FitWindow) -> tuple[FitWindow, Stopping]:
+        """A purged window at the end of the fit window, which judges rounds and parameters, and what is left to learn."""
+        config = self._config
+        start = window.stop - config.stopping_sessions
+        learn = FitWindow(window.start, start - window.reach, window.reach)
+        if learn.stop - learn.start < config.min_fit_sessions:
+            raise ConfigError(
+                f"{window.stop - window.start} fit sessions are too few to set stopping_sessions={config.stopping_sessions} "
+                f"aside and keep min_fit_sessions={config.min_fit_sessions}. Switch early_stopping and tuning_trials off, "
+                "or bring more sessions."
+            )
+        rows = self._design.rows(start, window.stop)
+        target = self._target(labels, rows, FitWindow(start, window.stop, window.reach))
+        return learn, Stopping(self._design.values[rows], target, self._design.session[rows])

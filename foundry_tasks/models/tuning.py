@@ -1,0 +1,44 @@
+"""Random search for a booster's parameters, judged on a purged window inside the fit window. Bergstra and Bengio (2012)."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from foundry_tasks.models.estimator import Estimator, Prepared, Stopping, Target
+from foundry_tasks.models.session_auc import mean_session_auc
+
+SCALES: dict[str, tuple[float, ...]] = {
+    "learning_rate": (0.5, 1.0, 2.0),
+    "min_leaf_rows": (0.5, 1.0, 2.0),
+    "l2": (0.2, 1.0, 5.0),
+    "rounds": (0.5, 1.0, 1.5),
+}
+"""What a draw may multiply a default by; parameters that an estimator lacks are left out."""
+
+
+def tuned(
+    estimator: Estimator, prepared: Prepared, target: Target, judge: Stopping, *, trials: int, seed: int, threads: int
+) -> Estimator:
+    """The default or one of `trials` random draws around it, whichever ranks the judging window's sessions best.
+
+    prepared, target: rows to learn from, none of them in the window. One seed a trial; ties keep the earlier.
+    """
+    rng = np.random.default_rng(seed)
+    candidates = [estimator, *(_draw(estimator, rng) for _ in range(trials))]
+
+    def merit(candidate: Estimator) -> float:
+        model = candidate.fit(prepared, target, seed=seed, threads=threads)
+        return mean_session_auc(model.score(judge.inputs, threads=threads), judge.target, judge.session)
+
+    return max(candidates, key=merit)
+
+
+def _draw(estimator: Any, rng: np.random.Generator) -> Estimator:
+    drawn = {}
+    for name, scales in SCALES.items():
+        if hasattr(estimator, name):
+            value = getattr(estimator, name)
+            drawn[name] = type(value)(value * rng.choice(scales))
+    changed: Estimator = replace(estimator, **drawn)
+    return changed

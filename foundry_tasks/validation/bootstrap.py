@@ -1,0 +1,65 @@
+"""Moving-block bootstrap over sessions: rows of one session are not independent, blocks of sessions nearly are.
+
+Künsch (1989). Blocks of max(10, 3h) sessions: shorter ones let noise through at long horizons.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from foundry_tasks.data.panel import FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A point estimate with its percentile interval; bounds are NaN where there are too few blocks to tell."""
+
+    value: float
+    lower: float
+    upper: float
+    blocks: int
+
+    @property
+    def defined(self) -> bool:
+        """Whether there is an interval at all."""
+        return bool(np.isfinite(self.lower) and np.isfinite(self.upper))
+
+
+def block_length(horizon: int) -> int:
+    """Sessions in a bootstrap block."""
+    return max(10, 3 * horizon)
+
+
+def resampled_means(series: FloatArray, *, block: int, resamples: int, rng: np.random.Generator) -> FloatArray:
+    """Means of moving-block resamples.
+
+    series: (n_sessions, …), one figure or several a session, in the order of time, NaN refused. Returns
+    (resamples, …). Every resample draws n_sessions // block blocks, so each mean is over that many whole blocks.
+    """
+    n_sessions = len(series)
+    n_blocks = max(n_sessions // block, 1)
+    block = min(block, n_sessions)
+    sums = np.cumsum(np.concatenate([np.zeros((1, *series.shape[1:])), series]), axis=0)
+    block_sums = sums[block:] - sums[:-block]
+    starts = rng.integers(0, len(block_sums), size=(resamples, n_blocks))
+    means: FloatArray = block_sums[starts].sum(axis=1) / (n_blocks * block)
+    return means
+
+
+def mean_interval(
+    series: FloatArray, *, horizon: int, confidence: float, resamples: int, min_blocks: int, seed: int
+) -> Interval:
+    """Mean of a per-session figure with its two-sided interval.
+
+    series: (n_sessions,), NaN where the session has no figure (those sessions are left out).
+    """
+    kept = series[np.isfinite(series)]
+    block = block_length(horizon)
+    blocks = len(kept) // block
+    value = float(kept.mean()) if len(kept) else float("nan")
+    if blocks < min_blocks:
+        return Interval(value, float("nan"), float("nan"), blocks)
+    means = resampled_means(kept, block=block, resamples=resamples, rng=np.random.default_rng(seed))
+    tail = (1 - confidence) / 2
+    lower, upper = np.quantile(means, [tail, 1 - tail])
+    return Interval(value, float(lower), float(upper), blocks)

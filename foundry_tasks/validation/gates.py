@@ -1,0 +1,278 @@
+"""The gates: what is asked of a model. A gate decides nothing by itself, it returns evidence.
+
+Every gate has its observed value, its interval where one can be had, the threshold and a verdict; the verdict on a model
+follows from those of its gates.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from foundry_tasks.contract.config import GatePolicy
+from foundry_tasks.data.panel import BoolArray, FloatArray
+from foundry_tasks.evaluation import metrics
+from foundry_tasks.validation.bootstrap import Interval, mean_interval
+from foundry_tasks.validation.calibration_error import calibration_error_interval
+from foundry_tasks.validation.wfe import wfe_interval
+
+GateVerdict = Literal["passed", "warned", "near miss", "failed", "undefined", "skipped"]
+ModelVerdict = Literal["passed", "challenger", "refused", "skipped"]
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """One question with its answer. Bounds are NaN where there is no interval."""
+
+    name: str
+    question: str
+    value: float
+    threshold: str
+    verdict: GateVerdict
+    lower: float = math.nan
+    upper: float = math.nan
+    note: str = ""
+
+    @property
+    def refuses(self) -> bool:
+        """Whether it keeps the model out; what cannot be told is not passed."""
+        return self.verdict in {"failed", "undefined", "near miss"}
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a model did on sessions that it never saw, one horizon.
+
+    p_up, base_rate, up, above_median: (n_sessions, n_tickers) on the reported test windows, in the order of time; NaN
+    where there is no prediction or no label; base_rate is what was known at that session. member: who should have a
+    prediction. validation_* / test_*: per fold, accuracy by session. leaks: what the leakage audit found, empty if
+    clean. champion_p_up: the champion's P(up) on the same rows where it has not seen them, else None.
+    """
+
+    horizon: int
+    p_up: FloatArray
+    base_rate: FloatArray
+    up: FloatArray
+    above_median: FloatArray
+    member: BoolArray
+    validation_relative: Sequence[FloatArray]
+    test_relative: Sequence[FloatArray]
+    validation_up: Sequence[FloatArray]
+    test_up: Sequence[FloatArray]
+    leaks: tuple[str, ...]
+    champion_p_up: FloatArray | None = None
+    champion_note: str = "no champion yet"
+
+
+@dataclass(frozen=True, slots=True)
+class GateReport:
+    """Every gate's answer, and what follows."""
+
+    horizon: int
+    verdict: ModelVerdict
+    gates: tuple[Gate, ...]
+    beside: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def failed(self) -> tuple[str, ...]:
+        """Names of the gates that refuse."""
+        return tuple(gate.name for gate in self.gates if gate.refuses)
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON with null for what is not a number."""
+        document: dict[str, Any] = json_ready(asdict(self)) | {"failed": list(self.failed)}
+        return document
+
+
+def evaluate_gates(evidence: Evidence, policy: GatePolicy, *, seed: int) -> GateReport:
+    """Hold the evidence against the policy. Pure; the same evidence, policy and seed give the same report."""
+    gates = (
+        _auc(evidence, policy, seed),
+        _wfe(evidence, policy, seed),
+        _brier(evidence, policy, seed),
+        _calibration(evidence, policy, seed),
+        _spread(evidence, policy),
+        _sign_balance(evidence, policy),
+        _coverage(evidence, policy),
+        _leakage(evidence),
+        _champion(evidence, policy, seed),
+    )
+    return GateReport(evidence.horizon, verdict_of(gates), gates)
+
+
+def verdict_of(gates: Sequence[Gate]) -> ModelVerdict:
+    """Passed if no gate refuses; challenger if the only refusal is a near miss, which a human may approve."""
+    refusing = [gate for gate in gates if gate.refuses]
+    if not refusing:
+        return "passed"
+    return "challenger" if all(gate.verdict == "near miss" for gate in refusing) else "refused"
+
+
+def interval_of(series: FloatArray, evidence: Evidence, policy: GatePolicy, seed: int) -> Interval:
+    """The policy's interval of a per-session figure."""
+    return mean_interval(
+        series,
+        horizon=evidence.horizon,
+        confidence=policy.confidence,
+        resamples=policy.resamples,
+        min_blocks=policy.min_blocks,
+        seed=seed,
+    )
+
+
+def _auc(evidence: Evidence, policy: GatePolicy, seed: int) -> Gate:
+    interval = interval_of(metrics.session_auc(evidence.p_up, evidence.up), evidence, policy, seed)
+    verdict: GateVerdict
+    note = f"pooled {metrics.pooled_auc(evidence.p_up, evidence.up):.4f}"
+    if not interval.defined:
+        verdict, note = "undefined", f"{interval.blocks} independent blocks, {policy.min_blocks} are needed; {note}"
+    elif not interval.lower > policy.min_auc_lower:
+        verdict = "failed"
+    elif interval.value < policy.min_auc:
+        verdict = "near miss"
+    else:
+        verdict = "passed"
+    return Gate(
+        "auc", "Does P(up) rank the session's tickers?", interval.value,
+        f"≥ {policy.min_auc:g}, lower bound > {policy.min_auc_lower:g}", verdict, interval.lower, interval.upper, note,
+    )  # fmt: skip
+
+
+def _wfe(evidence: Evidence, policy: GatePolicy, seed: int) -> Gate:
+    def wfe(validation: Sequence[FloatArray], test: Sequence[FloatArray]) -> Interval:
+        return wfe_interval(validation, test, horizon=evidence.horizon, confidence=policy.confidence,
+                            resamples=policy.resamples, seed=seed)  # fmt: skip
+
+    relative = wfe(evidence.validation_relative, evidence.test_relative)
+    drift = wfe(evidence.validation_up, evidence.test_up)
+    verdict: GateVerdict
+    if not math.isfinite(relative.value):
+        verdict = "undefined"
+    elif relative.value < policy.min_wfe:
+        verdict = "failed"
+    else:
+        verdict = "warned" if relative.value < policy.warn_wfe else "passed"
+    return Gate(
+        "wfe", "Does the edge seen in validation survive the test?", relative.value,
+        f"≥ {policy.min_wfe:.0%}, warns below {policy.warn_wfe:.0%}", verdict, relative.lower, relative.upper,
+        f"relative to the median; on up/down {_percent(drift.value)}, which measures drift",
+    )  # fmt: skip
+
+
+def _brier(evidence: Evidence, policy: GatePolicy, seed: int) -> Gate:
+    difference = metrics.session_brier(evidence.p_up, evidence.up) - metrics.session_brier(
+        evidence.base_rate, evidence.up
+    )
+    interval = interval_of(difference, evidence, policy, seed)
+    verdict: GateVerdict = "undefined" if not interval.defined else "failed" if interval.lower > 0 else "passed"
+    if verdict == "passed" and interval.value > 0:
+        verdict = "warned"
+    return Gate(
+        "brier", "Is P(up) better than the base rate known at the time?", interval.value,
+        "interval not entirely above 0", verdict, interval.lower, interval.upper, "Brier(P(up)) − Brier(base rate)",
+    )  # fmt: skip
+
+
+def _calibration(evidence: Evidence, policy: GatePolicy, seed: int) -> Gate:
+    interval = calibration_error_interval(
+        evidence.p_up, evidence.up, horizon=evidence.horizon, confidence=policy.confidence,
+        resamples=policy.resamples, min_blocks=policy.min_blocks, seed=seed,
+    )  # fmt: skip
+    verdict: GateVerdict = "failed" if interval.lower > policy.max_ece else "passed"
+    if not interval.defined:
+        verdict = "undefined"
+    elif verdict == "passed" and interval.value > policy.max_ece:
+        verdict = "warned"
+    return Gate(
+        "ece", "Does P(up) mean what it says?", interval.value, f"lower bound ≤ {policy.max_ece:g}", verdict,
+        interval.lower, interval.upper, "equal-mass bins, rows that the calibrator never saw",
+    )  # fmt: skip
+
+
+def _spread(evidence: Evidence, policy: GatePolicy) -> Gate:
+    """Collapse is a spread or a number of distinct scores that vanishes, not a spread that is honestly small.
+
+    A calibrated P(up) with base rate b and AUC a spreads by about 2√π·b(1 − b)·(a − ½).
+    """
+    observed = float(np.nanmean(metrics.session_spread(evidence.p_up)))
+    base = float(np.nanmean(evidence.up))
+    auc = float(np.nanmean(metrics.session_auc(evidence.p_up, evidence.up)))
+    expected = 2 * math.sqrt(math.pi) * base * (1 - base) * max(auc - 0.5, 0.0)
+    distinct = _distinct_share(evidence.p_up)
+    ratio = observed / expected if expected > 0 else math.nan
+    collapsed = not observed > 1e-6 or distinct < 0.1
+    narrow = math.isfinite(ratio) and ratio < policy.min_spread_ratio
+    verdict: GateVerdict = "failed" if collapsed else "warned" if narrow else "passed"
+    return Gate(
+        "spread", "Do predictions differ between tickers?", observed,
+        f"not collapsed; warns below {policy.min_spread_ratio:g} × expected", verdict,
+        note=f"expected {expected:.4f} from the AUC; {distinct:.0%} of a session's scores are distinct",
+    )  # fmt: skip
+
+
+def _sign_balance(evidence: Evidence, policy: GatePolicy) -> Gate:
+    """Share of P(up) above ½ against what its mean and spread explain: Φ((b − ½)/σ) for base rate b."""
+    p_up = evidence.p_up[np.isfinite(evidence.p_up)]
+    base = float(np.nanmean(np.where(np.isfinite(evidence.p_up), evidence.base_rate, np.nan)))
+    observed, spread = float((p_up > 0.5).mean()), float(p_up.std())
+    expected = 0.5 * (1 + math.erf((base - 0.5) / (spread * math.sqrt(2)))) if spread > 0 else float(base > 0.5)
+    gap = observed - expected
+    return Gate(
+        "sign_balance", "Is the share of up calls what the base rate explains?", gap, f"within ± {policy.max_sign_gap:g}",
+        "failed" if abs(gap) > policy.max_sign_gap else "passed", note=f"observed {observed:.0%}, expected {expected:.0%}",
+    )  # fmt: skip
+
+
+def _coverage(evidence: Evidence, policy: GatePolicy) -> Gate:
+    covered = float((np.isfinite(evidence.p_up) & evidence.member).sum() / max(evidence.member.sum(), 1))
+    return Gate(
+        "coverage", "Has every ticker of the universe a prediction?", covered, f"≥ {policy.min_coverage:.0%}",
+        "passed" if covered >= policy.min_coverage else "failed",
+    )  # fmt: skip
+
+
+def _leakage(evidence: Evidence) -> Gate:
+    return Gate(
+        "leakage", "Could the data of that day have produced it?", float(len(evidence.leaks)), "no finding",
+        "failed" if evidence.leaks else "passed", note="; ".join(evidence.leaks) or "audit clean",
+    )  # fmt: skip
+
+
+def _champion(evidence: Evidence, policy: GatePolicy, seed: int) -> Gate:
+    question, threshold = "Is it no worse than the champion?", f"lower bound > {policy.min_champion_difference:g}"
+    if evidence.champion_p_up is None:
+        return Gate("champion", question, math.nan, threshold, "passed", note=evidence.champion_note)
+    mine = np.where(np.isfinite(evidence.champion_p_up), evidence.p_up, np.nan)
+    theirs = np.where(np.isfinite(mine), evidence.champion_p_up, np.nan)
+    difference = metrics.session_auc(mine, evidence.up) - metrics.session_auc(theirs, evidence.up)
+    interval = interval_of(difference, evidence, policy, seed)
+    verdict: GateVerdict = "passed" if interval.lower > policy.min_champion_difference else "failed"
+    return Gate("champion", question, interval.value, threshold, verdict if interval.defined else "undefined",
+                interval.lower, interval.upper, evidence.champion_note)  # fmt: skip
+
+
+def _distinct_share(p_up: FloatArray) -> float:
+    """Mean over sessions of distinct scores / scores."""
+    ordered = np.sort(np.round(p_up, 9), axis=1)
+    counts = np.isfinite(ordered).sum(axis=1)
+    with np.errstate(invalid="ignore"):
+        steps = (np.diff(ordered, axis=1) > 0).sum(axis=1)
+    kept = counts > 1
+    return float(((steps[kept] + 1) / counts[kept]).mean()) if kept.any() else 0.0
+
+
+def _percent(value: float) -> str:
+    return f"{value:.0%}" if math.isfinite(value) else "undefined"
+
+
+def json_ready(value: Any) -> Any:
+    """NaN and infinity as null, tuples as lists."""
+    if isinstance(value, dict):
+        return {key: json_ready(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [json_ready(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,138 @@
+"""The leakage audit: could the data of that day have produced it? Asked of every run's own data.
+
+Prices after a date are cut, poisoned with NaN and poisoned with noise, and everything up to that date is computed again.
+Poison must leave every bit as it was, a cut every figure within CUT_TOLERANCE. Each function returns what it found, one
+line a leak; an empty tuple is a clean audit.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+
+from foundry_tasks.contract.config import LabelEntry
+from foundry_tasks.data.panel import FeaturePanel, FloatArray, PricePanel
+from foundry_tasks.features.labels import build_labels, reach
+from foundry_tasks.validation.walk_forward import Fold
+
+CUT_TOLERANCE = 1e-12
+SCORE_TOLERANCE = 1e-9
+RESCALING_TOLERANCE = 1e-4
+RESCALING_FACTOR = 0.5
+
+Build = Callable[[PricePanel], FeaturePanel]
+
+
+def poisoned(prices: PricePanel, after: int, poison: FloatArray | float) -> PricePanel:
+    """Prices whose every session later than index `after` is `poison` times what it was (NaN: is gone)."""
+
+    def change(_: str, values: FloatArray) -> FloatArray:
+        factor = poison if isinstance(poison, float) or values.ndim == 2 else poison[:, 0]
+        changed = values.copy()
+        changed[after + 1 :] = (values * factor)[after + 1 :]
+        return changed
+
+    member = prices.member.copy()
+    member[after + 1 :] = ~member[after + 1 :]
+    return replace(prices.mapped(change), member=member)
+
+
+def audit_features(
+    prices: PricePanel, published: FeaturePanel, build: Build, *, at: int, rng: np.random.Generator
+) -> tuple[str, ...]:
+    """Recompute features without, and with poisoned, prices after session index `at`; compare with what was published."""
+    noise = np.exp(rng.normal(0.0, 0.5, size=prices.member.shape))
+    trials = {
+        "cut off": (prices.up_to(at + 1), CUT_TOLERANCE),
+        "replaced by NaN": (poisoned(prices, at, float("nan")), 0.0),
+        "replaced by noise": (poisoned(prices, at, noise), 0.0),
+    }
+    found = []
+    for how, (panel, tolerance) in trials.items():
+        again = build(panel)
+        for name, values in published.items():
+            if name not in again.names:
+                found.append(f"feature {name} is gone once prices after {prices.sessions[at]} are {how}")
+            elif not equal(again[name][: at + 1], values[: at + 1], tolerance):
+                found.append(f"feature {name} changes before {prices.sessions[at]} when later prices are {how}")
+    return tuple(dict.fromkeys(found))
+
+
+def audit_rescaling(
+    prices: PricePanel, published: FeaturePanel, build: Build, *, sensitive: Sequence[str]
+) -> tuple[str, ...]:
+    """Halve one ticker's whole price history, as a later split adjustment does; only the listed features may change."""
+    factor = np.ones(len(prices.tickers))
+    factor[int(np.argmax(np.isfinite(prices.adjusted_close).sum(axis=0)))] = RESCALING_FACTOR
+
+    def change(name: str, values: FloatArray) -> FloatArray:
+        if values.ndim == 1:
+            return values
+        return values / factor if name == "volume" else values * factor
+
+    again = build(prices.mapped(change))
+    return tuple(
+        f"feature {name} changes when a ticker's history is rescaled"
+        for name, values in published.items()
+        if name not in sensitive and not equal(again[name], values, RESCALING_TOLERANCE)
+    )
+
+
+def audit_labels(
+    prices: PricePanel, published: Mapping[int, FloatArray], entry: LabelEntry, *, at: int, rng: np.random.Generator
+) -> tuple[str, ...]:
+    """Poison prices after `at`: labels that end by then must stay, and those that end later must depend on them.
+
+    published: horizon → up labels (n_sessions, n_tickers).
+    """
+    noise = np.exp(rng.normal(0.0, 0.5, size=prices.member.shape))
+    found = []
+    for horizon, labels in published.items():
+        ended = at + 1 - reach(horizon, entry)
+        kept = build_labels(poisoned(prices, at, noise), horizon, entry).up
+        if not equal(kept[:ended], labels[:ended], 0.0):
+            found.append(f"the {horizon}-day label looks further ahead than {reach(horizon, entry)} sessions")
+        known = build_labels(prices.up_to(at + 1), horizon, entry).up
+        if np.isfinite(known[max(ended, 0) :]).any():
+            found.append(f"the {horizon}-day label is known before its {reach(horizon, entry)} sessions are over")
+    return tuple(found)
+
+
+def audit_folds(folds: Sequence[Fold], *, reach: int) -> tuple[str, ...]:
+    """Windows of a fold must not overlap and must lie `reach` sessions apart; test windows must not overlap."""
+    found = []
+    for fold in folds:
+        for (name, window), (later_name, later) in pairwise(fold.windows()):
+            gap = later.start - window.stop
+            if gap < 0:
+                found.append(f"{fold.name}: {name} and {later_name} overlap by {-gap} sessions")
+            elif gap < reach:
+                found.append(f"{fold.name}: {gap} sessions between {name} and {later_name}, labels reach {reach}")
+    for fold, later_fold in pairwise(folds):
+        if later_fold.test.start < fold.test.stop:
+            found.append(f"tests of {fold.name} and {later_fold.name} overlap")
+    return tuple(found)
+
+
+def audit_scores(name: str, published: FloatArray, clean: FloatArray, poisoned_scores: FloatArray) -> tuple[str, ...]:
+    """Compare a session's published scores with a refit on clean data and with one on poisoned later data.
+
+    All (n_tickers,). The first pair tells whether the published model is what it says, the second whether anything that
+    learns saw more than its fit window.
+    """
+    found = []
+    if not equal(clean, published, SCORE_TOLERANCE):
+        found.append(f"{name}: the published scores are not those of a refit on the fit window")
+    if not equal(clean, poisoned_scores, SCORE_TOLERANCE):
+        found.append(f"{name}: scores change when data after the fit window are poisoned")
+    return tuple(found)
+
+
+def equal(a: FloatArray, b: FloatArray, tolerance: float) -> bool:
+    """Equal within an absolute-or-relative tolerance, NaN equal to NaN; tolerance 0 asks for the same bits."""
+    if a.shape != b.shape:
+        return False
+    if tolerance == 0:
+        return bool(np.array_equal(a, b, equal_nan=True))
+    return bool(np.allclose(a, b, rtol=tolerance, atol=tolerance, equal_nan=True))

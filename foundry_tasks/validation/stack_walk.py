@@ -1,0 +1,156 @@
+"""The walk of the stack: every fold's meta-learner and calibrator learn from earlier blocks' out-of-fold scores alone.
+
+What fold k may learn from ends where its base models' fit window ends, so its own validation and test stay untouched and
+nothing is fitted twice for it.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from foundry_tasks.contract.config import EnsembleConfig
+from foundry_tasks.data.panel import FloatArray
+from foundry_tasks.evaluation.metrics import session_auc
+from foundry_tasks.features.labels import Labels
+from foundry_tasks.models.calibration import expanding_base_rate, fit_calibrator
+from foundry_tasks.models.stack import Stack
+from foundry_tasks.models.stacking import MetaLearner, average, fit_meta_learner
+from foundry_tasks.validation.bootstrap import mean_interval
+from foundry_tasks.validation.walk_forward import Fold, Window
+
+MIN_BLOCKS = 12
+Scores = Mapping[str, FloatArray]
+
+
+@dataclass(frozen=True)
+class FoldForecast:
+    """One reported fold, on the sessions of `window` (validation to the end of test), NaN in the purge between.
+
+    p_up, scores: (len(window), n_tickers); base_rate: (len(window),).
+    """
+
+    fold: Fold
+    window: Window
+    stack: Stack
+    p_up: FloatArray
+    scores: FloatArray
+    base_rate: FloatArray
+
+
+@dataclass(frozen=True)
+class StackWalk:
+    """Every reported fold's forecast, and the stack that all out-of-fold scores together would make."""
+
+    folds: tuple[FoldForecast, ...]
+    final: Stack
+    base_rate: float
+    """Known after the last session; what a model for tomorrow starts from."""
+
+
+def walk_stack(
+    folds: Sequence[Fold],
+    scores: Callable[[Fold, Window], Scores],
+    regime: Scores,
+    labels: Labels,
+    *,
+    horizon: int,
+    reach: int,
+    config: EnsembleConfig,
+    advance: Callable[[str], None],
+) -> StackWalk:
+    """Walk through the blocks in the order of time.
+
+    scores(fold, window): base models' scores by that fold's models, each (len(window), n_tickers). regime: name →
+    (n_sessions,). advance is told each block's name when it is done.
+    """
+    n_sessions, n_tickers = labels.up.shape
+    base_rate = expanding_base_rate(labels.up, reach)
+    names = list(scores(folds[0], folds[0].test))
+    oof = {name: np.full((n_sessions, n_tickers), np.nan) for name in names}
+    meta_oof = np.full((n_sessions, n_tickers), np.nan)
+    forecasts = []
+    for position, fold in enumerate(folds):
+        stop = fold.fit.stop
+        earlier = _Past(oof, meta_oof, regime, labels, stop)
+        meta = earlier.fit_meta(config) if position else None
+        if fold.reported:
+            window = Window((fold.validation or fold.test).start, fold.test.stop)
+            base = scores(fold, window)
+            stack = earlier.stack(meta, horizon, config)
+            here = {name: series[window.slice] for name, series in regime.items()}
+            forecasts.append(
+                FoldForecast(
+                    fold, window, stack, stack.p_up(base, here, base_rate[window.slice]), stack.scores(base, here),
+                    base_rate[window.slice],
+                )
+            )  # fmt: skip
+        for name, values in scores(fold, fold.test).items():
+            oof[name][fold.test.slice] = values
+        if meta is not None:
+            tested = {name: values[fold.test.slice] for name, values in oof.items()}
+            meta_oof[fold.test.slice] = meta.scores(
+                tested, {name: series[fold.test.slice] for name, series in regime.items()}
+            )
+        advance(fold.name)
+    everything = _Past(oof, meta_oof, regime, labels, n_sessions)
+    final = everything.stack(everything.fit_meta(config), horizon, config)
+    return StackWalk(tuple(forecasts), final, float(expanding_base_rate(labels.up, 1)[-1]))
+
+
+@dataclass(frozen=True)
+class _Past:
+    """What a fold may learn from: out-of-fold scores of sessions before `stop`."""
+
+    oof: Scores
+    meta_oof: FloatArray
+    regime: Scores
+    labels: Labels
+    stop: int
+
+    def fit_meta(self, config: EnsembleConfig) -> MetaLearner | None:
+        """A meta-learner, or None where there is nothing to learn from."""
+        base = {name: values[: self.stop] for name, values in self.oof.items()}
+        median = self.labels.median[: self.stop]
+        known = np.isfinite(next(iter(base.values()))) & np.isfinite(median)
+        if not known.any():
+            return None
+        return fit_meta_learner(
+            base,
+            {name: series[: self.stop] for name, series in self.regime.items()},
+            median,
+            seeds=range(config.seed, config.seed + config.seeds),
+            threads=config.threads,
+        )
+
+    def stack(self, meta: MetaLearner | None, horizon: int, config: EnsembleConfig) -> Stack:
+        """Meta-learner or plain average, whichever the past speaks for, calibrated on the past."""
+        plain = average({name: values[: self.stop] for name, values in self.oof.items()})
+        stacked = self.meta_oof[: self.stop]
+        wins, why = self._meta_wins(stacked, plain, horizon)
+        chosen = meta if wins else None
+        calibrator = fit_calibrator(
+            config.calibration,
+            stacked if chosen is not None else plain,
+            up=self.labels.up[: self.stop],
+            above_median=self.labels.median[: self.stop],
+            sessions=config.calibration_sessions,
+        )
+        return Stack(tuple(self.oof), chosen, calibrator, why)
+
+    def _meta_wins(self, stacked: FloatArray, plain: FloatArray, horizon: int) -> tuple[bool, str]:
+        """Paired by session, on blocks that the meta-learner had not seen."""
+        labels = self.labels.median[: self.stop]
+        both = np.isfinite(stacked) & np.isfinite(plain)
+        difference = session_auc(np.where(both, stacked, np.nan), labels) - session_auc(
+            np.where(both, plain, np.nan), labels
+        )
+        interval = mean_interval(
+            difference, horizon=horizon, confidence=0.95, resamples=1000, min_blocks=MIN_BLOCKS, seed=0
+        )
+        if not interval.defined:
+            return False, f"plain average: {interval.blocks} blocks of out-of-fold scores are too few to judge stacking"
+        spread = f"{interval.value:+.4f} [{interval.lower:+.4f}, {interval.upper:+.4f}]"
+        if interval.lower > 0:
+            return True, f"meta-learner: AUC against the average {spread}"
+        return False, f"plain average: the meta-learner's AUC against it is {spread}"

@@ -1,0 +1,116 @@
+"""Purged walk-forward folds, by session and never by row.
+
+The line of a fold of horizon h: fit | purge | validation | purge | test. A label at session t reaches to t + h, so a
+purge of h sessions keeps every label of a window out of the next one. Warm-up blocks come first: tests without a
+validation window, whose out-of-fold scores teach the meta-learner and the calibrator of the reported folds.
+López de Prado (2018), chapter 7; Pardo (2008), chapter 11.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from foundry_tasks.contract.config import WalkConfig
+from foundry_tasks.contract.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Sessions start … stop − 1, by index."""
+
+    start: int
+    stop: int
+
+    def __len__(self) -> int:
+        return max(self.stop - self.start, 0)
+
+    @property
+    def slice(self) -> slice:
+        """For indexing the first axis of a wide matrix."""
+        return slice(self.start, self.stop)
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """One block of the walk. `number` counts reported folds from 1; warm-up blocks have 0, −1, … before them."""
+
+    number: int
+    fit: Window
+    validation: Window | None
+    test: Window
+
+    @property
+    def reported(self) -> bool:
+        """Whether its test is evidence, or a warm-up for the meta-learner and the calibrator."""
+        return self.number >= 1
+
+    @property
+    def name(self) -> str:
+        """`fold3`, or `warmup1` for the earliest warm-up block's place before the first fold."""
+        return f"fold{self.number}" if self.reported else f"warmup{1 - self.number}"
+
+    def windows(self) -> Iterator[tuple[str, Window]]:
+        """Named windows in the order of time."""
+        yield "fit", self.fit
+        if self.validation is not None:
+            yield "validation", self.validation
+        yield "test", self.test
+
+
+class WalkForwardValidator:
+    """Anchored or rolling folds over `n_sessions` sessions."""
+
+    def __init__(self, config: WalkConfig) -> None:
+        self.config = config
+
+    def first_test(self, n_sessions: int) -> int:
+        """Index of the first reported fold's first test session."""
+        if self.config.first_test_session is not None:
+            return self.config.first_test_session
+        return n_sessions - self.config.folds * self.config.test_sessions
+
+    def folds(self, n_sessions: int, horizon: int) -> tuple[Fold, ...]:
+        """Warm-up blocks and reported folds for one horizon, in the order of time.
+
+        Test windows are the same for every horizon; the fit windows of a longer horizon end earlier. Raises
+        ConfigError where the sessions do not suffice.
+        """
+        c = self.config
+        purge = horizon + c.embargo_sessions
+        first = self.first_test(n_sessions)
+        last_stop = first + c.folds * c.test_sessions
+        if last_stop > n_sessions:
+            raise ConfigError(
+                f"{c.folds} folds of {c.test_sessions} sessions from session {first} need {last_stop} sessions, the prices "
+                f"have {n_sessions}. Lower folds, test_sessions or first_test_session."
+            )
+        folds = []
+        rolling_fit = c.fit_sessions or first - c.validation_sessions - 2 * purge
+        for number in range(1 - c.warmup_blocks, c.folds + 1):
+            test = Window(first + (number - 1) * c.test_sessions, first + number * c.test_sessions)
+            validation = Window(test.start - purge - c.validation_sessions, test.start - purge) if number >= 1 else None
+            fit_stop = (validation or test).start - purge
+            fit = Window(max(0, fit_stop - rolling_fit) if c.walk == "rolling" else 0, fit_stop)
+            if len(fit) < c.min_fit_sessions:
+                raise ConfigError(
+                    f"{'fold' if number >= 1 else 'warm-up block'} at session {test.start} has {len(fit)} sessions to "
+                    f"fit on, min_fit_sessions is {c.min_fit_sessions}, and the prices have {n_sessions}. Bring more sessions, "
+                    "or lower folds, test_sessions, validation_sessions, warmup_blocks or min_fit_sessions."
+                )
+            folds.append(Fold(number, fit, validation, test))
+        return tuple(folds)
+
+
+def folds_to_json(folds: Mapping[int, tuple[Fold, ...]]) -> dict[str, Any]:
+    """horizon → folds, as `folds.json` holds them."""
+    return {str(horizon): [asdict(fold) for fold in walk] for horizon, walk in folds.items()}
+
+
+def folds_from_json(document: Mapping[str, Any]) -> dict[int, tuple[Fold, ...]]:
+    """The inverse of `folds_to_json`."""
+
+    def fold(item: Mapping[str, Any]) -> Fold:
+        validation = item["validation"]
+        return Fold(item["number"], Window(**item["fit"]), validation and Window(**validation), Window(**item["test"]))
+
+    return {int(horizon): tuple(fold(item) for item in walk) for horizon, walk in document.items()}
