@@ -1,0 +1,195 @@
+"""Great Expectations behind `contract.ports.Expectations`: plain JSON suites in, a verdict and Data Docs out.
+
+Importing GX takes four seconds; `warm_up` spends them on a thread beside the stage's own work.
+"""
+
+import json
+import logging
+import math
+import os
+import threading
+import warnings
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from foundry_tasks.adapters.data_docs import self_contained
+from foundry_tasks.contract.errors import ConfigError
+from foundry_tasks.contract.ports import EXAMPLE_KEYS, Finding, Verdict
+
+MAX_EXAMPLES = 20
+_PARAMETER = "$parameter"
+
+
+class GreatExpectations:
+    """Validates pandas frames against the suites of one folder."""
+
+    def __init__(self, folder: str | Path) -> None:
+        self._folder = Path(folder)
+        self._loading: threading.Thread | None = None
+
+    def warm_up(self) -> None:
+        if self._loading is None:
+            self._loading = threading.Thread(target=_load, name="load-great-expectations", daemon=True)
+            self._loading.start()
+
+    def validate(self, suite: str, table: Any, facts: Mapping[str, Any]) -> Verdict:
+        """As the port has it. Raises ConfigError where the suite cannot be read or asks for a fact that is not given.
+
+        An expectation whose `meta.optional` is true is left out where the table lacks its column. Examples name the rows
+        by their ticker, date, horizon and feature, as far as the table has such columns.
+        """
+        expectations = [
+            expectation
+            for expectation in _filled(self._read(suite), facts, suite)
+            if not expectation["meta"].get("optional") or set(_columns(expectation["kwargs"])) <= set(table.columns)
+        ]
+        table = table.reset_index(drop=True)  # examples are looked up by label
+        self.warm_up()
+        if self._loading is not None:
+            self._loading.join()
+        result = _checkpoint(suite, table, expectations)
+        findings = tuple(_finding(one) for one in result.results if not one.success)
+        critical = sum(finding.severity == "critical" for finding in findings)
+        status = f"{'rejected' if critical else 'passed'}: {critical} critical, {len(findings) - critical} warnings"
+        return Verdict(
+            suite=suite,
+            passed=not critical,
+            expectations=len(expectations),
+            findings=findings,
+            docs={"index.html": self_contained(_page(result), f"Data Docs: {suite}", status).encode()},
+        )
+
+    def _read(self, suite: str) -> list[dict[str, Any]]:
+        path = self._folder / f"{suite}.json"
+        try:
+            document = json.loads(path.read_text())
+            return list(document["expectations"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ConfigError(
+                f"expectation suite {path} cannot be read: {type(error).__name__}: {error}. Restore it, or set "
+                "FOUNDRY_EXPECTATIONS to the folder that holds it."
+            ) from error
+
+
+# ------------------------------------------------------------------ suites
+def _filled(expectations: Sequence[Mapping[str, Any]], facts: Mapping[str, Any], suite: str) -> list[dict[str, Any]]:
+    """The suite with its `$parameter`s filled in, in arguments and notes."""
+
+    def value(item: Any) -> Any:
+        if isinstance(item, Mapping) and _PARAMETER in item:
+            fact = facts[item[_PARAMETER]]
+            is_day = isinstance(fact, date) and not isinstance(fact, datetime)
+            return datetime(fact.year, fact.month, fact.day) if is_day else fact  # noqa: DTZ001 - a day, as in the table
+        return item
+
+    try:
+        return [
+            {
+                "type": one["type"],
+                "kwargs": {name: value(item) for name, item in one.get("kwargs", {}).items()},
+                "severity": one.get("severity", "critical"),
+                "meta": {**one.get("meta", {}), "notes": str(one.get("meta", {}).get("notes", "")).format(**facts)},
+            }
+            for one in expectations
+        ]
+    except KeyError as error:
+        raise ConfigError(
+            f"expectation suite {suite!r} asks for {error}, which is no fact of this stage; it has "
+            f"{', '.join(sorted(facts))}. Correct expectations/{suite}.json."
+        ) from error
+
+
+def _columns(arguments: Mapping[str, Any]) -> list[str]:
+    pair = [arguments[name] for name in ("column", "column_A", "column_B") if name in arguments]
+    return [*pair, *arguments.get("column_list", ())]
+
+
+# ------------------------------------------------------------------ Great Expectations itself
+def _load() -> Any:
+    os.environ["GX_ANALYTICS_ENABLED"] = "false"
+    # What GX's own dependencies deprecate is nobody's business here. Not catch_warnings: this runs beside the stage.
+    warnings.filterwarnings("ignore", category=DeprecationWarning)
+    import great_expectations  # noqa: PLC0415 - four seconds, beside the stage's own work
+
+    return great_expectations
+
+
+def _checkpoint(suite: str, table: Any, expectations: Sequence[Mapping[str, Any]]) -> Any:
+    """GX's own result. Nothing of it is written to disk, sent anywhere, or drawn on the terminal."""
+    gx = _load()
+    from great_expectations.data_context.types.base import ProgressBarsConfig  # noqa: PLC0415 - GX is loaded by now
+
+    logging.getLogger("great_expectations").setLevel(logging.ERROR)
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = ProgressBarsConfig(globally=False)
+    asset = context.data_sources.add_pandas("foundry").add_dataframe_asset(suite)
+    definition = context.validation_definitions.add(
+        gx.ValidationDefinition(
+            name=suite,
+            data=asset.add_batch_definition_whole_dataframe("all"),
+            suite=context.suites.add(gx.ExpectationSuite(name=suite, expectations=list(expectations))),
+        )
+    )
+    keys = [name for name in EXAMPLE_KEYS if name in table.columns]
+    result_format = {"result_format": "SUMMARY", "partial_unexpected_count": MAX_EXAMPLES}
+    if keys:
+        result_format["unexpected_index_column_names"] = keys
+    return definition.run(batch_parameters={"dataframe": table}, result_format=result_format)
+
+
+def _page(result: Any) -> str:
+    """The validation as Data Docs draws it."""
+    from great_expectations.render.renderer import ValidationResultsPageRenderer  # noqa: PLC0415 - GX is loaded by now
+    from great_expectations.render.view import DefaultJinjaPageView  # noqa: PLC0415 - as above
+
+    page: str = DefaultJinjaPageView().render(ValidationResultsPageRenderer().render(result))
+    return page
+
+
+# ------------------------------------------------------------------ findings
+def _finding(one: Any) -> Finding:
+    config, details = one.expectation_config, one.result or {}
+    severity: Literal["critical", "warning"] = "critical" if _name(config.severity) == "critical" else "warning"
+    note = str(config.meta.get("notes", "")) if config.meta else ""
+    raised = any(error.get("raised_exception") for error in _exceptions(one.exception_info))
+    if raised:
+        severity, note = "critical", f"{note} (could not be checked)"
+    examples = tuple(
+        {name: _plain(value) for name, value in example.items()}
+        for example in (details.get("partial_unexpected_index_list") or ())[:MAX_EXAMPLES]
+    )
+    if not examples and "observed_value" in details:
+        examples = ({"observed": _plain(details["observed_value"])},)
+    return Finding(
+        expectation=config.type,
+        severity=severity,
+        column=", ".join(_columns(config.kwargs)),
+        failed=int(details.get("unexpected_count") or 0),
+        checked=int(details.get("element_count") or 0),
+        examples=examples,
+        note=note,
+    )
+
+
+def _name(severity: Any) -> str:
+    return str(getattr(severity, "value", severity)).lower()
+
+
+def _exceptions(info: Any) -> list[Mapping[str, Any]]:
+    """GX keeps one exception, or one for each metric that failed."""
+    if not isinstance(info, Mapping):
+        return []
+    return [info] if "raised_exception" in info else [one for one in info.values() if isinstance(one, Mapping)]
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON has it."""
+    if hasattr(value, "isoformat"):
+        return value.isoformat()[:10]
+    if hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value if isinstance(value, str | int | float | bool | None) else str(value)

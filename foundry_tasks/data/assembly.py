@@ -1,0 +1,41 @@
+"""From judged bars to the wide panel that everything is computed on."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from foundry_tasks.data.judgement import Bars, Judged
+from foundry_tasks.data.panel import BoolArray, DateArray, FloatArray, PricePanel
+from foundry_tasks.data.universe import first_to_last_bar
+
+
+def build_panel(
+    bars: Bars, judged: Judged, sessions: DateArray, member: BoolArray | None, sectors: Mapping[str, str]
+) -> PricePanel:
+    """The kept bars on the grid of sessions × tickers, from the first session with a bar to the last.
+
+    member: (n_sessions, n_tickers of `bars`) from a universe file, else None: then a ticker belongs from its first kept
+    bar to its last. Tickers without a kept bar or without a session of membership are left out.
+    """
+    shape = (len(sessions), len(bars.tickers))
+    at = (bars.session[judged.kept], bars.ticker[judged.kept])
+    has_bar = np.zeros(shape, bool)
+    has_bar[at] = True
+    belongs = first_to_last_bar(has_bar) if member is None else member
+    across = np.flatnonzero((has_bar & belongs).any(axis=0))
+    filled = np.flatnonzero(has_bar[:, across].any(axis=1))
+    down = slice(int(filled[0]), int(filled[-1]) + 1) if len(filled) else slice(0, 0)
+
+    def wide(values: FloatArray) -> FloatArray:
+        matrix = np.full(shape, np.nan)
+        matrix[at] = values[judged.kept]
+        return np.ascontiguousarray(matrix[down, across])
+
+    tickers = tuple(bars.tickers[index] for index in across)
+    return PricePanel(
+        sessions=sessions[down],
+        tickers=tickers,
+        fields={name: wide(values) for name, values in bars.fields.items()},
+        member=np.ascontiguousarray(belongs[down, across]),
+        sectors=tuple(sectors.get(ticker, "") for ticker in tickers),
+    )

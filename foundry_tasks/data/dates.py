@@ -1,0 +1,82 @@
+"""Calendar dates out of whatever a file calls dates: one format a column, never a guess between two readings."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from foundry_tasks.contract.errors import DataRejectedError
+
+_ISO = r"\d{4}-\d{2}-\d{2}(?:[T ].*)?"
+_FORMATS = ("%Y/%m/%d", "%m/%d/%Y", "%d/%m/%Y", "%d.%m.%Y", "%m-%d-%Y", "%d-%m-%Y", "%d-%b-%Y", "%b %d, %Y", "%d %b %Y")
+_COMPACT = "%Y%m%d"
+_FIRST_YEAR, _LAST_YEAR = 1900, 2199
+_ADVICE = "Write every date as YYYY-MM-DD."
+
+
+def calendar_dates(values: "pd.Series[Any]", where: str, *, open_ended: bool = False) -> "pd.Series[Any]":
+    """`values` as datetime64[s] at midnight.
+
+    A time zone is dropped and the date kept as it is written there: a bar belongs to its exchange's day. Raises
+    DataRejectedError for missing dates, dates before 1900 or after 2199, more than one format, and day and month that
+    cannot be told apart. open_ended: whether a date such as 9999-12-31 stands for "to this day".
+    """
+    dates = _dates(values, where)
+    for extreme in (dates.min(), dates.max()):
+        if extreme.year < _FIRST_YEAR or (extreme.year > _LAST_YEAR and not open_ended):
+            raise DataRejectedError(f"{where}: {extreme.date()} is no date of a market. {_ADVICE}")
+    return dates
+
+
+def _dates(values: "pd.Series[Any]", where: str) -> "pd.Series[Any]":
+    if values.isna().any():
+        raise DataRejectedError(
+            f"{where}: {int(values.isna().sum()):,} row(s) without a date. Remove or complete them."
+        )
+    if isinstance(values.dtype, pd.DatetimeTZDtype):
+        values = values.dt.tz_localize(None)
+    if values.dtype.kind == "M":
+        return pd.Series(values.to_numpy().astype("datetime64[D]").astype("datetime64[s]"), index=values.index)
+    written = values.map(_as_text) if values.dtype.kind == "O" else values.astype("str")
+    codes, distinct = pd.factorize(written)
+    return pd.Series(_parsed(pd.Index(distinct), where)[codes], index=values.index)
+
+
+def _as_text(value: Any) -> str:
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)
+
+
+def _parsed(distinct: "pd.Index[Any]", where: str) -> "np.ndarray[Any, np.dtype[np.datetime64]]":
+    text = distinct.astype("str").str.strip()
+    wordy = ~np.asarray(text.str.contains(r"\d"), bool)  # pandas reads "today", by the clock
+    if wordy.any():
+        raise DataRejectedError(f"{where}: {text[wordy][0]!r} is no date that Foundry can read. {_ADVICE}")
+    iso = np.asarray(text.str.fullmatch(_ISO), bool)
+    if iso.all():
+        return _strict(text.str.slice(0, 10), "%Y-%m-%d", where)
+    if np.asarray(text.str.fullmatch(r"\d{8}"), bool).all():
+        return _strict(text, _COMPACT, where)
+    if iso.any():
+        raise _mixed(where, text[iso][0], text[~iso][0])
+    readings = {form: pd.to_datetime(text, format=form, errors="coerce") for form in _FORMATS}
+    whole = [form for form, dates in readings.items() if not dates.isna().any()]
+    if len(whole) == 1:
+        return readings[whole[0]].to_numpy().astype("datetime64[s]")
+    if whole:
+        raise DataRejectedError(f"{where}: dates such as {text[0]!r} can be read day or month first. {_ADVICE}")
+    best = max(readings.values(), key=lambda dates: int(np.count_nonzero(dates.notna())))
+    read, unread = text[np.asarray(best.notna())], text[np.asarray(best.isna())]
+    if len(read):
+        raise _mixed(where, read[0], unread[0])
+    raise DataRejectedError(f"{where}: {unread[0]!r} is no date that Foundry can read. {_ADVICE}")
+
+
+def _strict(text: "pd.Index[Any]", form: str, where: str) -> "np.ndarray[Any, np.dtype[np.datetime64]]":
+    dates = pd.to_datetime(text, format=form, errors="coerce")
+    if dates.isna().any():
+        raise DataRejectedError(f"{where}: {text[dates.isna()][0]!r} is no date of the calendar. {_ADVICE}")
+    return dates.to_numpy().astype("datetime64[s]")
+
+
+def _mixed(where: str, one: str, other: str) -> DataRejectedError:
+    return DataRejectedError(f"{where}: dates in more than one format, such as {one!r} and {other!r}. {_ADVICE}")

@@ -1,0 +1,93 @@
+"""What a market's files say beside prices: benchmark and vix, sectors, membership."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from foundry_tasks.contract.errors import DataRejectedError
+from foundry_tasks.data.frames import read_frame
+from foundry_tasks.data.panel import DateArray, FloatArray
+from foundry_tasks.data.price_source import Series
+from foundry_tasks.data.tidy import column_of, tidy
+
+CARRIED_SESSIONS = 5
+"""For how many sessions the last known value of a market-wide series stands in for a missing one."""
+
+
+def read_series(file: Path, key: str) -> Series:
+    """One market-wide series; `key` is the config key that names it. An adjusted close goes before a close."""
+    table = tidy(read_frame(file), where=str(file), ticker=key)
+    if table["ticker"].nunique() > 1:
+        raise DataRejectedError(
+            f"{file} holds {table['ticker'].nunique()} tickers; {key} is one series. Give a file with one ticker."
+        )
+    close = table["adj_close"] if "adj_close" in table else table["close"]
+    series = pd.DataFrame({"date": table["date"], "close": close}).dropna().drop_duplicates()
+    if not (np.isfinite(series["close"]) & (series["close"] > 0)).all():
+        raise DataRejectedError(f"{file}: {key} holds values that are not above zero. Correct or remove them.")
+    twice = series["date"].duplicated()
+    if twice.any():
+        first = series.loc[twice, "date"].min().date()
+        raise DataRejectedError(
+            f"{file}: {key} has several values on {int(twice.sum())} dates, first {first}. Keep one."
+        )
+    return Series(series.sort_values("date", ignore_index=True), f"file {file.name}")
+
+
+@dataclass(frozen=True)
+class Aligned:
+    """A series on a panel's sessions. values: (n_sessions,). warning: what is missing, "" where nothing is."""
+
+    values: FloatArray
+    origin: str
+    warning: str
+
+
+def aligned(series: Series, sessions: DateArray, key: str, min_coverage: float) -> Aligned:
+    """Each session's value, else the last one of up to `CARRIED_SESSIONS` sessions before, else NaN; never a later one.
+
+    Raises DataRejectedError where less than `min_coverage` of the sessions has a value.
+    """
+    index = pd.DatetimeIndex(sessions.astype("datetime64[s]"))
+    own = series.table.set_index("date")["close"].reindex(index)
+    values = own.ffill(limit=CARRIED_SESSIONS)
+    missing = sessions[own.isna().to_numpy()]
+    covered = float(values.notna().mean())
+    if covered < min_coverage:
+        raise DataRejectedError(
+            f"{key} ({series.origin}) has a value on only {covered:.1%} of the sessions from {sessions[0]} to "
+            f"{sessions[-1]}. Give a series that covers them, or leave {key} out."
+        )
+    warning = ""
+    if len(missing):
+        warning = (
+            f"{key}: {series.origin} lacks {len(missing)} of {len(sessions)} sessions, first {missing[0]}; the value before "
+            f"stands in for up to {CARRIED_SESSIONS} sessions."
+        )
+    return Aligned(values.to_numpy(np.float64), series.origin, warning)
+
+
+def read_sectors(file: Path) -> dict[str, str]:
+    """Ticker → sector. Raises DataRejectedError where a column lacks or a ticker has two sectors."""
+    table = read_text_columns(read_frame(file), file, ("ticker", "sector"))
+    table = table.dropna().drop_duplicates()
+    twice = table.loc[table["ticker"].duplicated(), "ticker"]
+    if len(twice):
+        raise DataRejectedError(f"{file}: {twice.iloc[0]} has several sectors. Keep one line a ticker.")
+    return dict(zip(table["ticker"], table["sector"], strict=True))
+
+
+def read_text_columns(raw: pd.DataFrame, file: Path, names: Sequence[str]) -> pd.DataFrame:
+    """The named columns as text, stripped; "" is missing."""
+    found = {column_of(str(source)): source for source in reversed(list(raw.columns))}
+    missing = [name for name in names if name not in found]
+    if missing:
+        raise DataRejectedError(
+            f"{file}: no column {', '.join(missing)}; it has {', '.join(map(str, raw.columns))}. "
+            f"It needs {', '.join(names)}."
+        )
+    text = {name: raw[found[name]].astype("str").str.strip() for name in names}
+    return pd.DataFrame({name: values.where(values != "") for name, values in text.items()})

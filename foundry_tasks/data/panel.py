@@ -1,0 +1,87 @@
+"""Wide matrices: sessions down, tickers across. All of compute happens on these."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.floating]
+BoolArray = npt.NDArray[np.bool_]
+DateArray = npt.NDArray[np.datetime64]
+
+PRICE_FIELDS = ("open", "high", "low", "close", "adj_close", "volume")
+
+
+@dataclass(frozen=True)
+class PricePanel:
+    """Daily prices of a market.
+
+    sessions: (n_sessions,) datetime64[D], ascending. tickers: n_tickers names, sorted. fields: any of PRICE_FIELDS
+    with `close` always there, each (n_sessions, n_tickers) float64 in the currency of the market (volume in shares),
+    NaN where there is no bar. member: (n_sessions, n_tickers), whether the ticker belonged to the universe that day.
+    sectors: one name a ticker, "" where unknown. benchmark, vix: (n_sessions,) or None where not given.
+    """
+
+    sessions: DateArray
+    tickers: tuple[str, ...]
+    fields: Mapping[str, FloatArray]
+    member: BoolArray
+    sectors: tuple[str, ...]
+    benchmark: FloatArray | None = None
+    vix: FloatArray | None = None
+
+    @cached_property
+    def adjusted_close(self) -> FloatArray:
+        """What returns are made of: adj_close where there is one, else close."""
+        return self.fields.get("adj_close", self.fields["close"])
+
+    def adjusted(self, field: str) -> FloatArray | None:
+        """`open`, `high` or `low` on the scale of `adjusted_close`; None where the source lacks it."""
+        values = self.fields.get(field)
+        if values is None or "adj_close" not in self.fields:
+            return values
+        return values * (self.fields["adj_close"] / self.fields["close"])
+
+    def up_to(self, n_sessions: int) -> "PricePanel":
+        """The first `n_sessions` sessions: what was known then."""
+        return replace(
+            self,
+            sessions=self.sessions[:n_sessions],
+            fields={name: values[:n_sessions] for name, values in self.fields.items()},
+            member=self.member[:n_sessions],
+            benchmark=None if self.benchmark is None else self.benchmark[:n_sessions],
+            vix=None if self.vix is None else self.vix[:n_sessions],
+        )
+
+    def mapped(self, change: Callable[[str, FloatArray], FloatArray]) -> "PricePanel":
+        """A copy whose every field, benchmark and vix included, went through `change(name, values)`."""
+        return replace(
+            self,
+            fields={name: change(name, values) for name, values in self.fields.items()},
+            benchmark=None if self.benchmark is None else change("benchmark", self.benchmark),
+            vix=None if self.vix is None else change("vix", self.vix),
+        )
+
+
+@dataclass(frozen=True)
+class FeaturePanel:
+    """Named features on the grid of their prices.
+
+    values: (n_features, n_sessions, n_tickers) float32, NaN where undefined. A feature of the whole market, such as
+    its trend, has the same value for every ticker of a session.
+    """
+
+    sessions: DateArray
+    tickers: tuple[str, ...]
+    names: tuple[str, ...]
+    values: npt.NDArray[np.float32]
+
+    def __getitem__(self, name: str) -> npt.NDArray[np.float32]:
+        matrix: npt.NDArray[np.float32] = self.values[self.names.index(name)]
+        return matrix
+
+    def items(self) -> Iterator[tuple[str, npt.NDArray[np.float32]]]:
+        """Name and matrix, in order."""
+        return zip(self.names, self.values, strict=True)

@@ -1,0 +1,61 @@
+"""Where prices come from: one protocol, one frame, three sources."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Protocol
+
+from foundry_tasks.contract.config import PricesConfig
+from foundry_tasks.contract.errors import ConfigError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Series:
+    """A market-wide series, such as a benchmark. table: columns date, close. origin: where it is from, for a reader."""
+
+    table: "pd.DataFrame"
+    origin: str
+
+
+class PriceSource(Protocol):
+    """Daily prices from somewhere."""
+
+    name: str
+    """For a reader; holds no path, so that results do not depend on where a file lies."""
+    identity: Mapping[str, str]
+    """What makes it this source and no other: the key of its price head in the store."""
+
+    def fingerprint(self) -> str | None:
+        """sha256 over the content of a static source; None for a live one, whose answers change."""
+
+    def last_date(self) -> date | None:
+        """The last date that a static source holds; None for a live one."""
+
+    def fetch(self, tickers: Sequence[str], start: date | None, end: date | None) -> "pd.DataFrame":
+        """The tidy frame of `tickers` (empty: all it has) between two dates, both included; rows in any order.
+
+        Raises ConfigError, DataRejectedError or TransientError.
+        """
+
+    def benchmark(self) -> Series | None:
+        """The source's own benchmark, None where it has none."""
+
+
+def open_source(config: PricesConfig) -> PriceSource:
+    """The source that `config` names. Raises ConfigError where it cannot be one. Imports nothing of the others."""
+    if config.source == "sample":
+        from foundry_tasks.data.sources.sample import SampleSource  # noqa: PLC0415 - the chosen source alone is loaded
+
+        return SampleSource()
+    if config.source == "yfinance":
+        from foundry_tasks.data.sources.yahoo import YahooSource  # noqa: PLC0415 - as above
+
+        return YahooSource(config.tickers)
+    from foundry_tasks.data.sources.files import FileSource  # noqa: PLC0415 - as above
+
+    if not config.prices:
+        raise ConfigError("source='parquet' needs prices: the path of a parquet or csv file, or of a folder of them.")
+    return FileSource(config.prices)

@@ -1,0 +1,156 @@
+"""What expectations ask of features, labels and predictions, computed by numpy: small frames instead of all cells.
+
+Each function gives the columns of a frame, one entry a row, for `io.guard(suite, pandas.DataFrame(columns), facts)`.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from foundry_tasks.data.panel import BoolArray, DateArray, FeaturePanel, FloatArray
+from foundry_tasks.data.tables import AnyArray
+
+Columns = dict[str, AnyArray]
+
+_CORRELATED_SESSIONS = 64
+_MIN_TICKERS = 5
+"""Fewer predictions than this in a session have no spread worth the name."""
+
+
+def profile_features(panel: FeaturePanel, member: BoolArray, labels: Mapping[str, FloatArray]) -> Columns:
+    """One row a feature, over the ticker-sessions of members.
+
+    member: (n_sessions, n_tickers). labels: name → (n_sessions, n_tickers), forward returns among them. Columns: feature;
+    finite_share from the first session that has a value; infinite, a count; minimum, maximum and standard_deviation of
+    finite values (NaN where there are none); constant; label_correlation, the largest absolute correlation with a label on
+    up to 64 sessions (NaN for a constant), and label, which one that is.
+    """
+    n_features = len(panel.names)
+    rows = {name: np.full(n_features, np.nan) for name in ("minimum", "maximum", "standard_deviation", "finite_share")}
+    infinite = np.zeros(n_features, np.int64)
+    cells = np.flatnonzero(member)
+    session = cells // max(member.shape[1], 1)
+    for index, matrix in enumerate(panel.values):
+        values = matrix.reshape(-1)[cells]
+        finite = np.isfinite(values)
+        known = values[finite]
+        if not len(known):
+            infinite[index], rows["finite_share"][index] = np.count_nonzero(np.isinf(values)), 0.0
+            continue
+        if len(known) < len(values):
+            infinite[index] = np.count_nonzero(np.isinf(values))
+        since = np.searchsorted(session, session[int(finite.argmax())])
+        rows["finite_share"][index] = len(known) / (len(values) - since)
+        rows["minimum"][index], rows["maximum"][index] = known.min(), known.max()
+        rows["standard_deviation"][index] = known.std(dtype=np.float64)
+    every = np.unique(np.linspace(0, len(panel.sessions) - 1, _CORRELATED_SESSIONS).astype(int))
+    labels = labels or {"": np.full(member.shape, np.nan)}
+    names = np.array(list(labels), dtype=object)
+    found = _correlations(
+        np.stack([matrix[every][member[every]] for matrix in panel.values]).astype(np.float64),
+        np.stack([labels[name][every][member[every]] for name in labels]).astype(np.float64),
+    )
+    best = np.argmax(np.nan_to_num(found, nan=-1.0), axis=1)
+    correlation = found[np.arange(n_features), best]
+    return {
+        "feature": np.array(panel.names, dtype=object),
+        **rows,
+        "infinite": infinite,
+        "constant": rows["minimum"] == rows["maximum"],
+        "label_correlation": correlation,
+        "label": np.where(np.isnan(correlation), "", names[best]),
+    }
+
+
+def profile_labels(
+    sessions: DateArray,
+    tickers: Sequence[str],
+    price: FloatArray,
+    lag: int,
+    forward_returns: Mapping[int, FloatArray],
+    labels: Mapping[int, Mapping[str, FloatArray]],
+    n_sampled: int = 5,
+) -> Columns:
+    """Rows sampled from `n_sampled` sessions a horizon, evenly spread, with what they ought to be.
+
+    price: (n_sessions, n_tickers), what a return is counted from, entered `lag` sessions after t. forward_returns and
+    labels: horizon → published matrix, and → kind → matrix of 0, 1 and NaN. Columns: horizon, ticker, date;
+    forward_return as published, recomputed from `price`, their difference; up_agrees, whether the published label `up` is
+    the sign of the recomputed return; and of the whole horizon: up_share, labelled_too_late, the number of labels in the
+    last h + lag sessions.
+    """
+    columns: dict[str, list[AnyArray]] = {}
+    for horizon, published in forward_returns.items():
+        reach = horizon + lag
+        up = labels[horizon]["up"]
+        n_labelled = max(len(sessions) - reach, 0)
+        at = np.unique(np.linspace(0, n_labelled - 1, n_sampled).astype(int)) if n_labelled else np.empty(0, int)
+        for t in at:
+            known = np.flatnonzero(np.isfinite(published[t]))
+            recomputed = price[t + reach, known] / price[t + lag, known] - 1
+            sampled: Columns = {
+                "horizon": np.full(len(known), horizon),
+                "ticker": np.array(tickers, dtype=object)[known],
+                "date": np.full(len(known), sessions[t]).astype("datetime64[s]"),
+                "forward_return": published[t, known],
+                "recomputed": recomputed,
+                "difference": np.abs(published[t, known] - recomputed),
+                "up_agrees": (up[t, known] == 1) == (recomputed > 0),
+                "up_share": np.full(len(known), np.nanmean(up) if np.isfinite(up).any() else np.nan),
+                "labelled_too_late": np.full(len(known), np.count_nonzero(np.isfinite(published[n_labelled:]))),
+            }
+            for name, values in sampled.items():
+                columns.setdefault(name, []).append(values)
+    return {name: np.concatenate(parts) for name, parts in columns.items()}
+
+
+def profile_predictions(date: DateArray, ticker: AnyArray, horizon: AnyArray, p_up: FloatArray) -> Columns:
+    """The predictions themselves, and beside each the spread of its session: standard deviation of P(up) over tickers.
+
+    All (n_rows,). spread is NaN where a session has fewer than five predictions of a horizon.
+    """
+    _, session = np.unique(date, return_inverse=True)
+    _, of_horizon = np.unique(horizon, return_inverse=True)
+    group = session * (int(of_horizon.max(initial=0)) + 1) + of_horizon
+    known = np.isfinite(p_up)
+    size = int(group.max(initial=-1)) + 1
+    count = np.bincount(group[known], minlength=size)
+    mean = np.bincount(group[known], p_up[known], size) / np.maximum(count, 1)
+    square = np.bincount(group[known], (p_up[known] - mean[group[known]]) ** 2, size) / np.maximum(count, 1)
+    spread = np.where(count >= _MIN_TICKERS, np.sqrt(square), np.nan)
+    return {
+        "date": date.astype("datetime64[s]"),
+        "ticker": ticker,
+        "horizon": horizon,
+        "p_up": p_up,
+        "spread": spread[group],
+    }
+
+
+def _correlations(x: FloatArray, y: FloatArray) -> FloatArray:
+    """|Pearson correlation| of each row of x with each row of y over the columns where both are finite.
+
+    x: (n, n_cells), y: (m, n_cells). Shape (n, m); NaN where one is constant or fewer than three cells are shared.
+    """
+    x_known, y_known = np.isfinite(x), np.isfinite(y)
+    x0, y0 = _centred(x, x_known), _centred(y, y_known)
+    x1, y1 = x_known.astype(np.float64), y_known.astype(np.float64)
+    shared = x1 @ y1.T
+    with np.errstate(divide="ignore", invalid="ignore"):
+        x_mean, y_mean = (x0 @ y1.T) / shared, (x1 @ y0.T) / shared
+        x_variance = (x0**2 @ y1.T) / shared - x_mean**2
+        y_variance = (x1 @ (y0**2).T) / shared - y_mean**2
+        found = np.abs((x0 @ y0.T) / shared - x_mean * y_mean) / np.sqrt(x_variance * y_variance)
+    known: FloatArray = np.where((shared > 2) & (x_variance > 0) & (y_variance > 0), found, np.nan)
+    return known
+
+
+def _centred(values: FloatArray, known: BoolArray) -> FloatArray:
+    """Values in units of their own deviation around their own mean, 0 where unknown; all 0 for a constant."""
+    filled = np.where(known, values, 0.0)
+    count = np.maximum(known.sum(axis=1, keepdims=True), 1)
+    centred = np.where(known, filled - filled.sum(axis=1, keepdims=True) / count, 0.0)
+    scale = np.sqrt((centred**2).sum(axis=1, keepdims=True) / count)
+    magnitude = np.abs(filled).max(axis=1, keepdims=True)
+    constant = scale <= 1e-12 * magnitude
+    return np.where(constant, 0.0, centred / np.where(constant, 1.0, scale))

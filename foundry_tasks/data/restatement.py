@@ -1,0 +1,40 @@
+"""Keeping prices incrementally: what a new fetch says about sessions that were kept already."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+_TOLERANCE = 2e-5
+"""Relative; an adjusted close carries about seven digits, and the smallest dividend moves it by more than this."""
+_KEYS = ["ticker", "date"]
+
+
+def restated_tickers(kept: pd.DataFrame, fetched: pd.DataFrame) -> tuple[str, ...]:
+    """Tickers whose close or adjusted close of an overlapping session differs, and those that were not kept at all.
+
+    Both are tidy frames. A split, a dividend or a correction restates the past: such a ticker is fetched anew.
+    """
+    columns = [name for name in ("close", "adj_close") if name in kept and name in fetched]
+    both = kept.merge(fetched, on=_KEYS, suffixes=("", "_new"))
+    changed = np.zeros(len(both), bool)
+    for name in columns:
+        old, new = both[name].to_numpy(), both[f"{name}_new"].to_numpy()
+        changed |= ~np.isclose(old, new, rtol=_TOLERANCE, atol=0, equal_nan=True)
+    unknown = set(fetched["ticker"].unique()) - set(kept["ticker"].unique())
+    return tuple(sorted(set(both["ticker"][changed]) | unknown))
+
+
+def spliced(
+    kept: pd.DataFrame, fetched: pd.DataFrame, anew: pd.DataFrame | None, restated: Sequence[str]
+) -> pd.DataFrame:
+    """Kept rows, over them the fetched ones, and the whole history of restated tickers from `anew`; by ticker and date.
+
+    A restated ticker that `anew` lacks stays as it was kept: old and new scales are never mixed.
+    """
+    whole = [] if anew is None else [anew[anew["ticker"].isin(list(restated))]]
+    renewed = {ticker for part in whole for ticker in part["ticker"].unique()}
+    stays = kept[~kept["ticker"].isin(renewed)]
+    new = fetched[~fetched["ticker"].isin(list(restated))]
+    both = pd.concat([stays, new, *whole], ignore_index=True)
+    return both.drop_duplicates(_KEYS, keep="last").sort_values(_KEYS, kind="stable", ignore_index=True)

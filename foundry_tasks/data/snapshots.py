@@ -1,0 +1,89 @@
+"""What a source said, kept: immutable snapshots, and a head per market and source that moves by compare-and-swap."""
+
+import json
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from foundry_tasks.contract import artifacts
+from foundry_tasks.contract.config import PricesConfig
+from foundry_tasks.contract.errors import TransientError
+from foundry_tasks.contract.ports import Store
+from foundry_tasks.data.price_source import PriceSource
+from foundry_tasks.data.restatement import restated_tickers, spliced
+from foundry_tasks.data.sessions import session_before
+
+_ATTEMPTS = 5
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """table: the tidy frame of everything kept. restated: tickers whose past the source has changed, fetched anew."""
+
+    table: pd.DataFrame
+    sha256: str
+    restated: tuple[str, ...] = ()
+
+
+def refreshed(config: PricesConfig, store: Store, source: PriceSource, as_of: date, workspace: Path) -> Snapshot:
+    """Bring the market's snapshot of `source` up to `as_of` and move its head.
+
+    A static source is taken as it is now, whole, so that its result follows from its content alone. A live one is asked
+    for the sessions that the head lacks and `overlap_sessions` before them; what those restate is fetched anew. Whoever
+    loses the race for the head begins again from the winner's. Raises TransientError where that never ends.
+    """
+    key = artifacts.head_key(config.market, artifacts.digest_of({**source.identity, "start": str(config.start)}))
+    for _ in range(_ATTEMPTS):
+        head = store.read(key)
+        table, restated = (
+            (source.fetch(config.tickers, config.start, None), ())
+            if source.last_date() is not None
+            else _extended(config, store, source, as_of, head)
+        )
+        sha256 = store.put_object(_written(table, workspace / "snapshot.parquet"))
+        document = artifacts.canonical_json({"snapshot": sha256, "source": source.name, "last": _last(table)})
+        if document == head or store.swap(key, head, document):
+            return Snapshot(table, sha256, restated)
+    raise TransientError(f"the head of market {config.market!r} ({store.locate(key)}) keeps moving. Try again later.")
+
+
+def _extended(
+    config: PricesConfig, store: Store, source: PriceSource, as_of: date, head: bytes | None
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """A live source's snapshot with the missing sessions, and the tickers that were restated."""
+    if head is None:
+        return source.fetch(config.tickers, config.start, as_of), ()
+    known = json.loads(head)
+    kept = _read(store.object_path(known["snapshot"]))
+    last = date.fromisoformat(known["last"])
+    if last >= as_of:
+        return kept, ()
+    since = session_before(config.calendar, last, config.overlap_sessions - 1)
+    fetched = source.fetch(config.tickers, since, as_of)
+    restated = restated_tickers(kept, fetched)
+    anew = source.fetch(restated, config.start, as_of) if restated else None
+    return spliced(kept, fetched, anew, restated), restated
+
+
+def _written(table: pd.DataFrame, path: Path) -> Path:
+    columns = {
+        "date": pa.array(table["date"].to_numpy().astype("datetime64[D]")),
+        "ticker": pa.array(table["ticker"], pa.string()).dictionary_encode(),
+    }
+    columns |= {name: pa.array(table[name].to_numpy(np.float64)) for name in table.columns if name not in columns}
+    pq.write_table(pa.table(columns), path, compression="lz4", store_schema=False)
+    return path
+
+
+def _read(path: Path) -> pd.DataFrame:
+    table: pd.DataFrame = pq.read_table(path).to_pandas(date_as_object=False)
+    return table.astype({"date": "datetime64[s]", "ticker": "str"})
+
+
+def _last(table: pd.DataFrame) -> str:
+    return str(table["date"].max().date())

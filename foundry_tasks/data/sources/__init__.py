@@ -1,0 +1,1 @@
+"""One module a price source; only the chosen one is imported."""

@@ -1,0 +1,66 @@
+"""The built-in sample: 20 S&P 500 stocks and the index, 1990 to 2022, as the package skfolio ships them (BSD-3)."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from functools import cached_property
+from importlib import metadata, util
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from foundry_tasks.contract.errors import ConfigError
+from foundry_tasks.data.input_files import content_digest
+from foundry_tasks.data.price_source import Series
+from foundry_tasks.data.sources.files import cut
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_STOCKS = "sp500_dataset.csv.gz"
+_INDEX = "sp500_index.csv.gz"
+
+
+class SampleSource:
+    """Adjusted closes only: open, high, low and volume are absent. Reads the package's files and imports none of it."""
+
+    def __init__(self) -> None:
+        self._folder = _data_folder()
+        self.name = f"sample (skfolio {metadata.version('skfolio')})"
+        self.identity: Mapping[str, str] = {"source": "sample"}
+
+    def fingerprint(self) -> str:
+        return content_digest([self._folder / _STOCKS, self._folder / _INDEX])
+
+    def last_date(self) -> date:
+        last: date = self._table["date"].max().date()
+        return last
+
+    def fetch(self, tickers: Sequence[str], start: date | None, end: date | None) -> "pd.DataFrame":
+        return cut(self._table, tickers, start, end)
+
+    def benchmark(self) -> Series:
+        index = self._read(_INDEX).rename(columns={"Date": "date", "SP500": "close"})
+        return Series(index, "the sample's own, the S&P 500 index")
+
+    @cached_property
+    def _table(self) -> "pd.DataFrame":
+        wide = self._read(_STOCKS)
+        return wide.melt("Date", var_name="ticker", value_name="close").rename(columns={"Date": "date"})
+
+    def _read(self, name: str) -> "pd.DataFrame":
+        import pandas as pd  # noqa: PLC0415 - a run that reuses its prices needs the digest alone
+
+        table = pd.read_csv(self._folder / name)
+        table["Date"] = pd.to_datetime(table["Date"], format="%Y-%m-%d").astype("datetime64[s]")
+        return table
+
+
+def _data_folder() -> Path:
+    found = util.find_spec("skfolio")
+    for place in (found.submodule_search_locations or []) if found else []:
+        folder = Path(place) / "datasets" / "data"
+        if all((folder / name).is_file() for name in (_STOCKS, _INDEX)):
+            return folder
+    raise ConfigError(
+        "source='sample' needs the package skfolio with its data sets, which this environment lacks. Install the cpu "
+        "dependency group, or give your own prices with source='parquet'."
+    )

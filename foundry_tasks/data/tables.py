@@ -1,0 +1,206 @@
+"""Panels and small tables as parquet files, without pandas: a stage that only reads numbers starts fast.
+
+A panel is written in long format on its full grid, session by session (date, ticker, then one column a matrix). So
+reading it back to wide is a reshape, a wanted column is read alone, and since a row group holds a fixed number of
+sessions, a range of dates reads only its own bytes. Equal content gives equal bytes.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from foundry_tasks.contract.errors import DataRejectedError
+from foundry_tasks.data.panel import PRICE_FIELDS, DateArray, FeaturePanel, PricePanel
+
+SESSIONS_A_GROUP = 64
+_KEYS = ("date", "ticker")
+_FORMAT = b"foundry"
+_SERIES = ("benchmark", "vix")
+
+AnyArray = npt.NDArray[Any]
+DateRange = tuple[date | None, date | None]
+"""First and last date wanted, both included; None: open."""
+
+
+@dataclass(frozen=True)
+class Matrices:
+    """Named matrices on one grid. values: name → (n_sessions, n_tickers), of any type."""
+
+    sessions: DateArray
+    tickers: tuple[str, ...]
+    values: Mapping[str, AnyArray]
+
+    def __getitem__(self, name: str) -> AnyArray:
+        return self.values[name]
+
+
+# ------------------------------------------------------------------ panels
+def write_matrices(path: Path, panel: Matrices, *, repeated: Sequence[str] = ()) -> None:
+    """Write named matrices; `repeated` names those with few distinct values, which then take next to no space."""
+    sessions = panel.sessions.astype("datetime64[D]")
+    n_sessions, n_tickers = len(sessions), len(panel.tickers)
+    codes = np.tile(np.arange(n_tickers, dtype=np.int32), n_sessions)
+    columns: dict[str, Any] = {
+        "date": pa.array(np.repeat(sessions, n_tickers)),
+        "ticker": pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(list(panel.tickers), pa.string())),
+    }
+    for name, values in panel.values.items():
+        if values.shape != (n_sessions, n_tickers):
+            raise ValueError(f"matrix {name!r} has shape {values.shape}, the panel's is {(n_sessions, n_tickers)}")
+        columns[name] = _column(np.ascontiguousarray(values).reshape(-1))
+    table = pa.table(columns)
+    with pq.ParquetWriter(
+        path,
+        table.schema,
+        compression="lz4",
+        use_dictionary=[*_KEYS, *repeated],
+        write_statistics=["date"],
+        store_schema=False,
+    ) as writer:
+        writer.write_table(table, row_group_size=max(1, SESSIONS_A_GROUP * n_tickers))
+        writer.add_key_value_metadata({_FORMAT: str(n_tickers)})
+
+
+def read_matrices(path: Path, names: Sequence[str] | None = None, between: DateRange = (None, None)) -> Matrices:
+    """Read back what `write_matrices` wrote: all matrices or the named ones, of all sessions or those in a range."""
+    reader = _PanelReader(path, between)
+    wanted = reader.names if names is None else tuple(names)
+    return Matrices(reader.sessions, reader.tickers, {name: reader.matrix(name) for name in wanted})
+
+
+def panel_names(path: Path) -> tuple[str, ...]:
+    """The matrices that a panel file holds; reads its footer only."""
+    return tuple(name for name in pq.read_schema(path).names if name not in _KEYS)
+
+
+def write_features(path: Path, panel: FeaturePanel) -> None:
+    """Write features; all of them float32."""
+    write_matrices(path, Matrices(panel.sessions, panel.tickers, dict(panel.items())))
+
+
+def read_features(path: Path, names: Sequence[str] | None = None, between: DateRange = (None, None)) -> FeaturePanel:
+    """Read features, all or the named ones in that order, of all sessions or those in a range."""
+    reader = _PanelReader(path, between)
+    wanted = reader.names if names is None else tuple(names)
+    values = np.empty((len(wanted), len(reader.sessions), len(reader.tickers)), np.float32)
+    for name, matrix in zip(wanted, values, strict=True):
+        reader.matrix(name, into=matrix)
+    return FeaturePanel(reader.sessions, reader.tickers, wanted, values)
+
+
+def write_prices(path: Path, panel: PricePanel) -> None:
+    """Write prices; membership, sectors, benchmark and vix become columns too, so that any tool can read them."""
+    shape = (len(panel.sessions), len(panel.tickers))
+    values: dict[str, AnyArray] = dict(panel.fields)
+    values["member"] = panel.member
+    values["sector"] = np.broadcast_to(np.array(panel.sectors, dtype=object), shape)
+    for name in _SERIES:
+        series = getattr(panel, name)
+        if series is not None:
+            values[name] = np.broadcast_to(np.asarray(series)[:, None], shape)
+    write_matrices(path, Matrices(panel.sessions, panel.tickers, values), repeated=("member", "sector", *_SERIES))
+
+
+def read_prices(path: Path, between: DateRange = (None, None)) -> PricePanel:
+    """Read back what `write_prices` wrote."""
+    reader = _PanelReader(path, between)
+    series = {name: reader.matrix(name)[:, 0] if name in reader.names else None for name in _SERIES}
+    return PricePanel(
+        sessions=reader.sessions,
+        tickers=reader.tickers,
+        fields={name: reader.matrix(name) for name in PRICE_FIELDS if name in reader.names},
+        member=reader.matrix("member"),
+        sectors=reader.first("sector"),
+        benchmark=series["benchmark"],
+        vix=series["vix"],
+    )
+
+
+# ------------------------------------------------------------------ small tables
+def write_table(path: Path, columns: Mapping[str, AnyArray | Sequence[Any]]) -> None:
+    """Write a small long table, such as labels, scores or predictions."""
+    table = pa.table({name: _column(np.asarray(values)) for name, values in columns.items()})
+    pq.write_table(table, path, compression="lz4", store_schema=False)
+
+
+def read_table(path: Path, names: Sequence[str] | None = None) -> dict[str, AnyArray]:
+    """Read a small table, all columns or the named ones. Text comes back as objects, dates as datetime64[D]."""
+    table = pq.read_table(path, columns=None if names is None else list(names), use_threads=False)
+    return {name: table.column(name).to_numpy() for name in table.column_names}
+
+
+# ------------------------------------------------------------------ parts
+def _column(values: AnyArray) -> Any:
+    """A numpy array as an arrow array; text by dictionary, since it repeats."""
+    if values.dtype.kind in "OUT":
+        return pa.array(values.tolist(), pa.string()).dictionary_encode()
+    return pa.array(values.astype("datetime64[D]") if values.dtype.kind == "M" else values)
+
+
+class _PanelReader:
+    """One open panel file, cut to the row groups that a range of dates needs."""
+
+    def __init__(self, path: Path, between: DateRange) -> None:
+        self._file = pq.ParquetFile(path, memory_map=True)
+        n_tickers = (self._file.metadata.metadata or {}).get(_FORMAT)
+        if n_tickers is None:
+            raise DataRejectedError(f"{path} is no panel that Foundry wrote. Run the stage that makes it again.")
+        self._width = int(n_tickers)
+        self.names = tuple(name for name in self._file.schema_arrow.names if name not in _KEYS)
+        self._groups = list(self._groups_between(between))
+        self._stop = 0
+        dates = self._flat("date")[:: self._width].astype("datetime64[D]")
+        first, last = between
+        self._start = 0 if first is None else int(np.searchsorted(dates, np.datetime64(first), "left"))
+        self._stop = len(dates) if last is None else int(np.searchsorted(dates, np.datetime64(last), "right"))
+        self._length = len(dates)
+        self.sessions: DateArray = dates[self._start : self._stop]
+        self.tickers = self.first("ticker")
+
+    def matrix(self, name: str, into: AnyArray | None = None) -> AnyArray:
+        """One matrix of the wanted sessions; copied straight into `into` where given."""
+        if into is None or len(into) != self._length:
+            wide = self._flat(name).reshape(self._length, self._width)[self._start : self._stop]
+            if into is None:
+                return wide
+            into[...] = wide
+            return into
+        flat, at = into.reshape(-1), 0
+        for part in self._chunks(name):
+            flat[at : at + len(part)] = part.to_numpy(zero_copy_only=False)
+            at += len(part)
+        return into
+
+    def first(self, name: str) -> tuple[str, ...]:
+        """A text column's values in the first session, one a ticker."""
+        if not self._file.metadata.num_row_groups:
+            return ()
+        head = self._file.read_row_group(0, columns=[name], use_threads=False).column(0)
+        return tuple(head.slice(0, self._width).to_pylist())
+
+    def _flat(self, name: str) -> AnyArray:
+        parts = [part.to_numpy(zero_copy_only=False) for part in self._chunks(name)]
+        if len(parts) == 1:
+            return np.array(parts[0])
+        return np.concatenate(parts) if parts else np.empty(0, "datetime64[D]" if name == "date" else np.float64)
+
+    def _chunks(self, name: str) -> list[Any]:
+        if name not in (*_KEYS, *self.names):
+            raise KeyError(f"{name!r} is not in this panel; it holds {', '.join(self.names)}")
+        return list(self._file.read_row_groups(self._groups, columns=[name]).column(0).chunks)
+
+    def _groups_between(self, between: DateRange) -> Iterator[int]:
+        first, last = between
+        for index in range(self._file.metadata.num_row_groups):
+            statistics = self._file.metadata.row_group(index).column(0).statistics
+            before = first is not None and statistics.max < first
+            after = last is not None and statistics.min > last
+            if not before and not after:
+                yield index

@@ -1,0 +1,247 @@
+"""prices: fetch, judge, set bad bars aside by name, and publish one wide panel with all that a market has beside it."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+from foundry_tasks.contract import artifacts
+from foundry_tasks.contract.config import PricesConfig
+from foundry_tasks.contract.errors import DataRejectedError
+from foundry_tasks.contract.stage_io import StageIO
+from foundry_tasks.data.input_files import content_digest, input_files, single_file
+from foundry_tasks.data.price_source import PriceSource, open_source
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from foundry_tasks.data.judgement import Bars, Judged
+    from foundry_tasks.data.market_files import Aligned
+    from foundry_tasks.data.panel import FloatArray, PricePanel
+
+MIN_SESSIONS = 126
+"""Half a year; a shorter history is refused before anyone computes on it."""
+MAX_GAP_SESSIONS = 5
+"""A longer gap in a ticker's bars is named."""
+MAX_AGE_SESSIONS = 3
+"""Prices whose newest bar is older than this are stale."""
+_FILES = ("sectors", "benchmark", "vix", "universe")
+
+
+def fingerprint(config: PricesConfig) -> str | None:
+    """What this stage reads outside the store, as one digest; None for a live source, which is never reused."""
+    source = open_source(config).fingerprint()
+    if source is None:
+        return None
+    files = {key: content_digest(input_files(getattr(config, key), key)) for key in _FILES if getattr(config, key)}
+    return artifacts.digest_of({"source": source, **files})
+
+
+def run(config: PricesConfig, io: StageIO) -> None:
+    """Publish `prices.parquet`, the panel, and `prices.json`, what there is to know about it."""
+    io.expectations.warm_up()
+    source = open_source(config)
+    try:
+        _run(config, io, source)
+    except DataRejectedError as error:
+        io.quarantine("reason.json", artifacts.canonical_json({"source": source.name, "reason": str(error)}))
+        raise
+
+
+def _run(config: PricesConfig, io: StageIO, source: PriceSource) -> None:
+    from foundry_tasks.data.assembly import build_panel  # noqa: PLC0415 - pandas and calendars, for this stage alone
+    from foundry_tasks.data.judgement import bars_of, coverage, judge, set_aside  # noqa: PLC0415 - as above
+    from foundry_tasks.data.market_files import read_sectors  # noqa: PLC0415 - as above
+    from foundry_tasks.data.sessions import sessions_between  # noqa: PLC0415 - as above
+    from foundry_tasks.data.snapshots import refreshed  # noqa: PLC0415 - as above
+    from foundry_tasks.data.tables import write_prices  # noqa: PLC0415 - as above
+    from foundry_tasks.data.universe import read_universe, survivorship  # noqa: PLC0415 - as above
+
+    with io.step("fetch"):
+        universe = read_universe(single_file(config.universe, "universe")) if config.universe else None
+        sectors = read_sectors(single_file(config.sectors, "sectors")) if config.sectors else {}
+        as_of = _as_of(config, io, source)
+        snapshot = refreshed(config, io.store, source, as_of, io.workspace)
+    with io.step("judge"):
+        table = _wanted(config, io, source, snapshot.table, as_of)
+        first = min(table["date"].min().date(), as_of)
+        sessions = sessions_between(config.calendar, first, as_of)
+        bars = bars_of(table, sessions)
+        member = universe.members(sessions, bars.tickers) if universe else None
+        if universe and member is not None and not member.any():
+            raise DataRejectedError(
+                f"no ticker of the universe {universe.name} has prices in {source.name} from {first} to {as_of}. Check "
+                "that both write tickers alike and that their dates overlap."
+            )
+        judged = judge(bars)
+        remaining, by_ticker = coverage(bars, judged.kept, member, len(sessions))
+        if not judged.kept.any():
+            remaining = 0.0
+    _guard(config, io, bars, judged, as_of, remaining, by_ticker)
+    with io.step("build"):
+        panel = build_panel(bars, judged, sessions, member, sectors)
+        beside = _beside(config, io, source, panel)
+        values = {key: series.values for key, series in beside.items()}
+        panel = replace(panel, benchmark=values.get("benchmark"), vix=values.get("vix"))
+    with io.step("publish"):
+        write_prices(io.workspace / "prices.parquet", panel)
+        io.publish("prices.parquet", io.workspace / "prices.parquet")
+        absent = [name for name in ("open", "high", "low", "adj_close", "volume") if name not in panel.fields]
+        about = {
+            "source": source.name,
+            "calendar": config.calendar,
+            "as_of": as_of.isoformat(),
+            "columns": {"present": list(panel.fields), "absent": absent},
+            "tickers": len(panel.tickers),
+            "sessions": len(panel.sessions),
+            "first_session": str(panel.sessions[0]),
+            "last_session": str(panel.sessions[-1]),
+            "benchmark": beside["benchmark"].origin if "benchmark" in beside else "the mean of the universe",
+            "vix": beside["vix"].origin if "vix" in beside else None,
+            "sectors": len(set(panel.sectors) - {""}),
+            "universe": survivorship(universe, _priced(panel), panel.sessions),
+            "coverage": round(remaining, 6),
+            "set_aside": set_aside(bars, judged),
+            "restated": list(snapshot.restated),
+            "snapshot": snapshot.sha256,
+        }
+        io.publish_json("prices.json", about)
+    _say(config, io, bars, panel, about, sectors)
+    io.effective_as_of = as_of
+    io.metrics |= {key: about[key] for key in ("tickers", "sessions", "first_session", "last_session", "coverage")}
+    io.metrics["bars_set_aside"] = int((~judged.kept).sum())
+
+
+def _as_of(config: PricesConfig, io: StageIO, source: PriceSource) -> date:
+    """The run's as-of, moved back to the end that was asked for, to a static source's last date and to a session."""
+    from foundry_tasks.data.sessions import latest_session  # noqa: PLC0415 - as above
+
+    ends = (io.identity.as_of, config.end, source.last_date())
+    return latest_session(config.calendar, min(end for end in ends if end is not None))
+
+
+def _wanted(
+    config: PricesConfig, io: StageIO, source: PriceSource, table: "pd.DataFrame", as_of: date
+) -> "pd.DataFrame":
+    """The bars that this run may know, and those dated after today, which are a fault for expectations to find."""
+    import pandas as pd  # noqa: PLC0415 - as above
+
+    tomorrow = io.now().date() + timedelta(days=1)  # somewhere on earth it is tomorrow already
+    future = table["date"] > pd.Timestamp(max(tomorrow, as_of))
+    table = table[(table["date"] <= pd.Timestamp(as_of)) | future]
+    missing = sorted(set(config.tickers) - set(table["ticker"].unique() if config.tickers else ()))
+    if table.empty or (config.tickers and len(missing) == len(set(config.tickers))):
+        asked = f" of {_names(missing)}" if missing else ""
+        raise DataRejectedError(
+            f"{source.name} holds no prices{asked} from {config.start or 'its beginning'} to {as_of}. Correct tickers, "
+            "start, end or as-of."
+        )
+    if missing:
+        io.warn(f"prices: {source.name} has none of {_names(missing)}, which were asked for.")
+    return table
+
+
+def _guard(
+    config: PricesConfig,
+    io: StageIO,
+    bars: "Bars",
+    judged: "Judged",
+    as_of: date,
+    remaining: float,
+    by_ticker: "FloatArray",
+) -> None:
+    """Hold every bar, with what was judged of it, against the expectations."""
+    import numpy as np  # noqa: PLC0415 - as above
+    import pandas as pd  # noqa: PLC0415 - as above
+
+    from foundry_tasks.data.defects import MAX_MOVE, STALE_SESSIONS  # noqa: PLC0415 - as above
+    from foundry_tasks.data.sessions import session_before  # noqa: PLC0415 - as above
+
+    thinnest = np.argsort(np.nan_to_num(by_ticker, nan=2.0), kind="stable")[:3]
+    frame = pd.DataFrame(
+        {
+            "ticker": pd.Categorical.from_codes(bars.ticker, categories=pd.Index(bars.tickers)),
+            "date": bars.day.astype("datetime64[s]"),
+            **bars.fields,
+            **judged.columns,
+            "days_after_as_of": (bars.day - np.datetime64(as_of)).astype(np.int64),
+            "coverage": remaining,
+        },
+        copy=False,
+    )
+    facts = {
+        "as_of": as_of,
+        "fresh_since": session_before(config.calendar, as_of, MAX_AGE_SESSIONS),
+        "calendar": config.calendar,
+        "min_sessions": MIN_SESSIONS,
+        "lowest_move": -MAX_MOVE,
+        "highest_move": MAX_MOVE,
+        "most_unchanged_sessions": STALE_SESSIONS - 1,
+        "most_skipped_sessions": MAX_GAP_SESSIONS,
+        "min_coverage": config.min_coverage,
+        "coverage": remaining,
+        "thinnest": ", ".join(f"{bars.tickers[at]} {by_ticker[at]:.0%}" for at in thinnest),
+    }
+    io.guard("prices", frame, facts)
+
+
+def _beside(config: PricesConfig, io: StageIO, source: PriceSource, panel: "PricePanel") -> dict[str, "Aligned"]:
+    """Benchmark and vix on the panel's sessions, as far as there are any."""
+    from foundry_tasks.data.market_files import aligned, read_series  # noqa: PLC0415 - as above
+
+    found = {"benchmark": source.benchmark(), "vix": None}
+    for key in found:
+        if path := getattr(config, key):
+            found[key] = read_series(single_file(path, key), key)
+    series = {
+        key: aligned(one, panel.sessions, key, config.min_coverage) for key, one in found.items() if one is not None
+    }
+    for one in series.values():
+        if one.warning:
+            io.warn(one.warning)
+    return series
+
+
+def _priced(panel: "PricePanel") -> int:
+    """Ticker-sessions of members that have a close."""
+    close = panel.fields["close"]
+    return int((panel.member & (close == close)).sum())  # noqa: PLR0124 - NaN alone differs from itself
+
+
+def _say(
+    config: PricesConfig,
+    io: StageIO,
+    bars: "Bars",
+    panel: "PricePanel",
+    about: dict[str, object],
+    sectors: dict[str, str],
+) -> None:
+    """What a reader of the report has to know besides what expectations found."""
+    if bars.identical_duplicates:
+        io.warn(f"prices: {bars.identical_duplicates:,} rows that repeat another one are dropped.")
+    if lacking := [name for name in ("open", "high", "low", "volume") if name not in panel.fields]:
+        io.warn(f"prices: {about['source']} has no {', '.join(lacking)}; features that need them are left out.")
+    if ended := _ended(panel, point_in_time=bool(config.universe)):
+        io.warn(f"prices: no bar in the last {MAX_AGE_SESSIONS} sessions for {_names(ended)}.")
+    if gone := sorted(set(bars.tickers) - set(panel.tickers)):
+        io.warn(f"prices: nothing remains of {_names(gone)}.")
+    if restated := about["restated"]:
+        io.warn(f"prices: the source restated {_names(restated)}; fetched anew.")  # type: ignore[arg-type]  # a list of names
+    if unknown := sorted(set(sectors) - set(bars.tickers)):
+        io.warn(f"sectors: no prices for {_names(unknown)}; left out.")
+    if sectors and (without := [t for t, sector in zip(panel.tickers, panel.sectors, strict=True) if not sector]):
+        io.warn(f"sectors: none for {_names(without)}.")
+    if not config.universe:
+        io.warn(f"universe: {about['universe']}; a universe file with start and end dates mends that.")
+
+
+def _ended(panel: "PricePanel", *, point_in_time: bool) -> list[str]:
+    """Tickers without a recent bar; where membership is known point in time, those that still belong."""
+    recent = slice(-MAX_AGE_SESSIONS, None)
+    silent = (panel.fields["close"][recent] != panel.fields["close"][recent]).all(axis=0)
+    late = silent & panel.member[-1] if point_in_time else silent
+    return [ticker for ticker, is_late in zip(panel.tickers, late, strict=True) if is_late]
+
+
+def _names(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

@@ -1,0 +1,27 @@
+"""What every test may ask for: the shared market data, and no skips where they would hide something."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as `foundry` itself does
+
+DATA = Path(os.environ.get("FOUNDRY_TEST_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data")
+
+
+@pytest.fixture(scope="session")
+def market_data() -> Path:
+    """Folder of the real market data; the project's repository holds none of it."""
+    if not (DATA / "README.md").is_file():
+        pytest.skip(f"no market data in {DATA}; set FOUNDRY_TEST_DATA")
+    return DATA
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Where FOUNDRY_NO_SKIPS is set, a skipped test is a failed one."""
+    report = (yield).get_result()
+    if report.skipped and os.environ.get("FOUNDRY_NO_SKIPS") and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, which is not allowed here: {report.longrepr}"

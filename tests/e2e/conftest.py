@@ -1,0 +1,56 @@
+"""A stage's door to the outside, with a real store and real expectations."""
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from foundry_tasks.adapters.expectations_gx import GreatExpectations
+from foundry_tasks.adapters.store_local import LocalStore
+from foundry_tasks.contract.config import PricesConfig
+from foundry_tasks.contract.ports import Registry
+from foundry_tasks.contract.settings import REPOSITORY
+from foundry_tasks.contract.stage_io import Identity, StageIO
+from foundry_tasks.stages import prices
+from foundry_tasks.terminal import PlainProgress
+
+AS_OF = date(2021, 6, 30)
+NOW = datetime(2021, 7, 1, 12, tzinfo=UTC)
+
+RunPrices = Callable[..., StageIO]
+
+
+@pytest.fixture
+def make_io(tmp_path: Path) -> Callable[..., StageIO]:
+    """A StageIO of a run whose store outlives it."""
+
+    def make(run_id: str = "run", as_of: date = AS_OF, stage: str = "prices") -> StageIO:
+        workspace = tmp_path / "workspace" / run_id
+        workspace.mkdir(parents=True, exist_ok=True)
+        return StageIO(
+            identity=Identity("foundry_train", run_id, stage, None, as_of),
+            store=LocalStore(tmp_path / "store"),
+            expectations=GreatExpectations(REPOSITORY / "expectations"),
+            registry=cast(Registry, None),
+            progress=PlainProgress(),
+            workspace=workspace,
+            now=lambda: NOW,
+            code_version="test",
+            image_digest="",
+        )
+
+    return make
+
+
+@pytest.fixture
+def run_prices(make_io: Callable[..., StageIO]) -> RunPrices:
+    """Run the prices stage on a config; returns the StageIO that it published through."""
+
+    def run(io: StageIO | None = None, **config: Any) -> StageIO:
+        io = io or make_io()
+        prices.run(PricesConfig(**config), io)
+        return io
+
+    return run

@@ -1,0 +1,140 @@
+"""Every source gives the one tidy frame; what a static one is made of has a digest, a live one has none."""
+
+import inspect
+from datetime import date
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from foundry_tasks.contract.config import PricesConfig
+from foundry_tasks.contract.errors import ConfigError, DataRejectedError, TransientError
+from foundry_tasks.data.price_source import open_source
+from foundry_tasks.data.sources import yahoo
+from tests.market_bars import sound_bars
+
+
+def test_the_sample_is_twenty_real_stocks_and_their_index():
+    source = open_source(PricesConfig())
+    frame = source.fetch((), None, None)
+    assert frame["ticker"].nunique() == 20
+    assert (frame["date"].min().date(), source.last_date()) == (date(1990, 1, 2), date(2022, 12, 28))
+    assert list(frame.columns) == ["date", "ticker", "close"]
+    assert source.benchmark().table["close"].iloc[0] == 359.69
+    assert source.fingerprint() == open_source(PricesConfig()).fingerprint()
+
+
+def test_a_source_is_cut_to_tickers_and_dates():
+    frame = open_source(PricesConfig()).fetch(("KO", "XOM"), date(2020, 1, 2), date(2020, 1, 3))
+    assert sorted(frame["ticker"]) == ["KO", "KO", "XOM", "XOM"]
+
+
+def test_a_folder_is_read_together_and_a_file_without_tickers_is_named_after_itself(tmp_path):
+    bars = sound_bars(("AAA", "BBB"))
+    bars[bars["ticker"] == "AAA"].drop(columns="ticker").to_csv(tmp_path / "AAA.csv.gz", index=False)
+    bars[bars["ticker"] == "BBB"].drop(columns="open").to_parquet(tmp_path / "b.parquet")
+    (tmp_path / "README.md").write_text("no prices")
+    frame = open_source(PricesConfig(source="parquet", prices=str(tmp_path))).fetch((), None, None)
+    assert frame.groupby("ticker").size().to_dict() == {"AAA": 377, "BBB": 377}
+    assert frame.loc[frame["ticker"] == "BBB", "open"].isna().all()
+
+
+def test_csv_and_parquet_of_the_same_bars_are_the_same_frame(tmp_path):
+    bars = sound_bars(("AAA", "BBB"))
+    bars.to_csv(tmp_path / "b.csv", index=False)
+    bars.to_parquet(tmp_path / "b.parquet")
+    frames = [
+        open_source(PricesConfig(source="parquet", prices=str(tmp_path / name))).fetch((), None, None)
+        for name in ("b.csv", "b.parquet")
+    ]
+    pd.testing.assert_frame_equal(*frames)
+
+
+def test_a_changed_file_has_another_fingerprint(tmp_path):
+    config = PricesConfig(source="parquet", prices=str(tmp_path / "b.parquet"))
+    bars = sound_bars(("AAA",))
+    bars.to_parquet(tmp_path / "b.parquet")
+    before = open_source(config).fingerprint()
+    bars.iloc[:-1].to_parquet(tmp_path / "b.parquet")
+    assert open_source(config).fingerprint() != before
+
+
+def test_a_store_elsewhere_is_refused_in_one_line():
+    with pytest.raises(ConfigError, match="reads local files"):
+        open_source(PricesConfig(source="parquet", prices="s3://bucket/prices"))
+
+
+# ---------------------------------------------------------------- yfinance, on frames in the form that it gives
+def recorded(tickers, rows=3, first="2024-06-07"):
+    """What yfinance 1.7 answers to `download(..., group_by="ticker", auto_adjust=False)`: here NVDA's split of June 2024."""
+    index = pd.DatetimeIndex(pd.bdate_range(first, periods=rows), name="Date")
+    columns = pd.MultiIndex.from_product(
+        [tickers, ["Open", "High", "Low", "Close", "Adj Close", "Volume"]], names=["Ticker", "Price"]
+    )
+    bar = [119.77, 121.692, 118.022, 120.888, 120.8398, 412386000]
+    frame = pd.DataFrame(np.tile(bar, (rows, len(tickers))), index, columns)
+    frame.loc[index[0], (tickers[-1], "Close")] = np.nan
+    return frame
+
+
+@pytest.fixture
+def source():
+    return open_source(PricesConfig(source="yfinance", tickers=("NVDA", "MSFT")))
+
+
+def test_yfinances_wide_frame_becomes_tidy_and_days_without_a_close_are_left_out(source, monkeypatch):
+    asked = []
+    monkeypatch.setattr(yahoo, "download", lambda *question: asked.append(question) or recorded(["NVDA", "MSFT"]))
+    frame = source.fetch(("NVDA", "MSFT"), date(2024, 6, 7), date(2024, 6, 11))
+    assert asked == [(["NVDA", "MSFT"], date(2024, 6, 7), date(2024, 6, 11))]
+    assert list(frame.columns) == ["date", "ticker", "open", "high", "low", "close", "adj_close", "volume"]
+    assert frame.groupby("ticker").size().to_dict() == {"MSFT": 2, "NVDA": 3}
+    assert frame["adj_close"].iloc[0] == 120.8398
+
+
+def test_a_frame_grouped_by_field_is_understood_too(source, monkeypatch):
+    monkeypatch.setattr(yahoo, "download", lambda *_: recorded(["NVDA", "MSFT"]).swaplevel(axis=1))
+    assert set(source.fetch(("NVDA", "MSFT"), None, None)["ticker"]) == {"NVDA", "MSFT"}
+
+
+def broken(*_):
+    raise ConnectionError("Could not resolve\nhost")
+
+
+@pytest.mark.parametrize(
+    ("download", "says"),
+    [
+        (broken, "yfinance failed: Could not resolve host"),
+        (lambda *_: None, "has no prices for NVDA, MSFT"),
+        (lambda *_: pd.DataFrame(), "has no prices for NVDA, MSFT"),
+        (lambda *_: recorded(["NVDA"]).map(lambda _: np.nan), "without a single close"),
+    ],
+)
+def test_a_network_that_fails_is_worth_a_retry(source, monkeypatch, download, says):
+    monkeypatch.setattr(yahoo, "download", download)
+    with pytest.raises(TransientError, match=says):
+        source.fetch(("NVDA", "MSFT"), None, None)
+
+
+def test_an_answer_for_half_of_the_tickers_is_a_failure(source, monkeypatch):
+    monkeypatch.setattr(yahoo, "download", lambda *_: recorded(["A", "B", "C"]))
+    with pytest.raises(TransientError, match="answered for 3 of 6 tickers, not for D, E, F"):
+        source.fetch(tuple("ABCDEF"), None, None)
+
+
+def test_an_unknown_form_is_no_frame(source, monkeypatch):
+    monkeypatch.setattr(yahoo, "download", lambda *_: recorded(["NVDA"])["NVDA"])
+    with pytest.raises(DataRejectedError, match="unknown form"):
+        source.fetch(("NVDA",), None, None)
+
+
+def test_yfinance_is_live_and_needs_to_know_whom_to_ask(source):
+    assert source.fingerprint() is None
+    assert source.last_date() is None
+    with pytest.raises(ConfigError, match="needs tickers"):
+        open_source(PricesConfig(source="yfinance"))
+
+
+def test_yfinance_is_asked_as_this_module_expects():
+    wanted = {"start", "end", "auto_adjust", "actions", "group_by", "multi_level_index", "progress", "threads"}
+    assert wanted <= set(inspect.signature(pytest.importorskip("yfinance").download).parameters)

@@ -1,0 +1,68 @@
+"""Membership is point in time where a file says so, and the report says which it is."""
+
+import numpy as np
+import pytest
+
+from foundry_tasks.contract.errors import DataRejectedError
+from foundry_tasks.data.universe import NOT_POINT_IN_TIME, first_to_last_bar, read_universe, survivorship
+
+SESSIONS = np.arange("2020-01-01", "2020-01-11", dtype="datetime64[D]")
+
+
+def universe(folder, lines):
+    path = folder / "members.csv"
+    path.write_text("Ticker,Start_Date,End_Date\n" + "\n".join(lines) + "\n")
+    return read_universe(path)
+
+
+def test_a_ticker_belongs_from_its_first_to_its_last_date_and_may_come_back(tmp_path):
+    found = universe(tmp_path, ["A,2019-05-01,2020-01-02", "A,2020-01-09,", "B,2020-01-05,2020-01-06"])
+    member = found.members(SESSIONS, ("A", "B", "C"))
+    assert np.flatnonzero(member[:, 0]).tolist() == [0, 1, 8, 9]
+    assert np.flatnonzero(member[:, 1]).tolist() == [4, 5]
+    assert not member[:, 2].any()
+
+
+def test_share_classes_may_be_written_with_a_dot_or_a_dash(tmp_path):
+    assert universe(tmp_path, ["BRK.B,2019-05-01,"]).members(SESSIONS, ("BRK-B",)).all()
+
+
+def test_an_end_in_the_year_9999_is_no_end(tmp_path):
+    assert universe(tmp_path, ["A,2019-05-01,9999-12-31"]).members(SESSIONS, ("A",)).all()
+
+
+def test_a_ticker_called_na_is_a_member(tmp_path):
+    assert universe(tmp_path, ["NA,2019-05-01,"]).members(SESSIONS, ("NA",)).all()
+
+
+def test_without_a_file_a_ticker_belongs_from_its_first_to_its_last_bar():
+    has_bar = np.array([[0, 0], [1, 0], [0, 0], [1, 0], [0, 0]], bool)
+    assert first_to_last_bar(has_bar).tolist() == [
+        [False, False],
+        [True, False],
+        [True, False],
+        [True, False],
+        [False, False],
+    ]
+
+
+def test_the_report_says_what_share_of_the_universe_has_prices(tmp_path):
+    found = universe(tmp_path, ["A,2019-05-01,", "GONE,2019-05-01,2020-01-10"])
+    assert survivorship(found, 10, SESSIONS) == (
+        "point in time from members.csv; prices for 50.0% of its ticker-sessions, so survivorship bias remains"
+    )
+    assert (
+        survivorship(found, 20, SESSIONS) == "point in time from members.csv; prices for 100.0% of its ticker-sessions"
+    )
+    assert survivorship(None, 20, SESSIONS) == NOT_POINT_IN_TIME
+
+
+def test_the_real_membership_had_about_500_members_on_any_day(market_data):
+    found = read_universe(market_data / "sp500_membership_start_end.csv")
+    days = np.array(["2005-01-03", "2010-01-04", "2020-01-02"], "datetime64[D]")
+    assert found.members(days, sorted(set(found.tickers))).sum(axis=1) == pytest.approx([500, 500, 505], abs=6)
+
+
+def test_an_interval_without_a_beginning_is_no_interval(tmp_path):
+    with pytest.raises(DataRejectedError, match="holds no membership"):
+        universe(tmp_path, [",2019-05-01,"])
