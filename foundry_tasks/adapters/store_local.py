@@ -110,6 +110,7 @@ class LocalStore:
                     stream.write(data)
                     stream.flush()
                     os.fsync(stream.fileno())
+                staged.chmod(0o644)
                 yield staged
             finally:
                 staged.unlink(missing_ok=True)

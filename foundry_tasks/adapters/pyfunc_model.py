@@ -1,0 +1,80 @@
+"""A bundle as MLflow's pyfunc model: what it eats and gives, what it needs, the code that loads it, an example."""
+
+import json
+import shutil
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from foundry_tasks.contract.ports import Registration
+
+PACKAGE = Path(__file__).resolve().parents[1]
+LOADER = "foundry_tasks.models.bundle"
+"""Offers `_load_pyfunc(path)`."""
+BUNDLE_FILE = "bundle.zip"
+PREDICTION_PACKAGES = (
+    "bottleneck",
+    "lightgbm",
+    "mlflow",
+    "numpy",
+    "pandas",
+    "pydantic",
+    "scikit-learn",
+    "scipy",
+    "xgboost",
+)
+"""What prediction needs and no more; a test loads a model in a clean process and looks at what it imported."""
+
+
+def save_pyfunc(folder: Path, wanted: Registration, *, run_id: str, logged: Any) -> Path:
+    """Lay the model out in `folder`, as MLflow logs it; returns `folder`."""
+    from mlflow import pyfunc  # noqa: PLC0415
+    from mlflow.models import Model  # noqa: PLC0415
+
+    bundle = folder.with_name(BUNDLE_FILE)
+    shutil.copyfile(wanted.bundle, bundle)
+    pyfunc.save_model(
+        path=str(folder),
+        loader_module=LOADER,
+        data_path=str(bundle),
+        code_paths=[str(PACKAGE)],
+        mlflow_model=Model(
+            artifact_path=logged.artifact_location,
+            model_uuid=logged.model_id,
+            model_id=logged.model_id,
+            run_id=run_id,
+            metadata={"sha256": wanted.sha256, "horizon": wanted.horizon, **wanted.tags},
+        ),
+        signature=_signature(wanted.features),
+        input_example=_example(wanted),
+        pip_requirements=[f"{name}=={metadata.version(name)}" for name in PREDICTION_PACKAGES],
+    )
+    return folder
+
+
+def write_evidence(folder: Path, wanted: Registration) -> Path:
+    """One JSON file a document."""
+    folder.mkdir()
+    for name, document in wanted.evidence.items():
+        (folder / f"{name}.json").write_text(json.dumps(document, indent=2, sort_keys=True))
+    return folder
+
+
+def _signature(features: tuple[str, ...]) -> Any:
+    """date, ticker, features in; date, ticker, horizon, p_up out."""
+    from mlflow.models import ModelSignature  # noqa: PLC0415
+    from mlflow.types import ColSpec, Schema  # noqa: PLC0415
+
+    keys = [ColSpec("datetime", "date"), ColSpec("string", "ticker")]
+    return ModelSignature(
+        inputs=Schema([*keys, *(ColSpec("double", name) for name in features)]),
+        outputs=Schema([*keys, ColSpec("long", "horizon"), ColSpec("double", "p_up")]),
+    )
+
+
+def _example(wanted: Registration) -> Any:
+    import pandas as pd  # noqa: PLC0415
+
+    frame = pd.DataFrame(list(wanted.example), columns=["date", "ticker", *wanted.features])
+    frame["date"] = pd.to_datetime(frame["date"])
+    return frame.astype(dict.fromkeys(wanted.features, "float64"))

@@ -1,0 +1,306 @@
+"""MLflow's model registry: versions with their evidence, aliases, bundles. The only importer of mlflow.
+
+MLflow is loaded at the first call. Every failure of it is one of two things to a run: transient where it did not
+answer, a fault of the configuration where it did.
+"""
+
+import fcntl
+import json
+import logging
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from foundry_tasks.adapters.pyfunc_model import BUNDLE_FILE, save_pyfunc, write_evidence
+from foundry_tasks.contract.artifacts import digest_of
+from foundry_tasks.contract.errors import ConfigError, FoundryError, TransientError
+from foundry_tasks.contract.ports import ModelVersion, Registration
+
+EXPERIMENT = "foundry"
+SHA256_TAG, IDENTITY_TAG, HEAD_TAG = "foundry.sha256", "foundry.identity", "foundry.ledger_head"
+_SQLITE = "sqlite:///"
+_LOST_RACES = 5
+_QUIET = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_DISABLE_AGENT_HINT": "true",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_UV_AUTO_DETECT": "false",  # it would ship the lock file of whatever folder the process runs in
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "GIT_PYTHON_REFRESH": "quiet",
+}
+_PATIENCE = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_JITTER": "0",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+}
+"""Airflow retries the stage; waiting four minutes in here, as MLflow would, helps nobody."""
+_ABSENT = {"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"}
+_PRESENT = {"RESOURCE_ALREADY_EXISTS", "ALREADY_EXISTS"}
+_REFUSED = {"INVALID_PARAMETER_VALUE", "BAD_REQUEST", "PERMISSION_DENIED", "UNAUTHENTICATED", *_ABSENT, *_PRESENT}
+
+
+class MlflowRegistry:
+    """Implements `contract.ports.Registry` on an MLflow server, or on a database and a folder without one."""
+
+    def __init__(self, uri: str, artifacts: str) -> None:
+        """uri: http(s) address, or a database URI. artifacts: where files go if there is no server to decide it."""
+        self.uri = uri
+        self._artifacts = artifacts
+
+    # ------------------------------------------------------------ versions
+    def register(self, wanted: Registration) -> ModelVersion:
+        identity = digest_of({"sha256": wanted.sha256, "evidence": wanted.evidence})
+        with _answering(self.uri):
+            if self._ensure_model(wanted.model):
+                found = self._same(wanted.model, identity)
+                if found:
+                    return found[0]
+            created = self._log(wanted, identity)
+            first = self._same(wanted.model, identity)[0]
+            if first.version != created:  # a twin of this very call was faster
+                self._client.delete_model_version(wanted.model, str(created))
+            return first
+
+    def versions(self, model: str) -> Sequence[ModelVersion]:
+        with _answering(self.uri):
+            return self._search(model, f"name='{model}'")
+
+    def alias(self, model: str, name: str) -> ModelVersion | None:
+        with _answering(self.uri):
+            number = self._aliases(model).get(name)
+            if number is None:
+                return None
+            return _version(self._client.get_model_version(model, str(number)), self._aliases(model))
+
+    def set_alias(self, model: str, name: str, version: int | None) -> None:
+        with _answering(self.uri):
+            if version is None:
+                self._client.delete_registered_model_alias(model, name)
+            else:
+                _again(lambda: self._client.set_registered_model_alias(model, name, str(version)))
+
+    def bundle(self, version: ModelVersion) -> Path:
+        from mlflow.artifacts import download_artifacts  # noqa: PLC0415
+
+        with _answering(self.uri):
+            location = self._client.get_model_version_download_uri(version.model, str(version.version))
+            source = f"{location}/data/{BUNDLE_FILE}"
+            if source.startswith(("/", "file://")):
+                return Path(source.removeprefix("file://"))
+            folder = Path(self._downloads.name) / f"{version.model}-{version.version}"
+            folder.mkdir(exist_ok=True)
+            return Path(download_artifacts(artifact_uri=source, dst_path=str(folder), tracking_uri=self.uri))
+
+    def locate(self, version: ModelVersion) -> str:
+        if self._has_server:
+            return f"{self.uri.rstrip('/')}/#/models/{version.model}/versions/{version.version}"
+        return f"models:/{version.model}/{version.version}"
+
+    # ------------------------------------------------------------ the ledger's witness
+    def ledger_head(self, model: str) -> str | None:
+        with _answering(self.uri):
+            found = self._model(model)
+            return found.tags.get(HEAD_TAG) if found else None
+
+    def set_ledger_head(self, model: str, head: str) -> None:
+        with _answering(self.uri):
+            _again(lambda: self._client.set_registered_model_tag(model, HEAD_TAG, head))
+
+    # ------------------------------------------------------------ parts
+    @property
+    def _has_server(self) -> bool:
+        return self.uri.startswith("http")
+
+    @cached_property
+    def _client(self) -> Any:
+        if self.uri.startswith(_SQLITE):
+            _prepare_database(Path(self.uri.removeprefix(_SQLITE)))
+        return _connect(self.uri)
+
+    @cached_property
+    def _downloads(self) -> "tempfile.TemporaryDirectory[str]":
+        return tempfile.TemporaryDirectory(prefix="foundry-bundles-")
+
+    def _model(self, model: str) -> Any:
+        """The registered model, None where there is none."""
+        return _unless(_ABSENT, lambda: self._client.get_registered_model(model))
+
+    def _aliases(self, model: str) -> dict[str, int]:
+        found = self._model(model)
+        return {name: int(number) for name, number in found.aliases.items()} if found else {}
+
+    def _ensure_model(self, model: str) -> bool:
+        """Whether the registered model was there already."""
+        return _unless(_PRESENT, lambda: self._client.create_registered_model(model)) is None
+
+    def _same(self, model: str, identity: str) -> list[ModelVersion]:
+        return self._search(model, f"name='{model}' and tags.`{IDENTITY_TAG}`='{identity}'")
+
+    def _search(self, model: str, query: str) -> list[ModelVersion]:
+        aliases, found, token = self._aliases(model), [], None
+        while True:
+            page = self._client.search_model_versions(query, max_results=1000, page_token=token)
+            found += [_version(item, aliases) for item in page]
+            token = page.token
+            if not token:
+                return sorted(found, key=lambda version: version.version)
+
+    def _experiment(self) -> str:
+        """The experiment's id; without a server, its files lie where the settings say."""
+        location = None if self._has_server else self._artifacts
+        if location and "://" not in location:
+            location = str(Path(location).expanduser().resolve())
+        for _ in range(2):
+            found = self._client.get_experiment_by_name(EXPERIMENT)
+            if found:
+                return str(found.experiment_id)
+            created = _unless(_PRESENT, lambda: self._client.create_experiment(EXPERIMENT, artifact_location=location))
+            if created:
+                return str(created)
+        raise TransientError(f"MLflow at {self.uri} has no experiment {EXPERIMENT!r} and does not make one. Try again.")
+
+    def _log(self, wanted: Registration, identity: str) -> int:
+        """Log a run with the evidence and a model with the bundle, register it; its number. Half of it is marked so."""
+        from mlflow.entities import LoggedModelOutput, LoggedModelStatus, Metric  # noqa: PLC0415
+
+        experiment = self._experiment()
+        tags = {**wanted.tags, SHA256_TAG: wanted.sha256, IDENTITY_TAG: identity}
+        self._end_leftovers(experiment, identity)
+        run = self._client.create_run(experiment, tags=tags, run_name=wanted.run_name or wanted.model)
+        run_id = run.info.run_id
+        try:
+            metrics = [Metric(key, value, run.info.start_time, 0) for key, value in wanted.metrics.items()]
+            self._client.log_batch(run_id, metrics=metrics)
+            logged = self._client.create_logged_model(
+                experiment, name=wanted.model, source_run_id=run_id, tags=tags, model_type="foundry"
+            )
+            with tempfile.TemporaryDirectory(prefix="foundry-register-") as folder:
+                evidence = write_evidence(Path(folder) / "evidence", wanted)
+                self._client.log_artifacts(run_id, str(evidence), "evidence")
+                saved = save_pyfunc(Path(folder) / "model", wanted, run_id=run_id, logged=logged)
+                self._client.log_model_artifacts(logged.model_id, str(saved))
+            self._client.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
+            self._client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
+            source = f"models:/{logged.model_id}" if self._has_server else logged.artifact_location
+            created = self._client.create_model_version(
+                wanted.model, source, run_id=run_id, tags=tags, model_id=logged.model_id
+            )
+            shown = [{"name": wanted.model, "version": created.version}]
+            self._client.set_logged_model_tags(logged.model_id, {"mlflow.modelVersions": json.dumps(shown)})
+        except BaseException:
+            with suppress(Exception):
+                self._client.set_terminated(run_id, "FAILED")
+            raise
+        self._client.set_terminated(run_id, "FINISHED")
+        return int(created.version)
+
+    def _end_leftovers(self, experiment: str, identity: str) -> None:
+        """Runs that a killed process left as if they were still running."""
+        query = f"tags.`{IDENTITY_TAG}` = '{identity}' and attributes.status = 'RUNNING'"
+        for run in self._client.search_runs([experiment], query):
+            self._client.set_terminated(run.info.run_id, "KILLED")
+
+
+def _version(found: Any, aliases: dict[str, int]) -> ModelVersion:
+    number = int(found.version)
+    names = tuple(sorted(name for name, version in aliases.items() if version == number))
+    return ModelVersion(found.name, number, found.tags.get(SHA256_TAG, ""), names)
+
+
+def _unless(codes: set[str], call: Any) -> Any:
+    """What `call` returns, None where MLflow answers with one of `codes`."""
+    from mlflow.exceptions import MlflowException  # noqa: PLC0415
+
+    try:
+        return call()
+    except MlflowException as error:
+        if error.error_code in codes:
+            return None
+        raise
+
+
+def _prepare_database(path: Path) -> None:
+    """Let MLflow make its tables, once and whole: beside their place, then moved there.
+
+    Two processes that made them at once would trip over each other, and one killed half-way would leave a database that
+    MLflow cannot mend. Where the place cannot be written MLflow would try for minutes.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.with_name(f"{path.name}.lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if path.exists() and path.stat().st_size:
+                path.open("r+b").close()
+                return
+            fresh = path.with_name(f"{path.name}.new")
+            fresh.unlink(missing_ok=True)
+            _connect(f"{_SQLITE}{fresh}")
+            fresh.replace(path)
+    except OSError as error:
+        raise ConfigError(
+            f"MLflow's database cannot be used: {(error.strerror or str(error)).lower()} ({path}). "
+            "Make it writable or set FOUNDRY_MLFLOW_URI."
+        ) from error
+
+
+def _connect(uri: str) -> Any:
+    """MLflow's client, told to be quiet, not to phone home and to give up soon."""
+    for key, value in (_QUIET | _PATIENCE).items():
+        os.environ.setdefault(key, value)
+    from mlflow import MlflowClient  # noqa: PLC0415
+
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # what matters is raised
+    return MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+
+def _again(call: Callable[[], Any]) -> None:
+    """Call, and again where somebody wrote the same row meanwhile: MLflow looks and then inserts, and one of two fails."""
+    for _ in range(_LOST_RACES):
+        try:
+            call()
+        except Exception as error:
+            if not any(sign in str(error) for sign in ("IntegrityError", "UniqueViolation")):
+                raise
+        else:
+            return
+    call()
+
+
+@contextmanager
+def _answering(uri: str) -> Iterator[None]:
+    """MLflow's errors, as the two things they mean to a run."""
+    try:
+        yield
+    except FoundryError:
+        raise
+    except OSError as error:  # requests' connection errors are OSErrors too
+        raise TransientError(f"MLflow at {uri} or its files cannot be reached: {_line(error)}.") from error
+    except Exception as error:
+        code = _code(error)
+        if code is None:
+            raise
+        if code in _REFUSED:
+            raise ConfigError(f"MLflow at {uri} refused ({code}): {_line(error)}.") from error
+        raise TransientError(
+            f"MLflow at {uri} does not answer: {_line(error)}. "
+            "Start it or set FOUNDRY_MLFLOW_URI; the run can be repeated."
+        ) from error
+
+
+def _code(error: Exception) -> str | None:
+    """MLflow's own code for an error, None for what is neither MLflow's nor its database's."""
+    if type(error).__module__.startswith("sqlalchemy"):
+        return "TEMPORARILY_UNAVAILABLE" if type(error).__name__ == "OperationalError" else "BAD_REQUEST"
+    return getattr(error, "error_code", None)
+
+
+def _line(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return (text if len(text) <= 160 else f"{text[:159]}…").rstrip(".")

@@ -1,0 +1,124 @@
+"""The ledger in a store: append only, one object a record, one winner of a race; and its projection on the registry."""
+
+import secrets
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+from foundry_tasks.contract.artifacts import ledger_key
+from foundry_tasks.contract.errors import ConfigError, TransientError
+from foundry_tasks.contract.ledger import Entry, LedgerRecord, LedgerState, contradicts, prove, seal
+from foundry_tasks.contract.ports import Registry, Store
+
+CHAMPION, CHALLENGER = "champion", "challenger"
+_FOLDER = "ledger/"
+_LOST_RACES = 200
+_WRITERS = 8
+_CHECKED_KEY = "checks/create-once"
+
+
+class Ledger:
+    """The chains of a store, one a registered model."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    def models(self) -> tuple[str, ...]:
+        """Every model that has a record."""
+        return tuple(sorted({key.removeprefix(_FOLDER).split("/")[0] for key in self.store.keys(_FOLDER)}))
+
+    def prove(self, model: str) -> tuple[LedgerState, tuple[str, ...]]:
+        """Read a chain whatever it is like: its state, and everything that is wrong with it."""
+        keys = list(self.store.keys(f"{_FOLDER}{model}/"))
+        return prove(model, [(key, self.store.read(key) or b"") for key in keys])
+
+    def state(self, model: str) -> LedgerState:
+        """What follows from a chain. Raises ConfigError where the chain does not hold: then nothing follows from it."""
+        state, findings = self.prove(model)
+        if findings:
+            more = f" (and {len(findings) - 1} more)" if len(findings) > 1 else ""
+            raise ConfigError(
+                f"the ledger of {model} does not verify: {findings[0]}{more}. Look at `foundry ledger verify`, and "
+                f"restore {self.store.locate(_FOLDER + model)} from a backup."
+            )
+        return state
+
+    def append(self, model: str, decide: Callable[[LedgerState], Entry | None]) -> LedgerRecord | None:
+        """Ask `decide` for an entry and append it; whoever loses the race is asked again, the winner's record read.
+
+        None, and nothing is appended, where `decide` has nothing to say. Raises what `decide` raises, ConfigError where
+        the chain does not hold, TransientError where the race cannot be won.
+        """
+        for _ in range(_LOST_RACES):
+            state = self.state(model)
+            entry = decide(state)
+            if entry is None:
+                return None
+            record = seal(model, entry, state)
+            if self.store.create(ledger_key(model, record.sequence), record.document()):
+                return record
+        raise TransientError(f"the ledger of {model} is too busy: {_LOST_RACES} races lost. Try again.")
+
+
+def project(ledger: Ledger, registry: Registry, model: str) -> tuple[str, ...]:
+    """Make the registry's aliases what the ledger says; returns what had to be changed, a line each.
+
+    It reads the ledger again after setting, until nothing has been appended in between: so whoever sets last has set
+    what the last record says, however many promote at once. Raises ConfigError where the registry has seen another
+    chain.
+    """
+    changed: list[str] = []
+    for _ in range(_LOST_RACES):
+        witness = registry.ledger_head(model)  # before the chain, which can then only be longer
+        state = ledger.state(model)
+        against = contradicts(state, witness)
+        if against:
+            raise ConfigError(f"the ledger of {model} is {against}. Restore the ledger and MLflow from one backup.")
+        if not state.records:
+            return ()
+        for name, wanted in ((CHAMPION, state.champion), (CHALLENGER, state.challenger)):
+            found = registry.alias(model, name)
+            present = found.version if found else None
+            if present != wanted:
+                registry.set_alias(model, name, wanted)
+                changed.append(f"{model}: {name} was {_version(present)}, is {_version(wanted)}")
+        if witness != state.head:
+            registry.set_ledger_head(model, state.head)
+        if ledger.state(model).head == state.head:
+            return tuple(changed)
+    raise TransientError(f"the ledger of {model} is too busy to be projected. Run `foundry ledger repair` later.")
+
+
+def _version(number: int | None) -> str:
+    return "no version" if number is None else f"version {number}"
+
+
+def check_store(store: Store) -> None:
+    """Race writers for one key and refuse a store where not exactly one wins. Done once a store, which remembers it.
+
+    Some S3 servers let several conditional puts of one key win at once; on them a ledger could fork.
+    """
+    if store.read(_CHECKED_KEY) == store.uri.encode():
+        return
+    for _ in range(3):
+        key = f"{_CHECKED_KEY}-{secrets.token_hex(8)}"
+        winners = _race(store, key)
+        if len(winners) != 1 or store.read(key) != winners[0]:
+            raise ConfigError(
+                f"the store {store.uri} cannot keep a ledger: {len(winners)} of {_WRITERS} writers won one race, "
+                "exactly one may. Use a store with an atomic create-if-absent."
+            )
+    store.write(_CHECKED_KEY, store.uri.encode())
+
+
+def _race(store: Store, key: str) -> list[bytes]:
+    """What the winners wrote."""
+    start = Barrier(_WRITERS)
+
+    def one(number: int) -> bytes | None:
+        content = f"writer {number}".encode()
+        start.wait(timeout=30)
+        return content if store.create(key, content) else None
+
+    with ThreadPoolExecutor(_WRITERS) as writers:
+        return [content for content in writers.map(one, range(_WRITERS)) if content is not None]

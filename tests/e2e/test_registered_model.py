@@ -1,0 +1,112 @@
+"""A registered model in a stranger's hands: a clean process, another folder, nothing of the project in reach."""
+
+import ast
+import json
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from foundry_tasks.adapters import pyfunc_model
+from foundry_tasks.data.panel import FeaturePanel
+from foundry_tasks.data.tables import write_features
+from foundry_tasks.models.base_models import BASE_MODELS
+from foundry_tasks.models.bundle import Bundle
+from foundry_tasks.models.calibration import BaseRateSlope
+from foundry_tasks.models.design import build_design
+from foundry_tasks.models.stack import Stack
+from tests.promotion_world import AS_OF, MODEL, REPOSITORY, World
+
+pytestmark = [  # MLflow's own
+    pytest.mark.filterwarnings("ignore:Operation with range is deprecated:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:.*Any type hint is inferred as AnyType:UserWarning"),
+]
+
+STRANGER = """
+import json, sys
+sys.path[:] = [entry for entry in sys.path if entry != sys.argv[1]]
+import mlflow
+import pandas as pd
+mlflow.set_tracking_uri(sys.argv[2])
+model = mlflow.pyfunc.load_model(sys.argv[3])
+frame = pd.read_csv(sys.argv[4], parse_dates=["date"])
+model.predict(frame).to_csv(sys.argv[5], index=False)
+print(json.dumps({
+    "modules": sorted({name.split(".")[0] for name in sys.modules}),
+    "files": [module.__file__ for name, module in sorted(sys.modules.items()) if name.startswith("foundry_tasks")],
+}))
+"""
+
+
+@pytest.mark.slow
+def test_a_stranger_loads_the_champion_and_predicts_with_the_code_and_the_libraries_that_came_with_it(tmp_path):
+    world = World(tmp_path)
+    panel, bundle = _panel(), _bundle(_panel())
+    world.prepare("first")
+    refit = world.refit("first") | {"features": bundle.features}
+    write_features(tmp_path / "features.parquet", panel)
+    world.publish("first", "features", {"features.parquet": tmp_path / "features.parquet"})
+    document = json.dumps({"horizons": {"5": refit}}).encode()
+    world.publish("first", "refit", {"bundle/5d.zip": bundle.to_bytes(), "refit.json": document})
+    world.repeat("first")
+    rows = [
+        (session, ticker, *panel.values[:, i, j])
+        for i, session in enumerate(panel.sessions)
+        for j, ticker in enumerate(panel.tickers)
+    ]
+    pd.DataFrame(rows, columns=["date", "ticker", *panel.names]).to_csv(tmp_path / "rows.csv", index=False)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    files = [str(tmp_path / "rows.csv"), str(tmp_path / "predicted.csv")]
+    command = [sys.executable, "-I", "-c", STRANGER, str(REPOSITORY), world.uri, f"models:/{MODEL}@champion", *files]
+    done = subprocess.run(command, cwd=elsewhere, capture_output=True, text=True, check=False)  # noqa: S603
+    assert done.returncode == 0, done.stderr
+    predicted = pd.read_csv(tmp_path / "predicted.csv")
+    assert list(predicted.columns) == ["date", "ticker", "horizon", "p_up"]
+    assert set(predicted["horizon"]) == {5}
+    np.testing.assert_allclose(predicted["p_up"], bundle.p_up(panel).ravel(), rtol=0, atol=1e-12)
+    assert predicted["p_up"].nunique() > 100
+    seen = json.loads(done.stdout)
+    assert all("mlartifacts" in file for file in seen["files"])
+    assert not {"airflow", "great_expectations", "boto3", "tensorflow", "yfinance"} & set(seen["modules"])
+    assert _imported(seen["files"]) | {"mlflow", "pandas"} == set(pyfunc_model.PREDICTION_PACKAGES)
+
+
+def _panel():
+    """Five sessions of thirty tickers; two features of a ticker, one of the market."""
+    generator = np.random.default_rng(7)
+    values = generator.standard_normal((3, 5, 30)).astype(np.float32)
+    values[2] = values[2, :, :1]
+    sessions = np.arange("2022-12-22", "2022-12-27", dtype="datetime64[D]")
+    sessions[-1] = np.datetime64(AS_OF)
+    names = ("ret_1d", "vol_20d", "market_trend_200d")
+    return FeaturePanel(sessions, tuple(f"T{number:02d}" for number in range(30)), names, values)
+
+
+def _bundle(panel):
+    """All three base models, hastily fitted."""
+    models = {}
+    for name, estimator in BASE_MODELS.items():
+        design = build_design(panel, estimator.transform)
+        target = (design.values[:, 0] > np.median(design.values[:, 0])).astype(np.float64)
+        models[name] = estimator.fit(estimator.prepare(design.values, design.names), target, seed=7)
+    stack = Stack(tuple(models), None, BaseRateSlope(0.1), "a test")
+    return Bundle("us", 5, panel.names, 0.52, models, stack, {})
+
+
+def _imported(files):
+    """Distributions that Foundry's loaded modules import."""
+    imported = set()
+    for file in files:
+        for node in ast.walk(ast.parse(Path(file).read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            imported |= {name.split(".")[0] for name in names}
+    owners = metadata.packages_distributions()
+    distributions = {owner.lower() for name in imported for owner in owners.get(name, ())}
+    return distributions - {"foundry-tasks"}

@@ -1,0 +1,159 @@
+"""A store, a registry and runs that are ready to be promoted. Run as a module, it is one promote as a process."""
+
+import json
+import os
+import subprocess
+import sys
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import numpy as np
+
+from foundry_tasks import governance
+from foundry_tasks.adapters.registry_mlflow import MlflowRegistry
+from foundry_tasks.adapters.store_local import LocalStore
+from foundry_tasks.contract.artifacts import object_key, result_key
+from foundry_tasks.contract.config import PromoteConfig
+from foundry_tasks.contract.errors import FoundryError
+from foundry_tasks.contract.ledger_chain import Ledger
+from foundry_tasks.contract.stage_io import Identity, StageIO, StageResult
+from foundry_tasks.data.panel import FeaturePanel
+from foundry_tasks.data.tables import write_features
+from foundry_tasks.stages import promote
+
+DAG, MODEL, AS_OF = "foundry_train", "foundry-us-5d", date(2022, 12, 28)
+REPOSITORY = Path(__file__).resolve().parents[1]
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+
+class World:
+    """A store, a registry and runs whose stages before promote have published."""
+
+    def __init__(self, folder, uri=""):
+        self.folder = folder
+        self.uri = uri or f"sqlite:///{folder}/mlflow.db"
+        self.store = LocalStore(folder / "store")
+        self.registry = MlflowRegistry(self.uri, str(folder / "mlartifacts"))
+        self.ledger = Ledger(self.store)
+
+    def io(self, run_id, stage="promote", store=None):
+        workspace = self.folder / "work" / run_id / stage
+        workspace.mkdir(parents=True, exist_ok=True)
+        return StageIO(
+            identity=Identity(DAG, run_id, stage, None, AS_OF),
+            store=store or self.store,
+            expectations=None,
+            registry=MlflowRegistry(self.uri, str(self.folder / "mlartifacts")),
+            progress=None,
+            workspace=workspace,
+            now=lambda: NOON,
+            code_version="0.1.0+test",
+            image_digest="",
+        )
+
+    def publish(self, run_id, stage, files):
+        """What a stage before promote would have left."""
+        io = self.io(run_id, stage)
+        for name, content in files.items():
+            io.publish(name, content)
+        result = StageResult(
+            dag=DAG, run_id=run_id, stage=stage, shard=None, as_of=AS_OF, status="ok", inputs={}, outputs=io.outputs,
+            outputs_digest=stage.ljust(64, "0"), metrics={}, warnings=[], config={}, config_digest="", code_version="",
+            image_digest="", seed=None, elapsed_s={},
+        )  # fmt: skip
+        self.store.write(result_key(DAG, run_id, stage, None), result.model_dump_json().encode())
+
+    def prepare(self, run_id, verdict="passed", *, champion=None, accepted=True, horizons=(5,), validate_only=False):
+        """Everything before promote. Each run has a bundle of its own."""
+        gate = {"name": "auc", "value": 0.53, "lower": 0.51, "upper": 0.55, "threshold": "≥ 0.52", "note": ""}
+        gate["verdict"] = {"challenger": "near miss", "refused": "failed"}.get(verdict, "passed")
+        gates = {"verdict": verdict, "gates": [gate], "champion_version": champion}
+        kind = "refit" if verdict in {"passed", "challenger"} else "last_fold"
+        refit = {"kind": kind, "accepted": accepted, "reason": "" if accepted else "rank correlation 0.31 below 0.80"}
+        document = {"validate_only": validate_only, "horizons": {str(h): {"horizon": h, **gates} for h in horizons}}
+        refits = {"horizons": {str(h): {"horizon": h, **refit} for h in horizons}}
+        panel = FeaturePanel(
+            np.array([AS_OF], "datetime64[D]"), ("AAPL", "MSFT"), ("ret_1d", "vol_20d"), np.ones((2, 1, 2), np.float32)
+        )
+        features = self.folder / "features.parquet"
+        write_features(features, panel)
+        self.publish(run_id, "prices", {})
+        self.publish(run_id, "features", {"features.parquet": features.read_bytes()})
+        self.publish(run_id, "labels", {})
+        self.publish(run_id, "gates", {"gates.json": json.dumps(document).encode()})
+        bundles = {f"bundle/{h}d.zip": f"{run_id}/{h}".encode() for h in horizons}
+        self.publish(run_id, "refit", {"refit.json": json.dumps(refits).encode(), **bundles})
+
+    def refit(self, run_id):
+        """What refit.json says of the one horizon."""
+        return self.io(run_id).json("refit", "refit.json")["horizons"]["5"]
+
+    def promote(self, run_id, **arguments):
+        """promotion.json of one horizon, and the warnings."""
+        self.prepare(run_id, **arguments)
+        return self.repeat(run_id)
+
+    def repeat(self, run_id):
+        io = self.io(run_id)
+        promote.run(PromoteConfig(), io)
+        outcome = json.loads(self.store.read(object_key(io.outputs["promotion.json"].sha256)))["horizons"]["5"]
+        return outcome | {"warnings": io.warnings}
+
+    def promote_in_a_process(self, run_id, die="never"):
+        command = [sys.executable, "-m", "tests.promotion_world", str(self.folder), self.uri, run_id, die]
+        return subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)  # noqa: S603
+
+    def alias(self, name="champion"):
+        found = self.registry.alias(MODEL, name)
+        return found.version if found else None
+
+    def versions(self):
+        return [version.version for version in self.registry.versions(MODEL)]
+
+    def events(self):
+        return [(record.event, record.version) for record in self.ledger.state(MODEL).records]
+
+    def assert_whole(self, champion):
+        assert governance.verify(self.store, self.registry) == []
+        assert self.alias() == self.ledger.state(MODEL).champion == champion
+
+
+# ------------------------------------------------------------------ a promote as a process
+class DyingStore(LocalStore):
+    """A store whose process is killed right after a record has been appended."""
+
+    def __init__(self, root, die):
+        super().__init__(root)
+        self.die = die
+
+    def create(self, key, data):
+        done = super().create(key, data)
+        if key.startswith("ledger/") and json.loads(data)["event"] == self.die:
+            kill()
+        return done
+
+
+def kill(*_, **__):
+    os.kill(os.getpid(), 9)
+
+
+def one_promote(folder, uri, run_id, die):
+    world = World(Path(folder), uri)
+    io = world.io(run_id, store=DyingStore(world.store.root, die))
+    places = {"uploading": "log_model_artifacts", "aliasing": "set_registered_model_alias"}
+    if die in places:
+        setattr(io.registry._client, places[die], kill)
+    if die == "registering":
+        made = io.registry._client.create_model_version
+        io.registry._client.create_model_version = lambda *a, **k: (made(*a, **k), kill())
+    try:
+        promote.run(PromoteConfig(), io)
+    except FoundryError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    print(io.metrics["5d"]["event"])  # noqa: T201 - that is what this process is for
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(one_promote(*sys.argv[1:]))
