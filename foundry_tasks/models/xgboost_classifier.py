@@ -19,15 +19,46 @@ if TYPE_CHECKING:
 
 
 INPUTS = frozenset(
-    """
-    residual_1d residual_1d_over_vol residual_5d residual_5d_over_vol residual_20d residual_vol_60d
-    ret_1d_vs_sector_over_vol ret_5d_vs_sector_over_vol ret_20d_vs_sector mom_12_1_vs_sector vol_20d_vs_sector
-    overnight_vs_sector intraday_vs_sector overnight_vs_sector_5d intraday_vs_sector_5d
-    mom_6_1 season_12m high_252d rel_strength_60d zscore_20d rsi_3d streak
-    gap_over_vol upper_shadow lower_shadow close_location close_location_5d night_less_day_20d range_ratio_20d
-    signed_volume_5d signed_volume_20d vol_ratio_20d dollar_volume_20d amihud_20d
-    vol_trend max_ret_20d skew_60d beta_252d
-    """.split()
+    [
+        "residual_1d",
+        "residual_1d_over_vol",
+        "residual_5d",
+        "residual_5d_over_vol",
+        "residual_20d",
+        "residual_vol_60d",
+        "ret_1d_vs_sector_over_vol",
+        "ret_5d_vs_sector_over_vol",
+        "ret_20d_vs_sector",
+        "mom_12_1_vs_sector",
+        "vol_20d_vs_sector",
+        "overnight_vs_sector",
+        "intraday_vs_sector",
+        "overnight_vs_sector_5d",
+        "intraday_vs_sector_5d",
+        "mom_6_1",
+        "season_12m",
+        "high_252d",
+        "rel_strength_60d",
+        "zscore_20d",
+        "rsi_3d",
+        "streak",
+        "gap_over_vol",
+        "upper_shadow",
+        "lower_shadow",
+        "close_location",
+        "close_location_5d",
+        "night_less_day_20d",
+        "range_ratio_20d",
+        "signed_volume_5d",
+        "signed_volume_20d",
+        "vol_ratio_20d",
+        "dollar_volume_20d",
+        "amihud_20d",
+        "vol_trend",
+        "max_ret_20d",
+        "skew_60d",
+        "beta_252d",
+    ]
 )
 """One input for each thing there is to say: XGBoost's time grows with its inputs whatever share a tree may use."""
 MIN_INPUTS = 15

@@ -1,0 +1,99 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from foundry_tasks.features import FEATURES, build_features
+
+SENSITIVE = {feature.name for feature in FEATURES if feature.rescaling_sensitive}
+PRICES = ("open", "high", "low", "close", "adj_close")
+
+
+def moved(a, b, tolerance=1e-5):
+    """Names of the features that differ."""
+    return {
+        name
+        for name, x, y in zip(a.names, a.values, b.values, strict=True)
+        if not np.allclose(x, y, rtol=tolerance, atol=tolerance, equal_nan=True)
+    }
+
+
+def rescaled(market, ticker, factor):
+    def change(name, values):
+        if name not in PRICES:
+            return values
+        values = values.copy()
+        values[:, ticker] *= factor
+        return values
+
+    return market.mapped(change)
+
+
+@pytest.mark.parametrize("factor", [0.5, 1 / 3, 20.0])
+def test_rescaling_a_tickers_history_moves_the_flagged_features_alone(market, factor):
+    before = build_features(market, "extended").panel
+    after = build_features(rescaled(market, 3, factor), "extended").panel
+    assert moved(before, after) == SENSITIVE
+
+
+def test_a_split_by_a_power_of_two_moves_no_other_feature_by_a_bit(market):
+    before = build_features(market, "extended").panel
+    after = build_features(rescaled(market, 3, 0.5), "extended").panel
+    assert moved(before, after, tolerance=0) == SENSITIVE
+
+
+def test_the_order_of_tickers_makes_no_difference(market):
+    order = np.random.default_rng(1).permutation(len(market.tickers))
+    shuffled = replace(
+        market,
+        tickers=tuple(market.tickers[i] for i in order),
+        sectors=tuple(market.sectors[i] for i in order),
+        fields={name: values[:, order] for name, values in market.fields.items()},
+        member=market.member[:, order],
+    )
+    before = build_features(market, "extended").panel
+    after = build_features(shuffled, "extended").panel
+    assert not moved(replace(before, values=before.values[:, :, order]), after)
+
+
+def test_rows_outside_membership_are_nan_and_reach_nobody_else(market):
+    member = market.member.copy()
+    member[:, 4] = False
+    masked = replace(market, member=member)
+    wild = masked.mapped(lambda _, values: wilder(values, 4))
+    before, after = (build_features(panel, "extended").panel for panel in (masked, wild))
+    assert np.isnan(before.values[:, :, 4]).all()
+    assert not moved(before, after, tolerance=0)
+
+
+def wilder(values, ticker):
+    if values.ndim == 1:
+        return values
+    values = values.copy()
+    values[:, ticker] *= np.exp(np.random.default_rng(2).normal(0, 1, len(values)))
+    return values
+
+
+def test_a_ticker_keeps_its_own_history_from_before_it_was_a_member(market):
+    member = market.member.copy()
+    member[:300, 4] = False
+    late = build_features(replace(market, member=member), "core").panel
+    always = build_features(market, "core").panel
+    assert np.array_equal(late.values[:, 300:, 4], always.values[:, 300:, 4], equal_nan=True)
+
+
+def test_a_session_without_a_bar_has_no_features_and_the_next_one_spans_the_gap(make_market):
+    market = make_market(missing=0)
+    close = market.fields["adj_close"]
+    holed = market.mapped(lambda _, values: holes(values))
+    panel = build_features(holed, "extended").panel
+    assert np.isnan(panel.values[:, 310, 2]).all()
+    assert panel["ret_1d"][311, 2] == pytest.approx(close[311, 2] / close[309, 2] - 1, rel=1e-5)
+
+
+def holes(values):
+    if values.ndim == 1:
+        return values
+    values = values.copy()
+    values[310, 2] = np.nan
+    return values

@@ -1,0 +1,83 @@
+"""The moving-block bootstrap and the walk-forward efficiency."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from foundry_tasks.validation.bootstrap import block_length, mean_interval, resampled_means
+from foundry_tasks.validation.calibration_error import calibration_error_interval, reliability
+from foundry_tasks.validation.wfe import walk_forward_efficiency, wfe_interval
+
+POLICY = {"confidence": 0.95, "resamples": 1000, "seed": 1}
+
+
+def test_blocks_are_ten_sessions_or_three_horizons():
+    assert [block_length(h) for h in (1, 5, 20)] == [10, 15, 60]
+
+
+def test_a_constant_series_has_no_spread():
+    means = resampled_means(np.full(200, 0.3), block=10, resamples=50, rng=np.random.default_rng(0))
+    assert means == pytest.approx(np.full(50, 0.3))
+
+
+def test_the_interval_of_independent_sessions_is_that_of_the_central_limit_theorem():
+    series = np.random.default_rng(3).normal(0.5, 0.1, 2000)
+    interval = mean_interval(series, horizon=1, min_blocks=12, **POLICY)
+    assert interval.upper - interval.lower == pytest.approx(2 * 1.96 * 0.1 / np.sqrt(2000), rel=0.15)
+
+
+def test_too_few_blocks_leave_the_interval_undefined():
+    interval = mean_interval(np.ones(119), horizon=1, min_blocks=12, **POLICY)
+    assert interval.blocks == 11
+    assert not interval.defined
+
+
+def test_the_interval_holds_the_mean_of_dependent_sessions_about_as_often_as_it_says():
+    rng = np.random.default_rng(5)
+    held = 0
+    for _ in range(200):
+        noise = rng.normal(size=760)
+        series = np.convolve(noise, np.ones(5) / 5, mode="valid")[:750]
+        interval = mean_interval(series, horizon=5, min_blocks=12, **POLICY)
+        held += interval.lower <= 0 <= interval.upper
+    assert 0.88 <= held / 200 <= 0.99
+
+
+def test_efficiency_is_a_ratio_of_sums():
+    assert walk_forward_efficiency([0.52, 0.54], [0.51, 0.52]) == pytest.approx(0.03 / 0.06)
+
+
+@pytest.mark.parametrize("validation", [[0.5, 0.5], [0.48, 0.51], [0.5004, 0.5004]])
+def test_efficiency_without_an_edge_in_validation_is_undefined(validation):
+    assert np.isnan(walk_forward_efficiency(validation, [0.55, 0.55]))
+
+
+def test_an_interval_that_reaches_into_the_undefined_says_so_by_infinity():
+    rng = np.random.default_rng(0)
+    noise = [rng.normal(0.502, 0.05, 60) for _ in range(5)]
+    interval = wfe_interval(noise, noise, horizon=1, **POLICY)
+    assert np.isinf(interval.lower) or np.isinf(interval.upper)
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_reliability_counts_every_row_once(seed):
+    rng = np.random.default_rng(seed)
+    p, y = rng.random((7, 30)), (rng.random((7, 30)) > 0.5).astype(float)
+    p[rng.random(p.shape) < 0.2] = np.nan
+    forecast, outcome, count = reliability(p, y)
+    known = np.isfinite(p)
+    assert count.sum() == known.sum()
+    assert forecast.sum() == pytest.approx(p[known].sum())
+    assert outcome.sum() == pytest.approx(y[known].sum())
+
+
+def test_a_calibrated_forecast_has_an_error_interval_that_reaches_zero_and_a_shifted_one_does_not():
+    rng = np.random.default_rng(2)
+    p = rng.uniform(0.4, 0.6, (300, 100))
+    y = (rng.random(p.shape) < p).astype(float)
+    honest = calibration_error_interval(p, y, horizon=1, min_blocks=12, **POLICY)
+    shifted = calibration_error_interval(p + 0.1, y, horizon=1, min_blocks=12, **POLICY)
+    assert honest.lower < 0.005
+    assert shifted.lower > 0.08
+    assert shifted.value == pytest.approx(0.1, abs=0.01)

@@ -1,0 +1,143 @@
+"""Gates: each refuses what it is there to refuse, and the verdict follows from all of them."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from foundry_tasks.contract.config import GatePolicy
+from foundry_tasks.evaluation import metrics
+from foundry_tasks.validation.gates import Evidence, Gate, evaluate_gates, verdict_of
+
+POLICY = GatePolicy(resamples=400)
+SESSIONS, TICKERS, FOLDS = 400, 100, 4
+
+
+def evidence(auc=0.54, *, seed=1, leaks=(), horizon=1, base=0.52) -> Evidence:
+    """A calibrated forecaster whose ranking has about the given AUC, validated as it is tested."""
+    rng = np.random.default_rng(seed)
+    slope = (auc - 0.5) * 2 * np.sqrt(np.pi)
+    score = rng.normal(size=(2 * SESSIONS, TICKERS))
+    p_true = 1 / (1 + np.exp(-(np.log(base / (1 - base)) + slope * score)))
+    up = (rng.random(score.shape) < p_true).astype(float)
+    median = (score * slope + rng.logistic(size=score.shape) > 0).astype(float)
+    p_up, test_up, test_median = p_true[SESSIONS:], up[SESSIONS:], median[SESSIONS:]
+
+    def by_fold(figure, p, labels):
+        return np.split(figure(p, labels), FOLDS)
+
+    return Evidence(
+        horizon=horizon,
+        p_up=p_up,
+        base_rate=np.full(p_up.shape, base),
+        up=test_up,
+        above_median=test_median,
+        member=np.ones(p_up.shape, dtype=bool),
+        validation_relative=by_fold(metrics.session_hit_rate, p_true[:SESSIONS], median[:SESSIONS]),
+        test_relative=by_fold(metrics.session_hit_rate, p_up, test_median),
+        validation_up=by_fold(metrics.session_accuracy, p_true[:SESSIONS], up[:SESSIONS]),
+        test_up=by_fold(metrics.session_accuracy, p_up, test_up),
+        leaks=leaks,
+    )
+
+
+def gate(report, name) -> Gate:
+    return next(item for item in report.gates if item.name == name)
+
+
+def test_an_honest_edge_passes_every_gate():
+    report = evaluate_gates(evidence(), POLICY, seed=0)
+    assert report.verdict == "passed", report.failed
+
+
+def test_noise_is_refused():
+    report = evaluate_gates(evidence(auc=0.5), POLICY, seed=0)
+    assert report.verdict == "refused"
+    assert "auc" in report.failed
+
+
+def test_a_better_auc_does_not_excuse_a_leak():
+    report = evaluate_gates(evidence(auc=0.56, leaks=("features.ret_fwd",)), POLICY, seed=0)
+    assert report.failed == ("leakage",)
+    assert report.verdict == "refused"
+
+
+def test_a_bound_above_chance_with_a_point_below_the_threshold_is_a_challenger():
+    report = evaluate_gates(evidence(auc=0.512), POLICY, seed=0)
+    assert gate(report, "auc").verdict == "near miss"
+    assert report.verdict == "challenger"
+
+
+def test_a_near_miss_beside_a_failure_is_refused():
+    near, bad = (Gate("auc", "", 0.51, "", verdict) for verdict in ("near miss", "failed"))
+    assert verdict_of([near]) == "challenger"
+    assert verdict_of([near, bad]) == "refused"
+
+
+def test_too_few_blocks_are_undefined_hence_refused():
+    short = evidence(horizon=20)
+    report = evaluate_gates(short, POLICY, seed=0)
+    assert gate(report, "auc").verdict == "undefined"
+    assert report.verdict == "refused"
+
+
+def test_an_always_long_model_has_no_efficiency():
+    constant = evidence()
+    p_up = np.full(constant.p_up.shape, 0.6)
+    halves = np.split(metrics.session_hit_rate(p_up, constant.above_median), FOLDS)
+    always_long = replace(constant, p_up=p_up, validation_relative=halves, test_relative=halves)
+    report = evaluate_gates(always_long, POLICY, seed=0)
+    assert gate(report, "wfe").verdict == "undefined"
+    assert gate(report, "spread").verdict == "failed"
+
+
+def test_a_collapse_is_a_spread_that_vanishes_not_one_that_is_honestly_small():
+    honest = evidence(auc=0.522)
+    assert gate(evaluate_gates(honest, POLICY, seed=0), "spread").verdict == "passed"
+    collapsed = replace(honest, p_up=np.where(honest.p_up > 0.9, 0.6, 0.53))
+    assert gate(evaluate_gates(collapsed, POLICY, seed=0), "spread").verdict == "failed"
+
+
+def test_a_forecast_that_is_off_by_ten_points_fails_calibration_and_brier():
+    honest = evidence()
+    report = evaluate_gates(replace(honest, p_up=np.clip(honest.p_up + 0.1, 0, 1)), POLICY, seed=0)
+    assert gate(report, "ece").verdict == "failed"
+    assert gate(report, "brier").verdict == "failed"
+
+
+def test_an_edge_that_does_not_survive_the_test_fails_efficiency():
+    honest = evidence()
+    faded = replace(honest, test_relative=[series * 0 + 0.501 for series in honest.test_relative])
+    assert gate(evaluate_gates(faded, POLICY, seed=0), "wfe").verdict == "failed"
+
+
+def test_missing_predictions_fail_coverage():
+    honest = evidence()
+    holes = honest.p_up.copy()
+    holes[:, :6] = np.nan
+    report = evaluate_gates(replace(honest, p_up=holes), POLICY, seed=0)
+    assert gate(report, "coverage").verdict == "failed"
+
+
+def test_a_champion_that_ranks_better_keeps_its_place():
+    better = evidence(auc=0.56)
+    shuffled = np.random.default_rng(0).permuted(better.p_up, axis=1)
+    report = evaluate_gates(replace(better, p_up=shuffled, champion_p_up=better.p_up), POLICY, seed=0)
+    assert gate(report, "champion").verdict == "failed"
+
+
+def test_a_model_that_equals_the_champion_is_not_inferior():
+    mine = evidence()
+    report = evaluate_gates(replace(mine, champion_p_up=mine.p_up), POLICY, seed=0)
+    assert gate(report, "champion").value == pytest.approx(0)
+    assert report.verdict == "passed"
+
+
+def test_the_same_evidence_gives_the_same_report():
+    assert evaluate_gates(evidence(), POLICY, seed=3).as_dict() == evaluate_gates(evidence(), POLICY, seed=3).as_dict()
+
+
+def test_a_report_is_json_without_nan():
+    document = evaluate_gates(evidence(horizon=20), POLICY, seed=0).as_dict()
+    values = [item[key] for item in document["gates"] for key in ("value", "lower", "upper")]
+    assert all(value is None or np.isfinite(value) for value in values)
