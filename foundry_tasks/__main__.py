@@ -1,0 +1,265 @@
+"""`foundry <stage>`, `foundry run`, `foundry ledger`, `foundry rollback`: parse, wire, run, exit code."""
+
+import argparse
+import getpass
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any, NoReturn
+
+_STARTED = time.perf_counter()
+# Threads that wait must sleep, not spin: where cores are shared or capped, spinning made a fit six times slower. The
+# libraries read this when they are loaded, so it comes first.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+from foundry_tasks import pipeline, runner, terminal  # noqa: E402 - the clock starts before the imports that it times
+from foundry_tasks.contract.errors import ConfigError, FoundryError  # noqa: E402
+from foundry_tasks.contract.market import with_market  # noqa: E402
+from foundry_tasks.contract.ports import Registry  # noqa: E402
+from foundry_tasks.contract.settings import Settings  # noqa: E402
+from foundry_tasks.contract.stage_io import Identity  # noqa: E402
+from foundry_tasks.contract.stages import PIPELINES, STAGES, conf_fields  # noqa: E402
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command. Returns its exit code; a foreseen failure is one line on stderr."""
+    signal.signal(signal.SIGTERM, _terminated)
+    options = _parser().parse_args(arguments)
+    try:
+        code: int = options.command(options)
+    except pipeline.StageFailedError as error:
+        sys.stderr.write(f"foundry: {error}\n")
+        return error.code
+    except FoundryError as error:
+        sys.stderr.write(f"foundry: {error}\n")
+        return error.exit_code
+    return code
+
+
+def _terminated(*_: object) -> NoReturn:
+    """Leave through the with-blocks, so that the run log has its line and the workspace is gone."""
+    raise SystemExit(128 + signal.SIGTERM)
+
+
+# ---------------------------------------------------------------- commands
+def _stage(options: argparse.Namespace) -> int:
+    settings = Settings.from_environment()
+    identity = Identity(options.dag, options.run_id, options.stage, options.shard, options.as_of)
+    result = runner.execute(identity, _conf(options), _surroundings(settings))
+    terminal.say(
+        "reused" if result.reused_from else "done",
+        stage=result.stage,
+        seconds=result.elapsed_s["total"],
+        start=result.elapsed_s["start"],
+        warnings=len(result.warnings),
+        digest=result.outputs_digest[:12],
+    )
+    return 0
+
+
+def _run(options: argparse.Namespace) -> int:
+    settings = Settings.from_environment()
+    conf = _conf(options)
+    with_market(conf, settings.markets)
+    dag = f"foundry_{options.pipeline}"
+    run_id = options.run_id or f"manual__{datetime.now(UTC).isoformat(timespec='seconds')}"
+    identity = ["--dag", dag, "--run-id", run_id, "--as-of", options.as_of.isoformat(), "--config", json.dumps(conf)]
+    terminal.say("run", dag=dag, run_id=run_id)
+    for ended in pipeline.run_pipeline(dag, identity):
+        terminal.say("stage", name=ended.stage, exit=ended.exit_code, seconds=ended.seconds)
+    return _print_summary(settings, dag, run_id)
+
+
+def _conf_command(options: argparse.Namespace) -> int:
+    conf = _conf(options)
+    with_market(conf, Settings.from_environment().markets)
+    sys.stdout.write(json.dumps(conf) + "\n")
+    return 0
+
+
+def _summary(options: argparse.Namespace) -> int:
+    return _print_summary(Settings.from_environment(), options.dag, options.run_id)
+
+
+def _print_summary(settings: Settings, dag: str, run_id: str | None) -> int:
+    from foundry_tasks.report.summary import render  # noqa: PLC0415 - only who reads a report loads it
+
+    sys.stdout.write(render(runner.open_store(settings), dag, run_id))
+    return 0
+
+
+def _ledger(options: argparse.Namespace) -> int:
+    """`show` prints records, `verify` proves the chain and `repair` projects it again; findings exit with 1."""
+    from foundry_tasks import governance  # noqa: PLC0415 - only who asks for the ledger loads it
+
+    settings = Settings.from_environment()
+    store = runner.open_store(settings)
+    if options.action == "show":
+        for row in governance.show(store, options.model):
+            sys.stdout.write(json.dumps(row, ensure_ascii=False) + "\n")
+        return 0
+    act = governance.verify if options.action == "verify" else governance.repair
+    lines = act(store, _registry(settings), options.model)
+    sys.stdout.writelines(
+        f"{line}\n" for line in lines or ["the ledger verifies" if act is governance.verify else "nothing to repair"]
+    )
+    return 1 if lines and act is governance.verify else 0
+
+
+def _move_champion(options: argparse.Namespace) -> int:
+    """`rollback` and `approve`: a human's decision, into the ledger with who and why."""
+    from foundry_tasks import governance  # noqa: PLC0415 - as above
+
+    settings = Settings.from_environment()
+    said = {"who": options.who, "why": options.why, "when": datetime.now(UTC)}
+    store, registry = runner.open_store(settings), _registry(settings)
+    if options.decision == "rollback":
+        record = governance.rollback(store, registry, options.model, to_version=options.to, **said)
+    else:
+        record = governance.approve(store, registry, options.model, options.version, **said)
+    sys.stdout.write(
+        f"{record.model}: champion was {record.from_version or 'none'}, is version {record.to_version} "
+        f"(ledger record {record.sequence})\n"
+    )
+    return 0
+
+
+# ---------------------------------------------------------------- wiring
+def _registry(settings: Settings) -> Registry:
+    from foundry_tasks.adapters.registry_mlflow import MlflowRegistry  # noqa: PLC0415 - MLflow is slow to import
+
+    return MlflowRegistry(settings.mlflow_uri, settings.mlflow_artifacts)
+
+
+def _surroundings(settings: Settings) -> runner.Surroundings:
+    from foundry_tasks.adapters.expectations_gx import GreatExpectations  # noqa: PLC0415
+
+    return runner.Surroundings(
+        settings=settings,
+        store=runner.open_store(settings),
+        expectations=GreatExpectations(Path(settings.expectations)),
+        registry=_registry(settings),
+        progress=terminal.progress(),
+        now=lambda: datetime.now(UTC),
+        started=_STARTED,
+    )
+
+
+def _conf(options: argparse.Namespace) -> dict[str, Any]:
+    conf = dict(_document(options.config))
+    for assignment in options.set:
+        key, separator, text = assignment.partition("=")
+        if not separator:
+            raise ConfigError(f"--set {assignment}: write it as key=value.")
+        conf[key] = _value(key, text)
+    return conf
+
+
+def _document(text: str) -> Mapping[str, Any]:
+    """A conf as JSON, or the file that holds it."""
+    source = text
+    if not text.lstrip().startswith("{"):
+        try:
+            source = Path(text.removeprefix("file://")).read_text()
+        except OSError as error:
+            raise ConfigError(
+                f"--config {text} cannot be read: {error.strerror}. Give JSON or a file of it."
+            ) from error
+    try:
+        document = json.loads(source)
+    except json.JSONDecodeError as error:
+        raise ConfigError(f"--config is not JSON: {error}.") from error
+    if not isinstance(document, dict):
+        raise ConfigError(f"--config must be a JSON object of key: value, got {type(document).__name__}.")
+    return document
+
+
+def _value(key: str, text: str) -> Any:
+    """The text of `--set key=text`, as JSON where it is; a comma separates the items of a list."""
+    field = conf_fields().get(key)
+    if field is not None and "tuple" in str(field.annotation) and not text.startswith("["):
+        return [_scalar(item) for item in text.split(",") if item]
+    return _scalar(text)
+
+
+def _scalar(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
+
+
+# ---------------------------------------------------------------- command line
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="foundry", description="A factory for stock-direction models.")
+    commands = parser.add_subparsers(required=True, metavar="command")
+
+    run = commands.add_parser("run", help="run a pipeline, stage by stage, without Airflow")
+    run.add_argument("pipeline", choices=[name.removeprefix("foundry_") for name in PIPELINES])
+    run.add_argument("--run-id", help="name of the run; default: now")
+    _add_conf(run, tuple(STAGES))
+    run.set_defaults(command=_run)
+
+    conf = commands.add_parser("conf", help="check a conf and print it as JSON, as a trigger takes it")
+    _add_conf(conf, tuple(STAGES))
+    conf.set_defaults(command=_conf_command)
+
+    summary = commands.add_parser("summary", help="print a run's summary again")
+    summary.add_argument("--dag", default="foundry_train")
+    summary.add_argument("--run-id", help="default: the newest run that has a report")
+    summary.set_defaults(command=_summary)
+
+    ledger = commands.add_parser("ledger", help="show, verify or repair the ledger of promotions")
+    ledger.add_argument("action", choices=["show", "verify", "repair"])
+    ledger.add_argument("model", nargs="?", help="such as foundry-us-5d; default: all")
+    ledger.set_defaults(command=_ledger)
+
+    for decision, what in (
+        ("rollback", "make an earlier champion champion again"),
+        ("approve", "promote a challenger"),
+    ):
+        move = commands.add_parser(decision, help=what)
+        move.add_argument("model", help="such as foundry-us-5d")
+        if decision == "rollback":
+            move.add_argument("--to", type=int, help="version; default: the champion before")
+        else:
+            move.add_argument("version", type=int)
+        move.add_argument("--who", default=getpass.getuser(), help="goes into the ledger; default: the user")
+        move.add_argument("--why", required=True, help="goes into the ledger")
+        move.set_defaults(command=_move_champion, decision=decision)
+
+    for name, spec in STAGES.items():
+        needs = f" (reads {', '.join(spec.inputs)})" if spec.inputs else ""
+        stage = commands.add_parser(
+            name,
+            help=f"run the {name} stage alone{needs}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        stage.add_argument("--dag", default="foundry_train")
+        stage.add_argument("--run-id", required=True)
+        stage.add_argument("--shard", default=None, help="piece of a mapped stage, such as h=5,model=lightgbm")
+        _add_conf(stage, (name,))
+        stage.set_defaults(command=_stage, stage=name)
+    return parser
+
+
+def _add_conf(command: argparse.ArgumentParser, stages: Sequence[str]) -> None:
+    yesterday = runner.last_completed_session(datetime.now(UTC).date())
+    command.add_argument("--as-of", type=date.fromisoformat, default=yesterday, help="last completed session")
+    command.add_argument("--config", default="{}", help="conf as JSON, or a file of it")
+    command.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="one key of the conf")
+    command.formatter_class = argparse.RawDescriptionHelpFormatter
+    lines = [
+        f"  {name}={json.dumps(field.get_default(call_default_factory=True), default=str)}"
+        for name, field in conf_fields(stages).items()
+    ]
+    command.epilog = "keys of the conf and their defaults:\n" + "\n".join(lines)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

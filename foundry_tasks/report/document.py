@@ -1,0 +1,238 @@
+"""One plain document from a run: what `report.json` is, and all that the page and the Markdown are written from. Pure."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from foundry_tasks.contract.stage_io import StageResult
+from foundry_tasks.report import wording
+from foundry_tasks.report.figures import session_figures
+from foundry_tasks.report.material import Material, by_horizon
+from foundry_tasks.report.status import status_of
+from foundry_tasks.validation.gates import json_ready
+
+FEATURES_SHOWN = 15
+_MODEL_ORDER = {"logistic": -1, "blend_40_60": 1, "stack": 2}
+"""Base models first, then what is made of them."""
+_WHY_ABSENT = {
+    "foundry_daily": "the daily run predicts with the champion and judges nothing",
+}
+
+
+def assemble(material: Material) -> dict[str, Any]:
+    """JSON-able from end to end: no NaN, no numpy, no tuple. A part of the run that is missing is None or empty."""
+    gates = material.documents.get("gates") or {}
+    judged = by_horizon(gates)
+    document = {
+        "report_version": 1,
+        "run": {
+            "dag": material.dag,
+            "run_id": material.run_id,
+            "market": material.market,
+            "as_of": material.as_of.isoformat(),
+            "made_at": material.made_at,
+        },
+        "status": status_of(material),
+        "policy": gates.get("policy"),
+        "gates": {horizon: item["gates"] for horizon, item in judged.items()},
+        "evidence": _evidence(material),
+        "models": _models(material.documents),
+        "predictions": _predictions(material),
+        "data": _data(material.documents),
+        "leakage": material.documents.get("leakage"),
+        "warnings": [
+            {"stage": _label(result), "text": text.removeprefix(f"{result.stage}: ")}
+            for result in material.results
+            for text in result.warnings
+        ],
+        "absent": _absent(material),
+        "stages": [_timing(result) for result in material.results],
+        "provenance": _provenance(material),
+        "links": _links(material),
+    }
+    plain: dict[str, Any] = json_ready(document)
+    return plain
+
+
+# ------------------------------------------------------------------ evidence
+def _evidence(material: Material) -> dict[str, Any]:
+    gates = by_horizon(material.documents.get("gates"))
+    evidence = {}
+    for horizon, forecasts in sorted(material.forecasts.items()):
+        found = session_figures(forecasts, horizon)
+        judged = gates.get(str(horizon))
+        auc = next((gate for gate in judged["gates"] if gate["name"] == "auc"), None) if judged else None
+        found["auc_mean"] = {key: auc[key] for key in ("value", "lower", "upper")} if auc else None
+        found["beside"] = _in_entry_order(judged["beside"]) if judged else None
+        evidence[str(horizon)] = found
+    return evidence
+
+
+def _in_entry_order(beside: Mapping[str, Any]) -> dict[str, Any]:
+    entries = beside["entries"]
+    return {**beside, "entries": {entry: entries[entry] for entry in wording.ENTRY_NAMES if entry in entries}}
+
+
+def _models(documents: Mapping[str, Any]) -> dict[str, Any]:
+    comparison, importance = by_horizon(documents.get("comparison")), by_horizon(documents.get("importance"))
+    models = {}
+    for horizon in comparison or importance:
+        compared = comparison.get(horizon, {})
+        models[horizon] = {
+            "comparison": [
+                {"model": name, **{key: value for key, value in figures.items() if key != "why"}}
+                for name, figures in sorted(compared.items(), key=lambda item: _MODEL_ORDER.get(item[0], 0))
+            ],
+            "stack_why": compared.get("stack", {}).get("why"),
+            "importance": _ranked(importance.get(horizon, {})),
+        }
+    return models
+
+
+def _ranked(by_model: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Features by their mean share of gain over the models; where no model has gain, by permutation."""
+    means: dict[str, dict[str, float]] = {}
+    for kind in ("gain", "permutation"):
+        columns = [figures[kind] for figures in by_model.values() if figures.get(kind)]
+        for feature in sorted({name for column in columns for name in column}):
+            measured = [column[feature] for column in columns if column.get(feature) is not None]
+            if measured:
+                # Models name their largest shares alone, so a share that is missing is next to nothing.
+                count = len(columns) if kind == "gain" else len(measured)
+                means.setdefault(feature, {})[kind] = float(sum(measured) / count)
+    order = sorted(means, key=lambda name: (-means[name].get("gain", 0), -means[name].get("permutation", 0), name))
+    return [
+        {
+            "feature": name,
+            "gain": means[name].get("gain"),
+            "permutation": means[name].get("permutation"),
+            "by_model": {
+                model: {kind: figures[kind].get(name) for kind in ("gain", "permutation") if figures.get(kind)}
+                for model, figures in by_model.items()
+            },
+        }
+        for name in order[:FEATURES_SHOWN]
+    ]
+
+
+# ------------------------------------------------------------------ predictions
+def _predictions(material: Material) -> dict[str, Any] | None:
+    table, about = material.predictions, material.documents.get("predictions") or {}
+    if table is None or not len(table["ticker"]):
+        return None
+    newest = table["date"].astype("datetime64[D]").max()
+    rows = np.flatnonzero(table["date"].astype("datetime64[D]") == newest)
+    tickers: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        ticker = str(table["ticker"][row])
+        entry = tickers.setdefault(
+            ticker, {"ticker": ticker, "mean_p_up": _number(table["mean_p_up"][row]), "horizons": {}}
+        )
+        entry["horizons"][str(int(table["horizon"][row]))] = {
+            key: _number(table[key][row]) for key in ("p_up", "confidence", "position") if key in table
+        }
+    ranked = sorted(
+        (entry for entry in tickers.values() if entry["mean_p_up"] is not None),
+        key=lambda entry: (-entry["mean_p_up"], entry["ticker"]),
+    )
+    shown = min(material.top, max(len(ranked) // 2, 1))
+    return {
+        "as_of": str(newest),
+        "tickers": len(ranked),
+        "horizons": sorted({horizon for entry in ranked for horizon in entry["horizons"]}, key=int),
+        "top": ranked[:shown],
+        "bottom": ranked[shown:][-shown:][::-1],
+        "coverage": about.get("coverage"),
+        "per_horizon": by_horizon(about.get("per_horizon")),
+    }
+
+
+def _number(value: Any) -> float | None:
+    return round(float(value), 6) if np.isfinite(value) else None
+
+
+# ------------------------------------------------------------------ data and run
+def _data(documents: Mapping[str, Any]) -> dict[str, Any]:
+    features = documents.get("features") or {}
+    return {
+        "prices": documents.get("prices"),
+        "features": {
+            "feature_set": features.get("feature_set"),
+            "count": len(features.get("names", ())),
+            "left_out": features.get("left_out", {}),
+        }
+        if features
+        else None,
+    }
+
+
+def _absent(material: Material) -> list[dict[str, str]]:
+    """Stages that published nothing, and why as far as the run says it."""
+    there = {result.stage for result in material.results}
+    said = {line["stage"]: " ".join(line["warnings"]) for line in material.run_log if line.get("warnings")}
+    stopped = (material.documents.get("gates") or {}).get("validate_only")
+    unsaid = "validation only: the run stops after the gates" if stopped else "skipped, or the run did not get that far"
+    absent = [
+        {"stage": stage, "why": said.get(stage, unsaid).rstrip(".")}
+        for stage in material.upstream
+        if stage not in there
+    ]
+    if "gates" not in material.upstream:
+        absent.append({"stage": "gates", "why": _WHY_ABSENT.get(material.dag, "not part of this DAG")})
+    return absent
+
+
+def _timing(result: StageResult) -> dict[str, Any]:
+    elapsed = result.elapsed_s
+    start, total = elapsed.get("start", 0.0), elapsed.get("total", 0.0)
+    return {
+        "stage": result.stage,
+        "shard": result.shard,
+        "status": result.status,
+        "start_s": start,
+        "work_s": round(max(total - start, 0.0), 3),
+        "total_s": total,
+        "steps": {name: seconds for name, seconds in elapsed.items() if name not in {"start", "total"}},
+        "reused_from": result.reused_from,
+    }
+
+
+def _provenance(material: Material) -> dict[str, Any]:
+    prices = material.documents.get("prices") or {}
+    return {
+        "code_versions": sorted({result.code_version for result in material.results}),
+        "image_digests": sorted({result.image_digest for result in material.results if result.image_digest}),
+        "snapshot": prices.get("snapshot"),
+        "stages": [
+            {
+                "stage": _label(result),
+                "outputs_digest": result.outputs_digest,
+                "config_digest": result.config_digest,
+                "seed": result.seed,
+                "config": result.config,
+            }
+            for result in material.results
+        ],
+    }
+
+
+def _links(material: Material) -> dict[str, Any]:
+    docs = {name: where for name, where in material.pages.items() if name.endswith("index.html")}
+    return {
+        "pages": dict(material.locations),
+        "data_docs": [
+            {"suite": name.split("/")[-2], "href": name, "location": where} for name, where in sorted(docs.items())
+        ],
+        "versions": [
+            {
+                "horizon": horizon,
+                **{key: item.get(key) for key in ("model", "version", "event", "why", "uri", "url", "sha256")},
+            }
+            for horizon, item in by_horizon(material.documents.get("promotion")).items()
+        ],
+    }
+
+
+def _label(result: StageResult) -> str:
+    return result.stage if result.shard is None else f"{result.stage}/{result.shard}"

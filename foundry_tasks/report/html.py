@@ -1,0 +1,172 @@
+"""The page: one file that asks nobody for anything, written from the report's document."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from foundry_tasks.report import bars, plots, wording
+from foundry_tasks.report.bars import Row
+from foundry_tasks.report.svg import Scale
+from foundry_tasks.report.wording import absences, by_reason, data_facts, seconds, set_aside_lines
+
+_FOLDER = Path(__file__).resolve().parent
+_FIGURES = (
+    ("auc_up", "AUC against up/down", 0.5),
+    ("auc_median", "AUC against the median", 0.5),
+    ("rank_ic", "Rank IC", 0.0),
+)
+
+
+def write_html(document: Mapping[str, Any]) -> str:
+    """`report.html`. Well-formed XML as well, so that a test can read it."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 - only who writes the page loads it
+
+    environment = Environment(
+        loader=FileSystemLoader(_FOLDER),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    environment.filters |= {
+        "figure": wording.figure,
+        "percent": lambda value: wording.figure(value, wording.percent),
+        "days": wording.horizon_name,
+        "seconds": seconds,
+        "short": lambda digest: digest[:12],
+        "position": wording.position,
+    }
+    page: str = environment.get_template("page.html.j2").render(
+        document,
+        style=(_FOLDER / "page.css").read_text(),
+        signs=wording.VERDICT_SIGNS,
+        matrix=_gate_matrix(document),
+        plots=plots,
+        bars=bars,
+        hits=_hits(document),
+        entries=_entries(document),
+        folds=_folds(document),
+        comparison=_comparison(document),
+        data_facts=data_facts(document["data"]["prices"]) if document["data"]["prices"] else (),
+        absences=absences(document["absent"]),
+        left_out=by_reason((document["data"]["features"] or {}).get("left_out", {})),
+        set_aside=set_aside_lines((document["data"]["prices"] or {}).get("set_aside", [])),
+        prediction_reach=_prediction_reach(document),
+        longest_stage=max((stage["total_s"] for stage in document["stages"]), default=0.0),
+        totals={key: sum(stage[key] for stage in document["stages"]) for key in ("start_s", "work_s", "total_s")},
+    )
+    return page
+
+
+def _gate_matrix(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """One row a gate, one cell a horizon, every bar of a row on the same scale."""
+    policy = document["policy"] or {}
+    rows: dict[str, dict[str, Any]] = {}
+    for horizon, gates in document["gates"].items():
+        for gate in gates:
+            row = rows.setdefault(gate["name"], {"name": gate["name"], "gate": gate, "cells": {}})
+            row["cells"][horizon] = gate
+    for row in rows.values():
+        scale = bars.gate_scale(row["name"], list(row["cells"].values()), policy)
+        row["label"] = wording.gate_style(row["name"]).label
+        row["cells"] = {
+            horizon: {
+                "gate": gate,
+                "value": wording.gate_value(gate),
+                "note": wording.gate_note(gate),
+                "interval": wording.gate_interval(gate),
+                "bar": bars.range_bar(gate, scale, policy),
+            }
+            for horizon, gate in row["cells"].items()
+        }
+    return list(rows.values())
+
+
+def _shared(rows_by_horizon: Mapping[str, list[Row]], reference: float | None) -> Scale:
+    return bars.interval_scale([row for rows in rows_by_horizon.values() for row in rows], reference)
+
+
+def _beside(document: Mapping[str, Any]) -> dict[str, Any]:
+    return {horizon: item["beside"] for horizon, item in document["evidence"].items() if item["beside"]}
+
+
+def _hits(document: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """Per horizon: hit rate beside that of always saying up, Brier beside the base rate's."""
+    found = {}
+    for horizon, beside in _beside(document).items():
+        hit, base = beside["hit_rate_up"], beside["base_rate"]
+        always = None if base is None else max(base, 1 - base)
+        hit_rows = [
+            Row("P(up) > ½", **hit),
+            Row("always up" if base and base >= 0.5 else "always down", always, kind="plain"),
+        ]
+        brier_rows = [Row("P(up)", **beside["brier"]), Row("base rate", **beside["brier_base_rate"], kind="plain")]
+        found[horizon] = {
+            "hit": bars.interval_rows(hit_rows, wording.percent, reference=always),
+            "brier": bars.interval_rows(brier_rows, wording.fine, reference=beside["brier_base_rate"]["value"]),
+        }
+    return found
+
+
+def _entries(document: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """Per horizon: how well P(up) ranks under the three entries, on scales shared by the horizons."""
+    rows = {
+        key: {
+            horizon: [
+                Row(wording.ENTRY_NAMES.get(entry, entry), **item[key]) for entry, item in beside["entries"].items()
+            ]
+            for horizon, beside in _beside(document).items()
+        }
+        for key in ("auc_up", "rank_ic")
+    }
+    drawn: dict[str, dict[str, str]] = {}
+    for key, reference in (("auc_up", 0.5), ("rank_ic", 0.0)):
+        scale = _shared(rows[key], reference)
+        for horizon, items in rows[key].items():
+            drawing = bars.interval_rows(items, wording.plain, reference=reference, domain=scale)
+            drawn.setdefault(horizon, {})[key] = drawing
+    return drawn
+
+
+def _folds(document: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    rows = {
+        key: {
+            horizon: [Row(f"fold {number}", item[key]) for number, item in enumerate(beside["folds"], start=1)]
+            for horizon, beside in _beside(document).items()
+        }
+        for key, _, _ in _FIGURES
+    }
+    return _drawn_by_figure(rows)
+
+
+def _comparison(document: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    rows = {
+        key: {
+            horizon: [
+                Row(wording.model_title(item["model"]), item[key], kind="" if item["model"] == "stack" else "plain")
+                for item in models["comparison"]
+            ]
+            for horizon, models in document["models"].items()
+        }
+        for key, _, _ in _FIGURES
+    }
+    return _drawn_by_figure(rows)
+
+
+def _drawn_by_figure(rows: Mapping[str, Mapping[str, list[Row]]]) -> dict[str, dict[str, str]]:
+    """Horizon → name of the figure → drawing."""
+    drawn: dict[str, dict[str, str]] = {}
+    for key, name, reference in _FIGURES:
+        scale = _shared(rows[key], reference)
+        for horizon, items in rows[key].items():
+            drawing = bars.interval_rows(items, wording.plain, reference=reference, domain=scale, height=21)
+            drawn.setdefault(horizon, {})[name] = drawing
+    return drawn
+
+
+def _prediction_reach(document: Mapping[str, Any]) -> float:
+    predictions = document["predictions"]
+    if predictions is None:
+        return 0.0
+    shown = predictions["top"] + predictions["bottom"]
+    return bars.reach_of([item["p_up"] for entry in shown for item in entry["horizons"].values()])

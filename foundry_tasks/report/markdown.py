@@ -1,0 +1,200 @@
+"""The report as Markdown: the same document, for a terminal, a pull request or a chat."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from foundry_tasks.report import wording
+from foundry_tasks.report.wording import figure, horizon_name, percent
+
+
+def write_markdown(document: Mapping[str, Any]) -> str:
+    """`report.md`."""
+    blocks = (
+        _head(document), _gates(document), _predictions(document), _evidence(document), _models(document),
+        _data(document), _run(document),
+    )  # fmt: skip
+    return "\n".join(line for block in blocks for line in block).rstrip() + "\n"
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> Iterator[str]:
+    yield "| " + " | ".join(header) + " |"
+    yield "|" + "---|" * len(header)
+    for row in rows:
+        yield "| " + " | ".join(str(cell).replace("|", "\\|").replace("\n", " ") for cell in row) + " |"
+    yield ""
+
+
+def _head(document: Mapping[str, Any]) -> Iterator[str]:
+    run, status = document["run"], document["status"]
+    yield f"# Foundry: {run['market']}, as of {run['as_of']}"
+    yield ""
+    yield f"**{status['headline']}** {status['consequence']}"
+    yield ""
+    yield f"Run `{run['run_id']}` of `{run['dag']}`, made at {run['made_at']}."
+    yield ""
+    for item in status["horizons"]:
+        reasons = "; ".join(item["reasons"]) or item["words"]
+        yield f"- {wording.VERDICT_SIGNS[item['verdict']]} **{item['name']}: {item['verdict']}**. {reasons}"
+    if status["horizons"]:
+        yield ""
+
+
+def _gates(document: Mapping[str, Any]) -> Iterator[str]:
+    if document["gates"]:
+        yield f"## Gates, with {document['policy']['confidence']:.0%} intervals"
+        yield ""
+    for horizon, gates in document["gates"].items():
+        yield f"### {horizon_name(horizon)}: {document['status']['verdicts'][horizon]}"
+        yield ""
+        yield from _table(
+            ("gate", "value", "interval", "threshold", "verdict", "note"),
+            [
+                (
+                    wording.gate_style(gate["name"]).label, wording.gate_value(gate), wording.gate_interval(gate) or "–",
+                    gate["threshold"], f"{wording.VERDICT_SIGNS[gate['verdict']]} {gate['verdict']}", gate["note"],
+                )
+                for gate in gates
+            ],
+        )  # fmt: skip
+
+
+def _predictions(document: Mapping[str, Any]) -> Iterator[str]:
+    predictions = document["predictions"]
+    if predictions is None:
+        return
+    yield f"## Predictions for the sessions after {predictions['as_of']}"
+    yield ""
+    for horizon, item in predictions["per_horizon"].items():
+        why = f" ({item['why']})" if item.get("why") else ""
+        yield f"- {horizon_name(horizon)}: {item['model']} version {item['version']}, {item['kind']}{why}"
+    yield f"- {predictions['tickers']} tickers{_coverage(predictions)}"
+    yield ""
+    horizons = predictions["horizons"]
+    for title, entries in (("Highest", predictions["top"]), ("Lowest", predictions["bottom"])):
+        if entries:
+            rows = [
+                (entry["ticker"], figure(entry["mean_p_up"], percent),
+                 *(figure(entry["horizons"].get(h, {}).get("p_up"), percent) for h in horizons),
+                 wording.position(entry, horizons))
+                for entry in entries
+            ]  # fmt: skip
+            yield from _table((f"{title} P(up)", "mean", *(horizon_name(h) for h in horizons), "position"), rows)
+
+
+def _coverage(predictions: Mapping[str, Any]) -> str:
+    coverage = predictions["coverage"]
+    return f", {percent(coverage)} of the universe" if isinstance(coverage, int | float) else ""
+
+
+def _evidence(document: Mapping[str, Any]) -> Iterator[str]:
+    judged = {h: item["beside"] for h, item in document["evidence"].items() if item["beside"]}
+    if not judged:
+        return
+
+    def cell(item: Mapping[str, Any], write: Callable[[float], str] = wording.plain) -> str:
+        bounds = wording.interval(item["lower"], item["upper"], write)
+        return f"{figure(item['value'], write)} {bounds}".rstrip()
+
+    yield "## Evidence on sessions never seen"
+    yield ""
+    yield from _table(
+        ("horizon", "AUC against the median", "rank IC", "hit rate", "base rate", "Brier", "Brier of the base rate"),
+        [
+            (horizon_name(h), cell(b["auc_median"]), cell(b["rank_ic"]), cell(b["hit_rate_up"]), figure(b["base_rate"]),
+             cell(b["brier"], wording.fine), cell(b["brier_base_rate"], wording.fine))
+            for h, b in judged.items()
+        ],
+    )  # fmt: skip
+    yield from _table(
+        ("horizon", "entry", "AUC against up/down", "rank IC"),
+        [
+            (horizon_name(h), wording.ENTRY_NAMES.get(entry, entry), cell(item["auc_up"]), cell(item["rank_ic"]))
+            for h, b in judged.items()
+            for entry, item in b["entries"].items()
+        ],
+    )
+    yield from _table(
+        ("horizon", "fold", "AUC against up/down", "AUC against the median", "rank IC"),
+        [
+            (horizon_name(h), number, figure(fold["auc_up"]), figure(fold["auc_median"]), figure(fold["rank_ic"]))
+            for h, b in judged.items()
+            for number, fold in enumerate(b["folds"], start=1)
+        ],
+    )
+
+
+def _models(document: Mapping[str, Any]) -> Iterator[str]:
+    if not document["models"]:
+        return
+    yield "## Models"
+    yield ""
+    yield from _table(
+        ("horizon", "model", "AUC against up/down", "AUC against the median", "rank IC", "pooled AUC"),
+        [
+            (horizon_name(h), wording.model_title(item["model"]),
+             *(figure(item.get(key)) for key in ("auc_up", "auc_median", "rank_ic", "pooled_auc_up")))
+            for h, models in document["models"].items()
+            for item in models["comparison"]
+        ],
+    )  # fmt: skip
+    for h, models in document["models"].items():
+        if models["stack_why"]:
+            yield f"- {horizon_name(h)}, stack: {models['stack_why']}"
+        if models["importance"]:
+            yield f"- {horizon_name(h)}, most important features: " + ", ".join(
+                item["feature"] for item in models["importance"]
+            )
+    yield ""
+
+
+def _data(document: Mapping[str, Any]) -> Iterator[str]:
+    prices, features, leakage = document["data"]["prices"], document["data"]["features"], document["leakage"]
+    yield "## Data"
+    yield ""
+    if prices:
+        yield (
+            f"{prices['tickers']} tickers over {prices['sessions']} sessions, {prices['first_session']} to "
+            f"{prices['last_session']}."
+        )
+        yield ""
+        for name, value in wording.data_facts(prices):
+            yield f"- {name}: {value}"
+        for reason, tickers in wording.set_aside_lines(prices.get("set_aside", ())).items():
+            yield f"- set aside, {reason}: {', '.join(tickers)}"
+    if features:
+        yield f"- features: {features['count']}, set {features['feature_set']}"
+        for reason, names in wording.by_reason(features["left_out"]).items():
+            yield f"- features left out, {reason}: {', '.join(names)}"
+    if leakage:
+        yield f"- leakage audit: {'; '.join(leakage['leaks']) or 'clean'}"
+        for check in leakage.get("checked", ()):
+            yield f"  - {check}"
+    for item in document["warnings"]:
+        yield f"- warning, {item['stage']}: {item['text']}"
+    yield ""
+
+
+def _run(document: Mapping[str, Any]) -> Iterator[str]:
+    yield "## Run"
+    yield ""
+    yield from _table(
+        ("stage", "start-up s", "work s", "total s", "outputs", "seed"),
+        [
+            (
+                where["stage"] + (f", reused from {stage['reused_from']}" if stage["reused_from"] else ""),
+                f"{stage['start_s']:.2f}", f"{stage['work_s']:.2f}", f"{stage['total_s']:.2f}",
+                f"`{where['outputs_digest'][:12]}`", "–" if where["seed"] is None else where["seed"],
+            )
+            for stage, where in zip(document["stages"], document["provenance"]["stages"], strict=True)
+        ],
+    )  # fmt: skip
+    yield from (f"- absent, {line}" for line in wording.absences(document["absent"]))
+    yield f"- code: {', '.join(document['provenance']['code_versions']) or 'unknown'}"
+    if document["provenance"]["snapshot"]:
+        yield f"- price snapshot: `{document['provenance']['snapshot']}`"
+    for version in document["links"]["versions"]:
+        yield f"- {version['model']} version {version['version']}: {version['event']}, {version['url'] or version['uri']}"
+    for docs in document["links"]["data_docs"]:
+        yield f"- Data Docs, {docs['suite']}: {docs['location']}"
+    for name, where in document["links"]["pages"].items():
+        yield f"- {name}: {where}"

@@ -1,0 +1,60 @@
+"""What a report is made of: the run's artifacts, read by the stage and handed over whole."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from foundry_tasks.contract.stage_io import StageResult
+from foundry_tasks.data.panel import DateArray, FloatArray
+from foundry_tasks.data.tables import AnyArray
+
+
+@dataclass(frozen=True)
+class Forecasts:
+    """P(up) of one horizon on the reported test windows, and what came true.
+
+    sessions: (n_sessions,). p_up, base_rate, up: (n_sessions, n_tickers), NaN where there is none. returns: entry →
+    forward returns of the same shape. fold_stops: the row after each fold's last, in the order of time.
+    """
+
+    sessions: DateArray
+    p_up: FloatArray
+    base_rate: FloatArray
+    up: FloatArray
+    returns: Mapping[str, FloatArray]
+    fold_stops: Sequence[int]
+
+
+@dataclass(frozen=True)
+class Material:
+    """A run as the report sees it. What a stage did not publish is simply not there."""
+
+    dag: str
+    run_id: str
+    market: str
+    as_of: date
+    made_at: str
+    top: int
+    """Tickers in the lists of top and bottom predictions."""
+    upstream: tuple[str, ...]
+    """The stages that this DAG runs before the report."""
+    results: Sequence[StageResult] = ()
+    """In the order of the pipeline, mapped stages by shard."""
+    documents: Mapping[str, Any] = field(default_factory=dict)
+    """JSON artifacts by name without `.json`; of a mapped stage, its shards' documents merged."""
+    forecasts: Mapping[int, Forecasts] = field(default_factory=dict)
+    predictions: Mapping[str, AnyArray] | None = None
+    """Columns of predictions.parquet."""
+    run_log: Sequence[Mapping[str, Any]] = ()
+    """One line a stage, the newest last; it knows why a stage published nothing."""
+    pages: Mapping[str, str] = field(default_factory=dict)
+    """Pages of this run beside the report: name relative to the report → where it lies."""
+    locations: Mapping[str, str] = field(default_factory=dict)
+    """Where the report's own pages will lie: name → path or URI."""
+
+
+def by_horizon(document: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Horizon → item of a document that holds one item a horizon, the shortest first."""
+    found: Mapping[str, Any] = (document or {}).get("horizons", document or {})
+    return {horizon: found[horizon] for horizon in sorted(found, key=int)}

@@ -1,0 +1,144 @@
+"""Plots over sessions and over bins of P(up), as inline SVG from the report's document."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from foundry_tasks.report import svg
+from foundry_tasks.report.svg import WIDTH, Scale
+from foundry_tasks.report.wording import ENTRY_NAMES
+
+_TOP, _BOTTOM = 16.0, 22.0
+_HEIGHT = 208.0
+_ENTRY_KINDS = {"close": "line one", "next_open": "line two", "next_close": "line three"}
+
+
+def auc_by_session(evidence: Mapping[str, Any]) -> str:
+    """A dot a session, the rolling mean, and the mean of all sessions with its interval as a band."""
+    frame = _frame(evidence)
+    if frame is None:
+        return ""
+    up = Scale(*frame, _plot_height(), 0.0)
+    across = Scale(0, max(len(evidence["auc"]) - 1, 1), 0.0, WIDTH)
+    mean = evidence["auc_mean"] or {"value": None, "lower": None, "upper": None}
+    layer = ""
+    if mean["lower"] is not None:
+        top, bottom = up(mean["upper"]), up(mean["lower"])
+        layer += f'<rect class="band" x="0" y="{top:.1f}" width="{WIDTH:g}" height="{bottom - top:.1f}"/>'
+    layer += svg.shape(svg.dots_path(_within(evidence["auc"], frame), across, up), "dots")
+    if mean["value"] is not None:
+        layer += svg.shape(f"M0 {up(mean['value']):.1f}H{WIDTH:g}", "line mean")
+    layer += svg.shape(svg.line_path(evidence["auc_rolling"], across, up), "line one")
+    return _over_sessions(evidence, up, layer, reference=0.5, label="AUC of P(up) by session")
+
+
+def sessions_outside(evidence: Mapping[str, Any]) -> int:
+    """Sessions whose dot `auc_by_session` leaves out, so that the mean can be seen."""
+    frame = _frame(evidence)
+    if frame is None:
+        return 0
+    return sum(value is None for value in _within(evidence["auc"], frame)) - sum(v is None for v in evidence["auc"])
+
+
+def _frame(evidence: Mapping[str, Any]) -> tuple[float, float] | None:
+    """From the 3 % to the 97 % quantile of the sessions' AUC, one half and the rolling mean included."""
+    known = sorted(value for value in evidence["auc"] if value is not None)
+    if not known:
+        return None
+    cut = len(known) // 33
+    inside = [known[cut], known[-cut - 1], 0.5, *(value for value in evidence["auc_rolling"] if value is not None)]
+    scale = svg.scale_over(inside, pad=0.04)
+    return scale.low, scale.high
+
+
+def _within(values: Sequence[float | None], frame: tuple[float, float]) -> list[float | None]:
+    return [value if value is not None and frame[0] <= value <= frame[1] else None for value in values]
+
+
+def cumulative_rank_ic(evidence: Mapping[str, Any]) -> str:
+    """Running sums of rank IC, one line an entry, over what chance would do."""
+    series = evidence["cumulative_rank_ic"]
+    band = evidence["chance_band"]
+    values = [value for line in series.values() for value in line if value is not None]
+    if not values:
+        return ""
+    edges = [value for value in band if value is not None][-1:]
+    scale = svg.scale_over([0.0, *values, *edges, *(-edge for edge in edges)], pad=0.04)
+    up = Scale(scale.low, scale.high, _plot_height(), 0.0)
+    across = Scale(0, max(len(evidence["sessions"]) - 1, 1), 0.0, WIDTH)
+    lower = [None if value is None else -value for value in band]
+    layer = svg.shape(svg.band_path(band, lower, across, up), "band chance")
+    for entry, line in reversed(series.items()):
+        layer += svg.shape(svg.line_path(line, across, up), _ENTRY_KINDS.get(entry, "line three"))
+    return _over_sessions(evidence, up, layer, reference=0.0, label="cumulative rank IC")
+
+
+def entry_legend(evidence: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Class and name of each line in `cumulative_rank_ic`."""
+    return [
+        (_ENTRY_KINDS.get(entry, "line three"), ENTRY_NAMES.get(entry, entry))
+        for entry in evidence["cumulative_rank_ic"]
+    ]
+
+
+def reliability(bins: Sequence[Mapping[str, Any]], base_rate: float | None) -> str:
+    """Share up against P(up) per bin, with intervals, the base rate, and the line where both are equal."""
+    if not bins:
+        return ""
+    height = _plot_height()
+    x = svg.scale_over([item["p_up"] for item in bins], pad=0.12)
+    y = svg.scale_over([value for item in bins for value in (item["lower"], item["upper"])], pad=0.06)
+    up = Scale(y.low, y.high, _TOP + height, _TOP)
+    body = _grid(up, y, factor=100)
+    if base_rate is not None and y.low < base_rate < y.high:
+        body += svg.line(0, up(base_rate), 100, up(base_rate), "reference")
+    low, high = max(x.low, y.low), min(x.high, y.high)
+    if high > low:
+        body += svg.line(x(low), up(low), x(high), up(high), "diagonal")
+    for item in bins:
+        at = x(item["p_up"])
+        body += svg.line(at, up(item["lower"]), at, up(item["upper"]), "whisker")
+        body += svg.dot(at, up(item["share_up"]), 4, "point")
+    for value in svg.ticks(x.low, x.high, 5):
+        body += svg.text(x(value), _HEIGHT - 5, f"{100 * value:g}", anchor="middle")
+    return svg.drawing(_HEIGHT, body, "share of tickers that went up against P(up)")
+
+
+def _over_sessions(evidence: Mapping[str, Any], up: Scale, layer: str, *, reference: float, label: str) -> str:
+    """Grid, folds and dates around a stretched layer whose y is 0 at the top."""
+    sessions, height = evidence["sessions"], _plot_height()
+    across = Scale(0, max(len(sessions) - 1, 1))
+    shifted = Scale(up.low, up.high, up.first + _TOP, up.last + _TOP)
+    body = _grid(shifted, up)
+    start = 0
+    for number, stop in enumerate(evidence["fold_stops"], start=1):
+        if stop < len(sessions):
+            body += svg.line(across(stop), _TOP - 8, across(stop), _TOP + height, "fold")
+        body += svg.text(
+            (across(start) + across(min(stop, len(sessions) - 1))) / 2, 9, f"fold {number}", "tick faint", "middle"
+        )
+        start = stop
+    body += svg.stretched(_TOP, height, layer)
+    body += svg.line(0, shifted(reference), 100, shifted(reference), "reference")
+    for at, name in svg.date_ticks(sessions):
+        if 3 < across(at) < 97:
+            body += svg.text(across(at), _HEIGHT - 5, name, anchor="middle")
+    return svg.drawing(_HEIGHT, body + _grid_labels(shifted, up), label)
+
+
+def _grid(up: Scale, domain: Scale, *, factor: float | None = None) -> str:
+    """Horizontal lines at round values, labelled at once where `factor` says in which unit."""
+    lines = "".join(svg.line(0, up(value), 100, up(value), "grid") for value in svg.ticks(domain.low, domain.high))
+    return lines if factor is None else lines + _grid_labels(up, domain, factor)
+
+
+def _grid_labels(up: Scale, domain: Scale, factor: float = 1.0) -> str:
+    """On the lines, at the left, so that they cost no width."""
+    return "".join(
+        svg.text(0, up(value) - 3, f"{factor * value:.4g}".replace("-", "−"), "tick halo")
+        for value in svg.ticks(domain.low, domain.high)
+        if abs(up(value) - up.last) > 8
+    )
+
+
+def _plot_height() -> float:
+    return _HEIGHT - _TOP - _BOTTOM

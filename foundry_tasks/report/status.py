@@ -1,0 +1,91 @@
+"""The top of the report: what the gates said, per horizon and in words, and what the run did about it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from foundry_tasks.report import wording
+from foundry_tasks.report.material import Material, by_horizon
+
+REFUSING = ("failed", "undefined", "near miss")
+
+
+def status_of(material: Material) -> dict[str, Any]:
+    """Headline, consequence, and a verdict with its reasons for every horizon, shortest first."""
+    gates = by_horizon(material.documents.get("gates"))
+    promotions = by_horizon(material.documents.get("promotion"))
+    refits = by_horizon(material.documents.get("refit"))
+    verdicts = {horizon: item["verdict"] for horizon, item in gates.items()}
+    horizons = []
+    for horizon, item in gates.items():
+        refusing = [gate for gate in item["gates"] if gate["verdict"] in REFUSING]
+        horizons.append(
+            {
+                "horizon": horizon,
+                "name": wording.horizon_name(horizon),
+                "verdict": item["verdict"],
+                "words": wording.VERDICT_MEANINGS[item["verdict"]],
+                "reasons": [wording.refusal(gate) for gate in refusing],
+                "champion_before": item.get("champion_version"),
+                "registered": _registered(promotions.get(horizon), item["verdict"]),
+                "refit": {key: value for key, value in refits.get(horizon, {}).items() if key != "features"} or None,
+            }
+        )
+    phrases = wording.headline(verdicts)
+    if "gates" not in material.upstream:
+        phrases = [{"verdict": "none", "text": "Predictions, and no verdict."}]
+    return {
+        "headline": " ".join(phrase["text"] for phrase in phrases),
+        "phrases": phrases,
+        "consequence": _consequence(material, promotions),
+        "verdicts": verdicts,
+        "validate_only": bool((material.documents.get("gates") or {}).get("validate_only")),
+        "horizons": horizons,
+    }
+
+
+def _registered(promotion: Mapping[str, Any] | None, verdict: str) -> str:
+    """What became of the version, one sentence; a reason only where it is not the gates' verdict itself."""
+    if promotion is None:
+        return ""
+    what = f"Registered as {promotion['model']} version {promotion['version']}"
+    if promotion["event"] == "promoted":
+        return f"{what}, now champion."
+    if promotion["event"] == verdict:
+        return f"{what}, {'a challenger' if verdict == 'challenger' else 'without an alias'}."
+    return f"{what}, {promotion['event']}: {promotion['why']}."
+
+
+def _consequence(material: Material, promotions: Mapping[str, Any]) -> str:
+    """What the run did about it, a sentence or two."""
+    if "gates" not in material.upstream:
+        return f"{material.dag} judges no model. {_predictors(material)}"
+    if "gates" not in material.documents:
+        return "The run ended before the gates could speak."
+    if material.documents["gates"].get("validate_only"):
+        return "Validation only: nothing was refitted, registered or predicted."
+    if not promotions:
+        return "Nothing was registered."
+    promoted, others = [
+        [
+            f"{item['model']} version {item['version']}"
+            for item in promotions.values()
+            if (item["event"] == "promoted") is yes
+        ]
+        for yes in (True, False)
+    ]
+    sentences = []
+    if promoted:
+        sentences.append(f"Champion from now on: {wording.listed(promoted)}.")
+    if others:
+        sentences.append(f"Registered without becoming champion: {wording.listed(others)}.")
+    return " ".join(sentences)
+
+
+def _predictors(material: Material) -> str:
+    """Who predicts at which horizon: "Champion at 1 day. Shadow at 5 days and 20 days."."""
+    used = by_horizon((material.documents.get("predictions") or {}).get("per_horizon"))
+    by_kind: dict[str, list[str]] = {}
+    for horizon, item in used.items():
+        by_kind.setdefault(item["kind"], []).append(wording.horizon_name(horizon))
+    said = " ".join(f"{kind.capitalize()} at {wording.listed(names)}." for kind, names in by_kind.items())
+    return said or "It predicted nothing either."

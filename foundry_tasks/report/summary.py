@@ -1,0 +1,166 @@
+"""What a person reads on the terminal once a run has ended: plain text, at most 100 columns."""
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from foundry_tasks.contract import artifacts
+from foundry_tasks.contract.errors import MissingInputError
+from foundry_tasks.contract.ports import Store
+from foundry_tasks.contract.stage_io import StageResult
+from foundry_tasks.report import wording
+from foundry_tasks.report.wording import percent
+
+WIDTH = 100
+TOP = 5
+_COLOURS = {"passed": "32", "warned": "33", "near miss": "33", "challenger": "33", "failed": "31", "refused": "31"}
+
+
+def render(store: Store, dag: str, run_id: str | None) -> str:
+    """The summary of a run; `run_id` None means the newest run that has a report.
+
+    Raises MissingInputError where there is no such report. Coloured only where stdout is a terminal.
+    """
+    result = _report_of(store, dag, run_id)
+    document = json.loads(store.object_path(result.outputs["report.json"].sha256).read_bytes())
+    return summarise(document, result, colour=sys.stdout.isatty())
+
+
+def summarise(document: Mapping[str, Any], report: StageResult, *, colour: bool = False) -> str:
+    """The text for one report; `report` is the report stage's own result, which the document cannot hold."""
+    blocks = (
+        _head(document), _gates(document, colour), _predictions(document), _coverage(document), _seconds(document, report),
+        _places(document),
+    )  # fmt: skip
+    return "\n".join(line.rstrip() for block in blocks for line in block) + "\n"
+
+
+def _report_of(store: Store, dag: str, run_id: str | None) -> StageResult:
+    if run_id is not None:
+        found = store.read(artifacts.result_key(dag, run_id, "report", None))
+    else:
+        ending = f"/report/{artifacts.NO_SHARD}/result.json"
+        keys = [key for key in store.keys(f"runs/{dag}/") if key.endswith(ending)]
+        newest = max(keys, key=lambda key: _made_at(store, key.removesuffix(ending)), default=None)
+        found = store.read(newest) if newest else None
+    if found is None:
+        which = f"run {run_id!r}" if run_id is not None else "no run"
+        raise MissingInputError(
+            f"{which} of {dag} has {'no' if run_id is not None else 'a'} report in {store.uri}. Make one: foundry run "
+            f"{dag.removeprefix('foundry_')}."
+        )
+    return StageResult.model_validate_json(found)
+
+
+def _made_at(store: Store, run_prefix: str) -> str:
+    """When the run's report was last made, from its run log; "" where the log does not say."""
+    lines = (store.read(f"{run_prefix}/run_log.jsonl") or b"").splitlines()
+    stamps = [line["timestamp"] for line in map(json.loads, lines) if line["stage"] == "report"]
+    return max(stamps, default="")
+
+
+def _head(document: Mapping[str, Any]) -> Iterator[str]:
+    run, status = document["run"], document["status"]
+    yield ""
+    yield f"Foundry · market {run['market']} · as of {run['as_of']} · {run['dag']}"
+    yield f"run {run['run_id']}"
+    yield ""
+    yield from _wrapped(status["headline"])
+    yield from _wrapped(status["consequence"])
+
+
+def _gates(document: Mapping[str, Any], colour: bool) -> Iterator[str]:
+    for item in document["status"]["horizons"]:
+        verdict, gates = item["verdict"], document["gates"][item["horizon"]]
+        yield ""
+        yield f"{item['name']}: {_painted(verdict, verdict, colour)}"
+        yield f"  {'gate':<12} {'value':>9}  {'interval':<20} {'threshold':<42} verdict"
+        for gate in gates:
+            bounds = wording.gate_interval(gate) or "–"
+            yield (
+                f"  {_cut(gate['name'], 12):<12} {wording.gate_value(gate):>9}  {_cut(bounds, 20):<20} "
+                f"{_cut(gate['threshold'], 42):<42} {_painted(gate['verdict'], gate['verdict'], colour)}"
+            )
+
+
+def _predictions(document: Mapping[str, Any]) -> Iterator[str]:
+    yield ""
+    predictions = document["predictions"]
+    if predictions is None:
+        yield "no predictions in this run"
+        return
+    horizons = predictions["horizons"]
+    yield f"Top {min(TOP, len(predictions['top']))} of {predictions['tickers']} predictions, P(up) after {predictions['as_of']}"
+    yield "  ticker  " + "".join(f"{wording.horizon_name(h):>10}" for h in horizons) + f"{'mean':>10}  position"
+    for entry in predictions["top"][:TOP]:
+        values = [entry["horizons"].get(h, {}).get("p_up") for h in horizons]
+        columns = "".join(f"{wording.figure(value, percent):>10}" for value in [*values, entry["mean_p_up"]])
+        yield f"  {_cut(entry['ticker'], 8):<8}{columns}  {wording.position(entry, horizons)}"
+    for h, item in sorted(predictions["per_horizon"].items(), key=lambda one: int(one[0])):
+        why = f": {item['why']}" if item.get("why") else ""
+        yield from _wrapped(
+            f"{wording.horizon_name(h)}: {item['model']} version {item['version']}, {item['kind']}{why}", "  "
+        )
+
+
+def _coverage(document: Mapping[str, Any]) -> Iterator[str]:
+    predictions, prices = document["predictions"] or {}, document["data"]["prices"] or {}
+    shares = {"prices": prices.get("coverage"), "predictions": predictions.get("coverage")}
+    written = [f"{name} {percent(share)}" for name, share in shares.items() if isinstance(share, int | float)]
+    yield ""
+    yield f"Coverage of the universe: {', '.join(written) or wording.UNDEFINED}"
+    for line in wording.absences(document["absent"]):
+        yield from _wrapped(f"absent: {line}", "  ")
+
+
+def _seconds(document: Mapping[str, Any], report: StageResult) -> Iterator[str]:
+    rows = [(_name(stage), stage["start_s"], stage["total_s"], stage["reused_from"]) for stage in document["stages"]]
+    rows.append(("report", report.elapsed_s.get("start", 0.0), report.elapsed_s.get("total", 0.0), None))
+    rows.append(("all", sum(row[1] for row in rows), sum(row[2] for row in rows), None))
+    yield ""
+    yield f"  {'stage':<28} {'start-up s':>10} {'work s':>10} {'total s':>10}"
+    for name, start, total, reused in rows:
+        note = "  reused" if reused else ""
+        yield f"  {_cut(name, 28):<28} {start:>10.2f} {max(total - start, 0.0):>10.2f} {total:>10.2f}{note}"
+
+
+def _name(stage: Mapping[str, Any]) -> str:
+    return " ".join(part for part in (stage["stage"], stage["shard"]) if part)
+
+
+def _places(document: Mapping[str, Any]) -> Iterator[str]:
+    """Paths stand on lines of their own and are never cut: people copy them."""
+    links = document["links"]
+    yield ""
+    yield "report"
+    yield f"  {links['pages']['report.html']}"
+    if links["data_docs"]:
+        yield "Data Docs"
+        yield from (f"  {docs['location']}" for docs in links["data_docs"])
+    if links["versions"]:
+        yield "registered versions"
+        yield from (
+            f"  {version['model']} version {version['version']}, {version['event']}: {version['url'] or version['uri']}"
+            for version in links["versions"]
+        )
+
+
+# ------------------------------------------------------------------ text
+def _painted(text: str, verdict: str, colour: bool) -> str:
+    code = _COLOURS.get(verdict)
+    return f"\x1b[{code}m{text}\x1b[0m" if colour and code else text
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def _wrapped(text: str, indent: str = "") -> Iterator[str]:
+    line = indent
+    for word in text.split():
+        if len(line) + 1 + len(word) > WIDTH and line.strip():
+            yield line
+            line = indent + "  "
+        line += word if not line.strip() else f" {word}"
+    yield line

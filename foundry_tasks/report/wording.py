@@ -1,0 +1,246 @@
+"""How the report says things: names of gates and horizons, figures with their units, verdicts in words."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+UNDEFINED = "undefined"
+
+VERDICT_SIGNS: Mapping[str, str] = {
+    "passed": "✓",
+    "warned": "!",
+    "near miss": "≈",
+    "challenger": "≈",
+    "failed": "✕",
+    "refused": "✕",
+    "undefined": "?",
+    "skipped": "–",
+}
+"""A shape for each verdict, so that nothing hangs on colour alone."""
+
+VERDICT_MEANINGS: Mapping[str, str] = {
+    "passed": "passed every gate",
+    "challenger": "near miss: a challenger that a human may promote",
+    "refused": "refused by the gates",
+    "skipped": "gates skipped on request: never a champion",
+}
+
+ENTRY_NAMES: Mapping[str, str] = {"close": "close of t", "next_open": "open of t+1", "next_close": "close of t+1"}
+
+
+@dataclass(frozen=True, slots=True)
+class GateStyle:
+    """How a gate's figure is written and on which scale its bar is drawn."""
+
+    label: str
+    write: Callable[[float], str]
+    marks: Callable[[Mapping[str, Any]], Sequence[float]] = lambda _: ()
+    """Policy → where thresholds stand on the bar."""
+    good: Callable[[Mapping[str, Any]], tuple[float, float]] | None = None
+    """Policy → the range that passes, infinite where it is open."""
+    limits: tuple[float, float] = (-math.inf, math.inf)
+    """The bar never shows more than this; an interval that goes on gets an arrow."""
+
+
+def _writer(form: str, factor: float = 1.0, unit: str = "") -> Callable[[float], str]:
+    """Writes a number in one form, with a true minus sign, and zero without one."""
+
+    def write(value: float) -> str:
+        text = format(factor * value, form)
+        if float(text) == 0:
+            text = format(0.0, form).removeprefix("+")
+        return text.replace("-", "−") + unit
+
+    return write
+
+
+plain = _writer(".4f")
+fine = _writer(".5f")
+percent = _writer(".1f", 100, " %")
+signed_percent = _writer("+.1f", 100, " %")
+_whole_percent = _writer(".0f", 100, " %")
+
+INF = math.inf
+GATES: Mapping[str, GateStyle] = {
+    "auc": GateStyle(
+        "AUC per session", plain, lambda p: (p["min_auc_lower"], p["min_auc"]), lambda p: (p["min_auc"], INF)
+    ),
+    "wfe": GateStyle(
+        "Walk-forward efficiency", _whole_percent, lambda p: (p["min_wfe"],), lambda p: (p["min_wfe"], INF), (-1.0, 2.0)
+    ),
+    "brier": GateStyle("Brier against base rate", _writer("+.5f"), lambda _: (0.0,), lambda _: (-INF, 0.0)),
+    "ece": GateStyle("Calibration error", plain, lambda p: (p["max_ece"],), lambda p: (0.0, p["max_ece"]), (0.0, INF)),
+    "spread": GateStyle("Spread of P(up)", plain),
+    "sign_balance": GateStyle(
+        "Sign balance",
+        _writer("+.1f", 100, " pp"),
+        lambda p: (-p["max_sign_gap"], p["max_sign_gap"]),
+        lambda p: (-p["max_sign_gap"], p["max_sign_gap"]),
+    ),
+    "coverage": GateStyle(
+        "Coverage", percent, lambda p: (p["min_coverage"],), lambda p: (p["min_coverage"], 1.0), (0.0, 1.0)
+    ),
+    "leakage": GateStyle("Leakage audit", _writer(".0f")),
+    "champion": GateStyle(
+        "Against the champion",
+        _writer("+.4f"),
+        lambda p: (p["min_champion_difference"],),
+        lambda p: (p["min_champion_difference"], INF),
+    ),
+}
+
+
+def gate_style(name: str) -> GateStyle:
+    """The style of a gate; one that the report does not know yet is written plainly."""
+    return GATES.get(name, GateStyle(name.replace("_", " "), plain))
+
+
+def gate_value(gate: Mapping[str, Any]) -> str:
+    """A gate's observed value with its unit."""
+    if gate["value"] is None:
+        return "–" if gate["verdict"] in {"passed", "skipped"} else UNDEFINED
+    if gate["name"] == "leakage":
+        return "clean" if gate["value"] == 0 else f"{gate['value']:.0f} found"
+    return gate_style(gate["name"]).write(gate["value"])
+
+
+def gate_note(gate: Mapping[str, Any]) -> str:
+    """A gate's note; of several leaks the first, since the audit lists them all."""
+    note: str = gate["note"]
+    if gate["name"] == "leakage" and (gate["value"] or 0) > 1:
+        return f"{note.split('; ', maxsplit=1)[0]}; and {gate['value'] - 1:.0f} more"
+    return note
+
+
+def gate_interval(gate: Mapping[str, Any]) -> str:
+    """A gate's interval, empty where it has none."""
+    write = gate_style(gate["name"]).write
+    return interval(gate.get("lower"), gate.get("upper"), write)
+
+
+def interval(lower: float | None, upper: float | None, write: Callable[[float], str] = plain) -> str:
+    """[lower, upper], empty where it is undefined."""
+    return "" if lower is None or upper is None else f"[{write(lower)}, {write(upper)}]"
+
+
+def figure(value: float | None, write: Callable[[float], str] = plain) -> str:
+    """A number, or that there is none."""
+    return UNDEFINED if value is None else write(value)
+
+
+def horizon_name(horizon: int | str) -> str:
+    """1 day, 5 days."""
+    return f"{horizon} day" if int(horizon) == 1 else f"{horizon} days"
+
+
+def listed(items: Sequence[str]) -> str:
+    """a, b and c."""
+    return " and ".join([", ".join(items[:-1]), items[-1]] if len(items) > 1 else items)
+
+
+_UNDEFINED_BECAUSE = {"wfe": "validation shows no edge that the test could keep"}
+
+
+def refusal(gate: Mapping[str, Any]) -> str:
+    """Why a gate keeps a model out, in one line."""
+    style = gate_style(gate["name"])
+    if gate["name"] == "leakage":
+        return f"{style.label}: {gate_note(gate)}"
+    if gate["verdict"] == "undefined" and gate["value"] is None:
+        return f"{style.label} is undefined: {_UNDEFINED_BECAUSE.get(gate['name'], gate['note'])}"
+    if gate["verdict"] == "undefined":
+        return f"{style.label} {gate_value(gate)} has no interval: too few independent blocks of sessions"
+    bounds = gate_interval(gate)
+    return f"{style.label} {gate_value(gate)}{' ' if bounds else ''}{bounds}, asked {gate['threshold']}"
+
+
+def headline(verdicts: Mapping[str, str]) -> list[dict[str, str]]:
+    """What the gates said over all horizons, a phrase a verdict: {"verdict", "text"}; the best first."""
+    if not verdicts:
+        return [{"verdict": "none", "text": "No model was judged in this run."}]
+    by_verdict: dict[str, list[str]] = {}
+    for horizon, verdict in verdicts.items():
+        by_verdict.setdefault(verdict, []).append(horizon)
+    if len(by_verdict) == 1:
+        verdict, horizons = next(iter(by_verdict.items()))
+        where = f"at {horizon_name(horizons[0])}" if len(horizons) == 1 else "at every horizon"
+        return [{"verdict": verdict, "text": f"{_title(verdict)} {where}."}]
+    return [
+        {"verdict": verdict, "text": f"{_title(verdict)}: {_days(by_verdict[verdict])}."}
+        for verdict in VERDICT_MEANINGS
+        if verdict in by_verdict
+    ]
+
+
+def _title(verdict: str) -> str:
+    return {"skipped": "Gates skipped"}.get(verdict, verdict.capitalize())
+
+
+def _days(horizons: Sequence[str]) -> str:
+    return horizon_name(horizons[0]) if len(horizons) == 1 else f"{listed(horizons)} days"
+
+
+def seconds(value: float) -> str:
+    """0.42 s, 12.3 s, 3 min 20 s."""
+    if value < 59.95:
+        return f"{value:.2f} s" if value < 10 else f"{value:.1f} s"
+    whole = round(value)
+    return f"{whole // 60} min {whole % 60} s"
+
+
+def model_title(name: str) -> str:
+    """A base model or blend as people write it."""
+    titles = {"blend_40_60": "40/60 blend", "lightgbm": "LightGBM", "xgboost": "XGBoost"}
+    return titles.get(name, name.replace("_", " "))
+
+
+def position(entry: Mapping[str, Any], horizons: Sequence[str]) -> str:
+    """A prediction's position sizes: one where every horizon has the same, else one a horizon."""
+    sizes = [entry["horizons"].get(horizon, {}).get("position") for horizon in horizons]
+    written = ["–" if size is None else signed_percent(size) for size in sizes]
+    return written[0] if len(set(written)) == 1 else " · ".join(text.removesuffix(" %") for text in written) + " %"
+
+
+# ------------------------------------------------------------------ data
+def data_facts(prices: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """prices.json as names and sentences, in the order of interest; what it does not say is left out."""
+    columns = prices.get("columns") or {}
+    coverage = prices.get("coverage")
+    facts = [
+        ("source", prices.get("source")),
+        ("universe", prices.get("universe")),
+        ("coverage", None if coverage is None else f"{percent(coverage)} of the universe's ticker-sessions"),
+        ("columns", ", ".join(columns.get("present", ()))),
+        ("absent", ", ".join(columns.get("absent", ())) or "no column"),
+        ("benchmark", prices.get("benchmark")),
+        ("VIX", prices.get("vix") or "not given"),
+        ("sectors", prices.get("sectors") or "not given"),
+        ("restated", ", ".join(prices.get("restated") or ()) or "no ticker"),
+        ("calendar", prices.get("calendar")),
+    ]
+    return [(name, str(value)) for name, value in facts if value is not None]
+
+
+def absences(absent: Sequence[Mapping[str, str]]) -> list[str]:
+    """Stages that published nothing, one line a reason: "refit and promote: validation only"."""
+    reasons = by_reason({item["stage"]: item["why"] for item in absent})
+    return [f"{listed(stages)}: {why}" for why, stages in reasons.items()]
+
+
+def by_reason(left_out: Mapping[str, str]) -> dict[str, list[str]]:
+    """name → reason, turned round: a reason and its names."""
+    reasons: dict[str, list[str]] = {}
+    for name, reason in left_out.items():
+        reasons.setdefault(reason, []).append(name)
+    return reasons
+
+
+def set_aside_lines(entries: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """Reason → tickers with their bars and dates."""
+    reasons: dict[str, list[str]] = {}
+    for entry in entries:
+        when = entry["first"] if entry["first"] == entry["last"] else f"{entry['first']} to {entry['last']}"
+        bars = "1 bar" if entry["bars"] == 1 else f"{entry['bars']} bars"
+        reasons.setdefault(entry["reason"], []).append(f"{entry['ticker']} ({bars}, {when})")
+    return reasons

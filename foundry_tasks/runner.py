@@ -1,0 +1,204 @@
+"""Runs one stage: reuse what is already computed, or compute it; write the result last and a line in the run log."""
+
+import hashlib
+import importlib
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from foundry_tasks.contract import artifacts
+from foundry_tasks.contract.errors import FoundryError
+from foundry_tasks.contract.market import with_market
+from foundry_tasks.contract.ports import Expectations, Registry, Store
+from foundry_tasks.contract.settings import Settings
+from foundry_tasks.contract.stage_io import Artifact, Identity, Progress, StageIO, StageResult
+from foundry_tasks.contract.stages import STAGES, inputs_in, stage_config
+
+PACKAGE = Path(__file__).resolve().parent
+_NUMERICAL_LIBRARIES = ("numpy", "pandas", "pyarrow", "scikit-learn", "lightgbm", "xgboost", "bottleneck")
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a stage is run in: the adapters that `__main__` chose, and the clock."""
+
+    settings: Settings
+    store: Store
+    expectations: Expectations
+    registry: Registry
+    progress: Progress
+    now: Callable[[], datetime]
+    started: float
+    """`time.perf_counter()` when the process began its work."""
+
+
+@cache
+def code_version() -> str:
+    """The package's version and a hash over its sources: what is edited is another version."""
+    digest = hashlib.sha256()
+    for path in sorted(PACKAGE.rglob("*.py")):
+        digest.update(path.relative_to(PACKAGE).as_posix().encode())
+        digest.update(path.read_bytes())
+    return f"{metadata.version('foundry-tasks')}+{digest.hexdigest()[:12]}"
+
+
+@cache
+def library_versions() -> dict[str, str]:
+    """Versions that can move a digit."""
+    return {name: metadata.version(name) for name in _NUMERICAL_LIBRARIES} | {"python": sys.version.split()[0]}
+
+
+def open_store(settings: Settings) -> Store:
+    """The store that FOUNDRY_STORE names. Raises ConfigError where it cannot be used."""
+    from foundry_tasks.adapters.store_local import LocalStore  # noqa: PLC0415 - S3's SDK is loaded for S3 alone
+
+    return LocalStore(settings.store)
+
+
+def execute(identity: Identity, conf: Mapping[str, Any], around: Surroundings) -> StageResult:
+    """Run a stage and publish its result. Raises what the stage raises, once the run log has its line."""
+    with _logged(identity, around) as line:
+        merged = with_market(conf, around.settings.markets)
+        config = stage_config(identity.stage, merged)
+        with tempfile.TemporaryDirectory(prefix=f"foundry-{identity.stage}-") as workspace:
+            io = StageIO(
+                identity=identity,
+                store=around.store,
+                expectations=around.expectations,
+                registry=around.registry,
+                progress=around.progress,
+                workspace=Path(workspace),
+                now=around.now,
+                code_version=code_version(),
+                image_digest=around.settings.image_digest,
+            )
+            inputs = _inputs(io)
+            config_json = config.model_dump(mode="json")
+            module = importlib.import_module(f"foundry_tasks.stages.{identity.stage}")
+            io.elapsed_s["start"] = time.perf_counter() - around.started
+            digest = _reuse_digest(identity, inputs, config_json, _outside(module, config))
+            previous = _reusable(around.store, identity.stage, digest)
+            if previous is None:
+                module.run(config, io)
+            else:
+                _take_over(io, previous)
+            io.elapsed_s["total"] = time.perf_counter() - around.started
+            result = StageResult(
+                dag=identity.dag,
+                run_id=identity.run_id,
+                stage=identity.stage,
+                shard=identity.shard,
+                as_of=io.effective_as_of or identity.as_of,
+                status="warn" if io.warnings else "ok",
+                inputs=inputs,
+                outputs=io.outputs,
+                outputs_digest=artifacts.outputs_digest({name: item.sha256 for name, item in io.outputs.items()}),
+                metrics=io.metrics,
+                warnings=io.warnings,
+                config=config_json,
+                config_digest=artifacts.digest_of(config_json),
+                code_version=code_version(),
+                image_digest=around.settings.image_digest,
+                seed=config_json.get("seed"),
+                elapsed_s={step: round(seconds, 3) for step, seconds in io.elapsed_s.items()},
+                reused_from=previous.run_id if previous else None,
+            )
+        document = result.model_dump_json().encode()
+        around.store.write(
+            artifacts.result_key(identity.dag, identity.run_id, identity.stage, identity.shard), document
+        )
+        if digest is not None and previous is None:
+            around.store.write(artifacts.reuse_key(identity.stage, digest), document)
+        line |= {
+            "status": result.status,
+            "warnings": result.warnings,
+            "stats": {"elapsed_s": result.elapsed_s["total"]},
+        }
+    return result
+
+
+def _inputs(io: StageIO) -> dict[str, str]:
+    """Outputs digest of every upstream result, by stage and shard; a skipped stage has none."""
+    found = {}
+    for stage in inputs_in(io.identity.dag, io.identity.stage):
+        for result in io.shards(stage):
+            found[stage if result.shard is None else f"{stage}/{result.shard}"] = result.outputs_digest
+    return found
+
+
+def _outside(module: Any, config: Any) -> str | None:
+    """What the stage reads outside the store, as a digest; None where that cannot be told, so that nothing is reused."""
+    return module.fingerprint(config) if hasattr(module, "fingerprint") else ""
+
+
+def _reuse_digest(
+    identity: Identity, inputs: Mapping[str, str], config: Mapping[str, Any], outside: str | None
+) -> str | None:
+    if not STAGES[identity.stage].pure or outside is None:
+        return None
+    return artifacts.digest_of(
+        {
+            "stage": identity.stage,
+            "shard": identity.shard,
+            "inputs": inputs,
+            "config": config,
+            "outside": outside,
+            "code": code_version(),
+            "libraries": library_versions(),
+            "as_of": identity.as_of if identity.stage == "prices" else None,
+        }
+    )
+
+
+def _reusable(store: Store, stage: str, digest: str | None) -> StageResult | None:
+    """A published result of the same work whose every object is still there."""
+    document = None if digest is None else store.read(artifacts.reuse_key(stage, digest))
+    if document is None:
+        return None
+    result = StageResult.model_validate_json(document)
+    present = (store.has_object(item.sha256) for item in result.outputs.values())
+    return result if all(present) else None
+
+
+def _take_over(io: StageIO, previous: StageResult) -> None:
+    io.outputs |= {name: Artifact.model_validate(item) for name, item in previous.outputs.items()}
+    io.metrics |= previous.metrics
+    io.warnings += previous.warnings
+    io.effective_as_of = previous.as_of
+
+
+@contextmanager
+def _logged(identity: Identity, around: Surroundings) -> Iterator[dict[str, Any]]:
+    """One line in the run log, whatever happens inside."""
+    line: dict[str, Any] = {
+        "run_id": identity.run_id,
+        "stage": identity.stage,
+        "shard": identity.shard,
+        "status": "error",
+        "date": identity.as_of.isoformat(),
+        "timestamp": around.now().astimezone(UTC).isoformat(timespec="seconds"),
+    }
+    try:
+        yield line
+    except BaseException as error:
+        text = str(error) if isinstance(error, FoundryError) else f"{type(error).__name__}: {error}"
+        skipped = isinstance(error, FoundryError) and error.exit_code == 99
+        line |= {"status": "ok" if skipped else "error", "warnings": [text]}
+        line["stats"] = {"elapsed_s": round(time.perf_counter() - around.started, 3)}
+        raise
+    finally:
+        around.store.append(artifacts.run_log_key(identity.dag, identity.run_id), json.dumps(line).encode())
+
+
+def last_completed_session(today: date) -> date:
+    """The latest date whose session can be complete: the day before `today`; the calendar decides what was one."""
+    return date.fromordinal(today.toordinal() - 1)

@@ -1,0 +1,136 @@
+"""ensemble: out-of-fold scores → stack → P(up), each fold with what earlier blocks alone had taught."""
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from foundry_tasks.contract.config import EnsembleConfig, LabelsConfig
+from foundry_tasks.contract.stage_io import StageIO
+from foundry_tasks.data.panel import FeaturePanel, FloatArray
+from foundry_tasks.data.tables import Matrices, panel_names, read_features, read_matrices, write_matrices
+from foundry_tasks.evaluation.metrics import pooled_auc, session_auc, session_rank_ic
+from foundry_tasks.features import FEATURES
+from foundry_tasks.features.labels import Labels, reach
+from foundry_tasks.models.bundle import regime_of
+from foundry_tasks.models.stacking import average
+from foundry_tasks.validation.stack_walk import StackWalk, walk_stack
+from foundry_tasks.validation.walk_forward import Fold, Window, folds_from_json
+
+REFERENCE_BLEND = {"logistic": 0.4, "lightgbm": 0.6}
+"""The reference system's average, reported beside the stack so that a user sees whether stacking earns its place."""
+
+
+def run(config: EnsembleConfig, io: StageIO) -> None:
+    """scores/… and labels → {h}d/{fold}.parquet with P(up), {h}d/stack*.json, comparison.json."""
+    with io.step("read"):
+        folds = folds_from_json(io.json("models", "folds.json", io.shards("models")[0].shard))
+        scores = ScoreFiles(io)
+        regime = regime_of(_market_wide(io.path("features", "features.parquet")))
+        labels_file = io.path("labels", "labels.parquet")
+        entry = LabelsConfig.model_validate(io.result("labels").config).label_entry
+    io.progress.start("ensemble", sum(len(walk) for walk in folds.values()))
+    comparison = {}
+    for horizon, walk in folds.items():
+        labels, grid = _labels(labels_file, horizon)
+        with io.step(f"stack_{horizon}d"):
+            stacked = walk_stack(
+                walk,
+                partial(scores.of, horizon),
+                regime,
+                labels,
+                horizon=horizon,
+                reach=reach(horizon, entry),
+                config=config,
+                advance=io.progress.advance,
+            )
+        _publish(io, horizon, stacked, grid)
+        comparison[str(horizon)] = _compare(walk, scores, stacked, labels, horizon)
+    io.publish_json("comparison.json", comparison)
+    io.metrics["stack"] = {horizon: item["stack"]["why"] for horizon, item in comparison.items()}
+
+
+class ScoreFiles:
+    """The base models' out-of-fold scores of a run, whatever tasks the models stage was mapped over."""
+
+    def __init__(self, io: StageIO) -> None:
+        self._files = {
+            name: io.artifact(result, name)
+            for result in io.shards("models")
+            for name in result.outputs
+            if name.startswith("scores/")
+        }
+
+    def of(self, horizon: int, fold: Fold, window: Window) -> dict[str, FloatArray]:
+        """Model → (len(window), n_tickers), by the models of `fold`."""
+        start = (fold.validation or fold.test).start
+        found = {}
+        for name, path in sorted(self._files.items()):
+            _, h, model, block = name.removesuffix(".parquet").split("/")
+            if h == f"{horizon}d" and block == fold.name:
+                found[model] = read_matrices(path)["score"][window.start - start : window.stop - start]
+        return found
+
+
+def _market_wide(features: Path) -> FeaturePanel:
+    names = {feature.name for feature in FEATURES if feature.market_wide}
+    return read_features(features, [name for name in panel_names(features) if name in names])
+
+
+def _labels(path: Path, horizon: int) -> tuple[Labels, Matrices]:
+    names = [f"{kind}_{horizon}d" for kind in ("return", "up", "median", "sector")]
+    matrices = read_matrices(path, names)
+    wide = [matrices[name].astype(np.float64) for name in names]
+    return Labels(*wide), matrices
+
+
+def _publish(io: StageIO, horizon: int, walk: StackWalk, grid: Matrices) -> None:
+    for forecast in walk.folds:
+        path = io.workspace / f"{horizon}d-{forecast.fold.name}.parquet"
+        sessions = grid.sessions[forecast.window.slice]
+        base_rate = np.broadcast_to(forecast.base_rate[:, None], forecast.p_up.shape)
+        values = {"p_up": forecast.p_up, "score": forecast.scores, "base_rate": base_rate}
+        write_matrices(path, Matrices(sessions, grid.tickers, values), repeated=("base_rate",))
+        io.publish(f"{horizon}d/{forecast.fold.name}.parquet", path)
+    last = walk.folds[-1]
+    io.publish(f"{horizon}d/stack_last_fold.json", last.stack.to_bytes())
+    io.publish(f"{horizon}d/stack_final.json", walk.final.to_bytes())
+    io.publish_json(f"{horizon}d/base_rate.json", {"last_fold": float(last.base_rate[-1]), "final": walk.base_rate})
+
+
+def _compare(
+    walk: tuple[Fold, ...], scores: ScoreFiles, stacked: StackWalk, labels: Labels, horizon: int
+) -> dict[str, Any]:
+    """Every base model, the reference blend and the stack on the reported test sessions."""
+    reported = [fold for fold in walk if fold.reported]
+    sessions = slice(reported[0].test.start, reported[-1].test.stop)
+    parts = [scores.of(horizon, fold, fold.test) for fold in reported]
+    columns: dict[str, FloatArray] = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    if set(REFERENCE_BLEND) <= set(columns):
+        columns["blend_40_60"] = average({name: columns[name] for name in REFERENCE_BLEND}, REFERENCE_BLEND)
+    columns["stack"] = np.concatenate(
+        [item.scores[item.fold.test.start - item.window.start :] for item in stacked.folds]
+    )
+    found: dict[str, Any] = {name: _figures(values, labels, sessions) for name, values in columns.items()}
+    found["stack"]["why"] = stacked.final.why
+    return found
+
+
+def _figures(scores: FloatArray, labels: Labels, sessions: slice) -> Mapping[str, Any]:
+    return {
+        "auc_up": _mean(session_auc(scores, labels.up[sessions])),
+        "auc_median": _mean(session_auc(scores, labels.median[sessions])),
+        "rank_ic": _mean(session_rank_ic(scores, labels.forward_return[sessions])),
+        "pooled_auc_up": _number(pooled_auc(scores, labels.up[sessions])),
+    }
+
+
+def _mean(series: FloatArray) -> float | None:
+    known = series[np.isfinite(series)]
+    return float(known.mean()) if len(known) else None
+
+
+def _number(value: float) -> float | None:
+    return value if np.isfinite(value) else None

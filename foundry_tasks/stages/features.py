@@ -1,0 +1,45 @@
+"""features: wide matrices of what is known at the close of each session."""
+
+from foundry_tasks.contract.config import FeaturesConfig
+from foundry_tasks.contract.stage_io import StageIO
+from foundry_tasks.data.panel import FloatArray
+from foundry_tasks.data.profile import profile_features
+from foundry_tasks.data.tables import read_prices, write_features
+from foundry_tasks.features import build_features
+from foundry_tasks.features.labels import build_labels
+
+
+def run(config: FeaturesConfig, io: StageIO) -> None:
+    """prices.parquet → features.parquet, features.json; the suite sees one row a feature, its likeness to labels included."""
+    io.expectations.warm_up()
+    with io.step("read"):
+        prices = read_prices(io.path("prices", "prices.parquet"))
+    with io.step("compute"):
+        built = build_features(prices, config.feature_set)
+    with io.step("profile"):
+        answers: dict[str, FloatArray] = {}
+        for horizon in config.horizons:
+            labels = build_labels(prices, horizon)
+            answers |= {f"return_{horizon}d": labels.forward_return, f"up_{horizon}d": labels.up}
+        profile = profile_features(built.panel, prices.member, answers)
+    import pandas as pd  # noqa: PLC0415 - great_expectations, which loads beside, brings it
+
+    io.guard("features", pd.DataFrame(profile), {})
+    with io.step("write"):
+        path = io.workspace / "features.parquet"
+        write_features(path, built.panel)
+        io.publish("features.parquet", path)
+    left_out = dict(built.left_out)
+    io.publish_json(
+        "features.json", {"feature_set": config.feature_set, "names": built.panel.names, "left_out": left_out}
+    )
+    io.metrics |= {"features": len(built.panel.names), "left_out": len(left_out)}
+    if left_out:
+        io.warn(f"{len(left_out)} features left out: {_by_reason(left_out)}")
+
+
+def _by_reason(left_out: dict[str, str]) -> str:
+    reasons: dict[str, list[str]] = {}
+    for name, reason in left_out.items():
+        reasons.setdefault(reason, []).append(name)
+    return "; ".join(f"{', '.join(names)} ({reason})" for reason, names in reasons.items())

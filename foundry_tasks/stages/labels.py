@@ -1,0 +1,52 @@
+"""labels: forward returns and what is made of them, per horizon, under three entries."""
+
+import numpy as np
+
+from foundry_tasks.contract.config import LabelEntry, LabelsConfig
+from foundry_tasks.contract.stage_io import StageIO
+from foundry_tasks.data.profile import profile_labels
+from foundry_tasks.data.tables import AnyArray, Matrices, read_prices, write_matrices
+from foundry_tasks.features.labels import build_labels, forward_returns
+
+ENTRIES: tuple[LabelEntry, ...] = ("close", "next_open", "next_close")
+
+
+def run(config: LabelsConfig, io: StageIO) -> None:
+    """prices.parquet → labels.parquet.
+
+    Matrices per horizon h: return_{h}d and the labels made of it, up_{h}d, median_{h}d, sector_{h}d; return_{h}d_{entry}
+    for each of ENTRIES, to be judged beside; and member.
+    """
+    io.expectations.warm_up()
+    with io.step("read"):
+        prices = read_prices(io.path("prices", "prices.parquet"))
+    values: dict[str, AnyArray] = {"member": prices.member}
+    with io.step("compute"):
+        for horizon in config.horizons:
+            labels = build_labels(prices, horizon, config.label_entry)
+            values |= {
+                f"return_{horizon}d": labels.forward_return,
+                f"up_{horizon}d": labels.up.astype(np.float32),
+                f"median_{horizon}d": labels.median.astype(np.float32),
+                f"sector_{horizon}d": labels.sector.astype(np.float32),
+            }
+            for entry in ENTRIES:
+                values[f"return_{horizon}d_{entry}"] = forward_returns(prices, horizon, entry)
+            io.metrics[f"up_share_{horizon}d"] = float(np.nanmean(labels.up))
+    with io.step("profile"):
+        price = prices.adjusted("open") if config.label_entry == "next_open" else prices.adjusted_close
+        profile = profile_labels(
+            prices.sessions,
+            prices.tickers,
+            prices.adjusted_close if price is None else price,
+            0 if config.label_entry == "close" else 1,
+            {h: values[f"return_{h}d"] for h in config.horizons},
+            {h: {"up": values[f"up_{h}d"]} for h in config.horizons},
+        )
+    import pandas as pd  # noqa: PLC0415 - great_expectations, which loads beside, brings it
+
+    io.guard("labels", pd.DataFrame(profile), {})
+    with io.step("write"):
+        path = io.workspace / "labels.parquet"
+        write_matrices(path, Matrices(prices.sessions, prices.tickers, values), repeated=("member",))
+        io.publish("labels.parquet", path)

@@ -1,0 +1,119 @@
+"""leakage: the audit, on this run's own data. What it finds refuses the model; it does not stop the run."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from foundry_tasks.contract.config import LabelEntry, LabelsConfig, LeakageConfig, ModelsConfig
+from foundry_tasks.contract.stage_io import StageIO
+from foundry_tasks.data.panel import FeaturePanel, FloatArray, PricePanel
+from foundry_tasks.data.tables import read_features, read_matrices, read_prices
+from foundry_tasks.features import FEATURES, build_features
+from foundry_tasks.features.labels import reach
+from foundry_tasks.models.base_models import BASE_MODELS
+from foundry_tasks.models.design import build_design
+from foundry_tasks.models.targets import TargetFile
+from foundry_tasks.models.training import FitWindow, WindowTrainer
+from foundry_tasks.validation import leakage
+from foundry_tasks.validation.walk_forward import Fold, folds_from_json
+
+POISONED_SESSIONS = 64
+"""Sessions after the scored one that are laid before a refit, as they are and as noise."""
+
+
+def run(config: LeakageConfig, io: StageIO) -> None:
+    """prices, features, labels, models → leakage.json: what leaks, and what was looked at."""
+    rng = np.random.default_rng(config.seed)
+    with io.step("read"):
+        prices = read_prices(io.path("prices", "prices.parquet"))
+        published = read_features(io.path("features", "features.parquet"))
+    recipe = ModelsConfig.model_validate(io.shards("models")[0].config | {"threads": config.threads})
+    entry = LabelsConfig.model_validate(io.result("labels").config).label_entry
+    folds = folds_from_json(io.json("models", "folds.json", io.shards("models")[0].shard))
+    feature_set = io.result("features").config["feature_set"]
+    labels_file = io.path("labels", "labels.parquet")
+    up = {h: read_matrices(labels_file, [f"up_{h}d"])[f"up_{h}d"] for h in folds}
+
+    def build(panel: PricePanel) -> FeaturePanel:
+        return build_features(panel, feature_set).panel
+
+    leaks: list[str] = []
+    checked: list[str] = []
+    dates = sorted(
+        rng.choice(np.arange(len(prices.sessions) // 2, len(prices.sessions) - 1), config.audit_dates, False)
+    )
+    io.progress.start("leakage", len(dates) + 2 + len(recipe.models))
+    for at in map(int, dates):
+        day = prices.sessions[at]
+        with io.step("features"):
+            leaks += leakage.audit_features(prices, published, build, at=at, rng=rng)
+            leaks += leakage.audit_labels(prices, up, entry, at=at, rng=rng)
+        checked.append(f"features and labels with prices after {day} cut, poisoned with NaN and with noise")
+        io.progress.advance(str(day))
+    with io.step("rescaling"):
+        sensitive = [feature.name for feature in FEATURES if feature.rescaling_sensitive]
+        leaks += leakage.audit_rescaling(prices, published, build, sensitive=sensitive)
+    checked.append(f"features with one ticker's history halved; free to change: {', '.join(sensitive)}")
+    io.progress.advance("rescaling")
+    for horizon, walk in folds.items():
+        leaks += leakage.audit_folds(walk, reach=reach(horizon, entry))
+    checked.append(f"windows and purges of {sum(map(len, folds.values()))} folds")
+    io.progress.advance("folds")
+    with io.step("refit"):
+        for name, found in _refits(io, recipe, folds, published, entry, rng):
+            leaks += found
+            checked.append(
+                f"{name} of the first fold refitted, and refitted with everything after its fit window poisoned"
+            )
+            io.progress.advance(name)
+    io.publish_json("leakage.json", {"leaks": leaks, "checked": checked})
+    io.metrics |= {"leaks": len(leaks), "checks": len(checked)}
+    for leak in leaks:
+        io.warn(f"leak: {leak}")
+
+
+def _refits(
+    io: StageIO,
+    recipe: ModelsConfig,
+    folds: dict[int, tuple[Fold, ...]],
+    features: FeaturePanel,
+    entry: LabelEntry,
+    rng: np.random.Generator,
+) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """The earliest block of the first horizon, for every base model: published scores, a refit, a refit among poison.
+
+    Poison: features of sessions after the scored one and labels after the fit window are noise. The first test session
+    is scored alone, as one batch.
+    """
+    horizon = next(iter(folds))
+    fold = folds[horizon][0]
+    at, h_reach = fold.test.start, reach(horizon, entry)
+    files = {
+        name.split("/")[2]: io.artifact(result, name)
+        for result in io.shards("models")
+        for name in result.outputs
+        if name.startswith(f"scores/{horizon}d/") and name.endswith(f"/{fold.name}.parquet")
+    }
+    windows = [
+        FitWindow(walk[0].fit.start, walk[0].fit.stop, reach(h, entry) + recipe.embargo_sessions)
+        for h, walk in folds.items()
+    ]
+    window = FitWindow(fold.fit.start, fold.fit.stop, h_reach + recipe.embargo_sessions)
+    stop = at + POISONED_SESSIONS
+    spoilt = features.values[:, :stop].copy()
+    spoilt[:, at + 1 :] = rng.normal(0, 10, size=spoilt[:, at + 1 :].shape).astype(np.float32)
+    targets = TargetFile(io.path("labels", "labels.parquet"))
+    for name in recipe.models:
+        estimator = BASE_MODELS[name]
+        labels = targets.wide(horizon, recipe.label_kind or estimator.label_kind)
+        noise = labels.copy()
+        noise[fold.fit.stop :] = (rng.random(noise[fold.fit.stop :].shape) > 0.5).astype(np.float64)
+        scores: list[FloatArray] = []
+        for values, y in ((features.values[:, :stop], labels), (spoilt, noise)):
+            panel = FeaturePanel(features.sessions[:stop], features.tickers, features.names, values)
+            design = build_design(panel, estimator.transform)
+            trainer = WindowTrainer(estimator, design, windows, recipe)
+            scores.append(trainer.score(trainer.fit(y, window), at, at + 1)[0])
+        start = (fold.validation or fold.test).start
+        published = read_matrices(files[name])["score"][at - start]
+        yield name, leakage.audit_scores(name, published, *scores)

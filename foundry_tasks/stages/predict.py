@@ -1,0 +1,127 @@
+"""predict: P(up) of the last session's tickers, by the champion if there is one, else as a shadow of the newest version."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from foundry_tasks.contract.artifacts import sha256_of
+from foundry_tasks.contract.config import PredictConfig
+from foundry_tasks.contract.errors import ConfigError
+from foundry_tasks.contract.ledger import model_name
+from foundry_tasks.contract.ledger_chain import Ledger
+from foundry_tasks.contract.ports import ModelVersion
+from foundry_tasks.contract.stage_io import StageIO
+from foundry_tasks.data.panel import FeaturePanel, FloatArray
+from foundry_tasks.data.profile import profile_predictions
+from foundry_tasks.data.tables import read_features, write_table
+
+
+def run(config: PredictConfig, io: StageIO) -> None:
+    """features.parquet and the registry → predictions.parquet (a row a ticker and horizon), predictions.json."""
+    io.expectations.warm_up()
+    with io.step("read"):
+        features = read_features(io.path("features", "features.parquet"))
+    today = FeaturePanel(features.sessions[-1:], features.tickers, features.names, features.values[:, -1:])
+    p_up: dict[int, FloatArray] = {}
+    used: dict[int, dict[str, Any]] = {}
+    for horizon in config.horizons:
+        with io.step("load"):
+            version, path, kind, why = _version(io, model_name(config.market, horizon))
+        with io.step("predict"):
+            p_up[horizon] = _predict(path, today, version)
+        used[horizon] = {"model": version.model, "version": version.version, "kind": kind, "why": why}
+        if kind == "shadow":
+            io.warn(f"{horizon}d: no champion, so version {version.version} predicts as a shadow")
+    table = _table(p_up, used, today, config)
+    import pandas as pd  # noqa: PLC0415 - great_expectations, which loads beside, brings it
+
+    seen = (np.asarray(table[name]) for name in ("date", "ticker", "horizon", "p_up"))
+    io.guard("predictions", pd.DataFrame(profile_predictions(*seen)), {})
+    with io.step("write"):
+        path = io.workspace / "predictions.parquet"
+        write_table(path, table)
+        io.publish("predictions.parquet", path)
+    live = np.isfinite(today.values).any(axis=(0, 1))
+    covered = live & np.isfinite(np.stack(list(p_up.values()))).all(axis=0)
+    coverage = float(covered.sum() / max(live.sum(), 1))
+    io.publish_json(
+        "predictions.json",
+        {
+            "as_of": str(today.sessions[0]),
+            "per_horizon": {str(h): item for h, item in used.items()},
+            "coverage": coverage,
+        },
+    )
+    io.metrics |= {"coverage": coverage, "kinds": {f"{h}d": item["kind"] for h, item in used.items()}}
+
+
+def _version(io: StageIO, model: str) -> tuple[ModelVersion, Path, str, str]:
+    """The version that predicts and its bundle, from the store, else from MLflow.
+
+    Raises ConfigError for a bundle that the ledger does not know.
+    """
+    state = Ledger(io.store).state(model)
+    if state.champion is not None:
+        wanted, kind, why = state.champion, "champion", "promoted"
+    elif state.versions:
+        wanted = max(state.versions)
+        kind, why = "shadow", f"no champion; the newest version's verdict is {state.versions[wanted].verdict}"
+    else:
+        raise ConfigError(f"{model} has no version. Run the training pipeline first: foundry run train.")
+    sha256 = state.versions[wanted].sha256
+    version = ModelVersion(model, wanted, sha256)
+    path = io.store.object_path(sha256) if io.store.has_object(sha256) else io.registry.bundle(version)
+    if sha256_of(path.read_bytes()) != sha256:
+        raise ConfigError(
+            f"the bundle of {model} version {wanted} is not what the ledger knows ({path}); it is not loaded. "
+            "Restore it from a backup or roll back to another version."
+        )
+    return version, path, kind, why
+
+
+def _predict(path: Path, today: FeaturePanel, version: ModelVersion) -> FloatArray:
+    """(n_tickers,) P(up)."""
+    from foundry_tasks.models.bundle import Bundle  # noqa: PLC0415 - only once its sha256 is known
+
+    bundle = Bundle.from_file(path)
+    missing = sorted(set(bundle.features) - set(today.names))
+    if missing:
+        raise ConfigError(
+            f"{version.model} version {version.version} needs features that this run lacks: {', '.join(missing)}. "
+            "Bring the columns that they need, or train again."
+        )
+    p_up: FloatArray = bundle.p_up(today)[0]
+    return p_up
+
+
+def _table(
+    p_up: dict[int, FloatArray], used: dict[int, dict[str, Any]], today: FeaturePanel, config: PredictConfig
+) -> dict[str, Any]:
+    """Long: a row a ticker and horizon, tickers without a prediction left out.
+
+    mean_p_up: over horizons; confidence: its distance from ½, doubled; position: Kelly's bet at even odds, 2p − 1, times
+    kelly_fraction, within ± max_position of capital.
+    """
+    stacked = np.stack(list(p_up.values()))
+    kept = np.flatnonzero(np.isfinite(stacked).all(axis=0))
+    mean = stacked[:, kept].mean(axis=0)
+    edge = 2 * mean - 1
+    position = np.clip(config.kelly_fraction * edge, -config.max_position, config.max_position)
+    horizons, count = list(p_up), len(kept)
+
+    def each(key: str) -> np.ndarray:
+        return np.repeat(np.array([used[h][key] for h in horizons]), count)
+
+    return {
+        "date": np.full(count * len(horizons), today.sessions[0]),
+        "ticker": np.tile(np.array(today.tickers)[kept], len(horizons)),
+        "horizon": np.repeat(np.array(horizons), count),
+        "p_up": stacked[:, kept].ravel(),
+        "mean_p_up": np.tile(mean, len(horizons)),
+        "confidence": np.tile(np.abs(edge), len(horizons)),
+        "position": np.tile(position, len(horizons)),
+        "model": each("model"),
+        "version": each("version"),
+        "kind": each("kind"),
+    }

@@ -1,0 +1,133 @@
+"""refit: where the gates passed, the same recipe on all data; elsewhere the last fold's model, to be kept with its refusal."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from foundry_tasks.contract.config import LabelsConfig, ModelsConfig, RefitConfig
+from foundry_tasks.contract.errors import NothingToDo
+from foundry_tasks.contract.stage_io import StageIO
+from foundry_tasks.data.panel import FeaturePanel, FloatArray
+from foundry_tasks.data.tables import read_features, read_matrices
+from foundry_tasks.evaluation.metrics import session_rank_ic, session_spread
+from foundry_tasks.features.labels import reach
+from foundry_tasks.models.base_models import BASE_MODELS, load_model
+from foundry_tasks.models.bundle import Bundle, needed_features
+from foundry_tasks.models.design import Designs
+from foundry_tasks.models.estimator import FittedModel
+from foundry_tasks.models.stack import Stack
+from foundry_tasks.models.targets import TargetFile
+from foundry_tasks.models.training import FitWindow, WindowTrainer
+from foundry_tasks.validation.walk_forward import Fold, folds_from_json
+
+
+def run(config: RefitConfig, io: StageIO) -> None:
+    """gates.json, features, labels → bundle/{h}d.zip and refit.json. Raises NothingToDo after `validate_only`."""
+    gates = io.json("gates", "gates.json")
+    if gates["validate_only"]:
+        raise NothingToDo("validate_only: the gates have spoken, nothing is refitted.")
+    with io.step("read"):
+        features = read_features(io.path("features", "features.parquet"))
+        targets = TargetFile(io.path("labels", "labels.parquet"))
+    designs = Designs(features)
+    recipe = ModelsConfig.model_validate(io.shards("models")[0].config | {"threads": config.threads})
+    folds = folds_from_json(io.json("models", "folds.json", io.shards("models")[0].shard))
+    report = {}
+    io.progress.start("refit", len(folds))
+    for horizon, walk in folds.items():
+        verdict = gates["horizons"][str(horizon)]["verdict"]
+        last = _last_fold(io, horizon, recipe, features)
+        bundle, kind, found = last, "last_fold", {"accepted": False, "reason": f"the gates said {verdict}"}
+        if verdict in {"passed", "challenger"}:
+            with io.step(f"refit_{horizon}d"):
+                refitted = _refit(io, horizon, recipe, designs, targets, features)
+            with io.step("compare"):
+                found = _compare(refitted, io, horizon, walk[-1], features, config)
+            if found["accepted"]:
+                bundle, kind = refitted, "refit"
+        io.publish(f"bundle/{horizon}d.zip", bundle.to_bytes())
+        report[str(horizon)] = {"horizon": horizon, "kind": kind, "features": bundle.features, **found}
+        io.metrics[f"{horizon}d"] = kind
+        io.progress.advance(f"{horizon}d {kind}")
+    io.publish_json("refit.json", {"horizons": report})
+
+
+def _last_fold(io: StageIO, horizon: int, recipe: ModelsConfig, features: FeaturePanel) -> Bundle:
+    fits: dict[str, FittedModel] = {
+        name.removeprefix(f"fit/{horizon}d/").removesuffix(".json"): load_model(io.artifact(result, name).read_bytes())
+        for result in io.shards("models")
+        for name in result.outputs
+        if name.startswith(f"fit/{horizon}d/")
+    }
+    models: dict[str, FittedModel] = {name: fits[name] for name in recipe.models}
+    return _bundle(io, horizon, models, "last_fold", features)
+
+
+def _refit(
+    io: StageIO, horizon: int, recipe: ModelsConfig, designs: Designs, targets: TargetFile, features: FeaturePanel
+) -> Bundle:
+    n_sessions = len(features.sessions)
+    h_reach = reach(horizon, LabelsConfig.model_validate(io.result("labels").config).label_entry)
+    start = 0
+    if recipe.walk == "rolling":
+        folds = folds_from_json(io.json("models", "folds.json", io.shards("models")[0].shard))
+        start = max(0, n_sessions - h_reach - len(folds[horizon][-1].fit))
+    window = FitWindow(start, n_sessions - h_reach, h_reach + recipe.embargo_sessions)
+    models: dict[str, FittedModel] = {}
+    for name in recipe.models:
+        estimator = BASE_MODELS[name]
+        trainer = WindowTrainer(estimator, designs[estimator.transform], [window], recipe)
+        models[name] = trainer.fit(targets.wide(horizon, recipe.label_kind or estimator.label_kind), window)
+    return _bundle(io, horizon, models, "final", features)
+
+
+def _bundle(
+    io: StageIO, horizon: int, models: Mapping[str, FittedModel], stack_kind: str, features: FeaturePanel
+) -> Bundle:
+    stack = Stack.from_bytes(io.path("ensemble", f"{horizon}d/stack_{stack_kind}.json").read_bytes())
+    labels = io.result("labels").config
+    return Bundle(
+        market=io.result("prices").config["market"],
+        horizon=horizon,
+        features=needed_features(models, stack, features.names),
+        base_rate=io.json("ensemble", f"{horizon}d/base_rate.json")[stack_kind],
+        models=models,
+        stack=stack,
+        about={
+            "kind": "refit on all data" if stack_kind == "final" else "model of the last fold",
+            "last_session": str(features.sessions[-1]),
+            "label_entry": labels["label_entry"],
+            "features_digest": io.result("features").outputs_digest,
+            "labels_digest": io.result("labels").outputs_digest,
+            "prices_digest": io.result("prices").outputs_digest,
+            "code_version": io.code_version,
+        },
+    )
+
+
+def _compare(
+    refitted: Bundle, io: StageIO, horizon: int, fold: Fold, features: FeaturePanel, config: RefitConfig
+) -> dict[str, Any]:
+    """Refitted against the last fold's model, on that fold's test sessions: the same recipe must still say the same."""
+    published = read_matrices(io.path("ensemble", f"{horizon}d/{fold.name}.parquet"))
+    rows = fold.test.slice
+    panel = FeaturePanel(features.sessions[rows], features.tickers, features.names, features.values[:, rows])
+    old: FloatArray = published["p_up"][-len(fold.test) :]
+    new = refitted.p_up(panel, threads=config.threads)
+    correlation = float(np.nanmean(session_rank_ic(new, old)))
+    ratio = float(np.nanmean(session_spread(new)) / np.nanmean(session_spread(old)))
+    low, high = config.spread_ratio_band
+    reasons = []
+    if not correlation >= config.min_rank_correlation:
+        reasons.append(
+            f"rank correlation with the last fold's model {correlation:.2f} < {config.min_rank_correlation:g}"
+        )
+    if not low <= ratio <= high:
+        reasons.append(f"spread ratio {ratio:.2f} outside {low:g}–{high:g}")
+    return {
+        "accepted": not reasons,
+        "reason": "; ".join(reasons) or "agrees with the last fold's model",
+        "rank_correlation": correlation,
+        "spread_ratio": ratio,
+    }

@@ -1,0 +1,153 @@
+"""report: what the run found, as one page to look at, the same as JSON and Markdown."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from foundry_tasks.contract import artifacts
+from foundry_tasks.contract.config import ReportConfig
+from foundry_tasks.contract.stage_io import StageIO, StageResult
+from foundry_tasks.contract.stages import PIPELINES
+from foundry_tasks.data.panel import FloatArray
+from foundry_tasks.data.tables import read_matrices, read_table
+from foundry_tasks.report.document import assemble
+from foundry_tasks.report.html import write_html
+from foundry_tasks.report.markdown import write_markdown
+from foundry_tasks.report.material import Forecasts, Material
+from foundry_tasks.validation.walk_forward import Fold, folds_from_json
+
+DOCUMENTS = {
+    "prices": "prices",
+    "features": "features",
+    "folds": "models",
+    "importance": "models",
+    "comparison": "ensemble",
+    "leakage": "leakage",
+    "gates": "gates",
+    "refit": "refit",
+    "promotion": "promote",
+    "predictions": "predict",
+}
+"""JSON artifact → the stage that publishes it."""
+PAGES = ("report.html", "report.json", "report.md")
+ENTRIES = ("close", "next_open", "next_close")
+
+
+def run(config: ReportConfig, io: StageIO) -> None:
+    """Whatever the run has published → report.html, report.json, report.md. A skipped stage is said, never an error."""
+    with io.step("read"):
+        material = _material(config, io)
+    with io.step("assemble"):
+        document = assemble(material)
+    with io.step("write"):
+        contents = {
+            "report.html": write_html(document).encode(),
+            "report.json": json.dumps(document, ensure_ascii=False, allow_nan=False).encode(),
+            "report.md": write_markdown(document).encode(),
+        }
+        for name, content in contents.items():
+            io.publish(name, content)
+            io.show(name, content)
+    status = document["status"]
+    io.metrics |= {"status": status["headline"], "page": material.locations["report.html"]}
+    io.metrics |= {f"{horizon}d": verdict for horizon, verdict in status["verdicts"].items()}
+
+
+def _material(config: ReportConfig, io: StageIO) -> Material:
+    results = [result for stage in io.upstream() for result in io.shards(stage)]
+    documents = _documents(io)
+    log = artifacts.run_log_key(io.identity.dag, io.identity.run_id)
+    return Material(
+        dag=io.identity.dag,
+        run_id=io.identity.run_id,
+        market=config.market,
+        as_of=io.as_of if io.find("prices") else io.identity.as_of,
+        made_at=io.now().isoformat(timespec="seconds"),
+        top=config.top,
+        upstream=io.upstream(),
+        results=results,
+        documents=documents,
+        forecasts=_forecasts(io, documents),
+        predictions=_predictions(io),
+        run_log=[json.loads(line) for line in (io.store.read(log) or b"").splitlines()],
+        pages=_data_docs(io, results),
+        locations={
+            page: io.store.locate(artifacts.page_key(io.identity.dag, io.identity.run_id, page)) for page in PAGES
+        },
+    )
+
+
+def _documents(io: StageIO) -> dict[str, Any]:
+    documents: dict[str, Any] = {}
+    for name, stage in DOCUMENTS.items():
+        for result in io.shards(stage) if stage in io.upstream() else ():
+            if f"{name}.json" in result.outputs:
+                documents[name] = _merged(documents.get(name, {}), io.json(stage, f"{name}.json", result.shard))
+    return documents
+
+
+def _merged(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
+    """Both documents; where both hold an object under a key, the objects are merged."""
+    merged = dict(first)
+    for key, value in second.items():
+        known = merged.get(key)
+        merged[key] = _merged(known, value) if isinstance(known, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
+def _forecasts(io: StageIO, documents: Mapping[str, Any]) -> dict[int, Forecasts]:
+    ensemble, labels = io.find("ensemble"), io.find("labels")
+    if ensemble is None or labels is None or "folds" not in documents:
+        return {}
+    forecasts = {}
+    for horizon, walk in folds_from_json(documents["folds"]).items():
+        folds = [fold for fold in walk if fold.reported and f"{horizon}d/{fold.name}.parquet" in ensemble.outputs]
+        if folds:
+            forecasts[horizon] = _forecast(io, ensemble, labels, horizon, folds)
+    return forecasts
+
+
+def _forecast(io: StageIO, ensemble: StageResult, labels: StageResult, horizon: int, folds: list[Fold]) -> Forecasts:
+    rows = slice(folds[0].test.start, folds[-1].test.stop)
+    names = [f"up_{horizon}d", *(f"return_{horizon}d_{entry}" for entry in ENTRIES)]
+    truth = read_matrices(io.artifact(labels, "labels.parquet"), names)
+    tests = [_test(io, ensemble, horizon, fold) for fold in folds]
+    return Forecasts(
+        sessions=truth.sessions[rows],
+        p_up=np.concatenate([test["p_up"] for test in tests]),
+        base_rate=np.concatenate([test["base_rate"] for test in tests]),
+        up=truth[names[0]][rows].astype(np.float64),
+        returns={entry: truth[name][rows] for entry, name in zip(ENTRIES, names[1:], strict=True)},
+        fold_stops=[fold.test.stop - rows.start for fold in folds],
+    )
+
+
+def _test(io: StageIO, ensemble: StageResult, horizon: int, fold: Fold) -> dict[str, FloatArray]:
+    """The test rows of a fold's file, which begins with its validation window."""
+    file = read_matrices(io.artifact(ensemble, f"{horizon}d/{fold.name}.parquet"), ("p_up", "base_rate"))
+    return {name: values[-len(fold.test) :] for name, values in file.values.items()}
+
+
+def _predictions(io: StageIO) -> dict[str, Any] | None:
+    result = io.find("predict")
+    if result is None or "predictions.parquet" not in result.outputs:
+        return None
+    return read_table(io.artifact(result, "predictions.parquet"))
+
+
+def _data_docs(io: StageIO, results: list[StageResult]) -> dict[str, str]:
+    """Data Docs of this run, and of the runs whose work it reuses: address relative to the report → where it lies."""
+    dag, run_id = io.identity.dag, io.identity.run_id
+    runs = {(dag, run_id): ""}
+    for reused in {result.reused_from for result in results} - {None, run_id}:
+        for other in (dag, *PIPELINES):
+            runs.setdefault((other, str(reused)), f"../../{other}/{artifacts.run_key(str(reused))}/")
+    found: dict[str, tuple[str, str]] = {}
+    for (other, other_run), relative in runs.items():
+        prefix = artifacts.page_key(other, other_run, "")
+        for key in io.store.keys(f"{prefix}data_docs/"):
+            page = key.removeprefix(prefix)
+            found.setdefault(page, (relative + page, io.store.locate(key)))
+    return dict(found.values())

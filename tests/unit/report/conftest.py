@@ -1,0 +1,278 @@
+"""A run of a small made-up market, as its stages would have published it."""
+
+import itertools
+import json
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from foundry_tasks.adapters.store_local import LocalStore
+from foundry_tasks.contract import artifacts
+from foundry_tasks.contract.config import GatePolicy, ReportConfig
+from foundry_tasks.contract.stage_io import Identity, StageIO, StageResult
+from foundry_tasks.data.tables import Matrices, write_matrices, write_table
+from foundry_tasks.evaluation import metrics
+from foundry_tasks.stages import report
+from foundry_tasks.validation.gates import Evidence, evaluate_gates, json_ready
+from foundry_tasks.validation.walk_forward import Fold, Window, folds_to_json
+
+HORIZONS = (1, 5, 20)
+TICKERS = tuple(f"T{number:02d}" for number in range(24))
+N_SESSIONS, N_TEST = 560, 400
+POLICY = GatePolicy(resamples=200)
+ENTRIES = ("close", "next_open", "next_close")
+
+
+class SilentProgress:
+    def start(self, label: str, total: int) -> None: ...
+    def advance(self, note: str = "") -> None: ...
+
+
+class Market:
+    """Prices, forecasts with some skill, and what the gates made of them."""
+
+    def __init__(self) -> None:
+        rng = np.random.default_rng(3)
+        self.sessions = np.arange(np.datetime64("2020-01-01"), np.datetime64("2020-01-01") + N_SESSIONS)
+        self.returns = {h: rng.normal(0.0004 * h, 0.02 * np.sqrt(h), (N_SESSIONS, len(TICKERS))) for h in HORIZONS}
+        self.p_up = {
+            h: 0.52 + 0.01 * (0.12 * returns / returns.std() + rng.normal(size=returns.shape))
+            for h, returns in self.returns.items()
+        }
+        edges = np.linspace(N_SESSIONS - N_TEST, N_SESSIONS, 6).astype(int).tolist()
+        self.folds = tuple(
+            Fold(number, Window(0, start - 24), Window(start - 22, start - 2), Window(start, stop))
+            for number, (start, stop) in enumerate(itertools.pairwise(edges), start=1)
+        )
+
+    def up(self, horizon: int) -> np.ndarray:
+        up: np.ndarray = (self.returns[horizon] > 0).astype(float)
+        up[N_SESSIONS - horizon :] = np.nan
+        return up
+
+    def gates(self, *, leaks: tuple[str, ...] = ()) -> dict[str, Any]:
+        rows = slice(N_SESSIONS - N_TEST, N_SESSIONS)
+        horizons = {}
+        for horizon in HORIZONS:
+            up, p_up = self.up(horizon), self.p_up[horizon]
+            windows = [(fold.validation, fold.test) for fold in self.folds]
+            series = metrics.session_hit_rate(p_up, up)
+            evidence = Evidence(
+                horizon=horizon,
+                p_up=p_up[rows],
+                base_rate=np.full_like(p_up[rows], 0.52),
+                up=up[rows],
+                above_median=up[rows],
+                member=np.ones_like(up[rows], bool),
+                validation_relative=[series[validation.slice] for validation, _ in windows],
+                test_relative=[series[test.slice] for _, test in windows],
+                validation_up=[series[validation.slice] for validation, _ in windows],
+                test_up=[series[test.slice] for _, test in windows],
+                leaks=leaks,
+            )
+            judged = evaluate_gates(evidence, POLICY, seed=1).as_dict()
+            horizons[str(horizon)] = judged | {"beside": json_ready(_beside()), "champion_version": None}
+        return {"validate_only": False, "policy": POLICY.model_dump(), "horizons": horizons}
+
+
+def _beside() -> dict[str, Any]:
+    def around(value: float, width: float = 0.008) -> dict[str, float]:
+        return {"value": value, "lower": value - width, "upper": value + width}
+
+    return {
+        "auc_median": around(0.514), "rank_ic": around(0.025), "hit_rate_up": around(0.517),
+        "brier": around(0.2489, 0.0006), "brier_base_rate": around(0.2493, 0.0006), "base_rate": 0.523,
+        "entries": {"close": {"auc_up": around(0.516), "rank_ic": around(0.025)},
+                    "next_close": {"auc_up": {"value": 0.501, "lower": float("nan"), "upper": float("nan")},
+                                   "rank_ic": around(0.002)}},
+        "folds": [{"auc_up": 0.51, "auc_median": float("nan"), "rank_ic": 0.02} for _ in range(5)],
+        "sessions": N_TEST,
+    }  # fmt: skip
+
+
+class Run:
+    """Publishes what stages would publish, then makes the report."""
+
+    def __init__(self, folder: Path, dag: str, run_id: str) -> None:
+        self.store, self.dag, self.run_id, self.folder = LocalStore(folder / "store"), dag, run_id, folder
+
+    def io(self, stage: str, shard: str | None = None) -> StageIO:
+        workspace = self.folder / "work" / stage
+        workspace.mkdir(parents=True, exist_ok=True)
+        return StageIO(
+            identity=Identity(self.dag, self.run_id, stage, shard, date(2021, 7, 13)),
+            store=self.store, expectations=None, registry=None, progress=SilentProgress(),  # type: ignore[arg-type]  # unused
+            workspace=workspace, now=lambda: datetime(2021, 7, 14, tzinfo=UTC), code_version="0.1+abc", image_digest="",
+        )  # fmt: skip
+
+    def finish(self, io: StageIO, *, total: float = 2.0, reused_from: str | None = None) -> StageResult:
+        digest = artifacts.outputs_digest({name: item.sha256 for name, item in io.outputs.items()})
+        identity = io.identity
+        result = StageResult(
+            dag=self.dag, run_id=self.run_id, stage=identity.stage, shard=identity.shard, as_of=identity.as_of,
+            status="warn" if io.warnings else "ok", inputs={}, outputs=io.outputs, outputs_digest=digest,
+            metrics=io.metrics, warnings=io.warnings, config={"seed": 7}, config_digest="c" * 64, code_version="0.1+abc",
+            image_digest="", seed=7, elapsed_s={"start": 0.6, **io.elapsed_s, "total": total}, reused_from=reused_from,
+        )  # fmt: skip
+        key = artifacts.result_key(self.dag, self.run_id, identity.stage, identity.shard)
+        self.store.write(key, result.model_dump_json().encode())
+        line = {"stage": identity.stage, "timestamp": "2021-07-14T00:00:00+00:00"}
+        self.store.append(artifacts.run_log_key(self.dag, self.run_id), artifacts.canonical_json(line))
+        return result
+
+    def publish(self, stage: str, documents: Mapping[str, Any], warnings: Iterable[str] = ()) -> None:
+        io = self.io(stage)
+        for name, document in documents.items():
+            io.publish_json(name, document)
+        io.warnings += warnings
+        self.finish(io)
+
+    def publish_panels(self, market: Market) -> None:
+        labels = self.io("labels")
+        values: dict[str, np.ndarray] = {}
+        for horizon in HORIZONS:
+            up = market.up(horizon)
+            values[f"up_{horizon}d"] = up
+            for entry in ENTRIES:
+                absent = np.full_like(up, np.nan)
+                values[f"return_{horizon}d_{entry}"] = absent if entry == "next_open" else market.returns[horizon]
+        path = labels.workspace / "labels.parquet"
+        write_matrices(path, Matrices(market.sessions, TICKERS, values))
+        labels.publish("labels.parquet", path)
+        self.finish(labels)
+        ensemble = self.io("ensemble")
+        for horizon in HORIZONS:
+            for fold in market.folds:
+                rows = slice(fold.validation.start, fold.test.stop)  # type: ignore[union-attr]  # reported folds have one
+                p_up = market.p_up[horizon][rows]
+                matrices = Matrices(
+                    market.sessions[rows], TICKERS, {"p_up": p_up, "base_rate": np.full_like(p_up, 0.52)}
+                )
+                path = ensemble.workspace / f"{horizon}-{fold.name}.parquet"
+                write_matrices(path, matrices)
+                ensemble.publish(f"{horizon}d/{fold.name}.parquet", path)
+        figures = {"auc_up": 0.512, "auc_median": 0.511, "rank_ic": None, "pooled_auc_up": 0.51}
+        compared = {"logistic": figures, "blend_40_60": figures, "stack": figures | {"why": "won by a paired interval"}}
+        ensemble.publish_json("comparison.json", {str(h): compared for h in HORIZONS})
+        self.finish(ensemble, total=31.0)
+
+    def publish_predictions(self) -> None:
+        io = self.io("predict")
+        rng = np.random.default_rng(5)
+        p_up = rng.normal(0.52, 0.02, (len(TICKERS), len(HORIZONS)))
+        n_rows = p_up.size
+        columns = {
+            "date": np.full(n_rows, np.datetime64("2021-07-13")),
+            "ticker": np.repeat(np.array(TICKERS, object), len(HORIZONS)),
+            "horizon": np.tile(HORIZONS, len(TICKERS)),
+            "p_up": p_up.reshape(-1),
+            "mean_p_up": np.repeat(p_up.mean(axis=1), len(HORIZONS)),
+            "confidence": np.abs(p_up - 0.5).reshape(-1) * 2,
+            "position": np.clip(p_up - 0.5, 0, 0.05).reshape(-1),
+            "kind": np.full(n_rows, "shadow", object),
+        }
+        path = io.workspace / "predictions.parquet"
+        write_table(path, columns)
+        io.publish("predictions.parquet", path)
+        version = {"model": "foundry-us-1d", "version": 3, "kind": "shadow", "why": "no champion yet"}
+        about = {"as_of": "2021-07-13", "per_horizon": {str(h): version for h in HORIZONS}, "coverage": 0.98}
+        io.publish_json("predictions.json", about)
+        self.finish(io)
+
+    def page(self, name: str) -> str:
+        content = self.store.read(artifacts.page_key(self.dag, self.run_id, name))
+        assert content is not None, f"no {name}"
+        return content.decode()
+
+    def document(self) -> dict[str, Any]:
+        document: dict[str, Any] = json.loads(self.page("report.json"))
+        return document
+
+    def report(self, top: int = 5) -> StageIO:
+        io = self.io("report")
+        report.run(ReportConfig(top=top), io)
+        self.finish(io)
+        return io
+
+
+PRICES = {
+    "source": "sample", "calendar": "XNYS", "as_of": "2021-07-13", "columns": {"present": ["close"], "absent": ["volume"]},
+    "tickers": 24, "sessions": 560, "first_session": "2020-01-01", "last_session": "2021-07-13", "benchmark": "SPY",
+    "vix": None, "sectors": 0, "universe": "today's members <only>: survivorship bias", "coverage": 0.991,
+    "set_aside": [{"reason": "low above high", "ticker": "T07", "bars": 1, "first": "2020-02-03", "last": "2020-02-03"}],
+    "restated": [], "snapshot": "f" * 64,
+}  # fmt: skip
+LEAKAGE = {"leaks": [], "checked": ["84 features, prices cut after 3 dates"]}
+
+
+def publish_train_run(run: Run, market: Market, *, until: str = "predict", gates: dict[str, Any] | None = None) -> None:
+    """Every stage of a train run, in order, up to and with `until`."""
+    prices = run.io("prices")
+    prices.publish_json("prices.json", PRICES)
+    prices.warn("prices: T07 has one bar outside [low, high]")
+    prices.show("data_docs/prices/index.html", b"<html></html>")
+    run.finish(prices)
+    left_out = {"vol_ratio_20d": "prices have no volume"}
+    run.publish("features", {"features.json": {"names": ["ret_1d"], "left_out": left_out, "feature_set": "core"}})
+    folds = folds_to_json(dict.fromkeys(HORIZONS, market.folds))
+    for shard, model in (("m=lightgbm", "lightgbm"), ("m=logistic", "logistic")):
+        io = run.io("models", shard)
+        kinds = {"permutation": {"ret_1d": 0.004, "rsi_14": -0.0002}}
+        if model == "lightgbm":
+            kinds["gain"] = {"ret_1d": 0.7, "rsi_14": 0.3}
+        io.publish_json("folds.json", folds)
+        io.publish_json("importance.json", {str(h): {model: kinds} for h in HORIZONS})
+        run.finish(io, total=40.0)
+    run.publish_panels(market)
+    run.publish("leakage", {"leakage.json": LEAKAGE})
+    run.publish("gates", {"gates.json": gates or market.gates()}, ["5d: refused, gates auc"])
+    if until == "gates":
+        return
+    refit = {"kind": "refit", "accepted": True, "reason": "", "rank_correlation": 0.93, "spread_ratio": 1.02}
+    run.publish("refit", {"refit.json": {"horizons": {str(h): {"horizon": h, **refit} for h in HORIZONS}}})
+    promotions = {
+        str(h): {"model": f"foundry-us-{h}d", "version": 3, "event": "refused", "why": "gates refused: auc",
+                 "champion_before": None, "champion_after": None, "sha256": "a" * 64, "record": 2,
+                 "uri": f"models:/foundry-us-{h}d/3", "url": "http://127.0.0.1:5000/#/models"}
+        for h in HORIZONS
+    }  # fmt: skip
+    run.publish("promote", {"promotion.json": {"horizons": promotions}})
+    run.publish_predictions()
+
+
+@pytest.fixture(scope="session")
+def market() -> Market:
+    return Market()
+
+
+@pytest.fixture
+def document(train_run: Run) -> dict[str, Any]:
+    """`report.json` of that run."""
+    return train_run.document()
+
+
+@pytest.fixture
+def publish() -> Callable[..., None]:
+    """publish(run, market, until="gates", gates=…)."""
+    return publish_train_run
+
+
+@pytest.fixture
+def new_run(tmp_path: Path) -> Callable[..., Run]:
+    def new(dag: str = "foundry_train", run_id: str = "manual__2021-07-14T00:00:00+00:00") -> Run:
+        return Run(tmp_path, dag, run_id)
+
+    return new
+
+
+@pytest.fixture(scope="session")
+def train_run(tmp_path_factory: pytest.TempPathFactory, market: Market) -> Run:
+    """A whole train run with its report."""
+    run = Run(tmp_path_factory.mktemp("train"), "foundry_train", "manual__2021-07-14T00:00:00+00:00")
+    publish_train_run(run, market)
+    run.report()
+    return run

@@ -1,0 +1,143 @@
+"""The page and the Markdown: well-formed, self-contained, and in agreement with the JSON."""
+
+import re
+from html.parser import HTMLParser
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from foundry_tasks.report import wording
+from foundry_tasks.report.html import write_html
+from foundry_tasks.report.markdown import write_markdown
+
+LOADING = {"src", "srcset", "data", "poster", "background", "action", "xlink:href"}
+
+
+class Loads(HTMLParser):
+    """Every address that opening the page would fetch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.addresses: list[str] = []
+        self.tags: set[str] = set()
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.add(tag)
+        for name, value in attrs:
+            if name in LOADING or (name == "href" and tag != "a"):
+                self.addresses.append(value)
+
+
+@pytest.fixture(scope="module")
+def page(train_run):
+    return train_run.page("report.html")
+
+
+def parsed(page: str) -> ET.Element:
+    return ET.fromstring(page.removeprefix("<!DOCTYPE html>"))  # noqa: S314 - our own page, written a moment ago
+
+
+def shown(page: str) -> str:
+    """What a reader sees, without tags and style."""
+    body = parsed(page).find("body")
+    assert body is not None
+    return " ".join("".join(body.itertext()).split())
+
+
+def test_the_page_is_well_formed(page):
+    assert page.startswith("<!DOCTYPE html>")
+    assert parsed(page).tag == "html"
+
+
+def test_opening_the_page_asks_nobody_for_anything(page):
+    loads = Loads()
+    loads.feed(page)
+    assert loads.addresses == ["data:,"]
+    assert not loads.tags & {"script", "iframe", "object", "embed", "img", "base"}
+    assert "url(" not in page
+    assert "@import" not in page
+    assert "default-src 'none'" in page
+
+
+def test_every_gate_with_its_value_interval_threshold_and_verdict_is_on_the_page(page, document):
+    text = shown(page)
+    for gates in document["gates"].values():
+        for gate in gates:
+            label = wording.gate_style(gate["name"]).label
+            parts = (label, wording.gate_value(gate), wording.gate_interval(gate), gate["threshold"], gate["verdict"])
+            assert [part for part in parts if part not in text] == []
+
+
+@pytest.mark.parametrize("name", ["report.html", "report.md", "report.json"])
+def test_no_page_shows_what_is_not_a_number(train_run, name):
+    content = train_run.page(name)
+    assert not re.search(
+        r"\b(nan|inf|none|null)\b",
+        shown(content) if name == "report.html" else content.replace("null", ""),
+        re.IGNORECASE,
+    )
+
+
+def test_names_from_data_are_escaped(page):
+    assert "today's members <only>" in shown(page)
+    assert "<only>" not in page
+
+
+def test_markdown_and_page_are_written_from_the_json(train_run, document):
+    assert write_markdown(document) == train_run.page("report.md")
+    assert write_html(document) == train_run.page("report.html")
+
+
+def test_the_published_artifacts_are_the_pages_that_are_shown(train_run):
+    io = train_run.report()
+    for name, artifact in io.outputs.items():
+        assert train_run.store.object_path(artifact.sha256).read_text() == train_run.page(name)
+
+
+def test_a_gate_that_the_report_does_not_know_is_shown_plainly(document):
+    new = {"name": "null_market", "question": "Does it beat noise?", "value": 0.5, "threshold": "> 0.4",
+           "verdict": "passed", "lower": None, "upper": None, "note": ""}  # fmt: skip
+    document["gates"]["1"].append(new)
+    assert "null market" in shown(write_html(document))
+    assert "null market" in write_markdown(document)
+
+
+def test_a_table_cell_cannot_break_the_markdown(document):
+    document["gates"]["1"][0]["note"] = "a | b\nc"
+    assert r"a \| b c" in write_markdown(document)
+
+
+def test_absent_stages_are_said_on_the_page(new_run):
+    run = new_run()
+    run.report()
+    said = "promote and predict: skipped, or the run did not get that far"
+    assert said in shown(run.page("report.html"))
+    assert said in run.page("report.md")
+
+
+@pytest.mark.parametrize(
+    ("value", "written"), [(0.42, "0.42 s"), (12.34, "12.3 s"), (59.99, "1 min 0 s"), (200.4, "3 min 20 s")]
+)
+def test_seconds_are_written_as_people_say_them(value, written):
+    assert wording.seconds(value) == written
+
+
+def test_a_negative_zero_is_written_as_zero():
+    assert wording.percent(-0.00001) == "0.0 %"
+
+
+def test_undefined_is_said_and_not_left_blank():
+    gate = {"name": "wfe", "value": None, "verdict": "undefined", "note": "", "threshold": "≥ 40%"}
+    assert wording.gate_value(gate) == "undefined"
+    assert wording.refusal(gate).startswith("Walk-forward efficiency is undefined: ")
+
+
+def test_many_leaks_are_counted_and_the_first_is_named():
+    gate = {
+        "name": "leakage",
+        "value": 3.0,
+        "verdict": "failed",
+        "note": "a leaks; b leaks; c leaks",
+        "threshold": "no",
+    }
+    assert wording.refusal(gate) == "Leakage audit: a leaks; and 2 more"

@@ -1,0 +1,76 @@
+"""The terminal summary: complete, at most 100 columns, plain where nobody watches."""
+
+import sys
+
+import pytest
+
+from foundry_tasks.contract import artifacts
+from foundry_tasks.contract.errors import MissingInputError
+from foundry_tasks.report.summary import render
+
+
+@pytest.fixture
+def text(train_run):
+    return render(train_run.store, train_run.dag, train_run.run_id)
+
+
+def test_the_summary_fits_100_columns_but_for_paths(text):
+    assert [line for line in text.splitlines() if len(line) > 100 and "/" not in line] == []
+
+
+def test_the_summary_shows_every_gate_of_every_horizon(text, document):
+    for horizon, gates in document["gates"].items():
+        part = text[text.index(f"\n{horizon} day") :]
+        assert [gate["name"] for gate in gates if f"  {gate['name']}" not in part] == []
+
+
+def test_the_summary_shows_the_top_five_at_each_horizon(text, document):
+    assert "Top 5 of 24 predictions" in text
+    for entry in document["predictions"]["top"]:
+        line = next(line for line in text.splitlines() if line.startswith(f"  {entry['ticker']} "))
+        assert line.count("%") >= 4
+
+
+def test_the_summary_counts_start_up_apart(text):
+    assert "start-up s" in text
+    assert [line.split() for line in text.splitlines() if line.startswith("  all ")] == [
+        ["all", "7.20", "121.80", "129.00"]
+    ]
+
+
+def test_the_summary_says_where_things_are(text):
+    assert "/report.html" in text
+    assert "data_docs/prices/index.html" in text
+    assert "foundry-us-1d version 3, refused: http://127.0.0.1:5000/#/models" in text
+
+
+def test_a_log_gets_no_colour_codes(text):
+    assert "\x1b" not in text
+
+
+def test_a_terminal_gets_colour(train_run, monkeypatch):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    assert "\x1b[32mpassed\x1b[0m" in render(train_run.store, train_run.dag, train_run.run_id)
+
+
+def test_without_a_run_id_the_newest_report_is_shown(new_run):
+    for run_id, day in (("b", "2024-01-02"), ("a", "2024-01-03"), ("c", "2024-01-01")):
+        run = new_run(run_id=run_id)
+        run.report()
+        line = {"stage": "report", "timestamp": f"{day}T00:00:00+00:00"}
+        run.store.append(artifacts.run_log_key(run.dag, run_id), artifacts.canonical_json(line))
+    assert "run a\n" in render(run.store, run.dag, None)
+
+
+def test_a_run_without_a_report_is_one_clear_line(new_run):
+    run = new_run()
+    with pytest.raises(MissingInputError, match=r"no run of foundry_train has a report .* foundry run train"):
+        render(run.store, "foundry_train", None)
+    with pytest.raises(MissingInputError, match=r"run 'x' of foundry_train has no report"):
+        render(run.store, "foundry_train", "x")
+
+
+def test_a_run_without_predictions_says_so(new_run):
+    run = new_run()
+    run.report()
+    assert "no predictions in this run" in render(run.store, run.dag, run.run_id)
