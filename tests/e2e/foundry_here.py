@@ -1,0 +1,84 @@
+"""The whole pipeline in this process: real store, real Great Expectations, real MLflow on SQLite, one run after another."""
+
+import time
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from foundry_tasks import runner
+from foundry_tasks.adapters.expectations_gx import GreatExpectations
+from foundry_tasks.adapters.registry_mlflow import MlflowRegistry
+from foundry_tasks.adapters.store_local import LocalStore
+from foundry_tasks.contract.errors import NothingToDo
+from foundry_tasks.contract.settings import REPOSITORY, Settings
+from foundry_tasks.contract.stage_io import Identity, StageResult
+from foundry_tasks.contract.stages import PIPELINES
+from foundry_tasks.data.panel import PricePanel
+from foundry_tasks.terminal import PlainProgress
+
+AS_OF = date(2026, 6, 30)
+
+
+class Foundry:
+    """A laptop's foundry under one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.settings = Settings(
+            store=str(folder / "store"),
+            mlflow_uri=f"sqlite:///{folder / 'mlflow.db'}",
+            mlflow_artifacts=str(folder / "mlartifacts"),
+        )
+        self.store = LocalStore(self.settings.store)
+        self.registry = MlflowRegistry(self.settings.mlflow_uri, self.settings.mlflow_artifacts)
+
+    def stage(self, name: str, run_id: str, conf: dict, dag: str = "foundry_train") -> StageResult:
+        """Run one stage as its container would."""
+        around = runner.Surroundings(
+            settings=self.settings,
+            store=self.store,
+            expectations=GreatExpectations(REPOSITORY / "expectations"),
+            registry=self.registry,
+            progress=PlainProgress(),
+            now=lambda: datetime(2026, 7, 1, 12, tzinfo=UTC),
+            started=time.perf_counter(),
+        )
+        return runner.execute(Identity(dag, run_id, name, None, AS_OF), conf, around)
+
+    def train(self, run_id: str, conf: dict, *, until: str = "report") -> dict[str, StageResult]:
+        """Run the training pipeline up to and with a stage; skipped stages are not in what comes back."""
+        results, skipping = {}, False
+        stages = PIPELINES["foundry_train"]
+        for name in stages[: stages.index(until) + 1]:
+            if skipping and name != "report":
+                continue
+            try:
+                results[name] = self.stage(name, run_id, conf)
+            except NothingToDo:
+                skipping = True
+        return results
+
+    def document(self, result: StageResult, name: str) -> bytes:
+        """An artifact's bytes."""
+        return self.store.object_path(result.outputs[name].sha256).read_bytes()
+
+
+def write_market(folder: Path, panel: PricePanel) -> dict:
+    """A market's prices, sectors and benchmark as files; returns the conf that reads them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    n_sessions, n_tickers = panel.member.shape
+    columns = {"date": np.repeat(panel.sessions, n_tickers), "ticker": np.tile(np.array(panel.tickers), n_sessions)}
+    columns |= {name: values.ravel() for name, values in panel.fields.items()}
+    pq.write_table(pa.table(columns), folder / "prices.parquet")
+    pq.write_table(pa.table({"date": panel.sessions, "close": panel.benchmark}), folder / "benchmark.parquet")
+    sectors = "\n".join(f"{ticker},{sector}" for ticker, sector in zip(panel.tickers, panel.sectors, strict=True))
+    (folder / "sectors.csv").write_text(f"ticker,sector\n{sectors}\n")
+    return {
+        "source": "parquet",
+        "prices": str(folder / "prices.parquet"),
+        "benchmark": str(folder / "benchmark.parquet"),
+        "sectors": str(folder / "sectors.csv"),
+    }

@@ -1,0 +1,86 @@
+"""Simulated markets through the whole pipeline: a planted edge is promoted, noise is refused."""
+
+import json
+
+import pytest
+
+from tests.e2e.foundry_here import Foundry, write_market
+from tests.leakage.markets import simulated_market
+
+SMALL = {
+    "horizons": [1],
+    "models": ["logistic", "lightgbm"],
+    "seeds": 1,
+    "folds": 4,
+    "test_sessions": 60,
+    "validation_sessions": 40,
+    "warmup_blocks": 1,
+    "audit_dates": 1,
+    "resamples": 500,
+}
+NOISE_SEEDS = 20
+
+
+def market(folder, **keys):
+    return SMALL | write_market(folder, simulated_market(sessions=560, tickers=40, **keys))
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("planted")
+    foundry = Foundry(folder)
+    conf = market(folder / "market", seed=11, signal=0.25)
+    return foundry, conf, foundry.train("first", conf)
+
+
+def test_a_planted_causal_signal_is_promoted_to_champion(planted):
+    foundry, _, results = planted
+    gates = json.loads(foundry.document(results["gates"], "gates.json"))["horizons"]["1"]
+    assert gates["verdict"] == "passed", gates["failed"]
+    assert foundry.registry.alias("foundry-us-1d", "champion").version == 1
+    predictions = json.loads(foundry.document(results["predict"], "predictions.json"))
+    assert predictions["per_horizon"]["1"]["kind"] == "champion"
+
+
+def test_a_rerun_reuses_every_pure_stage_and_gives_the_same_digests(planted):
+    foundry, conf, first = planted
+    again = foundry.train("second", conf, until="gates")
+    for name in ("prices", "features", "labels", "models", "ensemble", "leakage"):
+        assert again[name].reused_from == "first"
+        assert again[name].outputs_digest == first[name].outputs_digest
+
+
+def test_the_same_work_done_twice_gives_the_same_bytes(planted, tmp_path):
+    _, conf, first = planted
+    elsewhere = Foundry(tmp_path).train("elsewhere", conf, until="ensemble")
+    for name, result in elsewhere.items():
+        assert result.reused_from is None
+        assert result.outputs_digest == first[name].outputs_digest, name
+
+
+def test_validate_only_stops_once_the_gates_have_spoken(planted):
+    foundry, conf, _ = planted
+    results = foundry.train("validated", conf | {"validate_only": True})
+    assert set(results) == {"prices", "features", "labels", "models", "ensemble", "leakage", "gates", "report"}
+
+
+def test_skipped_gates_never_make_a_champion(planted, tmp_path):
+    _, conf, _ = planted
+    foundry = Foundry(tmp_path)
+    results = foundry.train("skipped", conf | {"skip_gates": True})
+    promotion = json.loads(foundry.document(results["promote"], "promotion.json"))["horizons"]["1"]
+    assert promotion["event"] == "skipped"
+    assert foundry.registry.alias("foundry-us-1d", "champion") is None
+
+
+@pytest.mark.slow
+def test_pure_random_walks_with_drift_are_refused(tmp_path):
+    foundry = Foundry(tmp_path)
+    verdicts = []
+    for seed in range(NOISE_SEEDS):
+        conf = market(tmp_path / f"market{seed}", seed=seed, drift=0.0005) | {"validate_only": True}
+        results = foundry.train(f"noise{seed}", conf, until="gates")
+        verdicts.append(results["gates"].metrics["1d"]["verdict"])
+    promoted = verdicts.count("passed")
+    assert promoted <= 1, verdicts
+    assert set(verdicts) <= {"refused", "challenger", "passed"}
