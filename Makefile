@@ -38,7 +38,9 @@ export AIRFLOW__CORE__DAGS_FOLDER := $(CURDIR)/dags
 export AIRFLOW__CORE__LOAD_EXAMPLES := False
 export AIRFLOW__CORE__EXECUTOR := LocalExecutor
 export AIRFLOW__USAGE_DATA_COLLECTION__ENABLED := False
+# What the stages print, and of Airflow's own only warnings.
 export AIRFLOW__LOGGING__LOGGING_LEVEL ?= WARNING
+export AIRFLOW__LOGGING__NAMESPACE_LEVELS ?= airflow.task.operators._stages=INFO
 export FOUNDRY_RUNTIME := process
 
 LAPTOP := $(if $(wildcard .venv/dev.stamp),.venv/dev.stamp,.venv/laptop.stamp)
@@ -53,7 +55,7 @@ DEMO_CONF = $(if $(PRICES),--set source=parquet --set prices=$(abspath $(PRICES)
 demo: $(LAPTOP)  ## Prices to a promoted model, or an honest refusal, through Airflow
 	@$(BIN)/airflow db migrate >/dev/null 2>&1 || $(BIN)/airflow db migrate
 	@conf="$$($(BIN)/foundry conf $(DEMO_CONF))"; \
-	  $(BIN)/airflow dags test foundry_train --conf "$$conf"; \
+	  PYTHONWARNINGS=ignore $(BIN)/airflow dags test foundry_train --conf "$$conf"; \
 	  $(BIN)/foundry summary
 
 .PHONY: ui

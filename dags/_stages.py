@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import BaseOperator, Context, Param
@@ -106,7 +107,8 @@ def stage_command(name: str, context: Context) -> list[str]:
     """`foundry <stage> …` for this run: everything follows from its identity."""
     run = context["dag_run"]
     conf = {key: value for key, value in dict(context["params"]).items() if value is not None}
-    as_of = context.get("data_interval_end") or run.run_after
+    # A session is complete once its day is over: a run knows what was known the evening before.
+    as_of = (context.get("data_interval_end") or run.run_after) - timedelta(days=1)
     return [
         "foundry", name, "--dag", run.dag_id, "--run-id", run.run_id,
         "--as-of", as_of.date().isoformat(), "--config", json.dumps(conf, sort_keys=True),
@@ -114,8 +116,8 @@ def stage_command(name: str, context: Context) -> list[str]:
 
 
 def stage_environment() -> dict[str, str]:
-    """What a stage's process inherits: the machine's environment, compiled bytecode allowed."""
-    return {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    """What a stage's process inherits: the machine's environment, compiled bytecode allowed and its warnings heard."""
+    return {key: value for key, value in os.environ.items() if key not in {"PYTHONDONTWRITEBYTECODE", "PYTHONWARNINGS"}}
 
 
 def raise_for_exit(code: int, last_line: str) -> None:

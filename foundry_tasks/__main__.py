@@ -13,9 +13,16 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 _STARTED = time.perf_counter()
-# Threads that wait must sleep, not spin: where cores are shared or capped, spinning made a fit six times slower. The
-# libraries read this when they are loaded, so it comes first.
+# Threads that wait must sleep, not spin: where cores are shared or capped, spinning made a fit six times slower, and
+# small matrix products gain nothing from threads. Boosters take their threads from the config. The libraries read these
+# when they are loaded, so they come first.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+from foundry_tasks.import_clock import ImportClock  # noqa: E402 - it times the imports that follow
+
+_IMPORTS = ImportClock()
+_IMPORTS.start()
 
 from foundry_tasks import pipeline, runner, terminal  # noqa: E402 - the clock starts before the imports that it times
 from foundry_tasks.contract.errors import ConfigError, FoundryError  # noqa: E402
@@ -147,6 +154,7 @@ def _surroundings(settings: Settings) -> runner.Surroundings:
         progress=terminal.progress(),
         now=lambda: datetime.now(UTC),
         started=_STARTED,
+        imports=_IMPORTS,
     )
 
 
@@ -166,10 +174,9 @@ def _document(text: str) -> Mapping[str, Any]:
     if not text.lstrip().startswith("{"):
         try:
             source = Path(text.removeprefix("file://")).read_text()
-        except OSError as error:
-            raise ConfigError(
-                f"--config {text} cannot be read: {error.strerror}. Give JSON or a file of it."
-            ) from error
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "not UTF-8 text"
+            raise ConfigError(f"--config {text} cannot be read: {reason}. Give JSON or a file of it.") from error
     try:
         document = json.loads(source)
     except json.JSONDecodeError as error:

@@ -1,5 +1,6 @@
 """Runs one stage: reuse what is already computed, or compute it; write the result last and a line in the run log."""
 
+import errno
 import hashlib
 import importlib
 import json
@@ -7,21 +8,24 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from foundry_tasks.contract import artifacts
-from foundry_tasks.contract.errors import FoundryError
+from foundry_tasks.contract.errors import ConfigError, FoundryError, TransientError
 from foundry_tasks.contract.market import with_market
 from foundry_tasks.contract.ports import Expectations, Registry, Store
 from foundry_tasks.contract.settings import Settings
 from foundry_tasks.contract.stage_io import Artifact, Identity, Progress, StageIO, StageResult
 from foundry_tasks.contract.stages import STAGES, inputs_in, stage_config
+from foundry_tasks.import_clock import ImportClock
 
 PACKAGE = Path(__file__).resolve().parent
 _NUMERICAL_LIBRARIES = ("numpy", "pandas", "pyarrow", "scikit-learn", "lightgbm", "xgboost", "bottleneck")
@@ -39,6 +43,7 @@ class Surroundings:
     now: Callable[[], datetime]
     started: float
     """`time.perf_counter()` when the process began its work."""
+    imports: ImportClock = field(default_factory=ImportClock)
 
 
 @cache
@@ -59,6 +64,8 @@ def library_versions() -> dict[str, str]:
 
 def open_store(settings: Settings) -> Store:
     """The store that FOUNDRY_STORE names. Raises ConfigError where it cannot be used."""
+    if "://" in settings.store:
+        raise ConfigError(f"FOUNDRY_STORE={settings.store}: stores are folders so far. Set it to the path of one.")
     from foundry_tasks.adapters.store_local import LocalStore  # noqa: PLC0415 - S3's SDK is loaded for S3 alone
 
     return LocalStore(settings.store)
@@ -66,7 +73,9 @@ def open_store(settings: Settings) -> Store:
 
 def execute(identity: Identity, conf: Mapping[str, Any], around: Surroundings) -> StageResult:
     """Run a stage and publish its result. Raises what the stage raises, once the run log has its line."""
-    with _logged(identity, around) as line:
+    with _logged(identity, around) as line, _room():
+        if identity.shard and not STAGES[identity.stage].mapped:
+            raise ConfigError(f"stage {identity.stage} is not mapped: leave --shard {identity.shard} out.")
         merged = with_market(conf, around.settings.markets)
         config = stage_config(identity.stage, merged)
         with tempfile.TemporaryDirectory(prefix=f"foundry-{identity.stage}-") as workspace:
@@ -84,6 +93,7 @@ def execute(identity: Identity, conf: Mapping[str, Any], around: Surroundings) -
             inputs = _inputs(io)
             config_json = config.model_dump(mode="json")
             module = importlib.import_module(f"foundry_tasks.stages.{identity.stage}")
+            imported = around.imports.seconds
             io.elapsed_s["start"] = time.perf_counter() - around.started
             digest = _reuse_digest(identity, inputs, config_json, _outside(module, config))
             previous = _reusable(around.store, identity.stage, digest)
@@ -91,6 +101,7 @@ def execute(identity: Identity, conf: Mapping[str, Any], around: Surroundings) -
                 module.run(config, io)
             else:
                 _take_over(io, previous)
+            io.elapsed_s["start"] += around.imports.seconds - imported
             io.elapsed_s["total"] = time.perf_counter() - around.started
             result = StageResult(
                 dag=identity.dag,
@@ -164,7 +175,10 @@ def _reusable(store: Store, stage: str, digest: str | None) -> StageResult | Non
     document = None if digest is None else store.read(artifacts.reuse_key(stage, digest))
     if document is None:
         return None
-    result = StageResult.model_validate_json(document)
+    try:
+        result = StageResult.model_validate_json(document)
+    except ValidationError:
+        return None
     present = (store.has_object(item.sha256) for item in result.outputs.values())
     return result if all(present) else None
 
@@ -190,13 +204,37 @@ def _logged(identity: Identity, around: Surroundings) -> Iterator[dict[str, Any]
     try:
         yield line
     except BaseException as error:
-        text = str(error) if isinstance(error, FoundryError) else f"{type(error).__name__}: {error}"
         skipped = isinstance(error, FoundryError) and error.exit_code == 99
-        line |= {"status": "ok" if skipped else "error", "warnings": [text]}
+        line |= {"status": "ok" if skipped else "error", "warnings": [_sentence(error)]}
         line["stats"] = {"elapsed_s": round(time.perf_counter() - around.started, 3)}
+        with suppress(FoundryError):  # what stopped the stage matters more than a log that takes no line
+            _log(identity, around.store, line)
         raise
-    finally:
-        around.store.append(artifacts.run_log_key(identity.dag, identity.run_id), json.dumps(line).encode())
+    _log(identity, around.store, line)
+
+
+def _log(identity: Identity, store: Store, line: Mapping[str, Any]) -> None:
+    store.append(artifacts.run_log_key(identity.dag, identity.run_id), json.dumps(line).encode())
+
+
+def _sentence(error: BaseException) -> str:
+    if isinstance(error, SystemExit):
+        return f"stopped from outside (exit code {error.code})"
+    return str(error) if isinstance(error, FoundryError) else f"{type(error).__name__}: {error}"
+
+
+@contextmanager
+def _room() -> Iterator[None]:
+    """A full disk under the workspace, as what it means to a run; the store explains its own."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+            raise
+        raise TransientError(
+            f"no room left for a stage's workspace ({tempfile.gettempdir()}). Free space there or set TMPDIR; the run can "
+            "then be repeated."
+        ) from error
 
 
 def last_completed_session(today: date) -> date:

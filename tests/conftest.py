@@ -6,22 +6,23 @@ from pathlib import Path
 import pytest
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as `foundry` itself does
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-DATA = Path(os.environ.get("FOUNDRY_TEST_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data")
+DATA = Path(os.environ.get("TESTS_MARKET_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data")
 
 
 @pytest.fixture(scope="session")
 def market_data() -> Path:
     """Folder of the real market data; the project's repository holds none of it."""
     if not (DATA / "README.md").is_file():
-        pytest.skip(f"no market data in {DATA}; set FOUNDRY_TEST_DATA")
+        pytest.skip(f"no market data in {DATA}; set TESTS_MARKET_DATA")
     return DATA
 
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
-    """Where FOUNDRY_NO_SKIPS is set, a skipped test is a failed one."""
+    """Where TESTS_NO_SKIPS is set, a skipped test is a failed one."""
     report = (yield).get_result()
-    if report.skipped and os.environ.get("FOUNDRY_NO_SKIPS") and not hasattr(report, "wasxfail"):
+    if report.skipped and os.environ.get("TESTS_NO_SKIPS") and not hasattr(report, "wasxfail"):
         report.outcome = "failed"
         report.longrepr = f"skipped, which is not allowed here: {report.longrepr}"

@@ -13,6 +13,10 @@ from foundry_tasks.contract.artifacts import object_key
 from foundry_tasks.contract.errors import ConfigError, MissingInputError, TransientError
 
 _CHUNK = 1 << 20
+_UNUSABLE = {
+    errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR, errno.ENOENT, errno.EEXIST, errno.EISDIR, errno.ELOOP,
+    errno.ENAMETOOLONG,
+}  # fmt: skip
 
 
 class LocalStore:
@@ -126,7 +130,7 @@ def _explained(path: Path) -> Iterator[None]:
             raise TransientError(
                 f"the store is full ({path}). Free space there; the run can then be repeated."
             ) from error
-        if error.errno in {errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR, errno.ENOENT}:
+        if error.errno in _UNUSABLE:
             raise ConfigError(
                 f"the store cannot be used: {str(error.strerror).lower()} ({path}). Make it writable or set FOUNDRY_STORE."
             ) from error

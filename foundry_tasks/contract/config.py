@@ -29,7 +29,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 class StageConfig(BaseModel):
     """Closed and immutable; unknown keys are refused by whoever merges a conf."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class HorizonsConfig(StageConfig):

@@ -20,6 +20,8 @@ def with_market(conf: Mapping[str, Any], markets: str) -> dict[str, Any]:
     market that no file defines, a file that cannot be read, and every unknown key or impossible value at once.
     """
     name = conf.get("market", DEFAULT_MARKET)
+    if not isinstance(name, str):
+        raise ConfigError(f"market={name!r}: give the name of one market, such as {DEFAULT_MARKET!r}.")
     files = _market_files(markets)
     if name not in files and name != DEFAULT_MARKET:
         raise ConfigError(
@@ -36,7 +38,9 @@ def _market_files(markets: str) -> dict[str, Path]:
     for entry in filter(None, markets.split(os.pathsep)):
         path = Path(entry).expanduser()
         if not path.exists():
-            raise ConfigError(f"FOUNDRY_MARKETS names {entry}, which does not exist.")
+            raise ConfigError(
+                f"FOUNDRY_MARKETS names {entry}, which does not exist. Give market files or folders of them."
+            )
         for file in sorted(path.glob("*.toml")) if path.is_dir() else [path]:
             files[file.stem] = file
     return files
@@ -44,6 +48,12 @@ def _market_files(markets: str) -> dict[str, Path]:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text())
+        defaults = tomllib.loads(path.read_text())
+        check_conf(defaults)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"market file {path} cannot be read: {error}.") from error
+        raise ConfigError(
+            f"market file {path} cannot be read: {error}. Mend it, or take it out of FOUNDRY_MARKETS."
+        ) from error
+    except ConfigError as error:
+        raise ConfigError(f"market file {path}: {error}") from error
+    return defaults

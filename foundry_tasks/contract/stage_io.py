@@ -10,7 +10,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from foundry_tasks.contract import artifacts
 from foundry_tasks.contract.errors import DataRejectedError, MissingInputError
@@ -63,7 +63,7 @@ class StageResult(BaseModel):
     image_digest: str
     seed: int | None
     elapsed_s: dict[str, float]
-    """Seconds per step; `total` from process start to publication, `imports` what start-up cost."""
+    """Seconds per step; `start` is start-up and whatever was imported later, `total` all up to publication."""
     reused_from: str | None = None
     """The run whose result this is, where a pure stage found its work done."""
 
@@ -117,7 +117,13 @@ class StageIO:
             found = self.store.read(key)
             if found is None:
                 return None
-            self.results[stage, shard] = StageResult.model_validate_json(found)
+            try:
+                self.results[stage, shard] = StageResult.model_validate_json(found)
+            except ValidationError as error:
+                raise MissingInputError(
+                    f"the result of stage {stage!r} in run {self.identity.run_id!r} is damaged ({self.store.locate(key)}). "
+                    f"Run it again: {self._command(stage, shard)}."
+                ) from error
         return self.results[stage, shard]
 
     def result(self, stage: str, shard: str | None = None) -> StageResult:
@@ -127,9 +133,18 @@ class StageIO:
             key = artifacts.result_key(self.identity.dag, self.identity.run_id, stage, shard)
             raise MissingInputError(
                 f"stage {stage!r} has published nothing in run {self.identity.run_id!r} (no {self.store.locate(key)}). "
-                f"Run it first: foundry {stage} --dag {self.identity.dag} --run-id {self.identity.run_id}."
+                f"Run it first: {self._command(stage, shard)}."
             )
         return found
+
+    def any_result(self, stage: str) -> StageResult:
+        """One result of a stage that may be mapped over shards, whose config and folds agree. Raises MissingInputError."""
+        found = self.shards(stage)
+        return found[0] if found else self.result(stage)
+
+    def _command(self, stage: str, shard: str | None) -> str:
+        piece = f" --shard {shard}" if shard else ""
+        return f"foundry {stage} --dag {self.identity.dag} --run-id {self.identity.run_id}{piece}"
 
     def shards(self, stage: str) -> list[StageResult]:
         """Every result of a stage in this run, by shard; empty where it published none."""

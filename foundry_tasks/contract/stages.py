@@ -22,6 +22,8 @@ class StageSpec:
     inputs: tuple[str, ...] = ()
     """Upstream stages whose results it reads; in a DAG that lacks one, it does without."""
     image: Image = "cpu"
+    mapped: bool = False
+    """Whether it may run in pieces, each a shard of its own."""
     pure: bool = True
     """Whether equal inputs, config and code make its result reusable."""
     retries: int = 2
@@ -38,7 +40,7 @@ STAGES: Mapping[str, StageSpec] = {
         StageSpec("prices", c.PricesConfig),
         StageSpec("features", c.FeaturesConfig, inputs=("prices",)),
         StageSpec("labels", c.LabelsConfig, inputs=("prices",)),
-        StageSpec("models", c.ModelsConfig, inputs=("prices", "features", "labels"), timeout_s=4 * 3600),
+        StageSpec("models", c.ModelsConfig, inputs=("prices", "features", "labels"), mapped=True, timeout_s=4 * 3600),
         StageSpec("ensemble", c.EnsembleConfig, inputs=("features", "labels", "models")),
         StageSpec("leakage", c.LeakageConfig, inputs=("prices", "features", "labels", "models")),
         StageSpec("gates", c.GatesConfig, inputs=("labels", "models", "ensemble", "leakage"), pure=False),

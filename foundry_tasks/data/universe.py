@@ -10,7 +10,7 @@ from foundry_tasks.contract.errors import DataRejectedError
 from foundry_tasks.data.dates import calendar_dates
 from foundry_tasks.data.frames import read_frame
 from foundry_tasks.data.market_files import read_text_columns
-from foundry_tasks.data.panel import BoolArray, DateArray
+from foundry_tasks.data.panel import BoolArray, DateArray, FloatArray, PricePanel
 
 NOT_POINT_IN_TIME = "not point in time: survivorship bias"
 
@@ -80,3 +80,19 @@ def survivorship(universe: Universe | None, priced_cells: int, sessions: DateArr
 
 def _spelling(ticker: str) -> str:
     return ticker.replace("-", ".").upper()
+
+
+def universe_index(panel: PricePanel) -> FloatArray | None:
+    """What stands in for a benchmark: (n_sessions,) compounded mean of the members' returns, 100 at the start.
+
+    A session's return is that of the tickers that were members the session before. None with one ticker: it would be
+    measured against itself.
+    """
+    if len(panel.tickers) < 2:
+        return None
+    close = panel.adjusted_close
+    returns = np.where(panel.member[:-1], close[1:] / close[:-1] - 1, np.nan)
+    known = np.isfinite(returns)
+    mean = np.where(known, returns, 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
+    index: FloatArray = 100 * np.concatenate([[1.0], np.cumprod(1 + mean)])
+    return index

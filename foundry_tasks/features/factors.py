@@ -6,6 +6,7 @@ returns over a trailing window; the residual is what they leave of a day's retur
 
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped] # it ships none
 
 from foundry_tasks.features.windows import Matrix
 
@@ -29,9 +30,11 @@ def factor_residuals(returns: Matrix) -> Matrix:
     changes nothing. NaN before MIN_WINDOW_SESSIONS, and for a ticker that lacks a fifth of the window.
     """
     residuals = np.full_like(returns, np.nan)
-    for start in range(MIN_WINDOW_SESSIONS, len(returns), REFIT_SESSIONS):
-        block = slice(start, start + REFIT_SESSIONS)
-        residuals[block] = _block_residuals(returns[max(0, start - WINDOW_SESSIONS) : start], returns[block])
+    # One thread: the matrices are small, waiting threads cost more than they save, and bits stay the same everywhere.
+    with threadpool_limits(1, user_api="blas"):
+        for start in range(MIN_WINDOW_SESSIONS, len(returns), REFIT_SESSIONS):
+            block = slice(start, start + REFIT_SESSIONS)
+            residuals[block] = _block_residuals(returns[max(0, start - WINDOW_SESSIONS) : start], returns[block])
     return residuals
 
 

@@ -1,4 +1,4 @@
-"""Every feature by name, in order. A new one is a row in its concept's module; a new concept, a module and a line here."""
+"""Every feature by name. A new one is a row in its concept's module; a new concept, a module and a line here."""
 
 from foundry_tasks.features import bars, regime, relative, returns, reversion, volatility, volume
 from foundry_tasks.features.definition import Feature, FeatureSet

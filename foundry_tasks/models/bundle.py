@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from foundry_tasks.data.panel import FeaturePanel, FloatArray
-from foundry_tasks.features.registry import FEATURES
 from foundry_tasks.models.base_models import load_model, score_panel
 from foundry_tasks.models.estimator import FittedModel
 from foundry_tasks.models.stack import Stack
+from foundry_tasks.models.stacking import REGIMES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -91,11 +91,10 @@ class Bundle:
 
 
 def regime_of(panel: FeaturePanel) -> dict[str, FloatArray]:
-    """Market-wide features, name → (n_sessions,): each session's first known value, NaN where there is none."""
-    market_wide = {feature.name for feature in FEATURES if feature.market_wide}
+    """What the meta-learner sees of the market, name → (n_sessions,): each session's first known value, NaN if none."""
     regime = {}
     for name, values in panel.items():
-        if name in market_wide:
+        if name in REGIMES:
             first = np.isfinite(values).argmax(axis=1)
             regime[name] = values[np.arange(len(values)), first].astype(np.float64)
     return regime

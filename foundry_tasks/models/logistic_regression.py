@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped] # it ships none
 
 from foundry_tasks.contract.config import LabelKind
 from foundry_tasks.models.design import Inputs, Scores, Transform
@@ -125,7 +126,7 @@ class LogisticRegression:
         target: Target,
         *,
         seed: int,  # noqa: ARG002 - the solution is unique
-        threads: int = 1,  # noqa: ARG002 - numpy's
+        threads: int = 1,  # noqa: ARG002 - always one
         stopping: Stopping | None = None,  # noqa: ARG002 - nothing to stop
     ) -> LogisticModel:
         """Newton's method from 0; the intercept is not penalised."""
@@ -136,8 +137,10 @@ class LogisticRegression:
         penalty = np.full(len(weights), self.l2)
         penalty[-1] = 0.0
         for _ in range(_MAX_STEPS):
-            gradient, hessian = _derivatives(scaled.inputs, target, known, weights)
-            step = np.linalg.solve(hessian + np.diag(penalty + 1e-12), gradient - penalty * weights)
+            # One thread: chunks are small, waiting threads cost more than they save, and bits stay the same everywhere.
+            with threadpool_limits(1, user_api="blas"):
+                gradient, hessian = _derivatives(scaled.inputs, target, known, weights)
+                step = np.linalg.solve(hessian + np.diag(penalty + 1e-12), gradient - penalty * weights)
             weights = weights + step
             if np.abs(step).max() < _TOLERANCE:
                 break

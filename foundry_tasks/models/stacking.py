@@ -16,14 +16,16 @@ _PARAMETERS = {
     "objective": "binary:logistic",
     "tree_method": "hist",
     "max_depth": 3,
-    "learning_rate": 0.05,
+    "learning_rate": 0.1,
     "min_child_weight": 500.0,
     "subsample": 0.5,
     "colsample_bytree": 0.7,
     "reg_lambda": 50.0,
     "max_bin": 64,
 }
-_ROUNDS = 60
+_ROUNDS = 30
+REGIMES = ("market_trend_200d", "market_vol_20d", "breadth_sma50", "dispersion_20d", "vix_level")
+"""Market-wide features that the meta-learner sees, those that a run has: trend, volatility, breadth, dispersion, fear."""
 
 
 def standardise(scores: FloatArray) -> FloatArray:
@@ -82,7 +84,7 @@ def fit_meta_learner(
 
     columns = _columns(list(base.values()), list(regime.values()))
     known = np.isfinite(columns[..., : len(base)]).all(axis=-1) & np.isfinite(labels)
-    matrix = xgb.DMatrix(columns[known], label=labels[known])
+    matrix = xgb.QuantileDMatrix(columns[known], label=labels[known], max_bin=_PARAMETERS["max_bin"], nthread=threads)
     boosters = tuple(
         bytes(
             xgb.train({**_PARAMETERS, "seed": seed, "nthread": threads, "base_score": 0.5}, matrix, _ROUNDS).save_raw(

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from foundry_tasks.contract.config import ModelsConfig
 from foundry_tasks.contract.errors import ConfigError
@@ -57,26 +56,23 @@ class WindowTrainer:
             )
         if not config.early_stopping:
             learn, stopping = window, None
-        with threadpool_limits(config.threads):
-            return fit_averaged(
-                estimator,
-                prepared,
-                self._target(labels, self._rows, learn),
-                seeds=range(config.seed, config.seed + config.seeds),
-                threads=config.threads,
-                stopping=stopping,
-            )
+        return fit_averaged(
+            estimator,
+            prepared,
+            self._target(labels, self._rows, learn),
+            seeds=range(config.seed, config.seed + config.seeds),
+            threads=config.threads,
+            stopping=stopping,
+        )
 
     def score(self, model: AveragedModel, start: int, stop: int) -> Scores:
         """Scores of sessions start … stop − 1, (stop − start, n_tickers)."""
         rows = self._design.rows(start, stop)
-        with threadpool_limits(self._config.threads):
-            scores = model.score(self._design.values[rows], threads=self._config.threads)
+        scores = model.score(self._design.values[rows], threads=self._config.threads)
         return self._design.to_wide(scores, rows)[start:stop]
 
     def _prepare(self, rows: slice) -> Prepared:
-        with threadpool_limits(self._config.threads):
-            return self._estimator.prepare(self._design.values[rows], self._design.names, threads=self._config.threads)
+        return self._estimator.prepare(self._design.values[rows], self._design.names, threads=self._config.threads)
 
     def _target(self, labels: FloatArray, rows: slice, window: FitWindow) -> Scores:
         session = self._design.session[rows]

@@ -67,7 +67,7 @@ MIN_INPUTS = 15
 
 @dataclass(frozen=True)
 class XGBoostModel:
-    """A booster in XGBoost's binary JSON, read when it is first used; `used` are the places of its inputs in `names`."""
+    """A booster in XGBoost's own format, read when first used; `used` are the places of its inputs in `names`."""
 
     names: tuple[str, ...]
     used: tuple[int, ...]
@@ -121,7 +121,7 @@ class _Binned:
 
 @dataclass(frozen=True)
 class XGBoostClassifier:
-    """Shallow trees that grow level by level; they alone of the base models learn up or down, drift and beta included."""
+    """Shallow trees that grow level by level; they alone learn up or down, drift and beta included."""
 
     rounds: int = 60
     learning_rate: float = 0.07

@@ -41,11 +41,7 @@ def assemble(material: Material) -> dict[str, Any]:
         "predictions": _predictions(material),
         "data": _data(material.documents),
         "leakage": material.documents.get("leakage"),
-        "warnings": [
-            {"stage": _label(result), "text": text.removeprefix(f"{result.stage}: ")}
-            for result in material.results
-            for text in result.warnings
-        ],
+        "warnings": _warnings(material),
         "absent": _absent(material),
         "stages": [_timing(result) for result in material.results],
         "provenance": _provenance(material),
@@ -165,6 +161,20 @@ def _data(documents: Mapping[str, Any]) -> dict[str, Any]:
         if features
         else None,
     }
+
+
+def _warnings(material: Material) -> list[dict[str, str]]:
+    """What stages warned of, each with its name; and that a run is no experiment if its code changed on the way."""
+    warnings = [
+        {"stage": _label(result), "text": text.removeprefix(f"{result.stage}: ")}
+        for result in material.results
+        for text in result.warnings
+    ]
+    versions = {result.code_version for result in material.results}
+    if len(versions) > 1:
+        text = f"{len(versions)} versions of the code made this run; repeat it before anything is concluded from it"
+        warnings.append({"stage": "report", "text": text})
+    return warnings
 
 
 def _absent(material: Material) -> list[dict[str, str]]:

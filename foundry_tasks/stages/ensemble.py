@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from foundry_tasks.contract.config import EnsembleConfig, LabelsConfig
+from foundry_tasks.contract.errors import MissingInputError
 from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.data.panel import FeaturePanel, FloatArray
 from foundry_tasks.data.tables import Matrices, panel_names, read_features, read_matrices, write_matrices
 from foundry_tasks.evaluation.metrics import pooled_auc, session_auc, session_rank_ic
-from foundry_tasks.features import FEATURES
 from foundry_tasks.features.labels import Labels, reach
 from foundry_tasks.models.bundle import regime_of
-from foundry_tasks.models.stacking import average
+from foundry_tasks.models.stacking import REGIMES, average
 from foundry_tasks.validation.stack_walk import StackWalk, walk_stack
 from foundry_tasks.validation.walk_forward import Fold, Window, folds_from_json
 
@@ -26,7 +26,7 @@ REFERENCE_BLEND = {"logistic": 0.4, "lightgbm": 0.6}
 def run(config: EnsembleConfig, io: StageIO) -> None:
     """scores/… and labels → {h}d/{fold}.parquet with P(up), {h}d/stack*.json, comparison.json."""
     with io.step("read"):
-        folds = folds_from_json(io.json("models", "folds.json", io.shards("models")[0].shard))
+        folds = folds_from_json(io.json("models", "folds.json", io.any_result("models").shard))
         scores = ScoreFiles(io)
         regime = regime_of(_market_wide(io.path("features", "features.parquet")))
         labels_file = io.path("labels", "labels.parquet")
@@ -56,6 +56,7 @@ class ScoreFiles:
     """The base models' out-of-fold scores of a run, whatever tasks the models stage was mapped over."""
 
     def __init__(self, io: StageIO) -> None:
+        self._models = tuple(io.any_result("models").config["models"])
         self._files = {
             name: io.artifact(result, name)
             for result in io.shards("models")
@@ -64,19 +65,24 @@ class ScoreFiles:
         }
 
     def of(self, horizon: int, fold: Fold, window: Window) -> dict[str, FloatArray]:
-        """Model → (len(window), n_tickers), by the models of `fold`."""
+        """Model → (len(window), n_tickers), by the models of `fold`. Raises MissingInputError where a shard is missing."""
         start = (fold.validation or fold.test).start
         found = {}
         for name, path in sorted(self._files.items()):
             _, h, model, block = name.removesuffix(".parquet").split("/")
             if h == f"{horizon}d" and block == fold.name:
                 found[model] = read_matrices(path)["score"][window.start - start : window.stop - start]
+        missing = [model for model in self._models if model not in found]
+        if missing:
+            raise MissingInputError(
+                f"stage 'models' has published no {horizon}d scores of {', '.join(missing)} for {fold.name}. Run what is "
+                f"missing, such as --shard h={horizon},model={missing[0]},fold={fold.name}, or the stage as a whole."
+            )
         return found
 
 
 def _market_wide(features: Path) -> FeaturePanel:
-    names = {feature.name for feature in FEATURES if feature.market_wide}
-    return read_features(features, [name for name in panel_names(features) if name in names])
+    return read_features(features, [name for name in panel_names(features) if name in REGIMES])
 
 
 def _labels(path: Path, horizon: int) -> tuple[Labels, Matrices]:

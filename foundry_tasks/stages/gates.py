@@ -22,7 +22,7 @@ ENTRIES = ("close", "next_open", "next_close")
 def run(config: GatesConfig, io: StageIO) -> None:
     """ensemble's P(up), labels and the leakage audit → gates.json."""
     policy = GatePolicy(**{name: getattr(config, name) for name in GatePolicy.model_fields})
-    folds = folds_from_json(io.json("models", "folds.json", io.shards("models")[0].shard))
+    folds = folds_from_json(io.json("models", "folds.json", io.any_result("models").shard))
     leaks = tuple(io.json("leakage", "leakage.json")["leaks"])
     reports = {}
     for horizon, walk in folds.items():

@@ -27,9 +27,9 @@ def run(config: LeakageConfig, io: StageIO) -> None:
     with io.step("read"):
         prices = read_prices(io.path("prices", "prices.parquet"))
         published = read_features(io.path("features", "features.parquet"))
-    recipe = ModelsConfig.model_validate(io.shards("models")[0].config | {"threads": config.threads})
+    recipe = ModelsConfig.model_validate(io.any_result("models").config | {"threads": config.threads})
     entry = LabelsConfig.model_validate(io.result("labels").config).label_entry
-    folds = folds_from_json(io.json("models", "folds.json", io.shards("models")[0].shard))
+    folds = folds_from_json(io.json("models", "folds.json", io.any_result("models").shard))
     feature_set = io.result("features").config["feature_set"]
     labels_file = io.path("labels", "labels.parquet")
     up = {h: read_matrices(labels_file, [f"up_{h}d"])[f"up_{h}d"] for h in folds}

@@ -74,7 +74,7 @@ class Piece:
     @classmethod
     def of(cls, shard: str | None, config: ModelsConfig, walk: Walk) -> "Piece":
         """Read a shard. Raises ConfigError where it names what the config does not hold."""
-        wanted = dict(part.split("=", 1) for part in (shard or "").split(",") if "=" in part)
+        wanted = dict(part.partition("=")[::2] for part in (shard or "").split(",") if part)
         names = [fold.name for fold in walk[config.horizons[0]]]
         piece = cls(
             tuple(h for h in config.horizons if wanted.get("h", str(h)) == str(h)),

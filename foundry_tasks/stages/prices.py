@@ -55,7 +55,7 @@ def _run(config: PricesConfig, io: StageIO, source: PriceSource) -> None:
     from foundry_tasks.data.sessions import sessions_between  # noqa: PLC0415 - as above
     from foundry_tasks.data.snapshots import refreshed  # noqa: PLC0415 - as above
     from foundry_tasks.data.tables import write_prices  # noqa: PLC0415 - as above
-    from foundry_tasks.data.universe import read_universe, survivorship  # noqa: PLC0415 - as above
+    from foundry_tasks.data.universe import read_universe, survivorship, universe_index  # noqa: PLC0415 - as above
 
     with io.step("fetch"):
         universe = read_universe(single_file(config.universe, "universe")) if config.universe else None
@@ -82,7 +82,8 @@ def _run(config: PricesConfig, io: StageIO, source: PriceSource) -> None:
         panel = build_panel(bars, judged, sessions, member, sectors)
         beside = _beside(config, io, source, panel)
         values = {key: series.values for key, series in beside.items()}
-        panel = replace(panel, benchmark=values.get("benchmark"), vix=values.get("vix"))
+        index = universe_index(panel) if "benchmark" not in values else None
+        panel = replace(panel, benchmark=values.get("benchmark", index), vix=values.get("vix"))
     with io.step("publish"):
         write_prices(io.workspace / "prices.parquet", panel)
         io.publish("prices.parquet", io.workspace / "prices.parquet")
@@ -96,7 +97,13 @@ def _run(config: PricesConfig, io: StageIO, source: PriceSource) -> None:
             "sessions": len(panel.sessions),
             "first_session": str(panel.sessions[0]),
             "last_session": str(panel.sessions[-1]),
-            "benchmark": beside["benchmark"].origin if "benchmark" in beside else "the mean of the universe",
+            "benchmark": (
+                beside["benchmark"].origin
+                if "benchmark" in beside
+                else "none"
+                if index is None
+                else "the mean of the universe"
+            ),
             "vix": beside["vix"].origin if "vix" in beside else None,
             "sectors": len(set(panel.sectors) - {""}),
             "universe": survivorship(universe, _priced(panel), panel.sessions),

@@ -31,8 +31,8 @@ def run(config: RefitConfig, io: StageIO) -> None:
         features = read_features(io.path("features", "features.parquet"))
         targets = TargetFile(io.path("labels", "labels.parquet"))
     designs = Designs(features)
-    recipe = ModelsConfig.model_validate(io.shards("models")[0].config | {"threads": config.threads})
-    folds = folds_from_json(io.json("models", "folds.json", io.shards("models")[0].shard))
+    recipe = ModelsConfig.model_validate(io.any_result("models").config | {"threads": config.threads})
+    folds = folds_from_json(io.json("models", "folds.json", io.any_result("models").shard))
     report = {}
     io.progress.start("refit", len(folds))
     for horizon, walk in folds.items():
@@ -71,7 +71,7 @@ def _refit(
     h_reach = reach(horizon, LabelsConfig.model_validate(io.result("labels").config).label_entry)
     start = 0
     if recipe.walk == "rolling":
-        folds = folds_from_json(io.json("models", "folds.json", io.shards("models")[0].shard))
+        folds = folds_from_json(io.json("models", "folds.json", io.any_result("models").shard))
         start = max(0, n_sessions - h_reach - len(folds[horizon][-1].fit))
     window = FitWindow(start, n_sessions - h_reach, h_reach + recipe.embargo_sessions)
     models: dict[str, FittedModel] = {}

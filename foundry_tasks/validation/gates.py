@@ -18,6 +18,12 @@ from foundry_tasks.validation.bootstrap import Interval, mean_interval
 from foundry_tasks.validation.calibration_error import calibration_error_interval
 from foundry_tasks.validation.wfe import wfe_interval
 
+MIN_SPREAD = 1e-6
+"""A session whose P(up) spreads less than this is flat: every ticker has the same."""
+MAX_FLAT_SESSIONS = 0.1
+MIN_DISTINCT = 0.1
+"""Share of a session's scores that differ."""
+
 GateVerdict = Literal["passed", "warned", "near miss", "failed", "undefined", "skipped"]
 ModelVerdict = Literal["passed", "challenger", "refused", "skipped"]
 
@@ -153,10 +159,11 @@ def _wfe(evidence: Evidence, policy: GatePolicy, seed: int) -> Gate:
     elif relative.value < policy.min_wfe:
         verdict = "failed"
     else:
-        verdict = "warned" if relative.value < policy.warn_wfe else "passed"
+        certain = relative.lower >= policy.min_wfe
+        verdict = "passed" if certain and relative.value >= policy.warn_wfe else "warned"
     return Gate(
         "wfe", "Does the edge seen in validation survive the test?", relative.value,
-        f"≥ {policy.min_wfe:.0%}, warns below {policy.warn_wfe:.0%}", verdict, relative.lower, relative.upper,
+        f"≥ {policy.min_wfe:.0%}, warns below {policy.warn_wfe:.0%} or if unsure", verdict, relative.lower, relative.upper,
         f"relative to the median; on up/down {_percent(drift.value)}, which measures drift",
     )  # fmt: skip
 
@@ -196,19 +203,20 @@ def _spread(evidence: Evidence, policy: GatePolicy) -> Gate:
 
     A calibrated P(up) with base rate b and AUC a spreads by about 2√π·b(1 − b)·(a − ½).
     """
-    observed = float(np.nanmean(metrics.session_spread(evidence.p_up)))
+    spread = metrics.session_spread(evidence.p_up)
+    observed, flat = float(np.nanmean(spread)), float(np.mean(spread[np.isfinite(spread)] < MIN_SPREAD))
     base = float(np.nanmean(evidence.up))
     auc = float(np.nanmean(metrics.session_auc(evidence.p_up, evidence.up)))
     expected = 2 * math.sqrt(math.pi) * base * (1 - base) * max(auc - 0.5, 0.0)
     distinct = _distinct_share(evidence.p_up)
     ratio = observed / expected if expected > 0 else math.nan
-    collapsed = not observed > 1e-6 or distinct < 0.1
+    collapsed = flat > MAX_FLAT_SESSIONS or distinct < MIN_DISTINCT
     narrow = math.isfinite(ratio) and ratio < policy.min_spread_ratio
     verdict: GateVerdict = "failed" if collapsed else "warned" if narrow else "passed"
     return Gate(
         "spread", "Do predictions differ between tickers?", observed,
         f"not collapsed; warns below {policy.min_spread_ratio:g} × expected", verdict,
-        note=f"expected {expected:.4f} from the AUC; {distinct:.0%} of a session's scores are distinct",
+        note=f"expected {expected:.4f} from the AUC; {flat:.0%} of the sessions flat, {distinct:.0%} of a session's distinct",
     )  # fmt: skip
 
 

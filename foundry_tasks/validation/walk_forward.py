@@ -113,4 +113,7 @@ def folds_from_json(document: Mapping[str, Any]) -> dict[int, tuple[Fold, ...]]:
         validation = item["validation"]
         return Fold(item["number"], Window(**item["fit"]), validation and Window(**validation), Window(**item["test"]))
 
-    return {int(horizon): tuple(fold(item) for item in walk) for horizon, walk in document.items()}
+    return {
+        int(horizon): tuple(fold(item) for item in walk)
+        for horizon, walk in sorted(document.items(), key=lambda item: int(item[0]))
+    }

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 from foundry_tasks.contract.errors import DataRejectedError
-from foundry_tasks.data.universe import NOT_POINT_IN_TIME, first_to_last_bar, read_universe, survivorship
+from foundry_tasks.data.panel import PricePanel
+from foundry_tasks.data.universe import (
+    NOT_POINT_IN_TIME,
+    first_to_last_bar,
+    read_universe,
+    survivorship,
+    universe_index,
+)
 
 SESSIONS = np.arange("2020-01-01", "2020-01-11", dtype="datetime64[D]")
 
@@ -66,3 +73,18 @@ def test_the_real_membership_had_about_500_members_on_any_day(market_data):
 def test_an_interval_without_a_beginning_is_no_interval(tmp_path):
     with pytest.raises(DataRejectedError, match="holds no membership"):
         universe(tmp_path, [",2019-05-01,"])
+
+
+def panel(close, member):
+    tickers = tuple("ABCD"[: close.shape[1]])
+    return PricePanel(SESSIONS[: len(close)], tickers, {"close": close}, member, ("",) * len(tickers))
+
+
+def test_the_stand_in_for_a_benchmark_is_the_mean_return_of_yesterdays_members():
+    close = np.array([[10.0, 20.0, 5.0], [11.0, 20.0, 50.0], [11.0, 22.0, np.nan]])
+    member = np.array([[True, True, False], [True, True, True], [True, True, True]])
+    assert universe_index(panel(close, member)) == pytest.approx([100, 105, 105 * 1.05])
+
+
+def test_one_ticker_is_not_its_own_benchmark():
+    assert universe_index(panel(np.ones((3, 1)), np.ones((3, 1), bool))) is None

@@ -115,7 +115,7 @@ class Run:
         result = StageResult(
             dag=self.dag, run_id=self.run_id, stage=identity.stage, shard=identity.shard, as_of=identity.as_of,
             status="warn" if io.warnings else "ok", inputs={}, outputs=io.outputs, outputs_digest=digest,
-            metrics=io.metrics, warnings=io.warnings, config={"seed": 7}, config_digest="c" * 64, code_version="0.1+abc",
+            metrics=io.metrics, warnings=io.warnings, config={"seed": 7}, config_digest="c" * 64, code_version=io.code_version,
             image_digest="", seed=7, elapsed_s={"start": 0.6, **io.elapsed_s, "total": total}, reused_from=reused_from,
         )  # fmt: skip
         key = artifacts.result_key(self.dag, self.run_id, identity.stage, identity.shard)

@@ -78,6 +78,17 @@ def test_warnings_carry_the_name_of_their_stage(document):
     assert {"stage": "prices", "text": "T07 has one bar outside [low, high]"} in document["warnings"]
 
 
+def test_a_run_whose_code_changed_on_the_way_says_so(new_run):
+    run = new_run()
+    for stage, version in (("prices", "0.1+old"), ("features", "0.1+new")):
+        io = run.io(stage)
+        io.code_version = version
+        run.finish(io)
+    run.report()
+    (warning,) = run.document()["warnings"]
+    assert warning["text"].startswith("2 versions of the code")
+
+
 def test_data_docs_are_linked_relative_to_the_report(document):
     assert [(docs["suite"], docs["href"]) for docs in document["links"]["data_docs"]] == [
         ("prices", "data_docs/prices/index.html")

@@ -1,0 +1,108 @@
+"""The bars of a train run on the five-year S&P set: seconds, memory, and what an honest recipe reaches.
+
+    python benchmarks/five_year.py DATA_FOLDER [--seeds 3] [--keep FOLDER]
+
+Runs `foundry run train` on a store of its own and prints every bar with the figure that was measured. Folds are those of
+the figures it is compared with: five expanding ones of 150 sessions from session 500.
+"""
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+RUN = "five-year"
+
+
+def main() -> int:
+    """Run, read the results, print the table; the exit code is 1 where a bar is missed."""
+    options = _options()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(options.keep or temporary)
+        seconds, peak_gb = _train(options, folder)
+        rows = list(_rows(folder / "store", seconds, peak_gb, options.seeds))
+    width = max(len(row[0]) for row in rows)
+    for name, measured, bar, met in rows:
+        print(f"{name:<{width}}  {measured:>24}  {bar:>12}  {'met' if met else 'MISSED'}")
+    return 0 if all(row[3] for row in rows) else 1
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--keep", help="folder that keeps store and registry")
+    return parser.parse_args()
+
+
+def _train(options: argparse.Namespace, folder: Path) -> tuple[float, float]:
+    conf = {
+        "source": "parquet",
+        "prices": str((options.data / "sp500_2013_2018.parquet").resolve()),
+        "sectors": str((options.data / "sectors_sp500_2013_2018.csv").resolve()),
+        "benchmark": str((options.data / "spy_1993_2024.parquet").resolve()),
+        "vix": str((options.data / "vix_1990_2024.parquet").resolve()),
+        "first_test_session": 500,
+        "seeds": options.seeds,
+    }
+    environment = os.environ | {
+        "FOUNDRY_STORE": str(folder / "store"),
+        "FOUNDRY_MLFLOW_URI": f"sqlite:///{folder / 'mlflow.db'}",
+        "FOUNDRY_MLFLOW_ARTIFACTS": str(folder / "mlartifacts"),
+    }
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    command = [sys.executable, "-m", "foundry_tasks", "run", "train", "--run-id", RUN, "--config", json.dumps(conf)]
+    started = time.perf_counter()
+    subprocess.run(command, check=True, env=environment, stdout=sys.stderr)  # noqa: S603 - our own program
+    # Stages are grandchildren: the largest of them, in KiB on Linux.
+    peak_kib = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    return time.perf_counter() - started, peak_kib / 2**20
+
+
+def _rows(store: Path, seconds: float, peak_gb: float, seeds: int):
+    results = {path.parts[-3]: json.loads(path.read_text()) for path in store.glob("runs/*/*/*/-/result.json")}
+
+    def document(stage: str, name: str) -> dict:
+        return json.loads((store / "objects" / results[stage]["outputs"][name]["sha256"]).read_text())
+
+    elapsed = {stage: result["elapsed_s"] for stage, result in results.items()}
+    minutes = 6 if seeds == 1 else 12
+    yield "whole run, minutes", f"{seconds / 60:.1f}", f"≤ {minutes}", seconds <= 60 * minutes
+    compute = elapsed["features"]["compute"]
+    yield "features computed, s", f"{compute:.1f}", "≤ 3", compute <= 3
+    for stage in ("gates", "report"):
+        yield f"{stage}, s", f"{elapsed[stage]['total']:.1f}", "≤ 10", elapsed[stage]["total"] <= 10
+    start = sum(steps["start"] for steps in elapsed.values())
+    yield "start-up and imports of all stages, s", f"{start:.1f}", "≤ 30", start <= 30
+    yield "peak memory of a stage, GB", f"{peak_gb:.1f}", "≤ 6", peak_gb <= 6
+
+    day = document("gates", "gates.json")["horizons"]["1"]
+    gate = {item["name"]: item for item in day["gates"]}
+    beside = day["beside"]
+    yield _bound("1-day AUC against up/down", gate["auc"], 0.515, 0.505)
+    yield _bound("1-day AUC against the median", beside["auc_median"], 0.512, 0.505)
+    yield _bound("1-day rank IC", beside["rank_ic"], 0.020, float("-inf"))
+    brier = gate["brier"]["value"]
+    yield "1-day Brier − base rate's", f"{brier:+.6f}", "< 0", brier < 0
+    for number, fold in enumerate(beside["folds"], start=1):
+        yield (
+            f"fold {number}: AUC up, median, IC",
+            f"{fold['auc_up']:.4f} {fold['auc_median']:.4f} {fold['rank_ic']:+.3f}",
+            "–",
+            True,
+        )
+
+
+def _bound(name: str, figure: dict, point: float, lower: float) -> tuple[str, str, str, bool]:
+    measured = f"{figure['value']:.4f} [{figure['lower']:.4f}, {figure['upper']:.4f}]"
+    bar = f"≥ {point:g}" + (f", > {lower:g}" if lower > 0 else "")
+    return name, measured, bar, figure["value"] >= point and figure["lower"] > lower
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,66 @@
+"""A run's conf: flat, closed, every fault said at once."""
+
+import pytest
+from pydantic import ValidationError
+
+from foundry_tasks.contract.config import FeaturesConfig, ModelsConfig, StageConfig
+from foundry_tasks.contract.errors import ConfigError
+from foundry_tasks.contract.stages import PIPELINES, STAGES, check_conf, conf_fields, inputs_in, stage_config
+
+
+def test_a_stage_takes_the_keys_it_knows_and_leaves_the_rest_to_others():
+    config = stage_config("features", {"feature_set": "core", "horizons": [5], "folds": 3})
+    assert config == FeaturesConfig(feature_set="core", horizons=(5,))
+
+
+def test_every_fault_of_a_conf_is_said_at_once():
+    with pytest.raises(ConfigError) as error:
+        check_conf({"sorce": "sample", "folds": 1, "horizons": [5, 5], "threads": 0})
+    told = str(error.value)
+    assert "unknown config key 'sorce'" in told
+    assert "folds=1" in told
+    assert "horizons must be distinct, got [5, 5]" in told
+    assert told.count("threads=0") == 1, "a key that several stages share is reported once"
+    assert "known keys: audit_dates, " in told
+    assert "\n" not in told
+
+
+@pytest.mark.parametrize("horizons", [[0], [61], ["five"], [], [1, 1], 5, [1.5]], ids=str)
+def test_a_horizon_is_a_whole_number_of_days_from_1_to_60_named_once(horizons):
+    with pytest.raises(ConfigError, match="horizons"):
+        check_conf({"horizons": horizons})
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")], ids=str)
+def test_a_threshold_is_a_finite_number(value):
+    with pytest.raises(ConfigError, match=r"min_wfe=.*finite number"):
+        check_conf({"min_wfe": value})
+
+
+def test_a_config_is_frozen_and_closed():
+    config = ModelsConfig()
+    with pytest.raises(ValidationError, match="frozen"):
+        config.folds = 9
+    with pytest.raises(ValidationError, match="[Ee]xtra"):
+        ModelsConfig(fold=9)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_config_survives_its_json(stage):
+    config = STAGES[stage].config()
+    assert isinstance(config, StageConfig)
+    assert type(config).model_validate_json(config.model_dump_json()) == config
+
+
+def test_a_key_means_the_same_in_every_stage():
+    for name, field in conf_fields().items():
+        for stage, spec in STAGES.items():
+            if name in spec.config.model_fields:
+                other = spec.config.model_fields[name]
+                assert (other.annotation, other.default) == (field.annotation, field.default), (stage, name)
+
+
+def test_a_dag_reads_only_what_it_runs_and_a_users_own_dag_may_run_everything():
+    assert inputs_in("foundry_daily", "predict") == ("prices", "features")
+    assert inputs_in("my_own", "predict") == STAGES["predict"].inputs
+    assert set().union(*PIPELINES.values()) == set(STAGES)
