@@ -23,7 +23,10 @@ class LocalStore:
     """Implements `contract.ports.Store` on a file system with atomic rename and hard links."""
 
     def __init__(self, root: str | Path) -> None:
-        self.root = Path(root).expanduser().resolve()
+        try:
+            self.root = Path(root).expanduser().resolve()
+        except RuntimeError as error:  # a user or a link that leads nowhere
+            raise ConfigError(f"the store cannot be used: {str(error).lower()} ({root}). Set FOUNDRY_STORE.") from error
         self.uri = str(self.root)
         with _explained(self.root):
             self.root.mkdir(parents=True, exist_ok=True)
@@ -94,7 +97,7 @@ class LocalStore:
         return path
 
     def keys(self, prefix: str) -> Iterator[str]:
-        folder = self.root / prefix if prefix.endswith("/") else (self.root / prefix).parent
+        folder = self.root / prefix.rpartition("/")[0]
         found = (path.relative_to(self.root).as_posix() for path in folder.rglob("*") if path.is_file())
         yield from sorted(key for key in found if key.startswith(prefix) and not key.endswith((".lock", ".part")))
 

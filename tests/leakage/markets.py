@@ -1,19 +1,18 @@
 """Simulated markets: a common factor, drift, and, where asked for, a weak causal signal planted in the returns."""
 
+from datetime import date
 from functools import cache
 
 import numpy as np
 
 from foundry_tasks.data.panel import PricePanel
+from foundry_tasks.data.sessions import sessions_between
 
 
 @cache
 def nyse_sessions():
     """Sessions of the New York Stock Exchange up to June 2026."""
-    import exchange_calendars  # noqa: PLC0415 - slow, and cached with its result
-
-    calendar = exchange_calendars.get_calendar("XNYS", start="2010-01-04", end="2026-06-30")
-    return calendar.sessions.to_numpy("datetime64[D]")
+    return sessions_between("XNYS", date(2010, 1, 4), date(2026, 6, 30))
 
 
 def simulated_market(*, sessions=500, tickers=40, seed=0, signal=0.0, drift=0.0003, volume=True) -> PricePanel:

@@ -300,9 +300,9 @@ def test_a_read_only_store_is_a_fault_of_the_configuration(read_only_store, act)
     assert written(store) == ["head", "log"]
 
 
-@pytest.mark.parametrize("place", ["file", "file/below", "loop"])
+@pytest.mark.parametrize("place", ["file", "file/below", "loop", "~nobody-of-this-name/store"])
 def test_a_path_that_cannot_be_a_folder_is_a_fault_of_the_configuration(tmp_path, place):
     (tmp_path / "file").write_text("")
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     with pytest.raises(ConfigError, match="the store cannot be used: "):
-        LocalStore(tmp_path / place)
+        LocalStore(place if place.startswith("~") else tmp_path / place)
