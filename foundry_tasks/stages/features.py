@@ -11,11 +11,14 @@ from foundry_tasks.features.labels import build_labels
 
 def run(config: FeaturesConfig, io: StageIO) -> None:
     """prices.parquet → features.parquet, features.json; the suite sees one row a feature, its likeness to labels included."""
-    io.expectations.warm_up()
     with io.step("read"):
         prices = read_prices(io.path("prices", "prices.parquet"))
     with io.step("compute"):
         built = build_features(prices, config.feature_set)
+    io.expectations.warm_up()  # beside writing, which lets it; beside computing it takes more than it gives
+    with io.step("write"):
+        path = io.workspace / "features.parquet"
+        write_features(path, built.panel)
     with io.step("profile"):
         answers: dict[str, FloatArray] = {}
         for horizon in config.horizons:
@@ -25,9 +28,7 @@ def run(config: FeaturesConfig, io: StageIO) -> None:
     import pandas as pd  # noqa: PLC0415 - great_expectations, which loads beside, brings it
 
     io.guard("features", pd.DataFrame(profile), {})
-    with io.step("write"):
-        path = io.workspace / "features.parquet"
-        write_features(path, built.panel)
+    with io.step("publish"):
         io.publish("features.parquet", path)
     left_out = dict(built.left_out)
     io.publish_json(

@@ -1,5 +1,6 @@
 """gates: hold each horizon's evidence against the policy. A refusal is a result; only a broken stage fails."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,6 +17,7 @@ from foundry_tasks.evaluation import metrics
 from foundry_tasks.validation.gates import Evidence, GateReport, evaluate_gates, interval_of, json_ready
 from foundry_tasks.validation.walk_forward import Fold, folds_from_json
 
+Metric = Callable[[FloatArray, FloatArray], FloatArray]
 ENTRIES = ("close", "next_open", "next_close")
 
 
@@ -100,8 +102,14 @@ def _evidence(
     up, median = (labels[name].astype(np.float64) for name in names[:2])
     forecasts = [read_matrices(io.path("ensemble", f"{horizon}d/{fold.name}.parquet")) for fold in folds]
     tests = [_cut(matrices, fold, "test") for fold, matrices in zip(folds, forecasts, strict=True)]
-    validations = [_cut(matrices, fold, "validation") for fold, matrices in zip(folds, forecasts, strict=True)]
-    windows = [(fold.validation or fold.test, fold.test) for fold in folds]
+
+    def by_fold(figure: Metric, answers: FloatArray, window: str) -> list[FloatArray]:
+        """A figure by session, in one window of every fold."""
+        return [
+            figure(_cut(matrices, fold, window)["p_up"], answers[dict(fold.windows())[window].slice])
+            for fold, matrices in zip(folds, forecasts, strict=True)
+        ]
+
     evidence = Evidence(
         horizon=horizon,
         p_up=np.concatenate([part["p_up"] for part in tests]),
@@ -109,22 +117,10 @@ def _evidence(
         up=up[first:stop],
         above_median=median[first:stop],
         member=labels["member"][first:stop],
-        validation_relative=[
-            metrics.session_hit_rate(part["p_up"], median[window.slice])
-            for part, (window, _) in zip(validations, windows, strict=True)
-        ],
-        test_relative=[
-            metrics.session_hit_rate(part["p_up"], median[window.slice])
-            for part, (_, window) in zip(tests, windows, strict=True)
-        ],
-        validation_up=[
-            metrics.session_accuracy(part["p_up"], up[window.slice])
-            for part, (window, _) in zip(validations, windows, strict=True)
-        ],
-        test_up=[
-            metrics.session_accuracy(part["p_up"], up[window.slice])
-            for part, (_, window) in zip(tests, windows, strict=True)
-        ],
+        validation_relative=by_fold(metrics.session_hit_rate, median, "validation"),
+        test_relative=by_fold(metrics.session_hit_rate, median, "test"),
+        validation_up=by_fold(metrics.session_accuracy, up, "validation"),
+        test_up=by_fold(metrics.session_accuracy, up, "test"),
         leaks=leaks,
     )
     return evidence, {entry: labels[f"return_{horizon}d_{entry}"][first:stop] for entry in ENTRIES}
