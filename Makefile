@@ -62,8 +62,9 @@ demo: $(LAPTOP)  ## Prices to a promoted model, or an honest refusal, through Ai
 ui: $(LAPTOP)  ## Airflow and MLflow on the demo's results
 	@trap 'kill 0' EXIT; \
 	  $(BIN)/mlflow ui --backend-store-uri sqlite:///$(CURDIR)/.foundry/mlflow.db --port 5000 >.foundry/mlflow.log 2>&1 & \
-	  echo "MLflow on http://127.0.0.1:5000, Airflow on http://127.0.0.1:8080 (user and password follow)"; \
-	  $(BIN)/airflow standalone
+	  echo "MLflow on http://127.0.0.1:5000; Airflow, once it says that it is ready, on http://127.0.0.1:8080: this machine only, no login"; \
+	  PATH="$(CURDIR)/$(BIN):$$PATH" AIRFLOW__API__HOST=127.0.0.1 \
+	  AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS=True airflow standalone
 
 # ---------------------------------------------------------------- checks
 .PHONY: test
