@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -46,20 +47,21 @@ class ProcessStage(BaseOperator):
             start_new_session=True,
         )
         last = ""
-        for line in self._process.stdout or ():
-            last = line.rstrip()
-            self.log.info(last)
+        with self._process.stdout as lines:
+            for line in lines:
+                last = line.rstrip()
+                self.log.info(last)
         raise_for_exit(self._process.wait(), last)
         return published(self.spec.name, context)
 
     def on_kill(self) -> None:
         if self._process is None or self._process.poll() is not None:
             return
-        os.killpg(self._process.pid, signal.SIGTERM)
-        try:
-            self._process.wait(GRACE_S)
-        except subprocess.TimeoutExpired:
-            os.killpg(self._process.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # gone by itself
+            os.killpg(self._process.pid, signal.SIGTERM)
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(GRACE_S)
+            os.killpg(self._process.pid, signal.SIGKILL)  # whoever is left of the group
 
 
 def stage(name: str) -> BaseOperator:
@@ -72,7 +74,7 @@ def stage(name: str) -> BaseOperator:
         spec=spec,
         retries=spec.retries,
         retry_exponential_backoff=2.0,
-        execution_timeout=None,
+        execution_timeout=timedelta(seconds=spec.timeout_s),
         trigger_rule="none_failed" if name == "report" else "all_success",
     )
 

@@ -73,19 +73,19 @@ def open_store(settings: Settings) -> Store:
 
 def execute(identity: Identity, conf: Mapping[str, Any], around: Surroundings) -> StageResult:
     """Run a stage and publish its result. Raises what the stage raises, once the run log has its line."""
-    with _logged(identity, around) as line, _room():
+    with _logged(identity, around) as line:
         if identity.shard and not STAGES[identity.stage].mapped:
             raise ConfigError(f"stage {identity.stage} is not mapped: leave --shard {identity.shard} out.")
         merged = with_market(conf, around.settings.markets)
         config = stage_config(identity.stage, merged)
-        with tempfile.TemporaryDirectory(prefix=f"foundry-{identity.stage}-") as workspace:
+        with _workspace(identity.stage) as workspace:
             io = StageIO(
                 identity=identity,
                 store=around.store,
                 expectations=around.expectations,
                 registry=around.registry,
                 progress=around.progress,
-                workspace=Path(workspace),
+                workspace=workspace,
                 now=around.now,
                 code_version=code_version(),
                 image_digest=around.settings.image_digest,
@@ -224,17 +224,24 @@ def _sentence(error: BaseException) -> str:
 
 
 @contextmanager
-def _room() -> Iterator[None]:
-    """A full disk under the workspace, as what it means to a run; the store explains its own."""
+def _workspace(stage: str) -> Iterator[Path]:
+    """An empty folder, gone afterwards. A full disk under it is what that means to a run; the store explains its own."""
     try:
-        yield
+        made = tempfile.TemporaryDirectory(prefix=f"foundry-{stage}-")
     except OSError as error:
-        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
-            raise
         raise TransientError(
-            f"no room left for a stage's workspace ({tempfile.gettempdir()}). Free space there or set TMPDIR; the run can "
-            "then be repeated."
+            f"no workspace for the stage: {error.strerror}. Free space there or set TMPDIR."
         ) from error
+    with made as folder:
+        try:
+            yield Path(folder)
+        except OSError as error:
+            if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+                raise
+            raise TransientError(
+                f"no room left for the stage's workspace ({folder}). Free space there or set TMPDIR; the run can then be "
+                "repeated."
+            ) from error
 
 
 def last_completed_session(today: date) -> date:

@@ -129,7 +129,7 @@ def _explained(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
             raise TransientError(
                 f"the store is full ({path}). Free space there; the run can then be repeated."
             ) from error

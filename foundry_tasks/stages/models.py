@@ -26,8 +26,13 @@ Walk = Mapping[int, tuple[Fold, ...]]
 
 def run(config: ModelsConfig, io: StageIO) -> None:
     """features, labels → scores/{h}d/{model}/{fold}.parquet, fit/{h}d/{model}.json of the last fold, folds.json."""
-    entry = LabelsConfig.model_validate(io.result("labels").config).label_entry
-    reaches = {h: reach(h, entry) for h in config.horizons}
+    labelled = LabelsConfig.model_validate(io.result("labels").config)
+    if not set(config.horizons) <= set(labelled.horizons):
+        raise ConfigError(
+            f"horizons={list(config.horizons)}: this run has labels of {list(labelled.horizons)} alone. Run labels again "
+            "with the same horizons."
+        )
+    reaches = {h: reach(h, labelled.label_entry) for h in config.horizons}
     with io.step("read"):
         features = read_features(io.path("features", "features.parquet"))
         targets = TargetFile(io.path("labels", "labels.parquet"))

@@ -78,11 +78,11 @@ class WalkForwardValidator:
         c = self.config
         purge = horizon + c.embargo_sessions
         first = self.first_test(n_sessions)
-        last_stop = first + c.folds * c.test_sessions
-        if last_stop > n_sessions:
+        needed = max(first, 0) + c.folds * c.test_sessions
+        if needed > n_sessions:
             raise ConfigError(
-                f"{c.folds} folds of {c.test_sessions} sessions from session {first} need {last_stop} sessions, the prices "
-                f"have {n_sessions}. Lower folds, test_sessions or first_test_session."
+                f"{c.folds} folds of {c.test_sessions} sessions from session {max(first, 0)} need {needed} sessions, the "
+                f"prices have {n_sessions}. Lower folds, test_sessions or first_test_session."
             )
         folds = []
         rolling_fit = c.fit_sessions or first - c.validation_sessions - 2 * purge

@@ -112,7 +112,7 @@ def test_a_result_says_what_it_was_made_of_and_by(stages, run):
 def test_shards_of_a_stage_lie_beside_each_other_and_are_inputs_of_their_own(stages, run):
     run("first")
     one, other = run("second", shard="h=1"), run("second", shard="h=5")
-    stages.add("third", lambda config, io: None, inputs=("second",))
+    stages.add("third", lambda *_: None, inputs=("second",))
     assert run("third").inputs == {"second/h=1": one.outputs_digest, "second/h=5": other.outputs_digest}
 
 
@@ -171,8 +171,8 @@ def test_other_config_inputs_code_libraries_or_shard_are_computed_anew(stages, r
 
 def test_what_reads_the_outside_is_reused_only_while_its_fingerprint_holds(stages, run):
     outside = ["a"]
-    module = stages.add("fetching", lambda config, io: stages.ran.append("fetching"))
-    module.fingerprint = lambda config: outside[0]
+    module = stages.add("fetching", lambda *_: stages.ran.append("fetching"))
+    module.fingerprint = lambda _: outside[0]
     run("fetching")
     assert run("fetching", "2").reused_from == "r"
     outside[0] = "b"
@@ -184,7 +184,7 @@ def test_what_reads_the_outside_is_reused_only_while_its_fingerprint_holds(stage
 
 
 def test_what_is_not_pure_is_never_reused(stages, run):
-    stages.add("promoting", lambda config, io: stages.ran.append("promoting"), pure=False)
+    stages.add("promoting", lambda *_: stages.ran.append("promoting"), pure=False)
     run("promoting")
     assert run("promoting", "other").reused_from is None
     assert stages.ran == ["promoting", "promoting"]
@@ -232,7 +232,7 @@ def test_a_foreseen_end_is_its_line_in_the_log_and_no_result(stages, run, error,
 
 
 def test_a_bug_is_logged_by_its_type(stages, run):
-    stages.add("buggy", lambda config, io: {}["absent"])
+    stages.add("buggy", lambda *_: {}["absent"])
     with pytest.raises(KeyError):
         run("buggy")
     assert log_of(run)[0]["warnings"] == ["KeyError: 'absent'"]
@@ -287,7 +287,7 @@ def test_a_workspace_without_room_is_transient_and_says_where(stages, run):
             full.write(b"x")
 
     stages.add("filling", fill)
-    with pytest.raises(TransientError, match="no room left for a stage's workspace .* set TMPDIR"):
+    with pytest.raises(TransientError, match=r"no room left for the stage's workspace .* set TMPDIR"):
         run("filling")
     assert log_of(run)[0]["warnings"][0].startswith("no room left")
 

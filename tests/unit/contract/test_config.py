@@ -41,7 +41,7 @@ def test_a_config_is_frozen_and_closed():
     config = ModelsConfig()
     with pytest.raises(ValidationError, match="frozen"):
         config.folds = 9
-    with pytest.raises(ValidationError, match="[Ee]xtra"):
+    with pytest.raises(ValidationError, match=r"[Ee]xtra"):
         ModelsConfig(fold=9)
 
 

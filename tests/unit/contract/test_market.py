@@ -71,5 +71,5 @@ def test_what_is_wrong_with_a_market_file_is_said_with_its_path(market_file, tex
 
 
 def test_a_market_file_that_is_not_there_is_refused_by_name():
-    with pytest.raises(ConfigError, match="names /no/such.toml, which does not exist. Give"):
+    with pytest.raises(ConfigError, match=r"names /no/such.toml, which does not exist. Give"):
         with_market({}, "/no/such.toml")

@@ -49,7 +49,8 @@ def test_warm_up_blocks_have_no_validation_and_are_not_reported():
 @pytest.mark.parametrize(
     ("sessions", "keys", "says"),
     [
-        (600, {}, "sessions to fit on"),
+        (600, {}, "5 folds of 150 sessions from session 0 need 750 sessions, the prices have 600"),
+        (800, {}, "sessions to fit on"),
         (1259, {"first_test_session": 600}, "need 1350 sessions, the prices have 1259"),
         (100, {"folds": 2, "test_sessions": 20, "warmup_blocks": 0}, "min_fit_sessions is 100"),
     ],

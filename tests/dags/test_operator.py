@@ -1,0 +1,286 @@
+"""A stage as an Airflow task: what goes in follows from the run, what comes out is an address, and exit codes mean something."""
+
+import importlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from airflow.sdk import DAG, Param
+from airflow.sdk.api.datamodels._generated import DagRun
+from airflow.sdk.definitions.param import ParamsDict
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
+
+from foundry_tasks.contract import artifacts
+from foundry_tasks.contract.stage_io import StageResult
+from foundry_tasks.contract.stages import STAGES
+from tests.e2e.foundry_here import AS_OF, Foundry, write_market
+from tests.leakage.markets import simulated_market
+
+DAGS = Path(__file__).parents[2] / "dags"
+RUN = "manual__2026-07-01T12:00:00+00:00"
+NEXT_DAY = datetime(2026, 7, 1, 12, tzinfo=UTC)
+SMALL = {
+    "horizons": [1],
+    "models": ["logistic"],
+    "seeds": 1,
+    "folds": 2,
+    "test_sessions": 30,
+    "validation_sessions": 20,
+    "warmup_blocks": 1,
+    "audit_dates": 1,
+    "resamples": 200,
+    "feature_set": "core",
+    "threads": 1,
+    "validate_only": True,
+}
+
+
+@pytest.fixture(scope="module")
+def stages():
+    """dags/_stages.py, as a DAG file imports it."""
+    sys.path.insert(0, str(DAGS))
+    yield importlib.import_module("_stages")
+    sys.path.remove(str(DAGS))
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    """A run that stopped once its gates had spoken."""
+    folder = tmp_path_factory.mktemp("prepared")
+    conf = SMALL | write_market(folder / "market", simulated_market(sessions=320, tickers=12, seed=5))
+    foundry = Foundry(folder)
+    foundry.train(RUN, conf, until="gates")
+    return foundry, conf
+
+
+@pytest.fixture
+def foundry(prepared, monkeypatch, tmp_path):
+    """The settings of that foundry, as an Airflow worker's environment holds them."""
+    foundry, _ = prepared
+    for key, value in foundry.settings.model_dump().items():
+        monkeypatch.setenv(f"FOUNDRY_{key.upper()}", value)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    return foundry
+
+
+def context_of(conf, run_id=RUN, **keys):
+    """The context that Airflow gives a task of a run whose form was filled in with `conf`."""
+    run = DagRun(
+        dag_id="foundry_train", run_id=run_id, logical_date=NEXT_DAY, run_after=NEXT_DAY, start_date=NEXT_DAY,
+        run_type="manual", state="running", consumed_asset_events=[],
+        data_interval_start=None, data_interval_end=None, end_date=None, partition_key=None,
+    )  # fmt: skip
+    params = ParamsDict({key: Param(value) for key, value in conf.items()})
+    return {"dag_run": run, "params": params, **keys}
+
+
+@pytest.fixture
+def task(stages, foundry):
+    """task(stage) → its operator, in a DAG."""
+
+    def make(name):
+        with DAG("foundry_train", schedule=None):
+            return stages.stage(name)
+
+    return make
+
+
+# ------------------------------------------------------------------ what goes in
+def test_the_command_line_follows_from_the_runs_identity(stages):
+    context = context_of({"folds": 3, "horizons": [1, 5]})
+    assert stages.stage_command("models", context) == [
+        "foundry", "models", "--dag", "foundry_train", "--run-id", RUN, "--as-of", "2026-06-30",
+        "--config", '{"folds": 3, "horizons": [1, 5]}',
+    ]  # fmt: skip
+
+
+def test_a_field_of_the_form_that_was_left_empty_is_left_out_of_the_conf(stages):
+    form = dict.fromkeys(stages.trigger_form("foundry_train")) | {"skip_gates": False, "vix": "", "folds": 3}
+    conf = json.loads(stages.stage_command("models", context_of(form))[-1])
+    assert conf == {"skip_gates": False, "vix": "", "folds": 3}, "what is false or empty text was said"
+
+
+def test_as_of_is_the_day_before_the_schedule_fires(stages):
+    fires = datetime(2026, 7, 7, 12, 15, tzinfo=UTC)
+    command = stages.stage_command("prices", context_of({}, data_interval_end=fires))
+    assert command[command.index("--as-of") + 1] == "2026-07-06"
+
+
+def test_a_task_has_its_stages_retries_and_the_report_runs_after_skips(task):
+    for name, spec in STAGES.items():
+        operator = task(name)
+        assert (operator.task_id, operator.retries) == (name, spec.retries)
+        assert operator.trigger_rule == ("none_failed" if name == "report" else "all_success")
+
+
+def test_a_stage_inherits_the_environment_with_bytecode_allowed(stages, monkeypatch):
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    monkeypatch.setenv("FOUNDRY_STORE", "/data/store")
+    inherited = stages.stage_environment()
+    assert "PYTHONDONTWRITEBYTECODE" not in inherited
+    assert inherited["FOUNDRY_STORE"] == "/data/store"
+
+
+# ------------------------------------------------------------------ what comes out
+@pytest.mark.parametrize(
+    ("code", "outcome"),
+    [
+        (1, AirflowFailException),
+        (2, AirflowFailException),
+        (10, AirflowFailException),
+        (20, AirflowFailException),
+        (30, AirflowException),
+        (99, AirflowSkipException),
+        (137, AirflowException),
+        (-signal.SIGKILL, AirflowException),
+        (143, AirflowFailException),
+    ],
+)
+def test_an_exit_code_is_a_skip_a_retry_or_a_failure_at_once(stages, code, outcome):
+    with pytest.raises(AirflowException) as raised:
+        stages.raise_for_exit(code, "foundry: why")
+    assert type(raised.value) is outcome
+    assert "foundry: why" in str(raised.value)
+
+
+def test_exit_0_is_no_exception(stages):
+    assert stages.raise_for_exit(0, "") is None
+
+
+def test_xcom_is_the_results_address_and_its_headline_figures_and_no_more(task, foundry, prepared):
+    told = task("ensemble").execute(context_of(prepared[1]))
+    result = StageResult.model_validate_json(Path(told["result"]).read_text())
+    assert told == {"result": told["result"], "metrics": result.metrics}
+    assert told["result"] == foundry.store.locate(artifacts.result_key("foundry_train", RUN, "ensemble", None))
+    assert result.as_of == AS_OF
+    assert len(json.dumps(told)) < 2000
+
+
+def test_a_stage_that_publishes_nothing_has_failed(stages, foundry):
+    with pytest.raises(AirflowFailException, match=r"published no .*result\.json"):
+        stages.published("predict", context_of({}))
+
+
+def test_a_bad_conf_fails_at_once_with_the_stages_own_line(task, prepared):
+    with pytest.raises(AirflowFailException, match=r"^exit 10: foundry: folds=1: .*greater than or equal to 2"):
+        task("models").execute(context_of(prepared[1] | {"folds": 1}))
+
+
+def test_rejected_data_fails_at_once(task, prepared, tmp_path):
+    (tmp_path / "bars.csv").write_text("")
+    with pytest.raises(AirflowFailException, match=r"^exit 20: foundry: .*bars\.csv is empty"):
+        task("prices").execute(context_of(prepared[1] | {"prices": str(tmp_path / "bars.csv")}, run_id="rejected"))
+
+
+def test_a_full_store_is_tried_again(task, foundry, prepared):
+    log = Path(foundry.store.locate(artifacts.run_log_key("foundry_train", "full")))
+    for name in ("prices", "features", "labels"):
+        foundry.stage(name, "full", prepared[1])
+    log.unlink()
+    log.symlink_to("/dev/full")
+    with pytest.raises(AirflowException, match=r"^exit 30, will be tried again: foundry: the store is full") as raised:
+        task("labels").execute(context_of(prepared[1], run_id="full"))
+    assert type(raised.value) is AirflowException
+
+
+def test_nothing_to_do_is_a_skip(task, prepared):
+    with pytest.raises(AirflowSkipException, match="validate_only"):
+        task("refit").execute(context_of(prepared[1]))
+
+
+# ------------------------------------------------------------------ killed
+@pytest.fixture
+def at_work(task, foundry, prepared, tmp_path):
+    """A models task with minutes of work before it, in a thread as Airflow's is; `ended` tells how it ended."""
+    conf = prepared[1] | {"models": ["lightgbm"], "seeds": 2000}
+    operator, ended = task("models"), []
+    for name in ("prices", "features", "labels"):
+        foundry.stage(name, "killed", conf)
+
+    def execute():
+        try:
+            operator.execute(context_of(conf, run_id="killed"))
+        except AirflowException as error:
+            ended.append(error)
+
+    thread = threading.Thread(target=execute)
+    thread.start()
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob("foundry-models-*")):
+        assert thread.is_alive()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    yield operator, thread, ended
+    operator.on_kill()
+    thread.join(60)
+
+
+def test_a_stage_that_the_machine_killed_is_tried_again(at_work):
+    operator, thread, ended = at_work
+    os.kill(operator._process.pid, signal.SIGKILL)
+    thread.join(60)
+    assert type(ended[0]) is AirflowException
+    assert "exit -9, will be tried again" in str(ended[0])
+
+
+def test_killing_the_task_stops_its_process_which_cleans_up(at_work, foundry, tmp_path):
+    operator, thread, ended = at_work
+    operator.on_kill()
+    thread.join(60)
+    assert operator._process.returncode == 128 + signal.SIGTERM
+    assert type(ended[0]) is AirflowFailException, "a task that was told to stop is not tried again"
+    assert list(tmp_path.glob("foundry-models-*")) == []
+    assert foundry.store.read(artifacts.result_key("foundry_train", "killed", "models", None)) is None
+
+
+FAMILY = """
+import signal, subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", sys.argv[1]])
+print(child.pid, flush=True)
+time.sleep(60)
+"""
+SLEEPS = "import time; time.sleep(60)"
+STUBBORN = (
+    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
+)
+
+
+@pytest.mark.parametrize(("child", "says"), [(SLEEPS, False), (STUBBORN, True)], ids=["willing", "deaf"])
+def test_killing_the_task_stops_the_whole_group(stages, task, child, says, monkeypatch):
+    monkeypatch.setattr(stages, "GRACE_S", 1)
+    operator = task("models")
+    operator._process = subprocess.Popen(  # noqa: S603 - our own interpreter
+        [sys.executable, "-c", FAMILY, child], stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    pid = int(operator._process.stdout.readline())
+    if says:
+        assert operator._process.stdout.readline() == "deaf\n"
+    operator.on_kill()
+    operator._process.wait(5)
+    operator._process.stdout.close()
+    deadline = time.monotonic() + 5
+    while is_alive(pid):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def is_alive(pid):
+    """Zombies that nobody has reaped yet are dead."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_killing_a_task_that_never_started_or_has_ended_is_nothing(task, prepared):
+    operator = task("ensemble")
+    operator.on_kill()
+    operator.execute(context_of(prepared[1]))
+    operator.on_kill()

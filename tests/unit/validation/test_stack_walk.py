@@ -1,0 +1,137 @@
+"""The walk of the stack: a fold's stack has never seen that fold, and says what it is."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from foundry_tasks.contract.config import EnsembleConfig, WalkConfig
+from foundry_tasks.features.labels import Labels
+from foundry_tasks.validation.stack_walk import walk_stack
+from foundry_tasks.validation.walk_forward import WalkForwardValidator
+
+SESSIONS, TICKERS, HORIZON = 620, 30, 1
+REGIME = "market_trend_200d"
+WALK = WalkConfig(folds=3, test_sessions=100, validation_sessions=20, warmup_blocks=2, min_fit_sessions=50)
+
+
+def world(seed=0, *, bent=False):
+    """Two base models' scores, a regime and labels; where it is bent, the first score's size speaks and its sign does not."""
+    rng = np.random.default_rng(seed)
+    shape = (SESSIONS, TICKERS)
+    scores = {"logistic": rng.normal(size=shape), "lightgbm": rng.normal(size=shape)}
+    regime = {REGIME: rng.choice([-1.0, 1.0], SESSIONS)}
+    speaks = np.abs(scores["logistic"]) if bent else 0.2 * scores["logistic"]
+    rebent = rng.normal(size=shape) + 1.5 * speaks
+    rebent[-HORIZON:] = np.nan
+    known = np.isfinite(rebent)
+    median = np.nanmedian(rebent[:-HORIZON], axis=1)
+    above = np.zeros(shape)
+    above[:-HORIZON] = rebent[:-HORIZON] > median[:, None]
+    labels = Labels(*(np.where(known, values, np.nan) for values in (rebent, rebent > 0, above, above)))
+    return SimpleNamespace(scores=scores, regime=regime, labels=labels)
+
+
+FOLDS = WalkForwardValidator(WALK).folds(SESSIONS, HORIZON)
+
+
+def walked(world, **keys):
+    done = []
+    result = walk_stack(
+        FOLDS,
+        lambda _, window: {name: values[window.slice] for name, values in world.scores.items()},
+        world.regime,
+        world.labels,
+        horizon=HORIZON,
+        reach=HORIZON,
+        config=EnsembleConfig(**{"seeds": 1, "threads": 1, **keys}),
+        advance=done.append,
+    )
+    assert done == [fold.name for fold in FOLDS]
+    return result
+
+
+def poisoned(world, start):
+    """Everything from a session on is other: scores, regime, labels."""
+    rng = np.random.default_rng(99)
+    for values in [*world.scores.values(), *world.regime.values()]:
+        values[start:] = rng.normal(size=values[start:].shape)
+    for values in (world.labels.up, world.labels.median, world.labels.sector):
+        values[start:] = np.where(np.isfinite(values[start:]), 1 - values[start:], np.nan)
+    world.labels.forward_return[start:] *= -3
+    return world
+
+
+@pytest.fixture(scope="module")
+def bent_walk():
+    return walked(world(bent=True))
+
+
+# ------------------------------------------------------------------ what a fold's stack has seen
+@pytest.mark.parametrize("calibration", ["base_rate_slope", "platt", "isotonic", "beta"])
+@pytest.mark.parametrize("bent", [False, True], ids=["average", "meta-learner"])
+def test_a_folds_stack_never_sees_its_own_validation_or_test(calibration, bent):
+    keys = {"calibration": calibration, "calibration_sessions": 126}
+    before = walked(world(bent=bent), **keys)
+    for position, fold in enumerate(fold for fold in FOLDS if fold.reported):
+        after = walked(poisoned(world(bent=bent), fold.fit.stop), **keys)
+        assert after.folds[position].stack.to_bytes() == before.folds[position].stack.to_bytes()
+        assert after.final.to_bytes() != before.final.to_bytes(), "the poison is one"
+
+
+def test_a_folds_base_rate_knows_matured_labels_alone(bent_walk):
+    for forecast, fold in zip(bent_walk.folds, (fold for fold in FOLDS if fold.reported), strict=True):
+        t = fold.test.start + 40
+        after = walked(poisoned(world(bent=True), t + 1 - HORIZON)).folds[fold.number - 1]
+        at = t - forecast.window.start
+        np.testing.assert_array_equal(after.base_rate[: at + 1], forecast.base_rate[: at + 1])
+
+
+# ------------------------------------------------------------------ what it says
+def test_with_too_few_blocks_it_is_the_plain_average_and_says_so(bent_walk):
+    stack = bent_walk.folds[0].stack
+    assert stack.meta is None
+    assert "plain average" in stack.why
+    assert "too few to judge stacking" in stack.why
+
+
+def test_a_meta_learner_that_does_not_win_clearly_is_not_used_and_it_says_so():
+    result = walked(world())
+    for forecast in result.folds:
+        assert forecast.stack.meta is None
+        assert forecast.stack.why.startswith("plain average: ")
+    assert "the meta-learner's AUC against it is " in result.final.why
+
+
+def test_a_meta_learner_that_wins_clearly_is_used_and_it_says_by_how_much(bent_walk):
+    last = bent_walk.folds[-1].stack
+    assert last.meta is not None
+    assert last.why.startswith("meta-learner: AUC against the average +0.")
+    assert bent_walk.final.meta is not None
+
+
+def test_the_forecast_is_the_stacks_and_covers_validation_and_test(bent_walk):
+    scene = world(bent=True)
+    for forecast, fold in zip(bent_walk.folds, (fold for fold in FOLDS if fold.reported), strict=True):
+        assert (forecast.window.start, forecast.window.stop) == (fold.validation.start, fold.test.stop)
+        base = {name: values[forecast.window.slice] for name, values in scene.scores.items()}
+        regime = {name: values[forecast.window.slice] for name, values in scene.regime.items()}
+        expected = forecast.stack.p_up(base, regime, forecast.base_rate)
+        np.testing.assert_array_equal(forecast.p_up, expected)
+        assert ((forecast.p_up > 0) & (forecast.p_up < 1)).all()
+
+
+def test_a_single_base_model_is_enough_to_stack():
+    scene = world(bent=True)
+    del scene.scores["lightgbm"]
+    result = walked(scene)
+    assert result.final.models == ("logistic",)
+    assert result.final.meta is not None
+
+
+def test_the_same_walk_twice_is_the_same_to_the_last_byte(bent_walk):
+    again = walked(world(bent=True))
+    assert again.final.to_bytes() == bent_walk.final.to_bytes()
+    for one, other in zip(again.folds, bent_walk.folds, strict=True):
+        assert one.stack.to_bytes() == other.stack.to_bytes()
+        np.testing.assert_array_equal(one.p_up, other.p_up)
