@@ -15,6 +15,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException, Airfl
 from foundry_tasks.contract import artifacts
 from foundry_tasks.contract.errors import NothingToDo, TransientError
 from foundry_tasks.contract.settings import Settings
+from foundry_tasks.contract.stage_io import last_completed_session
 from foundry_tasks.contract.stages import PIPELINES, STAGES, StageSpec, conf_fields, inputs_in
 
 KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)
@@ -109,11 +110,10 @@ def stage_command(name: str, context: Context) -> list[str]:
     """`foundry <stage> …` for this run: everything follows from its identity."""
     run = context["dag_run"]
     conf = {key: value for key, value in dict(context["params"]).items() if value is not None}
-    # A session is complete once its day is over: a run knows what was known the evening before.
-    as_of = (context.get("data_interval_end") or run.run_after) - timedelta(days=1)
+    as_of = last_completed_session(context.get("data_interval_end") or run.run_after)
     return [
         "foundry", name, "--dag", run.dag_id, "--run-id", run.run_id,
-        "--as-of", as_of.date().isoformat(), "--config", json.dumps(conf, sort_keys=True),
+        "--as-of", as_of.isoformat(), "--config", json.dumps(conf, sort_keys=True),
     ]  # fmt: skip
 
 

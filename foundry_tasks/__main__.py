@@ -29,7 +29,7 @@ from foundry_tasks.contract.errors import ConfigError, FoundryError  # noqa: E40
 from foundry_tasks.contract.market import with_market  # noqa: E402
 from foundry_tasks.contract.ports import Registry  # noqa: E402
 from foundry_tasks.contract.settings import Settings  # noqa: E402
-from foundry_tasks.contract.stage_io import Identity  # noqa: E402
+from foundry_tasks.contract.stage_io import Identity, last_completed_session  # noqa: E402
 from foundry_tasks.contract.stages import PIPELINES, STAGES, conf_fields  # noqa: E402
 
 
@@ -256,7 +256,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_conf(command: argparse.ArgumentParser, stages: Sequence[str]) -> None:
-    yesterday = runner.last_completed_session(datetime.now(UTC).date())
+    yesterday = last_completed_session(datetime.now(UTC))
     command.add_argument("--as-of", type=date.fromisoformat, default=yesterday, help="last completed session")
     command.add_argument("--config", default="{}", help="conf as JSON, or a file of it")
     command.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="one key of the conf")

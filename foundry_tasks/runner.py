@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from foundry_tasks.contract import artifacts
+from foundry_tasks.contract.config import StageConfig
 from foundry_tasks.contract.errors import ConfigError, FoundryError, TransientError
 from foundry_tasks.contract.market import with_market
 from foundry_tasks.contract.ports import Expectations, Registry, Store
@@ -91,11 +92,10 @@ def execute(identity: Identity, conf: Mapping[str, Any], around: Surroundings) -
                 image_digest=around.settings.image_digest,
             )
             inputs = _inputs(io)
-            config_json = config.model_dump(mode="json")
             module = importlib.import_module(f"foundry_tasks.stages.{identity.stage}")
             imported = around.imports.seconds
             io.elapsed_s["start"] = time.perf_counter() - around.started
-            digest = _reuse_digest(identity, inputs, config_json, _outside(module, config))
+            digest = _reuse_digest(identity, inputs, config.model_dump(mode="json"), _outside(module, config))
             previous = _reusable(around.store, identity.stage, digest)
             if previous is None:
                 module.run(config, io)
@@ -103,26 +103,7 @@ def execute(identity: Identity, conf: Mapping[str, Any], around: Surroundings) -
                 _take_over(io, previous)
             io.elapsed_s["start"] += around.imports.seconds - imported
             io.elapsed_s["total"] = time.perf_counter() - around.started
-            result = StageResult(
-                dag=identity.dag,
-                run_id=identity.run_id,
-                stage=identity.stage,
-                shard=identity.shard,
-                as_of=io.effective_as_of or identity.as_of,
-                status="warn" if io.warnings else "ok",
-                inputs=inputs,
-                outputs=io.outputs,
-                outputs_digest=artifacts.outputs_digest({name: item.sha256 for name, item in io.outputs.items()}),
-                metrics=io.metrics,
-                warnings=io.warnings,
-                config=config_json,
-                config_digest=artifacts.digest_of(config_json),
-                code_version=code_version(),
-                image_digest=around.settings.image_digest,
-                seed=config_json.get("seed"),
-                elapsed_s={step: round(seconds, 3) for step, seconds in io.elapsed_s.items()},
-                reused_from=previous.run_id if previous else None,
-            )
+            result = _result(io, config, inputs, previous)
         document = result.model_dump_json().encode()
         around.store.write(
             artifacts.result_key(identity.dag, identity.run_id, identity.stage, identity.shard), document
@@ -135,6 +116,31 @@ def execute(identity: Identity, conf: Mapping[str, Any], around: Surroundings) -
             "stats": {"elapsed_s": result.elapsed_s["total"]},
         }
     return result
+
+
+def _result(io: StageIO, config: StageConfig, inputs: dict[str, str], previous: StageResult | None) -> StageResult:
+    """What `io` has gathered, as it is written."""
+    config_json = config.model_dump(mode="json")
+    return StageResult(
+        dag=io.identity.dag,
+        run_id=io.identity.run_id,
+        stage=io.identity.stage,
+        shard=io.identity.shard,
+        as_of=io.effective_as_of or io.identity.as_of,
+        status="warn" if io.warnings else "ok",
+        inputs=inputs,
+        outputs=io.outputs,
+        outputs_digest=artifacts.outputs_digest({name: item.sha256 for name, item in io.outputs.items()}),
+        metrics=io.metrics,
+        warnings=io.warnings,
+        config=config_json,
+        config_digest=artifacts.digest_of(config_json),
+        code_version=io.code_version,
+        image_digest=io.image_digest,
+        seed=config_json.get("seed"),
+        elapsed_s={step: round(seconds, 3) for step, seconds in io.elapsed_s.items()},
+        reused_from=previous.run_id if previous else None,
+    )
 
 
 def _inputs(io: StageIO) -> dict[str, str]:
@@ -242,8 +248,3 @@ def _workspace(stage: str) -> Iterator[Path]:
                 f"no room left for the stage's workspace ({folder}). Free space there or set TMPDIR; the run can then be "
                 "repeated."
             ) from error
-
-
-def last_completed_session(today: date) -> date:
-    """The latest date whose session can be complete: the day before `today`; the calendar decides what was one."""
-    return date.fromordinal(today.toordinal() - 1)

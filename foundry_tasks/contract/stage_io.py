@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -27,6 +27,14 @@ class Identity:
     stage: str
     shard: str | None
     as_of: date
+
+
+def last_completed_session(moment: datetime) -> date:
+    """The as-of of a run that starts at `moment`: a session is complete once its day is over.
+
+    The day before; whether it was a session, the calendar knows.
+    """
+    return (moment - timedelta(days=1)).date()
 
 
 class Artifact(BaseModel):

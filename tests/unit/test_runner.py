@@ -311,7 +311,3 @@ def test_a_store_that_is_no_folder_is_refused_rather_than_made_one(tmp_path, mon
     with pytest.raises(ConfigError, match="FOUNDRY_STORE=s3://bucket/prefix"):
         runner.open_store(settings)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_the_day_before_is_the_last_that_can_be_complete():
-    assert runner.last_completed_session(date(2026, 3, 1)) == date(2026, 2, 28)

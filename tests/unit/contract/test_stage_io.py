@@ -12,7 +12,7 @@ from foundry_tasks.adapters.store_local import LocalStore
 from foundry_tasks.contract import artifacts
 from foundry_tasks.contract.errors import DataRejectedError, MissingInputError
 from foundry_tasks.contract.ports import Registry
-from foundry_tasks.contract.stage_io import Identity, StageIO, StageResult
+from foundry_tasks.contract.stage_io import Identity, StageIO, StageResult, last_completed_session
 from foundry_tasks.terminal import PlainProgress
 
 AS_OF = date(2026, 6, 30)
@@ -167,3 +167,7 @@ def test_a_cleared_workspace_is_gone(door):
     io.publish("a.bin", b"x")
     io.clear()
     assert not io.workspace.exists()
+
+
+def test_the_day_before_is_the_last_that_can_be_complete():
+    assert last_completed_session(datetime(2026, 3, 1, 12, tzinfo=UTC)) == date(2026, 2, 28)
