@@ -21,6 +21,7 @@ PREDICTION_PACKAGES = (
     "pydantic",
     "scikit-learn",
     "scipy",
+    "threadpoolctl",
     "xgboost",
 )
 """What prediction needs and no more; a test loads a model in a clean process and looks at what it imported."""
