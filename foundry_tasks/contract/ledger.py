@@ -19,7 +19,6 @@ GENESIS = "0" * 64
 
 Event = Literal["registered", "challenger", "refused", "skipped", "promoted", "rolled_back"]
 """Every version is `registered` first; then `promoted` or one of the other verdicts."""
-VERDICTS: tuple[Event, ...] = ("challenger", "refused", "skipped")
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Moment = Annotated[AwareDatetime, AfterValidator(lambda moment: moment.astimezone(UTC))]

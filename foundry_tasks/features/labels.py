@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from foundry_tasks.contract.config import LabelEntry, LabelKind
+from foundry_tasks.contract.config import LabelEntry
 from foundry_tasks.data.panel import FloatArray, PricePanel
 
 MIN_GROUP = 3
@@ -48,11 +48,6 @@ class Labels:
     up: FloatArray
     median: FloatArray
     sector: FloatArray
-
-    def of_kind(self, kind: LabelKind) -> FloatArray:
-        """The labels of one kind."""
-        kinds: dict[LabelKind, FloatArray] = {"up": self.up, "median": self.median, "sector": self.sector}
-        return kinds[kind]
 
 
 def build_labels(prices: PricePanel, horizon: int, entry: LabelEntry = "close") -> Labels:

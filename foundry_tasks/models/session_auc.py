@@ -3,6 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
+from foundry_tasks.evaluation.metrics import session_auc
 from foundry_tasks.models.design import Scores
 
 
@@ -12,30 +13,14 @@ def mean_session_auc(scores: Scores, target: npt.NDArray[np.floating], session: 
     All (n_rows,). Rows without a target are left out, and so are sessions that hold one class; NaN where none is left.
     """
     known = np.isfinite(target) & np.isfinite(scores)
-    scores, target, session = scores[known], target[known], session[known]
-    if not len(scores):
+    if not known.any():
         return float("nan")
-    _, group = np.unique(session, return_inverse=True)
-    ranks = _ranks_within(scores, group)
-    n_rows = np.bincount(group)
-    n_above = np.bincount(group, weights=target)
-    rank_sum = np.bincount(group, weights=ranks * target)
-    pairs = n_above * (n_rows - n_above)
-    both = pairs > 0
-    if not both.any():
-        return float("nan")
-    return float(np.mean((rank_sum - n_above * (n_above + 1) / 2)[both] / pairs[both]))
-
-
-def _ranks_within(scores: Scores, session: npt.NDArray[np.intp]) -> Scores:
-    """Ranks from 1 within each session, ties sharing their mean."""
-    order = np.lexsort((scores, session))
-    ordered, group = scores[order], session[order]
-    first_of_tie = np.r_[True, (ordered[1:] != ordered[:-1]) | (group[1:] != group[:-1])]
-    tie = np.cumsum(first_of_tie) - 1
-    place = np.arange(len(scores), dtype=np.float64)
-    start_of_session = np.searchsorted(group, np.arange(group[-1] + 1))
-    mean_place = np.bincount(tie, weights=place) / np.bincount(tie)
-    ranks = np.empty(len(scores))
-    ranks[order] = mean_place[tie] - start_of_session[group] + 1
-    return ranks
+    _, group, sizes = np.unique(session[known], return_inverse=True, return_counts=True)
+    order = np.argsort(group, kind="stable")
+    place = np.empty(len(group), dtype=np.intp)
+    place[order] = np.arange(len(group)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    wide = np.full((2, len(sizes), sizes.max()), np.nan)
+    wide[:, group, place] = scores[known], target[known]
+    auc = session_auc(*wide)
+    decided = auc[np.isfinite(auc)]
+    return float(decided.mean()) if len(decided) else float("nan")

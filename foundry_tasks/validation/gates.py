@@ -6,7 +6,7 @@ follows from those of its gates.
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -79,7 +79,6 @@ class GateReport:
     horizon: int
     verdict: ModelVerdict
     gates: tuple[Gate, ...]
-    beside: dict[str, Any] = field(default_factory=dict)
 
     @property
     def failed(self) -> tuple[str, ...]:

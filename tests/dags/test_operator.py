@@ -20,26 +20,12 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException, Airfl
 from foundry_tasks.contract import artifacts
 from foundry_tasks.contract.stage_io import StageResult
 from foundry_tasks.contract.stages import STAGES
-from tests.e2e.foundry_here import AS_OF, Foundry, write_market
+from tests.e2e.foundry_here import AS_OF, TINY, Foundry, write_market
 from tests.leakage.markets import simulated_market
 
 DAGS = Path(__file__).parents[2] / "dags"
 RUN = "manual__2026-07-01T12:00:00+00:00"
 NEXT_DAY = datetime(2026, 7, 1, 12, tzinfo=UTC)
-SMALL = {
-    "horizons": [1],
-    "models": ["logistic"],
-    "seeds": 1,
-    "folds": 2,
-    "test_sessions": 30,
-    "validation_sessions": 20,
-    "warmup_blocks": 1,
-    "audit_dates": 1,
-    "resamples": 200,
-    "feature_set": "core",
-    "threads": 1,
-    "validate_only": True,
-}
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +40,8 @@ def stages():
 def prepared(tmp_path_factory):
     """A run that stopped once its gates had spoken."""
     folder = tmp_path_factory.mktemp("prepared")
-    conf = SMALL | write_market(folder / "market", simulated_market(sessions=320, tickers=12, seed=5))
+    market = write_market(folder / "market", simulated_market(sessions=320, tickers=12, seed=5))
+    conf = TINY | market | {"validate_only": True}
     foundry = Foundry(folder)
     foundry.train(RUN, conf, until="gates")
     return foundry, conf

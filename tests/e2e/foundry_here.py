@@ -21,6 +21,21 @@ from foundry_tasks.terminal import PlainProgress
 
 AS_OF = date(2026, 6, 30)
 
+TINY = {
+    "horizons": [1],
+    "models": ["logistic"],
+    "seeds": 1,
+    "folds": 2,
+    "test_sessions": 30,
+    "validation_sessions": 20,
+    "warmup_blocks": 1,
+    "audit_dates": 1,
+    "resamples": 200,
+    "feature_set": "core",
+    "threads": 1,
+}
+"""A conf whose whole run takes seconds: what goes wrong or right around a run, not how well it predicts."""
+
 
 class Foundry:
     """A laptop's foundry under one folder."""

@@ -19,22 +19,9 @@ import pytest
 from foundry_tasks.adapters.store_local import LocalStore
 from foundry_tasks.contract import artifacts
 from foundry_tasks.contract.settings import REPOSITORY
-from tests.e2e.foundry_here import AS_OF, Foundry, write_market
+from tests.e2e.foundry_here import AS_OF, TINY, Foundry, write_market
 from tests.leakage.markets import simulated_market
 
-SMALL = {
-    "horizons": [1],
-    "models": ["logistic"],
-    "seeds": 1,
-    "folds": 2,
-    "test_sessions": 30,
-    "validation_sessions": 20,
-    "warmup_blocks": 1,
-    "audit_dates": 1,
-    "resamples": 200,
-    "feature_set": "core",
-    "threads": 1,
-}
 DAG, RUN = "foundry_train", "prepared"
 PR_CAPBSET_DROP, CAP_DAC_OVERRIDE = 24, 1
 
@@ -94,7 +81,7 @@ class Scene:
 def prepared(tmp_path_factory):
     """A run that came to its gates, and its conf."""
     folder = tmp_path_factory.mktemp("prepared")
-    conf = SMALL | write_market(folder / "market", simulated_market(sessions=320, tickers=12, seed=5))
+    conf = TINY | write_market(folder / "market", simulated_market(sessions=320, tickers=12, seed=5))
     Foundry(folder).train(RUN, conf, until="refit")
     return folder, conf
 

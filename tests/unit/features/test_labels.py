@@ -132,13 +132,6 @@ def test_without_sectors_the_sector_label_is_the_median_label():
     np.testing.assert_array_equal(labels.sector, labels.median)
 
 
-def test_a_label_is_asked_for_by_its_kind(make_market):
-    labels = build_labels(make_market(n_sessions=30), 5)
-    assert labels.of_kind("up") is labels.up
-    assert labels.of_kind("median") is labels.median
-    assert labels.of_kind("sector") is labels.sector
-
-
 @pytest.mark.parametrize("entry", ["close", "next_open", "next_close"])
 def test_what_lies_beyond_its_reach_never_moves_a_label(make_market, entry):
     market, t = make_market(n_sessions=60), 30
@@ -149,4 +142,4 @@ def test_what_lies_beyond_its_reach_never_moves_a_label(make_market, entry):
         values[end:] = NAN
     after = build_labels(replace(market, fields=fields), 5, entry)
     for kind in ("up", "median", "sector"):
-        np.testing.assert_array_equal(after.of_kind(kind)[: t + 1], before.of_kind(kind)[: t + 1])
+        np.testing.assert_array_equal(getattr(after, kind)[: t + 1], getattr(before, kind)[: t + 1])
