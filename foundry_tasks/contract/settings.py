@@ -22,6 +22,11 @@ class Settings(BaseModel):
 
     store: str = str(REPOSITORY / ".foundry" / "store")
     """Artifact store: a folder, or an `s3://bucket/prefix`."""
+    s3_endpoint: str = ""
+    """URL of the S3 server; empty: AWS."""
+    secrets: str = ""
+    """Folder of secret files, one value each: s3_access_key, s3_secret_key, mlflow_username, mlflow_password. A file that
+    is not there leaves that credential to the SDK's own search."""
     mlflow_uri: str = f"sqlite:///{REPOSITORY / '.foundry' / 'mlflow.db'}"
     """MLflow's tracking and registry URI."""
     mlflow_artifacts: str = str(REPOSITORY / ".foundry" / "mlartifacts")
@@ -34,6 +39,18 @@ class Settings(BaseModel):
     """What a stage runs in: a local process, a Docker container, a Kubernetes pod."""
     image_digest: str = ""
     """Digest of the image this process runs in; whoever starts the container sets it."""
+
+    def secret(self, name: str) -> str | None:
+        """The value of a secret file, None where there is none. Raises ConfigError where it cannot be read."""
+        if not self.secrets:
+            return None
+        path = Path(self.secrets) / name
+        try:
+            return path.read_text().strip()
+        except FileNotFoundError:
+            return None
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"secret file {path} cannot be read. Mend it, or point FOUNDRY_SECRETS elsewhere.") from error
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
