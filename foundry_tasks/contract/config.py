@@ -22,6 +22,7 @@ Horizon = Annotated[int, Field(ge=1, le=60)]
 ModelName = Literal["logistic", "lightgbm", "xgboost"]
 LabelKind = Literal["up", "median", "sector"]
 LabelEntry = Literal["close", "next_open", "next_close"]
+FanOut = Literal["none", "horizon", "model", "fold"]
 Calibration = Literal["base_rate_slope", "platt", "isotonic", "beta"]
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -45,7 +46,7 @@ class HorizonsConfig(StageConfig):
 
 class ThreadsConfig(StageConfig):
     threads: PositiveInt = 2
-    """Threads of every numerical library; part of the config, since it can move the last digits."""
+    """Base models that are fitted side by side, on one thread each, and threads of whatever else can use them."""
 
 
 class PricesConfig(StageConfig):
@@ -56,7 +57,7 @@ class PricesConfig(StageConfig):
     source: Literal["sample", "parquet", "yfinance"] = "sample"
     """Where prices come from; `parquet` reads csv too."""
     prices: str = ""
-    """File or folder of daily prices, for source `parquet`."""
+    """File, folder or `s3://` URI of daily prices, for source `parquet`; the files below may be URIs too."""
     tickers: tuple[str, ...] = ()
     """Tickers to ask for, for source `yfinance`; elsewhere a subset of what the source holds, empty for all."""
     sectors: str = ""
@@ -73,6 +74,8 @@ class PricesConfig(StageConfig):
     """Last session wanted; the run's as-of moves back to it."""
     overlap_sessions: PositiveInt = 10
     """Sessions fetched again at every run, to see whether a ticker was restated."""
+    skip_closed: bool = False
+    """Do nothing where the day after as-of is no session and prices reach as-of: there is no market to predict for."""
     min_coverage: Share = 0.95
     """Share of the universe's ticker-sessions that has to remain once bad rows and tickers are set aside."""
 
@@ -85,6 +88,11 @@ class FeaturesConfig(HorizonsConfig):
 class LabelsConfig(HorizonsConfig):
     label_entry: LabelEntry = "close"
     """The price a return is counted from: the close of t, the open of t+1 or the close of t+1."""
+
+
+def fold_name(number: int) -> str:
+    """`fold3`; the warm-up blocks before `fold1` are numbered 0, −1, …: `warmup1`, `warmup2`."""
+    return f"fold{number}" if number >= 1 else f"warmup{1 - number}"
 
 
 class WalkConfig(HorizonsConfig):
@@ -123,6 +131,19 @@ class ModelsConfig(WalkConfig, ThreadsConfig):
     """Length of that window."""
     tuning_trials: NonNegativeInt = 0
     """Random draws of the booster's parameters, judged inside the fit window."""
+    fan_out: FanOut | None = Field(None, exclude=True)
+    """How finely the stage is mapped: a task a horizon, a base model of it, a fold of that; null: as the runtime likes it."""
+    per_regime: bool = False
+    """Fit every base model once on the calm and once on the turbulent sessions, parted by market volatility."""
+
+    @model_validator(mode="after")
+    def _regimes_leave_no_room_to_stop_or_tune(self) -> Self:
+        if self.per_regime and (self.early_stopping or self.tuning_trials):
+            raise ValueError(
+                "per_regime=true goes with fixed rounds and parameters alone: a window that stops or tunes would hold few "
+                "sessions of a regime. Switch early_stopping and tuning_trials off, or per_regime"
+            )
+        return self
 
 
 class EnsembleConfig(ThreadsConfig):
@@ -130,8 +151,21 @@ class EnsembleConfig(ThreadsConfig):
     """How scores become P(up)."""
     calibration_sessions: PositiveInt = 252
     """Window of Platt, isotonic and beta calibration."""
+    regime_scale: bool = False
+    """Let the market's regime scale a session's scores: confidence, not ranks."""
+    regime_intercept: bool = False
+    """Let the market's regime move P(up)'s base rate."""
     seeds: PositiveInt = 3
     seed: NonNegativeInt = 7
+
+    @model_validator(mode="after")
+    def _a_moved_base_rate_is_used(self) -> Self:
+        if self.regime_intercept and self.calibration != "base_rate_slope":
+            raise ValueError(
+                f"regime_intercept=true moves a base rate that calibration={self.calibration} does not use. Set "
+                "calibration=base_rate_slope, or switch regime_intercept off"
+            )
+        return self
 
 
 class LeakageConfig(ThreadsConfig):
@@ -196,6 +230,35 @@ class PredictConfig(HorizonsConfig):
     """Largest position size, as a share of capital."""
     kelly_fraction: NonNegativeFloat = 0.25
     """Share of the Kelly bet that a position takes."""
+
+
+class MonitorConfig(HorizonsConfig):
+    market: str = "us"
+    live_sessions: PositiveInt = 252
+    """Sessions of matured predictions that live figures are made of, the newest."""
+    drift_sessions: Annotated[int, Field(ge=5)] = 63
+    """Sessions whose features are held against those that the champion was fitted on."""
+    max_psi: PositiveFloat = 0.25
+    """Population stability index of a feature above which the report warns, if windows of the past were lower."""
+    min_live_auc_lower: Share = 0.50
+    """Lower bound of the live AUC below which the report warns."""
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+    resamples: Annotated[int, Field(ge=200)] = 2000
+    min_blocks: PositiveInt = 12
+    seed: NonNegativeInt = 7
+
+
+class DecideConfig(StageConfig):
+    model: str = ""
+    """Registered model, such as foundry-us-5d."""
+    action: Literal["approve", "rollback"] = "approve"
+    """Promote a near miss, or make an earlier champion champion again."""
+    version: PositiveInt | None = None
+    """The version that is to be champion; null: the champion before, for a rollback."""
+    who: str = ""
+    """Who decided; goes into the ledger."""
+    why: str = ""
+    """Why; goes into the ledger."""
 
 
 class ReportConfig(StageConfig):

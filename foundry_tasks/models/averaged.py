@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from foundry_tasks.models.design import Inputs, Scores, Transform
-from foundry_tasks.models.estimator import Estimator, FittedModel, Prepared, Stopping, Target, shares
+from foundry_tasks.models.estimator import Each, Estimator, FittedModel, Prepared, Stopping, Target, shares
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,10 @@ class AveragedModel:
         gains = [member.gain() for member in self.members]
         return shares(np.array([sum(gain[name] for gain in gains) for name in self.names]), self.names)
 
+    def first_seed(self) -> "AveragedModel":
+        """The first member alone."""
+        return AveragedModel(self.members[:1])
+
     def to_bytes(self) -> bytes:
         """JSON around the members'."""
         members = [json.loads(member.to_bytes()) for member in self.members]
@@ -59,11 +63,9 @@ def fit_averaged(
     target: Target,
     *,
     seeds: Sequence[int],
-    threads: int = 1,
     stopping: Stopping | None = None,
+    each: Each = map,
 ) -> AveragedModel:
     """One fit a seed on the same prepared rows; one fit where a seed makes no difference."""
     used = seeds if estimator.seeded else seeds[:1]
-    return AveragedModel(
-        tuple(estimator.fit(prepared, target, seed=seed, threads=threads, stopping=stopping) for seed in used)
-    )
+    return AveragedModel(estimator.fit(prepared, target, seeds=used, stopping=stopping, each=each))

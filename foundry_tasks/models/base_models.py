@@ -5,7 +5,8 @@ To add one: a module with an Estimator and its FittedModel, a row in each of the
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from importlib import import_module
 from typing import Any
 
 from foundry_tasks.contract.config import ModelName
@@ -15,6 +16,7 @@ from foundry_tasks.models.design import Scores, build_design
 from foundry_tasks.models.estimator import Estimator, FittedModel
 from foundry_tasks.models.lightgbm_classifier import LightGBMClassifier, LightGBMModel
 from foundry_tasks.models.logistic_regression import LogisticModel, LogisticRegression
+from foundry_tasks.models.per_regime import PerRegimeModel, score_rows
 from foundry_tasks.models.xgboost_classifier import XGBoostClassifier, XGBoostModel
 
 BASE_MODELS: Mapping[ModelName, Estimator] = {
@@ -28,7 +30,14 @@ _READERS: Mapping[str, Callable[[Mapping[str, Any]], FittedModel]] = {
     LightGBMClassifier.name: LightGBMModel.from_dict,
     XGBoostClassifier.name: XGBoostModel.from_dict,
     AveragedModel.kind: lambda saved: AveragedModel.from_dict(saved, _read),
+    PerRegimeModel.kind: lambda saved: PerRegimeModel.from_dict(saved, _read),
 }
+
+
+def load_libraries(names: Iterable[ModelName]) -> None:
+    """Import what these models are made of now, and not in the threads that fit them, where nobody counts start-up."""
+    for name in names:
+        import_module(BASE_MODELS[name].library)
 
 
 def load_model(data: bytes) -> FittedModel:
@@ -45,4 +54,4 @@ def _read(saved: Mapping[str, Any]) -> FittedModel:
 def score_panel(model: FittedModel, features: FeaturePanel, *, threads: int = 1) -> Scores:
     """(n_sessions, n_tickers): the model's scores of a panel, NaN where a ticker-session has too few inputs."""
     design = build_design(features, model.transform, model.names)
-    return design.to_wide(model.score(design.values, threads=threads))
+    return design.to_wide(score_rows(model, design, threads=threads))

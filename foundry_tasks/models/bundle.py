@@ -16,6 +16,8 @@ import numpy as np
 from foundry_tasks.data.panel import FeaturePanel, FloatArray
 from foundry_tasks.models.base_models import load_model, score_panel
 from foundry_tasks.models.estimator import FittedModel
+from foundry_tasks.models.market_regime import VOLATILITY, first_known
+from foundry_tasks.models.per_regime import PerRegimeModel
 from foundry_tasks.models.stack import Stack
 from foundry_tasks.models.stacking import REGIMES
 
@@ -92,18 +94,15 @@ class Bundle:
 
 def regime_of(panel: FeaturePanel) -> dict[str, FloatArray]:
     """What the meta-learner sees of the market, name → (n_sessions,): each session's first known value, NaN if none."""
-    regime = {}
-    for name, values in panel.items():
-        if name in REGIMES:
-            first = np.isfinite(values).argmax(axis=1)
-            regime[name] = values[np.arange(len(values)), first].astype(np.float64)
-    return regime
+    return {name: first_known(values) for name, values in panel.items() if name in REGIMES}
 
 
 def needed_features(models: Mapping[str, FittedModel], stack: Stack, available: tuple[str, ...]) -> tuple[str, ...]:
-    """What the base models and the meta-learner eat, in the order of `available`."""
+    """What the base models and the stack eat, in the order of `available`."""
     needed = {name for model in models.values() for name in model.names}
     needed |= set(stack.meta.regimes if stack.meta else ())
+    if stack.adjustment or any(isinstance(model, PerRegimeModel) for model in models.values()):
+        needed.add(VOLATILITY)
     return tuple(name for name in available if name in needed)
 
 

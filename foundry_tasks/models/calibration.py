@@ -89,9 +89,7 @@ def fit_calibrator(
     and beta the last `sessions` sessions that hold any.
     """
     if kind == "base_rate_slope":
-        known = np.isfinite(scores) & np.isfinite(above_median)
-        weights, _ = _logistic_fit([scores[known]], above_median[known], intercept=False)
-        return BaseRateSlope(slope=max(0.0, weights[0]))
+        return BaseRateSlope(slope=max(0.0, fit_slope(scores, above_median)))
     held = np.flatnonzero((np.isfinite(scores) & np.isfinite(up)).any(axis=1))[-sessions:]
     known = np.isfinite(scores[held]) & np.isfinite(up[held])
     x, y = scores[held][known], up[held][known]
@@ -102,6 +100,13 @@ def fit_calibrator(
         return Isotonic(tuple(map(float, fitted.X_thresholds_)), tuple(map(float, fitted.y_thresholds_)))
     weights, intercept = _logistic_fit(_columns(kind, x), y, intercept=True)
     return Logistic(tuple(weights), intercept, kind)
+
+
+def fit_slope(scores: FloatArray, above_median: FloatArray) -> float:
+    """Log-odds of the relative label that a score of one is worth; 0 where there is nothing to learn from."""
+    known = np.isfinite(scores) & np.isfinite(above_median)
+    weights, _ = _logistic_fit([scores[known]], above_median[known], intercept=False)
+    return weights[0]
 
 
 def calibrator_from_dict(document: dict[str, Any]) -> Calibrator:

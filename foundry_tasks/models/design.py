@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from foundry_tasks.data.panel import FeaturePanel
 from foundry_tasks.features.registry import FEATURES
+from foundry_tasks.models.market_regime import market_volatility
 
 Inputs = npt.NDArray[np.float32]
 Scores = npt.NDArray[np.float64]
@@ -35,7 +36,7 @@ class Design:
     """Model inputs, one row a ticker-session.
 
     values: (n_rows, n_inputs) float32, NaN where undefined. session, ticker: (n_rows,) places in the panel's grid of
-    `shape` (n_sessions, n_tickers).
+    `shape` (n_sessions, n_tickers). volatility: (n_sessions,), the market's, for models that are fitted per regime.
     """
 
     names: tuple[str, ...]
@@ -43,6 +44,7 @@ class Design:
     session: npt.NDArray[np.int32]
     ticker: npt.NDArray[np.int32]
     shape: tuple[int, int]
+    volatility: Scores
 
     def rows(self, first_session: int, end_session: int) -> slice:
         """The rows of sessions [first_session, end_session)."""
@@ -90,7 +92,8 @@ def build_design(features: FeaturePanel, transform: Transform, names: tuple[str,
         rows = block.transpose(1, 2, 0)[has_row[chunk]]
         values[done : done + len(rows)] = rows
         done += len(rows)
-    return Design(names, values, session.astype(np.int32), ticker.astype(np.int32), (n_sessions, n_tickers))
+    volatility = market_volatility(features)
+    return Design(names, values, session.astype(np.int32), ticker.astype(np.int32), (n_sessions, n_tickers), volatility)
 
 
 def _chunks(n_sessions: int) -> list[slice]:

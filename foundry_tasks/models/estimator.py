@@ -1,6 +1,6 @@
 """What every base model is: rows are binned once, fitted to a target with a seed, and give one score a row."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
@@ -12,6 +12,10 @@ from foundry_tasks.models.design import Inputs, Scores, Transform
 
 Target = npt.NDArray[np.floating]
 """(n_rows,) 0 or 1, NaN where the row is not to be learned: no label, purged, or another regime's."""
+
+
+Each = Callable[[Callable[[int], Any], Sequence[int]], Iterable[Any]]
+"""How a call is made for each seed: the builtin `map`, or `FitPool.share` for several at a time."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,7 @@ class FittedModel(Protocol):
 
 
 class Estimator(Protocol):
-    """A base model that can learn. Equal rows, target, seed and threads give the same model."""
+    """A base model that can learn, on one thread. Equal rows, target and seed give the same model."""
 
     name: ClassVar[str]
     transform: ClassVar[Transform]
@@ -69,14 +73,25 @@ class Estimator(Protocol):
     """Which label it learns best, by the evidence in docs; a config may say otherwise."""
     seeded: ClassVar[bool]
     """Whether a seed makes a difference."""
+    library: ClassVar[str]
+    """The package that it is made of, imported when it is first used."""
 
-    def prepare(self, inputs: Inputs, names: tuple[str, ...], *, threads: int = 1) -> Prepared:
+    def prepare(self, inputs: Inputs, names: tuple[str, ...]) -> Prepared:
         """Whatever is learned from the rows' inputs alone: bins, scale. inputs: the fit rows of a fold, no others."""
 
     def fit(
-        self, prepared: Prepared, target: Target, *, seed: int, threads: int = 1, stopping: Stopping | None = None
-    ) -> FittedModel:
-        """Learn. Raises DegenerateTargetError where the target holds one class alone."""
+        self,
+        prepared: Prepared,
+        target: Target,
+        *,
+        seeds: Sequence[int],
+        stopping: Stopping | None = None,
+        each: Each = map,
+    ) -> tuple[FittedModel, ...]:
+        """Learn, once a seed. The rows serve one target at a time: fits to another must have ended.
+
+        Raises DegenerateTargetError where the target holds one class alone.
+        """
 
 
 class DegenerateTargetError(ValueError):

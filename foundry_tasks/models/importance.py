@@ -1,24 +1,29 @@
 """Permutation importance: what the ranking of a session loses when one input is shuffled within it. Breiman (2001)."""
 
-from dataclasses import replace
-
 import numpy as np
 
 from foundry_tasks.models.averaged import AveragedModel
 from foundry_tasks.models.design import Inputs, Scores
+from foundry_tasks.models.per_regime import PerRegimeModel
 from foundry_tasks.models.session_auc import mean_session_auc
 
 
 def permutation_importance(
-    model: AveragedModel, inputs: Inputs, target: Scores, session: np.ndarray, *, top: int, seed: int, threads: int
+    model: AveragedModel | PerRegimeModel,
+    inputs: Inputs,
+    target: Scores,
+    session: np.ndarray,
+    *,
+    top: int,
+    seed: int,
 ) -> dict[str, float]:
     """Loss of mean per-session AUC by input, for the `top` inputs by gain, largest first.
 
     inputs: (n_rows, n_inputs) of sessions that the model has not seen; target, session: (n_rows,), rows in order of
     session. The first seed's model stands for all: the others differ by chance only.
     """
-    first = replace(model, members=model.members[:1])
-    base = mean_session_auc(first.score(inputs, threads=threads), target, session)
+    first = model.first_seed()
+    base = mean_session_auc(first.score(inputs), target, session)
     gain = first.gain()
     chosen = sorted(gain, key=lambda name: -gain[name])[:top]
     rng = np.random.default_rng(seed)
@@ -27,7 +32,7 @@ def permutation_importance(
         column = first.names.index(name)
         shuffled = inputs.copy()
         shuffled[:, column] = inputs[_within_sessions(session, rng), column]
-        losses[name] = base - mean_session_auc(first.score(shuffled, threads=threads), target, session)
+        losses[name] = base - mean_session_auc(first.score(shuffled), target, session)
     return dict(sorted(losses.items(), key=lambda item: -item[1]))
 
 

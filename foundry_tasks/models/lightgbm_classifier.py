@@ -1,7 +1,7 @@
 """LightGBM, on raw inputs."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -11,7 +11,7 @@ import numpy as np
 from foundry_tasks.contract.config import LabelKind
 from foundry_tasks.models.boosting import best_rounds
 from foundry_tasks.models.design import Inputs, Scores, Transform
-from foundry_tasks.models.estimator import Prepared, Stopping, Target, learnable, shares
+from foundry_tasks.models.estimator import Each, Prepared, Stopping, Target, learnable, shares
 
 if TYPE_CHECKING:
     import lightgbm
@@ -70,8 +70,9 @@ class LightGBMClassifier:
     transform: ClassVar[Transform] = "raw"
     label_kind: ClassVar[LabelKind] = "sector"
     seeded: ClassVar[bool] = True
+    library: ClassVar[str] = "lightgbm"
 
-    def prepare(self, inputs: Inputs, names: tuple[str, ...], *, threads: int = 1) -> Prepared:
+    def prepare(self, inputs: Inputs, names: tuple[str, ...]) -> Prepared:
         """Learn the bins."""
         import lightgbm  # noqa: PLC0415 - 1.7 s
 
@@ -79,21 +80,30 @@ class LightGBMClassifier:
             inputs,
             label=np.zeros(len(inputs), dtype=np.float32),
             weight=np.ones(len(inputs), dtype=np.float32),
-            params=self._parameters(threads),
+            params=self._parameters(),
             free_raw_data=True,
         )
         return Prepared(names, data.construct(), len(inputs))
 
     def fit(
-        self, prepared: Prepared, target: Target, *, seed: int, threads: int = 1, stopping: Stopping | None = None
-    ) -> LightGBMModel:
+        self,
+        prepared: Prepared,
+        target: Target,
+        *,
+        seeds: Sequence[int],
+        stopping: Stopping | None = None,
+        each: Each = map,
+    ) -> tuple[LightGBMModel, ...]:
         """Boost. Rows without a target have no weight, so that one binning serves every target."""
-        import lightgbm  # noqa: PLC0415 - 1.7 s
-
         known = learnable(target)
         prepared.data.set_label(np.where(known, target, 0).astype(np.float32))
         prepared.data.set_weight(known.astype(np.float32))
-        booster = lightgbm.train({**self._parameters(threads), "seed": seed}, prepared.data, self.rounds)
+        return tuple(each(lambda seed: self._boost(prepared, seed, stopping), seeds))
+
+    def _boost(self, prepared: Prepared, seed: int, stopping: Stopping | None) -> LightGBMModel:
+        import lightgbm  # noqa: PLC0415 - 1.7 s
+
+        booster = lightgbm.train({**self._parameters(), "seed": seed}, prepared.data, self.rounds)
         rounds = self.rounds
         if stopping is not None:
             rounds = best_rounds(
@@ -104,12 +114,12 @@ class LightGBMClassifier:
                     raw_score=True,
                     start_iteration=first,
                     num_iteration=end - first,
-                    num_threads=threads,
+                    num_threads=1,
                 ),
             )
         return LightGBMModel(prepared.names, self.transform, booster.model_to_string(num_iteration=rounds))
 
-    def _parameters(self, threads: int) -> dict[str, Any]:
+    def _parameters(self) -> dict[str, Any]:
         return {
             "objective": "binary",
             "learning_rate": self.learning_rate,
@@ -122,7 +132,7 @@ class LightGBMClassifier:
             "bagging_freq": 1,
             "lambda_l2": self.l2,
             "max_bin": self.bins,
-            "num_threads": threads,
+            "num_threads": 1,
             "deterministic": True,
             "force_col_wise": True,
             "verbosity": -1,

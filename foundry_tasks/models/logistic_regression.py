@@ -5,7 +5,7 @@ handful of passes, each one matrix product, where a quasi-Newton solver takes a 
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped] # it
 
 from foundry_tasks.contract.config import LabelKind
 from foundry_tasks.models.design import Inputs, Scores, Transform
-from foundry_tasks.models.estimator import Prepared, Stopping, Target, learnable, shares
+from foundry_tasks.models.estimator import Each, Prepared, Stopping, Target, learnable, shares
 
 _CLIP = 5.0
 """Deviations; an input beyond them is as far as one can be."""
@@ -114,8 +114,9 @@ class LogisticRegression:
     transform: ClassVar[Transform] = "rank"
     label_kind: ClassVar[LabelKind] = "sector"
     seeded: ClassVar[bool] = False
+    library: ClassVar[str] = "numpy"
 
-    def prepare(self, inputs: Inputs, names: tuple[str, ...], *, threads: int = 1) -> Prepared:  # noqa: ARG002 - numpy's
+    def prepare(self, inputs: Inputs, names: tuple[str, ...]) -> Prepared:
         """Learn the scaler."""
         scaler = Scaler.of(inputs)
         return Prepared(names, _Scaled(scaler, scaler.apply(inputs)), len(inputs))
@@ -125,11 +126,11 @@ class LogisticRegression:
         prepared: Prepared,
         target: Target,
         *,
-        seed: int,  # noqa: ARG002 - the solution is unique
-        threads: int = 1,  # noqa: ARG002 - always one
+        seeds: Sequence[int],
         stopping: Stopping | None = None,  # noqa: ARG002 - nothing to stop
-    ) -> LogisticModel:
-        """Newton's method from 0; the intercept is not penalised."""
+        each: Each = map,  # noqa: ARG002 - one fit serves all seeds
+    ) -> tuple[LogisticModel, ...]:
+        """Newton's method from 0; the intercept is not penalised. The solution is unique: every seed has the same model."""
         known = learnable(target)
         scaled: _Scaled = prepared.data
         weights = np.zeros(len(prepared.names) + 1)
@@ -144,7 +145,8 @@ class LogisticRegression:
             weights = weights + step
             if np.abs(step).max() < _TOLERANCE:
                 break
-        return LogisticModel(prepared.names, self.transform, scaled.scaler, weights[:-1], float(weights[-1]))
+        model = LogisticModel(prepared.names, self.transform, scaled.scaler, weights[:-1], float(weights[-1]))
+        return (model,) * len(seeds)
 
 
 def _log_odds(share: float) -> float:

@@ -9,17 +9,23 @@ import numpy as np
 
 from foundry_tasks.data.panel import FloatArray
 from foundry_tasks.models.calibration import Calibrator, calibrator_from_dict
+from foundry_tasks.models.market_regime import VOLATILITY
+from foundry_tasks.models.regime_adjustment import RegimeAdjustment
 from foundry_tasks.models.stacking import MetaLearner, average
 
 
 @dataclass(frozen=True)
 class Stack:
-    """meta is None where the stack is the base models' plain average; `why` says which and on what evidence."""
+    """meta is None where the stack is the base models' plain average; `why` says which and on what evidence.
+
+    adjustment: what the market's regime does to P(up), where a config asks for it.
+    """
 
     models: tuple[str, ...]
     meta: MetaLearner | None
     calibrator: Calibrator
     why: str
+    adjustment: RegimeAdjustment | None = None
 
     def scores(self, base: Mapping[str, FloatArray], regime: Mapping[str, FloatArray]) -> FloatArray:
         """One standardised score a row. base: name → (n_sessions, n_tickers); regime: name → (n_sessions,)."""
@@ -31,6 +37,9 @@ class Stack:
     ) -> FloatArray:
         """P(up), (n_sessions, n_tickers). base_rate: (n_sessions,), what was known of it at each session."""
         scores = self.scores(base, regime)
+        if self.adjustment is not None:
+            scores = self.adjustment.scaled(scores, regime[VOLATILITY])
+            base_rate = self.adjustment.rate(base_rate, regime[VOLATILITY])
         return self.calibrator.p_up(scores, np.broadcast_to(base_rate[:, None], scores.shape))
 
     def to_bytes(self) -> bytes:
@@ -40,14 +49,20 @@ class Stack:
             "regimes": self.meta.regimes,
             "boosters": [base64.b64encode(document).decode() for document in self.meta.boosters],
         }  # fmt: skip
-        document = {"models": self.models, "meta": meta, "calibrator": self.calibrator.as_dict(), "why": self.why}
+        document = {
+            "models": self.models,
+            "meta": meta,
+            "calibrator": self.calibrator.as_dict(),
+            "why": self.why,
+            "adjustment": self.adjustment and self.adjustment.as_dict(),
+        }
         return json.dumps(document, sort_keys=True).encode()
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "Stack":
         """The inverse of `to_bytes`."""
         document = json.loads(data)
-        meta = document["meta"]
+        meta, adjustment = document["meta"], document.get("adjustment")
         return cls(
             models=tuple(document["models"]),
             meta=meta
@@ -58,4 +73,5 @@ class Stack:
             ),
             calibrator=calibrator_from_dict(document["calibrator"]),
             why=document["why"],
+            adjustment=adjustment and RegimeAdjustment.from_dict(adjustment),
         )

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -10,7 +11,8 @@ from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.data.panel import FloatArray
 from foundry_tasks.models.averaged import AveragedModel, fit_averaged
 from foundry_tasks.models.design import Design, Scores
-from foundry_tasks.models.estimator import Estimator, Prepared, Stopping
+from foundry_tasks.models.estimator import Each, Estimator, FittedModel, Prepared, Stopping
+from foundry_tasks.models.per_regime import PerRegimeModel, fit_per_regime, score_rows
 from foundry_tasks.models.tuning import tuned
 
 
@@ -27,14 +29,20 @@ class WindowTrainer:
     """One estimator and the rows of a block's fit windows; those of a longer horizon end earlier."""
 
     def __init__(
-        self, estimator: Estimator, design: Design, windows: Sequence[FitWindow], config: ModelsConfig
+        self,
+        estimator: Estimator,
+        design: Design,
+        windows: Sequence[FitWindow],
+        config: ModelsConfig,
+        *,
+        each: Each = map,
     ) -> None:
-        self._estimator, self._design, self._config = estimator, design, config
+        self._estimator, self._design, self._config, self._each = estimator, design, config, each
         self._rows = design.rows(min(w.start for w in windows), max(w.stop for w in windows))
         self._prepared = self._prepare(self._rows)
 
-    def fit(self, labels: FloatArray, window: FitWindow) -> AveragedModel:
-        """Fit the mean of the config's seeds. labels: (n_sessions, n_tickers).
+    def fit(self, labels: FloatArray, window: FitWindow) -> AveragedModel | PerRegimeModel:
+        """Fit the mean of the config's seeds, per regime where the config says so. labels: (n_sessions, n_tickers).
 
         What another horizon needs of the rows, this one has purged: its target is NaN there. Raises ConfigError where
         the window has no room for early stopping or tuning.
@@ -52,27 +60,30 @@ class WindowTrainer:
                 stopping,
                 trials=config.tuning_trials,
                 seed=config.seed,
-                threads=config.threads,
             )
         if not config.early_stopping:
             learn, stopping = window, None
-        return fit_averaged(
+        fit = partial(
+            fit_averaged,
             estimator,
             prepared,
-            self._target(labels, self._rows, learn),
             seeds=range(config.seed, config.seed + config.seeds),
-            threads=config.threads,
             stopping=stopping,
+            each=self._each,
         )
+        target = self._target(labels, self._rows, learn)
+        if config.per_regime:
+            return fit_per_regime(fit, target, self._design.session[self._rows], self._design.volatility)
+        return fit(target)
 
-    def score(self, model: AveragedModel, start: int, stop: int) -> Scores:
+    def score(self, model: FittedModel, start: int, stop: int) -> Scores:
         """Scores of sessions start … stop − 1, (stop − start, n_tickers)."""
         rows = self._design.rows(start, stop)
-        scores = model.score(self._design.values[rows], threads=self._config.threads)
+        scores = score_rows(model, self._design, rows)
         return self._design.to_wide(scores, rows)[start:stop]
 
     def _prepare(self, rows: slice) -> Prepared:
-        return self._estimator.prepare(self._design.values[rows], self._design.names, threads=self._config.threads)
+        return self._estimator.prepare(self._design.values[rows], self._design.names)
 
     def _target(self, labels: FloatArray, rows: slice, window: FitWindow) -> Scores:
         session = self._design.session[rows]

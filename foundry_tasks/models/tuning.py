@@ -18,7 +18,7 @@ SCALES: dict[str, tuple[float, ...]] = {
 
 
 def tuned(
-    estimator: Estimator, prepared: Prepared, target: Target, judge: Stopping, *, trials: int, seed: int, threads: int
+    estimator: Estimator, prepared: Prepared, target: Target, judge: Stopping, *, trials: int, seed: int
 ) -> Estimator:
     """The default or one of `trials` random draws around it, whichever ranks the judging window's sessions best.
 
@@ -28,8 +28,8 @@ def tuned(
     candidates = [estimator, *(_draw(estimator, rng) for _ in range(trials))]
 
     def merit(candidate: Estimator) -> float:
-        model = candidate.fit(prepared, target, seed=seed, threads=threads)
-        return mean_session_auc(model.score(judge.inputs, threads=threads), judge.target, judge.session)
+        (model,) = candidate.fit(prepared, target, seeds=[seed])
+        return mean_session_auc(model.score(judge.inputs), judge.target, judge.session)
 
     return max(candidates, key=merit)
 

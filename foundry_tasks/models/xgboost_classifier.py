@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -12,7 +12,7 @@ import numpy as np
 from foundry_tasks.contract.config import LabelKind
 from foundry_tasks.models.boosting import best_rounds
 from foundry_tasks.models.design import Inputs, Scores, Transform
-from foundry_tasks.models.estimator import Prepared, Stopping, Target, learnable, shares
+from foundry_tasks.models.estimator import Each, Prepared, Stopping, Target, learnable, shares
 
 if TYPE_CHECKING:
     import xgboost
@@ -138,28 +138,38 @@ class XGBoostClassifier:
     transform: ClassVar[Transform] = "rank"
     label_kind: ClassVar[LabelKind] = "up"
     seeded: ClassVar[bool] = True
+    library: ClassVar[str] = "xgboost"
 
-    def prepare(self, inputs: Inputs, names: tuple[str, ...], *, threads: int = 1) -> Prepared:
+    def prepare(self, inputs: Inputs, names: tuple[str, ...]) -> Prepared:
         """Learn the bins."""
         import xgboost  # noqa: PLC0415 - 1.8 s
 
         chosen = tuple(place for place, name in enumerate(names) if name in INPUTS)
         used = chosen if len(chosen) >= MIN_INPUTS else tuple(range(len(names)))
         matrix = xgboost.QuantileDMatrix(
-            inputs[:, used], label=np.zeros(len(inputs), dtype=np.float32), max_bin=self.bins, nthread=threads
+            inputs[:, used], label=np.zeros(len(inputs), dtype=np.float32), max_bin=self.bins, nthread=1
         )
         return Prepared(names, _Binned(used, matrix), len(inputs))
 
     def fit(
-        self, prepared: Prepared, target: Target, *, seed: int, threads: int = 1, stopping: Stopping | None = None
-    ) -> XGBoostModel:
+        self,
+        prepared: Prepared,
+        target: Target,
+        *,
+        seeds: Sequence[int],
+        stopping: Stopping | None = None,
+        each: Each = map,
+    ) -> tuple[XGBoostModel, ...]:
         """Boost. Rows without a target have no weight, so that one binning serves every target."""
-        import xgboost  # noqa: PLC0415 - 1.8 s
-
         known = learnable(target)
         binned: _Binned = prepared.data
         binned.matrix.set_info(label=np.where(known, target, 0).astype(np.float32), weight=known.astype(np.float32))
-        booster = xgboost.train({**self._parameters(threads), "seed": seed}, binned.matrix, self.rounds)
+        return tuple(each(lambda seed: self._boost(prepared.names, binned, seed, stopping), seeds))
+
+    def _boost(self, names: tuple[str, ...], binned: _Binned, seed: int, stopping: Stopping | None) -> XGBoostModel:
+        import xgboost  # noqa: PLC0415 - 1.8 s
+
+        booster = xgboost.train({**self._parameters(), "seed": seed}, binned.matrix, self.rounds)
         if stopping is not None:
             rounds = best_rounds(
                 self.rounds,
@@ -169,9 +179,9 @@ class XGBoostClassifier:
                 ),
             )
             booster = booster[:rounds]
-        return XGBoostModel(prepared.names, binned.used, self.transform, bytes(booster.save_raw("ubj")))
+        return XGBoostModel(names, binned.used, self.transform, bytes(booster.save_raw("ubj")))
 
-    def _parameters(self, threads: int) -> dict[str, Any]:
+    def _parameters(self) -> dict[str, Any]:
         return {
             "objective": "binary:logistic",
             "tree_method": "hist",
@@ -184,6 +194,6 @@ class XGBoostClassifier:
             "reg_lambda": self.l2,
             "max_bin": self.bins,
             "base_score": 0.5,
-            "nthread": threads,
+            "nthread": 1,
             "verbosity": 0,
         }

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from foundry_tasks.contract.config import EnsembleConfig, LabelsConfig
+from foundry_tasks.contract.config import EnsembleConfig, LabelsConfig, ModelsConfig
 from foundry_tasks.contract.errors import MissingInputError
 from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.data.panel import FeaturePanel, FloatArray
@@ -15,6 +15,7 @@ from foundry_tasks.data.tables import Matrices, panel_names, read_features, read
 from foundry_tasks.evaluation.metrics import pooled_auc, session_auc, session_rank_ic
 from foundry_tasks.features.labels import Labels, reach
 from foundry_tasks.models.bundle import regime_of
+from foundry_tasks.models.market_regime import need_volatility
 from foundry_tasks.models.stacking import REGIMES, average
 from foundry_tasks.validation.stack_walk import StackWalk, walk_stack
 from foundry_tasks.validation.walk_forward import Fold, Window, folds_from_json
@@ -29,6 +30,9 @@ def run(config: EnsembleConfig, io: StageIO) -> None:
         folds = folds_from_json(io.json("models", "folds.json", io.any_result("models").shard))
         scores = ScoreFiles(io)
         regime = regime_of(_market_wide(io.path("features", "features.parquet")))
+        for switch in ("regime_scale", "regime_intercept"):
+            if getattr(config, switch):
+                need_volatility(regime, switch)
         labels_file = io.path("labels", "labels.parquet")
         entry = LabelsConfig.model_validate(io.result("labels").config).label_entry
     io.progress.start("ensemble", sum(len(walk) for walk in folds.values()))
@@ -48,6 +52,9 @@ def run(config: EnsembleConfig, io: StageIO) -> None:
             )
         _publish(io, horizon, stacked, grid)
         comparison[str(horizon)] = _compare(walk, scores, stacked, labels, horizon)
+    if ModelsConfig.model_validate(io.any_result("models").config).per_regime:
+        for item in comparison.values():
+            item["stack"]["why"] = f"base models fitted per regime; {item['stack']['why']}"
     io.publish_json("comparison.json", comparison)
     io.metrics["stack"] = {horizon: item["stack"]["why"] for horizon, item in comparison.items()}
 

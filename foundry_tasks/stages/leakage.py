@@ -4,14 +4,15 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from foundry_tasks.contract.config import LabelEntry, LabelsConfig, LeakageConfig, ModelsConfig
+from foundry_tasks.contract.config import LabelEntry, LabelsConfig, LeakageConfig, ModelName, ModelsConfig
 from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.data.panel import FeaturePanel, FloatArray, PricePanel
 from foundry_tasks.data.tables import read_features, read_matrices, read_prices
 from foundry_tasks.features import FEATURES, build_features
 from foundry_tasks.features.labels import reach
-from foundry_tasks.models.base_models import BASE_MODELS
+from foundry_tasks.models.base_models import BASE_MODELS, load_libraries
 from foundry_tasks.models.design import build_design
+from foundry_tasks.models.fit_pool import FitPool
 from foundry_tasks.models.targets import TargetFile
 from foundry_tasks.models.training import FitWindow, WindowTrainer
 from foundry_tasks.validation import leakage
@@ -103,17 +104,24 @@ def _refits(
     spoilt = features.values[:, :stop].copy()
     spoilt[:, at + 1 :] = rng.normal(0, 10, size=spoilt[:, at + 1 :].shape).astype(np.float32)
     targets = TargetFile(io.path("labels", "labels.parquet"))
+    load_libraries(recipe.models)
+    cases: list[tuple[ModelName, FloatArray, FloatArray]] = []
     for name in recipe.models:
-        estimator = BASE_MODELS[name]
-        labels = targets.wide(horizon, recipe.label_kind or estimator.label_kind)
+        labels = targets.wide(horizon, recipe.label_kind or BASE_MODELS[name].label_kind)
         noise = labels.copy()
         noise[fold.fit.stop :] = (rng.random(noise[fold.fit.stop :].shape) > 0.5).astype(np.float64)
-        scores: list[FloatArray] = []
-        for values, y in ((features.values[:, :stop], labels), (spoilt, noise)):
-            panel = FeaturePanel(features.sessions[:stop], features.tickers, features.names, values)
-            design = build_design(panel, estimator.transform)
-            trainer = WindowTrainer(estimator, design, windows, recipe)
-            scores.append(trainer.score(trainer.fit(y, window), at, at + 1)[0])
-        start = (fold.validation or fold.test).start
-        published = read_matrices(files[name])["score"][at - start]
-        yield name, leakage.audit_scores(name, published, *scores)
+        cases += [(name, features.values[:, :stop], labels), (name, spoilt, noise)]
+
+    def first_test_session(case: tuple[ModelName, FloatArray, FloatArray]) -> FloatArray:
+        name, values, labels = case
+        panel = FeaturePanel(features.sessions[:stop], features.tickers, features.names, values)
+        design = build_design(panel, BASE_MODELS[name].transform)
+        trainer = WindowTrainer(BASE_MODELS[name], design, windows, recipe, each=pool.share)
+        scored: FloatArray = trainer.score(trainer.fit(labels, window), at, at + 1)[0]
+        return scored
+
+    with FitPool(recipe.threads) as pool:
+        scores = pool.jobs(first_test_session, cases)
+        for name in recipe.models:
+            published = read_matrices(files[name])["score"][at - (fold.validation or fold.test).start]
+            yield name, leakage.audit_scores(name, published, next(scores), next(scores))

@@ -5,17 +5,18 @@ from typing import Any
 
 import numpy as np
 
-from foundry_tasks.contract.config import LabelsConfig, ModelsConfig, RefitConfig
+from foundry_tasks.contract.config import LabelsConfig, ModelName, ModelsConfig, RefitConfig
 from foundry_tasks.contract.errors import NothingToDo
 from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.data.panel import FeaturePanel, FloatArray
 from foundry_tasks.data.tables import read_features, read_matrices
 from foundry_tasks.evaluation.metrics import session_rank_ic, session_spread
 from foundry_tasks.features.labels import reach
-from foundry_tasks.models.base_models import BASE_MODELS, load_model
+from foundry_tasks.models.base_models import BASE_MODELS, load_libraries, load_model
 from foundry_tasks.models.bundle import Bundle, needed_features
-from foundry_tasks.models.design import Designs
+from foundry_tasks.models.design import Design, Designs
 from foundry_tasks.models.estimator import FittedModel
+from foundry_tasks.models.fit_pool import FitPool
 from foundry_tasks.models.stack import Stack
 from foundry_tasks.models.targets import TargetFile
 from foundry_tasks.models.training import FitWindow, WindowTrainer
@@ -74,11 +75,19 @@ def _refit(
         folds = folds_from_json(io.json("models", "folds.json", io.any_result("models").shard))
         start = max(0, n_sessions - h_reach - len(folds[horizon][-1].fit))
     window = FitWindow(start, n_sessions - h_reach, h_reach + recipe.embargo_sessions)
-    models: dict[str, FittedModel] = {}
+    load_libraries(recipe.models)
+    learned: dict[str, tuple[Design, FloatArray]] = {}
     for name in recipe.models:
         estimator = BASE_MODELS[name]
-        trainer = WindowTrainer(estimator, designs[estimator.transform], [window], recipe)
-        models[name] = trainer.fit(targets.wide(horizon, recipe.label_kind or estimator.label_kind), window)
+        labels = targets.wide(horizon, recipe.label_kind or estimator.label_kind)
+        learned[name] = designs[estimator.transform], labels
+
+    def fit(name: ModelName) -> FittedModel:
+        design, labels = learned[name]
+        return WindowTrainer(BASE_MODELS[name], design, [window], recipe, each=pool.share).fit(labels, window)
+
+    with FitPool(recipe.threads) as pool:
+        models: dict[str, FittedModel] = dict(zip(recipe.models, pool.jobs(fit, recipe.models), strict=True))
     return _bundle(io, horizon, models, "final", features)
 
 

@@ -14,6 +14,8 @@ from foundry_tasks.data.panel import FloatArray
 from foundry_tasks.evaluation.metrics import session_auc
 from foundry_tasks.features.labels import Labels
 from foundry_tasks.models.calibration import expanding_base_rate, fit_calibrator
+from foundry_tasks.models.market_regime import VOLATILITY
+from foundry_tasks.models.regime_adjustment import fit_adjustment
 from foundry_tasks.models.stack import Stack
 from foundry_tasks.models.stacking import MetaLearner, average, fit_meta_learner
 from foundry_tasks.validation.bootstrap import mean_interval
@@ -128,15 +130,19 @@ class _Past:
         plain = average({name: values[: self.stop] for name, values in self.oof.items()})
         stacked = self.meta_oof[: self.stop]
         wins, why = self._meta_wins(stacked, plain, horizon)
-        chosen = meta if wins else None
+        scores, adjustment = stacked if wins else plain, None
+        up, above_median = self.labels.up[: self.stop], self.labels.median[: self.stop]
+        if config.regime_scale or config.regime_intercept:
+            volatility = self.regime[VOLATILITY][: self.stop]
+            adjustment = fit_adjustment(
+                scores, volatility, up=up, above_median=above_median, scale=config.regime_scale,
+                intercept=config.regime_intercept,
+            )  # fmt: skip
+            scores, why = adjustment.scaled(scores, volatility), f"{why}; {adjustment}"
         calibrator = fit_calibrator(
-            config.calibration,
-            stacked if chosen is not None else plain,
-            up=self.labels.up[: self.stop],
-            above_median=self.labels.median[: self.stop],
-            sessions=config.calibration_sessions,
+            config.calibration, scores, up=up, above_median=above_median, sessions=config.calibration_sessions
         )
-        return Stack(tuple(self.oof), chosen, calibrator, why)
+        return Stack(tuple(self.oof), meta if wins else None, calibrator, why, adjustment)
 
     def _meta_wins(self, stacked: FloatArray, plain: FloatArray, horizon: int) -> tuple[bool, str]:
         """Paired by session, on blocks that the meta-learner had not seen."""

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from foundry_tasks.contract.config import WalkConfig
+from foundry_tasks.contract.config import WalkConfig, fold_name
 from foundry_tasks.contract.errors import ConfigError
 
 
@@ -47,7 +47,7 @@ class Fold:
     @property
     def name(self) -> str:
         """`fold3`, or `warmup1` for the earliest warm-up block's place before the first fold."""
-        return f"fold{self.number}" if self.reported else f"warmup{1 - self.number}"
+        return fold_name(self.number)
 
     def windows(self) -> Iterator[tuple[str, Window]]:
         """Named windows in the order of time."""

@@ -94,7 +94,7 @@ def _bundle(panel):
     for name, estimator in BASE_MODELS.items():
         design = build_design(panel, estimator.transform)
         target = (design.values[:, 0] > np.median(design.values[:, 0])).astype(np.float64)
-        models[name] = estimator.fit(estimator.prepare(design.values, design.names), target, seed=7)
+        (models[name],) = estimator.fit(estimator.prepare(design.values, design.names), target, seeds=[7])
     stack = Stack(tuple(models), None, BaseRateSlope(0.1), "a test")
     return Bundle("us", 5, panel.names, 0.52, models, stack, {})
 

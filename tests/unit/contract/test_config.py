@@ -37,6 +37,19 @@ def test_a_threshold_is_a_finite_number(value):
         check_conf({"min_wfe": value})
 
 
+@pytest.mark.parametrize("other", [{"early_stopping": True}, {"tuning_trials": 3}], ids=str)
+def test_models_per_regime_leave_no_room_to_stop_or_tune(other):
+    with pytest.raises(ConfigError, match=r"^per_regime=true goes with fixed rounds .* Switch early_stopping"):
+        check_conf({"per_regime": True, **other})
+
+
+@pytest.mark.parametrize("calibration", ["platt", "isotonic", "beta"])
+def test_a_regimes_intercept_needs_a_calibration_that_uses_the_base_rate(calibration):
+    check_conf({"regime_scale": True, "calibration": calibration})
+    with pytest.raises(ConfigError, match=f"^regime_intercept=true moves a base rate that calibration={calibration}"):
+        check_conf({"regime_intercept": True, "calibration": calibration})
+
+
 def test_a_config_is_frozen_and_closed():
     config = ModelsConfig()
     with pytest.raises(ValidationError, match="frozen"):

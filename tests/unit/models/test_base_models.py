@@ -94,7 +94,7 @@ def test_rows_without_a_target_teach_the_regression_nothing(features, labels):
         prepared = replace(estimator.prepare(design.values[design.rows(*FIT)], design.names))
         scaled = prepared.data
         prepared = replace(prepared, data=replace(scaled, inputs=scaled.inputs[rows]))
-        return estimator.fit(prepared, design.from_wide(target, rows), seed=0).coefficients
+        return estimator.fit(prepared, design.from_wide(target, rows), seeds=[0])[0].coefficients
 
     assert coefficients(45, blank) == pytest.approx(coefficients(30, labels), abs=1e-6)
 
@@ -115,9 +115,10 @@ def test_a_prepared_fold_serves_several_targets_as_if_each_were_its_own(name, fe
     rows = design.rows(*FIT)
     target = design.from_wide(labels, rows)
     shared = estimator.prepare(design.values[rows], design.names)
-    estimator.fit(shared, 1 - target, seed=7)
+    estimator.fit(shared, 1 - target, seeds=[7])
     own = estimator.prepare(design.values[rows], design.names)
-    assert estimator.fit(shared, target, seed=7).to_bytes() == estimator.fit(own, target, seed=7).to_bytes()
+    (after_another,), (alone,) = (estimator.fit(prepared, target, seeds=[7]) for prepared in (shared, own))
+    assert after_another.to_bytes() == alone.to_bytes()
 
 
 @every_model
@@ -168,7 +169,7 @@ def test_xgboost_reads_its_own_inputs_and_no_others_where_there_are_enough():
     inputs = rng.normal(size=(400, len(names))).astype(np.float32)
     estimator = replace(BASE_MODELS["xgboost"], rounds=10, min_leaf_rows=4)
     target = (inputs[:, 0] + inputs[:, -1] > 0).astype(float)
-    model = estimator.fit(estimator.prepare(inputs, names), target, seed=0)
+    (model,) = estimator.fit(estimator.prepare(inputs, names), target, seeds=[0])
     gain = model.gain()
     assert max(gain, key=gain.get) == names[0]
     assert gain["ret_1d"] == gain["vol_20d"] == 0

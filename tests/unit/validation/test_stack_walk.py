@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from foundry_tasks.contract.config import EnsembleConfig, WalkConfig
+from foundry_tasks.evaluation.metrics import session_ranks
 from foundry_tasks.features.labels import Labels
+from foundry_tasks.models.market_regime import VOLATILITY
 from foundry_tasks.validation.stack_walk import walk_stack
 from foundry_tasks.validation.walk_forward import WalkForwardValidator
 
@@ -77,6 +79,56 @@ def test_a_folds_stack_never_sees_its_own_validation_or_test(calibration, bent):
         after = walked(poisoned(world(bent=bent), fold.fit.stop), **keys)
         assert after.folds[position].stack.to_bytes() == before.folds[position].stack.to_bytes()
         assert after.final.to_bytes() != before.final.to_bytes(), "the poison is one"
+
+
+SWITCHES = {"regime_scale": True, "regime_intercept": True}
+
+
+def turbulent_world():
+    """Turbulent sessions' scores say more, and fewer tickers rise in them."""
+    scene = world()
+    rng = np.random.default_rng(8)
+    scene.regime[VOLATILITY] = rng.uniform(size=SESSIONS)
+    turbulent = (scene.regime[VOLATILITY] > 0.5)[:, None]
+    known = np.isfinite(scene.labels.median)
+    speaks = scene.scores["logistic"] + scene.scores["lightgbm"]
+    above = (speaks * np.where(turbulent, 0.5, 0.1) + rng.normal(size=known.shape) > 0).astype(float)
+    up = (rng.random(known.shape) < np.where(turbulent, 0.4, 0.6)).astype(float)
+    scene.labels = Labels(scene.labels.forward_return, *(np.where(known, y, np.nan) for y in (up, above, above)))
+    return scene
+
+
+def test_what_a_regime_does_to_a_fold_was_learned_before_its_validation():
+    before = walked(turbulent_world(), **SWITCHES)
+    for position, fold in enumerate(fold for fold in FOLDS if fold.reported):
+        after = walked(poisoned(turbulent_world(), fold.fit.stop), **SWITCHES)
+        assert after.folds[position].stack.to_bytes() == before.folds[position].stack.to_bytes()
+        assert after.final.adjustment != before.final.adjustment, "the poison is one"
+
+
+def test_regimes_are_asked_for_or_do_nothing_and_say_what_they_do():
+    plain, asked = walked(turbulent_world()), walked(turbulent_world(), **SWITCHES)
+    assert plain.final.adjustment is None
+    assert "turbulent" not in plain.final.why
+    calm, turbulent = asked.final.adjustment.factors
+    assert calm < 0.8
+    assert turbulent > 1.2
+    assert asked.final.adjustment.shifts[0] > 0.1 > -0.1 > asked.final.adjustment.shifts[1]
+    assert str(asked.final.adjustment) in asked.final.why
+    for one, other in zip(asked.folds, plain.folds, strict=True):
+        np.testing.assert_array_equal(session_ranks(one.p_up), session_ranks(other.p_up))
+        np.testing.assert_array_equal(one.base_rate, other.base_rate, "what the gates compare with stays")
+        assert not np.allclose(one.p_up, other.p_up)
+
+
+@pytest.mark.parametrize(
+    ("switch", "idle"), [("regime_scale", "shifts"), ("regime_intercept", "factors")], ids=lambda name: name
+)
+def test_a_switch_moves_its_own_number_alone(switch, idle):
+    adjustment = walked(turbulent_world(), **{switch: True}).final.adjustment
+    assert getattr(adjustment, idle) == {"shifts": (0.0, 0.0), "factors": (1.0, 1.0)}[idle]
+    moved = {"shifts": adjustment.factors, "factors": adjustment.shifts}[idle]
+    assert moved[0] != moved[1]
 
 
 def test_a_folds_base_rate_knows_matured_labels_alone(bent_walk):

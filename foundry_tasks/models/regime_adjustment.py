@@ -1,0 +1,125 @@
+"""What a market's regime does to P(up), on request: how far a session's scores count, and where its probabilities lie.
+
+Both are fitted on sessions that lie before whatever they are used on, and shrunk towards doing nothing, since a regime has
+a few hundred sessions and they are not independent.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from foundry_tasks.data.panel import BoolArray, FloatArray
+from foundry_tasks.models.calibration import fit_slope
+from foundry_tasks.models.market_regime import REGIME_NAMES, RegimeSplit
+
+PRIOR_SESSIONS = 250
+"""How many sessions of the common slope or rate a regime's own is mixed with."""
+MAX_FACTOR = 3.0
+"""A common slope near zero makes any ratio to it large."""
+
+
+@dataclass(frozen=True)
+class RegimeAdjustment:
+    """Calm and turbulent sessions' factors on scores and shifts of the base rate's logit; (1, 1) and (0, 0) change nothing.
+
+    A session of unknown regime keeps its scores and its rate.
+    """
+
+    threshold: float
+    factors: tuple[float, float] = (1.0, 1.0)
+    shifts: tuple[float, float] = (0.0, 0.0)
+
+    def scaled(self, scores: FloatArray, volatility: FloatArray) -> FloatArray:
+        """(n_sessions, n_tickers) scores times their session's factor: the ranking within a session stays."""
+        return scores * self._of(volatility, self.factors, 1.0)[:, None]
+
+    def rate(self, base_rate: FloatArray, volatility: FloatArray) -> FloatArray:
+        """(n_sessions,) base rates, moved by the session's shift."""
+        odds = base_rate / (1 - base_rate) * np.exp(self._of(volatility, self.shifts, 0.0))
+        moved: FloatArray = odds / (1 + odds)
+        return moved
+
+    def _of(self, volatility: FloatArray, values: tuple[float, float], unknown: float) -> FloatArray:
+        calm, turbulent = RegimeSplit(self.threshold).members(volatility)
+        return np.select([calm, turbulent], values, unknown)
+
+    def __str__(self) -> str:
+        said = []
+        if self.factors != (1.0, 1.0):
+            said.append(_each("{} sessions' scores × {:.2f}", self.factors))
+        if self.shifts != (0.0, 0.0):
+            said.append(_each("{} sessions' intercept {:+.3f}", self.shifts).replace("-", "−"))
+        return "; ".join(said) or "no difference between regimes that it could have learned"
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, document: dict[str, Any]) -> "RegimeAdjustment":
+        """The inverse of `as_dict`."""
+        return cls(document["threshold"], tuple(document["factors"]), tuple(document["shifts"]))
+
+
+def fit_adjustment(
+    scores: FloatArray,
+    volatility: FloatArray,
+    *,
+    up: FloatArray,
+    above_median: FloatArray,
+    scale: bool,
+    intercept: bool,
+) -> RegimeAdjustment:
+    """Fit on the past. scores (out of fold), up, above_median: (n_sessions, n_tickers), NaN where unknown.
+
+    A regime's factor is its own slope against the relative label over the common one, clipped to [0, MAX_FACTOR]; its
+    shift is the logit of its own base rate less that of the overall one.
+    """
+    split = RegimeSplit.fitted(volatility)
+    regimes = split.members(volatility)
+    factors = _factors(scores, above_median, regimes) if scale else (1.0, 1.0)
+    shifts = _shifts(up, regimes) if intercept else (0.0, 0.0)
+    return RegimeAdjustment(split.threshold, factors, shifts)
+
+
+def _factors(scores: FloatArray, above_median: FloatArray, regimes: tuple[BoolArray, BoolArray]) -> tuple[float, float]:
+    common = fit_slope(scores, above_median)
+    if common <= 0:
+        return 1.0, 1.0
+
+    def factor(regime: BoolArray) -> float:
+        sessions = int((np.isfinite(scores[regime]) & np.isfinite(above_median[regime])).any(axis=1).sum())
+        own = fit_slope(scores[regime], above_median[regime])
+        return float(np.clip(_shrunk(own, common, sessions) / common, 0.0, MAX_FACTOR))
+
+    return factor(regimes[0]), factor(regimes[1])
+
+
+def _shifts(up: FloatArray, regimes: tuple[BoolArray, BoolArray]) -> tuple[float, float]:
+    """Every session weighs alike, as in the base rate itself."""
+    count = np.isfinite(up).sum(axis=1)
+    share = np.nansum(up, axis=1) / np.maximum(count, 1)
+    if not count.any():
+        return 0.0, 0.0
+    overall = float(share[count > 0].mean())
+
+    def shift(regime: BoolArray) -> float:
+        known = share[regime & (count > 0)]
+        own = float(known.mean()) if len(known) else overall
+        return _logit(_shrunk(own, overall, len(known))) - _logit(overall)
+
+    return shift(regimes[0]), shift(regimes[1])
+
+
+def _shrunk(own: float, common: float, sessions: int) -> float:
+    return (sessions * own + PRIOR_SESSIONS * common) / (sessions + PRIOR_SESSIONS)
+
+
+def _logit(rate: float) -> float:
+    rate = min(max(rate, 1e-6), 1 - 1e-6)
+    return float(np.log(rate / (1 - rate)))
+
+
+def _each(form: str, values: tuple[float, float]) -> str:
+    return ", ".join(form.format(name, value) for name, value in zip(REGIME_NAMES, values, strict=True))

@@ -1,0 +1,119 @@
+"""Fits side by side: the same bytes as one after another, nobody idle, and an end when one is wanted."""
+
+import threading
+from functools import partial
+
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_info
+
+from foundry_tasks.contract.config import ModelsConfig
+from foundry_tasks.models.design import build_design
+from foundry_tasks.models.fit_pool import FitPool
+from foundry_tasks.models.lightgbm_classifier import LightGBMClassifier
+from foundry_tasks.models.logistic_regression import LogisticRegression
+from foundry_tasks.models.training import FitWindow, WindowTrainer
+from foundry_tasks.models.xgboost_classifier import XGBoostClassifier
+
+ESTIMATORS = (
+    LightGBMClassifier(rounds=15, min_leaf_rows=20, input_share=1.0),
+    XGBoostClassifier(rounds=15, min_leaf_rows=20),
+    LogisticRegression(),
+)
+TIMEOUT_S = 30
+threads = pytest.mark.parametrize("threads", [1, 2, 5])
+
+
+@threads
+def test_boosters_fitted_side_by_side_are_those_fitted_one_after_another_byte_for_byte(make_features, threads):
+    """Every model in three blocks, two targets a block, four seeds a target: bins and labels are read by many at once."""
+    panel = make_features(150, 40)
+    noise = np.random.default_rng(1).normal(size=(2, 150, 40))
+    targets = (noise - 0.5 * panel["ret_1d"] > 0).astype(float)
+    designs = {transform: build_design(panel, transform) for transform in ("raw", "rank")}
+
+    def fit(each, job):
+        estimator, stop = job
+        window = FitWindow(0, stop, reach=1)
+        config = ModelsConfig(seeds=4)
+        trainer = WindowTrainer(estimator, designs[estimator.transform], [window], config, each=each)
+        models = [trainer.fit(target, window) for target in targets]
+        return [(model.to_bytes(), trainer.score(model, stop, 150).tobytes()) for model in models]
+
+    jobs = [(estimator, stop) for stop in (140, 120, 100) for estimator in ESTIMATORS]
+    with FitPool(threads) as pool:
+        beside = list(pool.jobs(partial(fit, pool.share), jobs))
+    assert beside == [fit(map, job) for job in jobs]
+
+
+@threads
+def test_results_are_in_the_order_of_the_items_in_a_job_and_outside(threads):
+    with FitPool(threads) as pool:
+        assert pool.share(abs, range(-9, 0)) == list(range(9, 0, -1))
+        jobs = pool.jobs(lambda n: pool.share(lambda m: 10 * n + m, range(3)), range(20))
+        assert list(jobs) == [[10 * n, 10 * n + 1, 10 * n + 2] for n in range(20)]
+        assert pool.share(abs, []) == []
+
+
+def test_who_has_no_job_left_takes_over_a_share_of_anothers():
+    """Both calls wait for each other: one thread alone would never get past the first."""
+    meet = threading.Barrier(2, timeout=TIMEOUT_S)
+    with FitPool(2) as pool:
+        (names,) = pool.jobs(lambda _: pool.share(lambda _: (meet.wait(), threading.get_ident())[1], range(2)), [0])
+    assert len(set(names)) == 2
+
+
+def test_jobs_come_before_shares_so_that_a_job_that_nobody_helps_ends_all_the_same():
+    meet = threading.Barrier(2, timeout=TIMEOUT_S)
+
+    def job(_):
+        meet.wait()
+        return pool.share(abs, [-1, -2, -3])
+
+    with FitPool(2) as pool:
+        assert list(pool.jobs(job, range(2))) == [[1, 2, 3]] * 2
+
+
+@threads
+def test_a_failure_is_raised_and_nothing_more_is_started(threads):
+    started = []
+
+    def call(item):
+        started.append(item)
+        raise ValueError(f"item {item}")
+
+    with FitPool(threads) as pool, pytest.raises(ValueError, match="item"):
+        list(pool.jobs(lambda _: pool.share(call, range(100)), range(1)))
+    assert len(started) <= threads
+
+
+@threads
+def test_a_signal_ends_what_runs_with_the_fit_that_it_is_in(threads):
+    """SIGTERM is an exception in the main thread: the run log has its line before whoever sent it loses patience."""
+    begun, going, done = threading.Event(), threading.Event(), []
+
+    def fit(seed):
+        done.append(seed)
+        begun.set()
+        going.wait(TIMEOUT_S)
+
+    def stop(pool):
+        jobs = pool.jobs(lambda _: pool.share(fit, range(100)), range(50))
+        begun.wait(TIMEOUT_S)
+        threading.Timer(0.2, going.set).start()
+        assert jobs
+        raise SystemExit(143)
+
+    with pytest.raises(SystemExit), FitPool(threads) as pool:
+        stop(pool)
+    assert len(done) <= threads
+
+
+def test_blas_gets_its_threads_back():
+    def blas():
+        return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
+
+    before = blas()
+    with FitPool(2):
+        assert set(blas()) == {1}
+    assert blas() == before
