@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from foundry_tasks.adapters.stores import fetch
 from foundry_tasks.contract import artifacts
 from foundry_tasks.contract.config import StageConfig
 from foundry_tasks.contract.errors import ConfigError, FoundryError, TransientError
@@ -25,7 +26,7 @@ from foundry_tasks.contract.market import with_market
 from foundry_tasks.contract.ports import Expectations, Registry, Store
 from foundry_tasks.contract.settings import Settings
 from foundry_tasks.contract.stage_io import Artifact, Identity, Progress, StageIO, StageResult
-from foundry_tasks.contract.stages import STAGES, inputs_in, stage_config
+from foundry_tasks.contract.stages import MARKET_STAGES, STAGES, check_conf, inputs_in, sharing_conf, stage_config
 from foundry_tasks.import_clock import ImportClock
 
 PACKAGE = Path(__file__).resolve().parent
@@ -63,22 +64,12 @@ def library_versions() -> dict[str, str]:
     return {name: metadata.version(name) for name in _NUMERICAL_LIBRARIES} | {"python": sys.version.split()[0]}
 
 
-def open_store(settings: Settings) -> Store:
-    """The store that FOUNDRY_STORE names. Raises ConfigError where it cannot be used."""
-    if "://" in settings.store:
-        raise ConfigError(f"FOUNDRY_STORE={settings.store}: stores are folders so far. Set it to the path of one.")
-    from foundry_tasks.adapters.store_local import LocalStore  # noqa: PLC0415 - S3's SDK is loaded for S3 alone
-
-    return LocalStore(settings.store)
-
-
 def execute(identity: Identity, conf: Mapping[str, Any], around: Surroundings) -> StageResult:
     """Run a stage and publish its result. Raises what the stage raises, once the run log has its line."""
     with _logged(identity, around) as line:
         if identity.shard and not STAGES[identity.stage].mapped:
             raise ConfigError(f"stage {identity.stage} is not mapped: leave --shard {identity.shard} out.")
-        merged = with_market(conf, around.settings.markets)
-        config = stage_config(identity.stage, merged)
+        config = stage_config(identity.stage, _checked(identity.stage, conf, around.settings.markets))
         with _workspace(identity.stage) as workspace:
             io = StageIO(
                 identity=identity,
@@ -90,14 +81,16 @@ def execute(identity: Identity, conf: Mapping[str, Any], around: Surroundings) -
                 now=around.now,
                 code_version=code_version(),
                 image_digest=around.settings.image_digest,
+                fetch=partial(fetch, around.settings),
             )
             inputs = _inputs(io)
             module = importlib.import_module(f"foundry_tasks.stages.{identity.stage}")
             imported = around.imports.seconds
             io.elapsed_s["start"] = time.perf_counter() - around.started
-            digest = _reuse_digest(identity, inputs, config.model_dump(mode="json"), _outside(module, config))
+            digest = _reuse_digest(identity, inputs, config.model_dump(mode="json"), _outside(module, config, io))
             previous = _reusable(around.store, identity.stage, digest)
             if previous is None:
+                io.checkpoints = artifacts.checkpoint_prefix(identity.stage, digest) if digest else None
                 module.run(config, io)
             else:
                 _take_over(io, previous)
@@ -116,6 +109,15 @@ def execute(identity: Identity, conf: Mapping[str, Any], around: Surroundings) -
             "stats": {"elapsed_s": result.elapsed_s["total"]},
         }
     return result
+
+
+def _checked(stage: str, conf: Mapping[str, Any], markets: str) -> Mapping[str, Any]:
+    """`conf`, checked with every key that the stages beside `stage` know; over its market's defaults where it has one."""
+    beside = sharing_conf(stage)
+    if stage in MARKET_STAGES or not beside:
+        return with_market(conf, markets)
+    check_conf(conf, beside)
+    return conf
 
 
 def _result(io: StageIO, config: StageConfig, inputs: dict[str, str], previous: StageResult | None) -> StageResult:
@@ -152,9 +154,9 @@ def _inputs(io: StageIO) -> dict[str, str]:
     return found
 
 
-def _outside(module: Any, config: Any) -> str | None:
+def _outside(module: Any, config: Any, io: StageIO) -> str | None:
     """What the stage reads outside the store, as a digest; None where that cannot be told, so that nothing is reused."""
-    return module.fingerprint(config) if hasattr(module, "fingerprint") else ""
+    return module.fingerprint(config, io) if hasattr(module, "fingerprint") else ""
 
 
 def _reuse_digest(

@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
 NO_SHARD = "-"
@@ -67,6 +68,11 @@ def reuse_key(stage: str, digest: str) -> str:
     return f"reuse/{stage}/{digest}.json"
 
 
+def checkpoint_prefix(stage: str, digest: str) -> str:
+    """Finished pieces of a stage's work that a try which is killed leaves to the next."""
+    return f"checkpoints/{stage}/{digest}"
+
+
 def head_key(market: str, source_digest: str) -> str:
     """The newest price snapshot of a market's source; moved by compare-and-swap."""
     return f"markets/{market}/{source_digest[:16]}/head.json"
@@ -75,6 +81,16 @@ def head_key(market: str, source_digest: str) -> str:
 def ledger_key(model: str, sequence: int) -> str:
     """One ledger record, created only if absent."""
     return f"ledger/{model}/{sequence:08d}.json"
+
+
+def prediction_key(market: str, as_of: date, horizon: int, version: int) -> str:
+    """What a version said after a session, created only if absent: the first word on a day is the one that is scored."""
+    return f"{predictions_prefix(market)}{as_of.isoformat()}/{horizon}d-version{version}.json"
+
+
+def predictions_prefix(market: str) -> str:
+    """Every prediction of a market, in the order of as-of."""
+    return f"predictions/{market}/"
 
 
 def outputs_digest(outputs: Mapping[str, str]) -> str:

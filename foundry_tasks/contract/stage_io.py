@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -98,6 +99,10 @@ class StageIO:
     """The clock: nothing below a stage asks another."""
     code_version: str
     image_digest: str
+    fetch: Callable[[str, Path], Path] | None = None
+    """Copies what an `s3://` URI means into a folder and says where it lies there."""
+    checkpoints: str | None = None
+    """Where finished pieces of just this work are kept, by the digest of all it follows from; None: nowhere."""
     effective_as_of: date | None = None
     """What the prices stage makes of as-of where its source ends earlier."""
     warnings: list[str] = field(default_factory=list)
@@ -105,6 +110,8 @@ class StageIO:
     outputs: dict[str, Artifact] = field(default_factory=dict)
     elapsed_s: dict[str, float] = field(default_factory=dict)
     results: dict[tuple[str, str | None], StageResult] = field(default_factory=dict)
+    _fetched: dict[str, Path] = field(default_factory=dict)
+    _counting: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def as_of(self) -> date:
@@ -114,6 +121,17 @@ class StageIO:
         return self.result("prices").as_of
 
     # ------------------------------------------------------------ reading
+    def here(self, path: str) -> str:
+        """A path of this machine for a user's path or `s3://` URI; what a URI means is fetched once, into the workspace.
+
+        Raises ConfigError where there is nothing, TransientError where the server does not answer.
+        """
+        if self.fetch is None or not path.startswith("s3://"):
+            return path
+        if path not in self._fetched:
+            self._fetched[path] = self.fetch(path, self.workspace / "fetched" / str(len(self._fetched)))
+        return str(self._fetched[path])
+
     def upstream(self) -> tuple[str, ...]:
         """The stages of this DAG that this stage reads."""
         return inputs_in(self.identity.dag, self.identity.stage)
@@ -194,6 +212,27 @@ class StageIO:
         """Keep a JSON document as an artifact, canonically."""
         return self.publish(name, artifacts.canonical_json(value))
 
+    def keep(self, piece: str, note: Mapping[str, Any]) -> None:
+        """Keep a finished piece: its artifacts, published as `note["outputs"]` names them, and whatever else it has to say.
+
+        Whoever does the very same work again, because this try was killed, finds it by `kept`.
+        """
+        if self.checkpoints is not None:
+            outputs = {name: self.outputs[name].model_dump() for name in note["outputs"]}
+            self.store.write(f"{self.checkpoints}/{piece}.json", artifacts.canonical_json({**note, "outputs": outputs}))
+
+    def kept(self, piece: str) -> dict[str, Any] | None:
+        """What an earlier try kept of a piece, its artifacts published; None where there is nothing whole."""
+        document = self.store.read(f"{self.checkpoints}/{piece}.json") if self.checkpoints else None
+        if document is None:
+            return None
+        note: dict[str, Any] = json.loads(document)
+        outputs = {name: Artifact.model_validate(item) for name, item in note["outputs"].items()}
+        if not all(self.store.has_object(item.sha256) for item in outputs.values()):
+            return None
+        self.outputs |= outputs
+        return note
+
     def show(self, page: str, content: bytes) -> str:
         """Lay a page where people open it; returns what they open."""
         key = artifacts.page_key(self.identity.dag, self.identity.run_id, page)
@@ -230,12 +269,13 @@ class StageIO:
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
-        """Count the seconds of a step; several of one name add up."""
+        """Count the seconds of a step; several of one name add up, those of threads side by side too."""
         started = time.perf_counter()
         try:
             yield
         finally:
-            self.elapsed_s[name] = self.elapsed_s.get(name, 0.0) + time.perf_counter() - started
+            with self._counting:
+                self.elapsed_s[name] = self.elapsed_s.get(name, 0.0) + time.perf_counter() - started
 
     def clear(self) -> None:
         """Remove the workspace."""

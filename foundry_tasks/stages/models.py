@@ -1,7 +1,9 @@
 """models: base models per horizon and walk-forward fold; their out-of-fold scores are what everything after lives on."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,12 +11,17 @@ import numpy as np
 from foundry_tasks.contract.config import LabelsConfig, ModelName, ModelsConfig
 from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.contract.stage_io import StageIO
+from foundry_tasks.data.panel import FloatArray
 from foundry_tasks.data.tables import Matrices, read_features, write_matrices
 from foundry_tasks.features.labels import reach
 from foundry_tasks.models.averaged import AveragedModel
-from foundry_tasks.models.base_models import BASE_MODELS
-from foundry_tasks.models.design import Design, Designs
+from foundry_tasks.models.base_models import BASE_MODELS, load_libraries
+from foundry_tasks.models.design import Design, Designs, Scores
+from foundry_tasks.models.estimator import FittedModel
+from foundry_tasks.models.fit_pool import FitPool
 from foundry_tasks.models.importance import permutation_importance
+from foundry_tasks.models.market_regime import need_volatility
+from foundry_tasks.models.per_regime import MIN_REGIME_SESSIONS, PerRegimeModel
 from foundry_tasks.models.targets import TargetFile
 from foundry_tasks.models.training import FitWindow, WindowTrainer
 from foundry_tasks.validation.walk_forward import Fold, WalkForwardValidator, folds_to_json
@@ -36,33 +43,32 @@ def run(config: ModelsConfig, io: StageIO) -> None:
     with io.step("read"):
         features = read_features(io.path("features", "features.parquet"))
         targets = TargetFile(io.path("labels", "labels.parquet"))
+    if config.per_regime:
+        need_volatility(features.names, "per_regime")
     validator = WalkForwardValidator(config)
     walk: Walk = {h: validator.folds(len(features.sessions), reaches[h]) for h in config.horizons}
     piece = Piece.of(io.identity.shard, config, walk)
     io.publish_json("folds.json", folds_to_json(walk))
-    designs = Designs(features)
+    fitter = BlockFitter(config, piece.horizons, walk, reaches, Designs(features), targets, io.step)
+    with io.step("design"):
+        fitter.load(piece.models)
+    jobs = piece.longest_first()
+    notes = {job: note for job in jobs if (note := io.kept(_name(job, walk)))}
+    to_do = [job for job in jobs if job not in notes]
+    io.progress.start("models", len(jobs) * len(piece.horizons))
+    for job in notes:
+        for horizon in piece.horizons:
+            io.progress.advance(f"{_name(job, walk)} {horizon}d kept by an earlier try")
+    with FitPool(config.threads) as pool:
+        for job, fits in zip(to_do, pool.jobs(partial(fitter.fit, pool), to_do), strict=True):
+            notes[job] = _publish(io, fits, targets.grid, config)
+            io.keep(_name(job, walk), notes[job])
     importance: dict[str, dict[str, Any]] = {str(h): {} for h in piece.horizons}
-    io.progress.start("models", len(piece.models) * len(piece.blocks) * len(piece.horizons))
-    for name in piece.models:
-        estimator = BASE_MODELS[name]
-        with io.step("design"):
-            design = designs[estimator.transform]
-        for block in piece.blocks:
-            windows = {h: fit_window(walk[h][block], reaches[h] + config.embargo_sessions) for h in config.horizons}
-            with io.step(f"fit_{name}"):
-                trainer = WindowTrainer(estimator, design, list(windows.values()), config)
-            for horizon in piece.horizons:
-                fold = walk[horizon][block]
-                labels = targets.wide(horizon, config.label_kind or estimator.label_kind)
-                with io.step(f"fit_{name}"):
-                    model = trainer.fit(labels, windows[horizon])
-                with io.step(f"score_{name}"):
-                    _publish_scores(io, f"{horizon}d/{name}/{fold.name}", fold, trainer, model, targets.grid)
-                if fold is walk[horizon][-1]:
-                    io.publish(f"fit/{horizon}d/{name}.json", model.to_bytes())
-                    with io.step("importance"):
-                        importance[str(horizon)][name] = _importance(model, design, labels, fold, config)
-                io.progress.advance(f"{name} {horizon}d {fold.name}")
+    for job in jobs:
+        for warning in notes[job]["warnings"]:
+            io.warn(warning)
+        for horizon, found in notes[job]["importance"].items():
+            importance[horizon][job[0]] = found
     io.publish_json("importance.json", importance)
     if targets.single:
         io.warn(f"{len(features.tickers)} tickers: no session to compare within, so base models learn up or down")
@@ -93,18 +99,111 @@ class Piece:
             )
         return piece
 
+    def longest_first(self) -> list[tuple[ModelName, int]]:
+        """Models and blocks, so that no long fit is left over at the end: boosters, and the longest windows, first."""
+        models = sorted(self.models, key=lambda name: not BASE_MODELS[name].seeded)
+        return [(name, block) for name in models for block in reversed(self.blocks)]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What a base model has to say of one horizon in one block.
+
+    scores: from the first session of validation to the last of test, (n, n_tickers). last, importance: the model and
+    what it looks at, of the last fold alone.
+    """
+
+    name: ModelName
+    horizon: int
+    fold: Fold
+    scores: Scores
+    per_regime: bool
+    last: FittedModel | None
+    importance: dict[str, dict[str, float]]
+
+
+@dataclass(frozen=True)
+class BlockFitter:
+    """Fits base models to blocks of the walk; the horizons of a block share its bins."""
+
+    config: ModelsConfig
+    horizons: tuple[int, ...]
+    walk: Walk
+    reaches: Mapping[int, int]
+    designs: Designs
+    targets: TargetFile
+    step: Callable[[str], AbstractContextManager[None]]
+
+    def load(self, names: Sequence[ModelName]) -> None:
+        """Whatever is loaded or made when it is first asked for, before threads ask for it."""
+        load_libraries(names)
+        for name in names:
+            self.designs[BASE_MODELS[name].transform]
+            for horizon in self.horizons:
+                self._labels(name, horizon)
+
+    def fit(self, pool: FitPool, job: tuple[ModelName, int]) -> list[Fit]:
+        """The fits of a model in a block, by horizon; their seeds are shared out."""
+        (name, block), config = job, self.config
+        estimator = BASE_MODELS[name]
+        design = self.designs[estimator.transform]
+        folds = {h: walk[block] for h, walk in self.walk.items()}
+        windows = {h: fit_window(fold, self.reaches[h] + config.embargo_sessions) for h, fold in folds.items()}
+        with self.step(f"fit_{name}"):
+            trainer = WindowTrainer(estimator, design, list(windows.values()), config, each=pool.share)
+        fits = []
+        for horizon in self.horizons:
+            fold, labels = folds[horizon], self._labels(name, horizon)
+            with self.step(f"fit_{name}"):
+                model = trainer.fit(labels, windows[horizon])
+            with self.step(f"score_{name}"):
+                scores = trainer.score(model, (fold.validation or fold.test).start, fold.test.stop)
+            last, importance = None, {}
+            if fold is self.walk[horizon][-1]:
+                with self.step("importance"):
+                    last, importance = model, _importance(model, design, labels, fold, config)
+            per_regime = isinstance(model, PerRegimeModel)
+            fits.append(Fit(name, horizon, fold, scores, per_regime, last, importance))
+        return fits
+
+    def _labels(self, name: ModelName, horizon: int) -> FloatArray:
+        return self.targets.wide(horizon, self.config.label_kind or BASE_MODELS[name].label_kind)
+
 
 def fit_window(fold: Fold, reach: int) -> FitWindow:
     """A fold's fit window, as a trainer takes it."""
     return FitWindow(fold.fit.start, fold.fit.stop, reach)
 
 
-def _publish_scores(
-    io: StageIO, name: str, fold: Fold, trainer: WindowTrainer, model: AveragedModel, grid: Matrices
-) -> None:
+def _name(job: tuple[ModelName, int], walk: Walk) -> str:
+    """A piece of work, such as `lightgbm-fold3`."""
+    model, block = job
+    return f"{model}-{next(iter(walk.values()))[block].name}"
+
+
+def _publish(io: StageIO, fits: Sequence[Fit], grid: Matrices, config: ModelsConfig) -> dict[str, Any]:
+    """Publish the fits of a piece. Returns what else there is to say of it, and the names of its artifacts."""
+    before = set(io.outputs)
+    warnings, importance = [], {}
+    for fit in fits:
+        name = f"{fit.horizon}d/{fit.name}"
+        if config.per_regime and not fit.per_regime:
+            warnings.append(
+                f"{fit.name} {fit.horizon}d {fit.fold.name}: fewer than {MIN_REGIME_SESSIONS} sessions in a regime, so it "
+                "is fitted on all sessions"
+            )
+        _publish_scores(io, f"{name}/{fit.fold.name}", fit, grid)
+        if fit.last is not None:
+            io.publish(f"fit/{name}.json", fit.last.to_bytes())
+            importance[str(fit.horizon)] = fit.importance
+        io.progress.advance(f"{fit.name} {fit.horizon}d {fit.fold.name}")
+    return {"outputs": sorted(set(io.outputs) - before), "warnings": warnings, "importance": importance}
+
+
+def _publish_scores(io: StageIO, name: str, fit: Fit, grid: Matrices) -> None:
     """Scores on validation and test, NaN in the purge between, as one matrix from the first to the last of them."""
+    fold, scores = fit.fold, fit.scores.copy()
     start, stop = (fold.validation or fold.test).start, fold.test.stop
-    scores = trainer.score(model, start, stop)
     if fold.validation is not None:
         scores[fold.validation.stop - start : fold.test.start - start] = np.nan
     path = io.workspace / f"{name.replace('/', '-')}.parquet"
@@ -113,7 +212,7 @@ def _publish_scores(
 
 
 def _importance(
-    model: AveragedModel, design: Design, labels: Any, fold: Fold, config: ModelsConfig
+    model: AveragedModel | PerRegimeModel, design: Design, labels: Any, fold: Fold, config: ModelsConfig
 ) -> dict[str, dict[str, float]]:
     """Gain of the last fold's model, and permutation importance on its validation window."""
     window = fold.validation or fold.test
@@ -125,7 +224,6 @@ def _importance(
         design.session[rows],
         top=TOP_INPUTS,
         seed=config.seed,
-        threads=config.threads,
     )
     gain = sorted(model.gain().items(), key=lambda item: -item[1])[: 2 * TOP_INPUTS]
     return {"gain": dict(gain), "permutation": permutation}

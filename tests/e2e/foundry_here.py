@@ -11,15 +11,16 @@ import pyarrow.parquet as pq
 from foundry_tasks import runner
 from foundry_tasks.adapters.expectations_gx import GreatExpectations
 from foundry_tasks.adapters.registry_mlflow import MlflowRegistry
-from foundry_tasks.adapters.store_local import LocalStore
+from foundry_tasks.adapters.stores import open_store
 from foundry_tasks.contract.errors import NothingToDo
 from foundry_tasks.contract.settings import REPOSITORY, Settings
-from foundry_tasks.contract.stage_io import Identity, StageResult
+from foundry_tasks.contract.stage_io import Identity, Progress, StageResult
 from foundry_tasks.contract.stages import PIPELINES
 from foundry_tasks.data.panel import PricePanel
 from foundry_tasks.terminal import PlainProgress
 
 AS_OF = date(2026, 6, 30)
+NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
 
 TINY = {
     "horizons": [1],
@@ -40,28 +41,38 @@ TINY = {
 class Foundry:
     """A laptop's foundry under one folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, elsewhere: Settings | None = None) -> None:
+        """elsewhere: settings of a store that is not in `folder`."""
         self.folder = folder
-        self.settings = Settings(
-            store=str(folder / "store"),
-            mlflow_uri=f"sqlite:///{folder / 'mlflow.db'}",
-            mlflow_artifacts=str(folder / "mlartifacts"),
+        self.settings = (elsewhere or Settings(store=str(folder / "store"))).model_copy(
+            update={"mlflow_uri": f"sqlite:///{folder / 'mlflow.db'}", "mlflow_artifacts": str(folder / "mlartifacts")}
         )
-        self.store = LocalStore(self.settings.store)
+        self.store = open_store(self.settings)
         self.registry = MlflowRegistry(self.settings.mlflow_uri, self.settings.mlflow_artifacts)
 
-    def stage(self, name: str, run_id: str, conf: dict, dag: str = "foundry_train") -> StageResult:
+    def stage(
+        self,
+        name: str,
+        run_id: str,
+        conf: dict,
+        dag: str = "foundry_train",
+        shard: str | None = None,
+        *,
+        as_of: date = AS_OF,
+        now: datetime = NOW,
+        progress: Progress | None = None,
+    ) -> StageResult:
         """Run one stage as its container would."""
         around = runner.Surroundings(
             settings=self.settings,
             store=self.store,
             expectations=GreatExpectations(REPOSITORY / "expectations"),
             registry=self.registry,
-            progress=PlainProgress(),
-            now=lambda: datetime(2026, 7, 1, 12, tzinfo=UTC),
+            progress=progress or PlainProgress(),
+            now=lambda: now,
             started=time.perf_counter(),
         )
-        return runner.execute(Identity(dag, run_id, name, None, AS_OF), conf, around)
+        return runner.execute(Identity(dag, run_id, name, shard, as_of), conf, around)
 
     def train(self, run_id: str, conf: dict, *, until: str = "report") -> dict[str, StageResult]:
         """Run the training pipeline up to and with a stage; skipped stages are not in what comes back."""

@@ -71,6 +71,16 @@ def test_shards_give_the_scores_and_the_ensemble_of_the_whole_byte_for_byte(whol
     assert ensemble.outputs_digest == results["ensemble"].outputs_digest
 
 
+@pytest.mark.parametrize("threads", [1, 5])
+def test_as_many_fits_side_by_side_as_one_likes_give_the_same_bytes(whole, threads):
+    foundry, conf, results = whole
+    for stage in ("prices", "features", "labels"):
+        foundry.stage(stage, f"{threads}-threads", conf)
+    models = run(foundry, f"{threads}-threads", "models", conf | {"threads": threads})
+    assert models.reused_from is None
+    assert models.outputs_digest == results["models"].outputs_digest
+
+
 def test_what_follows_a_fan_out_is_what_follows_the_whole(whole):
     foundry, conf, _ = whole
     conf = conf | {"seed": 8}  # nothing of this is reused
