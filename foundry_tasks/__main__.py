@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -25,12 +25,13 @@ _IMPORTS = ImportClock()
 _IMPORTS.start()
 
 from foundry_tasks import pipeline, runner, terminal  # noqa: E402 - the clock starts before the imports that it times
-from foundry_tasks.contract.errors import ConfigError, FoundryError  # noqa: E402
+from foundry_tasks.adapters.stores import open_store  # noqa: E402
+from foundry_tasks.contract.errors import ConfigError, FoundryError, NothingToDo  # noqa: E402
 from foundry_tasks.contract.market import with_market  # noqa: E402
 from foundry_tasks.contract.ports import Registry  # noqa: E402
 from foundry_tasks.contract.settings import Settings  # noqa: E402
 from foundry_tasks.contract.stage_io import Identity, last_completed_session  # noqa: E402
-from foundry_tasks.contract.stages import PIPELINES, STAGES, conf_fields  # noqa: E402
+from foundry_tasks.contract.stages import MARKET_STAGES, PIPELINES, STAGES, conf_fields  # noqa: E402
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -42,6 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except pipeline.StageFailedError as error:
         sys.stderr.write(f"foundry: {error}\n")
         return error.code
+    except NothingToDo as reason:
+        sys.stderr.write(f"nothing to do: {reason}\n")
+        return reason.exit_code
     except FoundryError as error:
         sys.stderr.write(f"foundry: {error}\n")
         return error.exit_code
@@ -96,7 +100,7 @@ def _summary(options: argparse.Namespace) -> int:
 def _print_summary(settings: Settings, dag: str, run_id: str | None) -> int:
     from foundry_tasks.report.summary import render  # noqa: PLC0415 - only who reads a report loads it
 
-    sys.stdout.write(render(runner.open_store(settings), dag, run_id))
+    sys.stdout.write(render(open_store(settings), dag, run_id))
     return 0
 
 
@@ -105,7 +109,7 @@ def _ledger(options: argparse.Namespace) -> int:
     from foundry_tasks import governance  # noqa: PLC0415 - only who asks for the ledger loads it
 
     settings = Settings.from_environment()
-    store = runner.open_store(settings)
+    store = open_store(settings)
     if options.action == "show":
         for row in governance.show(store, options.model):
             sys.stdout.write(json.dumps(row, ensure_ascii=False) + "\n")
@@ -118,13 +122,33 @@ def _ledger(options: argparse.Namespace) -> int:
     return 1 if lines and act is governance.verify else 0
 
 
+def _gc(options: argparse.Namespace) -> int:
+    """What may be forgotten, and with `--dry-run` no more than that."""
+    from foundry_tasks import retention  # noqa: PLC0415 - as above
+
+    store = open_store(Settings.from_environment())
+    going = retention.plan(store, keep=timedelta(days=options.keep_days), now=datetime.now(UTC))
+    for one in (*going.documents, *going.objects):
+        sys.stdout.write(f"{one.key} {one.size_bytes}\n")
+    if not options.dry_run:
+        retention.collect(store, going)
+    terminal.say(
+        "would delete" if options.dry_run else "deleted",
+        documents=len(going.documents),
+        objects=len(going.objects),
+        megabytes=round(going.size_bytes / 1e6, 1),
+        kept_runs=going.kept_runs,
+    )
+    return 0
+
+
 def _move_champion(options: argparse.Namespace) -> int:
     """`rollback` and `approve`: a human's decision, into the ledger with who and why."""
     from foundry_tasks import governance  # noqa: PLC0415 - as above
 
     settings = Settings.from_environment()
     said = {"who": options.who, "why": options.why, "when": datetime.now(UTC)}
-    store, registry = runner.open_store(settings), _registry(settings)
+    store, registry = open_store(settings), _registry(settings)
     if options.decision == "rollback":
         record = governance.rollback(store, registry, options.model, to_version=options.to, **said)
     else:
@@ -140,7 +164,12 @@ def _move_champion(options: argparse.Namespace) -> int:
 def _registry(settings: Settings) -> Registry:
     from foundry_tasks.adapters.registry_mlflow import MlflowRegistry  # noqa: PLC0415 - MLflow is slow to import
 
-    return MlflowRegistry(settings.mlflow_uri, settings.mlflow_artifacts)
+    return MlflowRegistry(
+        settings.mlflow_uri,
+        settings.mlflow_artifacts,
+        username=settings.secret("mlflow_username"),
+        password=settings.secret("mlflow_password"),
+    )
 
 
 def _surroundings(settings: Settings) -> runner.Surroundings:
@@ -148,7 +177,7 @@ def _surroundings(settings: Settings) -> runner.Surroundings:
 
     return runner.Surroundings(
         settings=settings,
-        store=runner.open_store(settings),
+        store=open_store(settings),
         expectations=GreatExpectations(Path(settings.expectations)),
         registry=_registry(settings),
         progress=terminal.progress(),
@@ -207,13 +236,15 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="command")
 
     run = commands.add_parser("run", help="run a pipeline, stage by stage, without Airflow")
-    run.add_argument("pipeline", choices=[name.removeprefix("foundry_") for name in PIPELINES])
+    run.add_argument(
+        "pipeline", choices=[name.removeprefix("foundry_") for name, stages in PIPELINES.items() if "report" in stages]
+    )
     run.add_argument("--run-id", help="name of the run; default: now")
-    _add_conf(run, tuple(STAGES))
+    _add_conf(run, MARKET_STAGES)
     run.set_defaults(command=_run)
 
     conf = commands.add_parser("conf", help="check a conf and print it as JSON, as a trigger takes it")
-    _add_conf(conf, tuple(STAGES))
+    _add_conf(conf, MARKET_STAGES)
     conf.set_defaults(command=_conf_command)
 
     summary = commands.add_parser("summary", help="print a run's summary again")
@@ -225,6 +256,13 @@ def _parser() -> argparse.ArgumentParser:
     ledger.add_argument("action", choices=["show", "verify", "repair"])
     ledger.add_argument("model", nargs="?", help="such as foundry-us-5d; default: all")
     ledger.set_defaults(command=_ledger)
+
+    gc = commands.add_parser(
+        "gc", help="delete old runs and what nothing names any more, never what the ledger refers to"
+    )
+    gc.add_argument("--keep-days", type=int, default=90, help="runs younger than this stay; default: 90")
+    gc.add_argument("--dry-run", action="store_true", help="only list what would go")
+    gc.set_defaults(command=_gc)
 
     for decision, what in (
         ("rollback", "make an earlier champion champion again"),

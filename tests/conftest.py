@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.s3_server import own_s3_server, s3_server  # noqa: F401 - fixtures, for whoever names them
+
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as `foundry` itself does
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 

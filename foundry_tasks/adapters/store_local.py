@@ -6,11 +6,13 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 from foundry_tasks.contract.artifacts import object_key
 from foundry_tasks.contract.errors import ConfigError, MissingInputError, TransientError
+from foundry_tasks.contract.ports import StoredKey
 
 _CHUNK = 1 << 20
 _UNUSABLE = {
@@ -100,6 +102,16 @@ class LocalStore:
         folder = self.root / prefix.rpartition("/")[0]
         found = (path.relative_to(self.root).as_posix() for path in folder.rglob("*") if path.is_file())
         yield from sorted(key for key in found if key.startswith(prefix) and not key.endswith((".lock", ".part")))
+
+    def listed(self, prefix: str) -> Iterator[StoredKey]:
+        for key in self.keys(prefix):
+            with suppress(FileNotFoundError):  # gone since it was listed
+                found = (self.root / key).stat()
+                yield StoredKey(key, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
+
+    def delete(self, key: str) -> None:
+        with _explained(self.root / key):
+            (self.root / key).unlink(missing_ok=True)
 
     def locate(self, key: str) -> str:
         return str(self.root / key)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -10,6 +11,16 @@ EXAMPLE_KEYS = ("feature", "ticker", "date", "horizon")
 _NAMED = 12
 """Up to so many failures are all named in a sentence, of more the first few."""
 _SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class StoredKey:
+    """What a store knows of a key without its bytes."""
+
+    key: str
+    size_bytes: int
+    modified: datetime
+    """UTC."""
 
 
 class Store(Protocol):
@@ -43,6 +54,12 @@ class Store(Protocol):
 
     def keys(self, prefix: str) -> Iterator[str]:
         """Every key that starts with `prefix`, sorted."""
+
+    def listed(self, prefix: str) -> Iterator[StoredKey]:
+        """As `keys`, with size and age."""
+
+    def delete(self, key: str) -> None:
+        """Take a key away; one that is not there is no fault. Only `retention` does so."""
 
     def locate(self, key: str) -> str:
         """What a person opens: a path or a URI."""

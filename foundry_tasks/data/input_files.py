@@ -13,7 +13,9 @@ CSV = (".csv", ".csv.gz", ".txt")
 def input_files(path: str, key: str) -> list[Path]:
     """The files that `path` means, sorted. Raises ConfigError, naming the config key, where there is none."""
     if "://" in path:
-        raise ConfigError(f"{key}={path!r}: Foundry reads local files. Copy it here and give its path.")
+        raise ConfigError(
+            f"{key}={path!r}: Foundry reads files here and s3:// objects. Give the path or the URI of one."
+        )
     place = Path(path).expanduser()
     try:
         if place.is_dir():

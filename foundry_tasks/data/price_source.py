@@ -44,8 +44,11 @@ class PriceSource(Protocol):
         """The source's own benchmark, None where it has none."""
 
 
-def open_source(config: PricesConfig) -> PriceSource:
-    """The source that `config` names. Raises ConfigError where it cannot be one. Imports nothing of the others."""
+def open_source(config: PricesConfig, named: str = "") -> PriceSource:
+    """The source that `config` names. Raises ConfigError where it cannot be one. Imports nothing of the others.
+
+    named: what the user calls the prices, where `config.prices` is but a copy of them.
+    """
     if config.source == "sample":
         from foundry_tasks.data.sources.sample import SampleSource  # noqa: PLC0415 - the chosen source alone is loaded
 
@@ -58,4 +61,4 @@ def open_source(config: PricesConfig) -> PriceSource:
 
     if not config.prices:
         raise ConfigError("source='parquet' needs prices: the path of a parquet or csv file, or of a folder of them.")
-    return FileSource(config.prices)
+    return FileSource(config.prices, named or config.prices)

@@ -3,6 +3,7 @@
 import warnings
 from datetime import date, timedelta
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -14,27 +15,37 @@ _MARGIN_DAYS = 40
 
 
 @lru_cache(maxsize=4)
-def _sessions(calendar: str, first: date, last: date) -> DateArray:
+def _calendar(name: str, first: date, last: date) -> Any:
     import exchange_calendars  # noqa: PLC0415 - only stages that ask for sessions pay for it
     from exchange_calendars.errors import InvalidCalendarName  # noqa: PLC0415 - as above
 
     # exchange_calendars 4.13 asks pandas 3.1 in an old way, to no harm.
     warnings.filterwarnings("ignore", message="Series.values returning", category=DeprecationWarning)
     try:
-        found = exchange_calendars.get_calendar(calendar, start=first.isoformat(), end=last.isoformat())
+        return exchange_calendars.get_calendar(name, start=first.isoformat(), end=last.isoformat())
     except InvalidCalendarName as error:
         raise ConfigError(
-            f"calendar={calendar!r} is no exchange calendar. Use an ISO 10383 market code such as XNYS, XLON or XTKS."
+            f"calendar={name!r} is no exchange calendar. Use an ISO 10383 market code such as XNYS, XLON or XTKS."
         ) from error
-    sessions: DateArray = found.sessions.to_numpy().astype("datetime64[D]")
-    return sessions
+
+
+def _with_margin(name: str, first: date, last: date) -> Any:
+    margin = timedelta(days=_MARGIN_DAYS)
+    return _calendar(name, first - margin, last + margin)
 
 
 def sessions_between(calendar: str, first: date, last: date) -> DateArray:
     """The sessions from `first` to `last`, both included, as datetime64[D]. Raises ConfigError: unknown calendar."""
-    margin = timedelta(days=_MARGIN_DAYS)
-    known = _sessions(calendar, first - margin, last + margin)
+    known: DateArray = _with_margin(calendar, first, last).sessions.to_numpy().astype("datetime64[D]")
     return known[(known >= np.datetime64(first)) & (known <= np.datetime64(last))]
+
+
+def next_openings(calendar: str, days: DateArray) -> DateArray:
+    """When the first session after each of `days` opens, datetime64[s] in UTC. days: datetime64[D], ascending."""
+    found = _with_margin(calendar, days[0].item(), days[-1].item())
+    sessions = found.sessions.to_numpy().astype("datetime64[D]")
+    opens: DateArray = found.opens.dt.tz_localize(None).to_numpy().astype("datetime64[s]")
+    return opens[np.searchsorted(sessions, days, side="right")]
 
 
 def is_session(calendar: str, day: date) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from foundry_tasks.contract import artifacts
 from foundry_tasks.contract.config import PricesConfig
-from foundry_tasks.contract.errors import DataRejectedError
+from foundry_tasks.contract.errors import DataRejectedError, NothingToDo
 from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.data.input_files import content_digest, input_files, single_file
 from foundry_tasks.data.price_source import PriceSource, open_source
@@ -28,24 +28,34 @@ MAX_AGE_SESSIONS = 3
 _FILES = ("sectors", "benchmark", "vix", "universe")
 
 
-def fingerprint(config: PricesConfig) -> str | None:
+def fingerprint(config: PricesConfig, io: StageIO) -> str | None:
     """What this stage reads outside the store, as one digest; None for a live source, which is never reused."""
-    source = open_source(config).fingerprint()
+    here = _here(config, io)
+    source = open_source(here, config.prices).fingerprint()
     if source is None:
         return None
-    files = {key: content_digest(input_files(getattr(config, key), key)) for key in _FILES if getattr(config, key)}
+    files = {key: content_digest(input_files(getattr(here, key), key)) for key in _FILES if getattr(here, key)}
     return artifacts.digest_of({"source": source, **files})
 
 
 def run(config: PricesConfig, io: StageIO) -> None:
-    """Publish `prices.parquet`, the panel, and `prices.json`, what there is to know about it."""
+    """Publish `prices.parquet`, the panel, and `prices.json`, what there is to know about it.
+
+    Raises NothingToDo on a day without a session, where the config says so.
+    """
     io.expectations.warm_up()
-    source = open_source(config)
+    here = _here(config, io)
+    source = open_source(here, config.prices)
     try:
-        _run(config, io, source)
+        _run(here, io, source)
     except DataRejectedError as error:
         io.quarantine("reason.json", artifacts.canonical_json({"source": source.name, "reason": str(error)}))
         raise
+
+
+def _here(config: PricesConfig, io: StageIO) -> PricesConfig:
+    """`config` with files of this machine, whatever they were named by."""
+    return config.model_copy(update={key: io.here(getattr(config, key)) for key in ("prices", *_FILES)})
 
 
 def _run(config: PricesConfig, io: StageIO, source: PriceSource) -> None:
@@ -121,10 +131,15 @@ def _run(config: PricesConfig, io: StageIO, source: PriceSource) -> None:
 
 def _as_of(config: PricesConfig, io: StageIO, source: PriceSource) -> date:
     """The run's as-of, moved back to the end that was asked for, to a static source's last date and to a session."""
-    from foundry_tasks.data.sessions import latest_session  # noqa: PLC0415 - as above
+    from foundry_tasks.data.sessions import is_session, latest_session  # noqa: PLC0415 - as above
 
     ends = (io.identity.as_of, config.end, source.last_date())
-    return latest_session(config.calendar, min(end for end in ends if end is not None))
+    as_of = latest_session(config.calendar, min(end for end in ends if end is not None))
+    if config.skip_closed and as_of == latest_session(config.calendar, io.identity.as_of):
+        today = io.identity.as_of + timedelta(days=1)
+        if not is_session(config.calendar, today):
+            raise NothingToDo(f"{today} is no session of {config.calendar}: the market is closed.")
+    return as_of
 
 
 def _wanted(

@@ -294,7 +294,7 @@ CASES = (
             "/proc/foundry", "set FOUNDRY_STORE"),
     refused("a store that is a file", environment(STORE=__file__), "the store cannot be used: file exists", "set FOUNDRY_STORE"),
     refused("a store below a file", environment(STORE=f"{__file__}/x"), "the store cannot be used: not a directory"),
-    refused("a store of another kind", environment(STORE="s3://bucket/prefix"), "FOUNDRY_STORE=s3://bucket/prefix"),
+    refused("a store of another kind", environment(STORE="gs://bucket/prefix"), "FOUNDRY_STORE=gs://bucket/prefix"),
     transient("a full store", full, "Free space there"),
     transient("no place for a workspace", no_workspace, "no workspace for the stage: No usable temporary", "set TMPDIR"),
     refused("half a result", half_a_result, "is damaged", "result.json", "Run it again: foundry prices"),

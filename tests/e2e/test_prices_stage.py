@@ -52,18 +52,18 @@ def test_an_earlier_as_of_gives_the_same_past(config, make_io, run_prices):
     assert np.array_equal(whole.up_to(n).member, cut.member)
 
 
-def test_the_fingerprint_changes_with_any_file_that_is_read(config, tmp_path):
+def test_the_fingerprint_changes_with_any_file_that_is_read(config, make_io, tmp_path):
     (tmp_path / "sectors.csv").write_text("ticker,sector\nAAA,Energy\n")
     beside = config | {"sectors": str(tmp_path / "sectors.csv")}
-    before = prices.fingerprint(PricesConfig(**beside))
-    assert before != prices.fingerprint(PricesConfig(**config))
-    assert before == prices.fingerprint(PricesConfig(**beside))
+    before = prices.fingerprint(PricesConfig(**beside), make_io())
+    assert before != prices.fingerprint(PricesConfig(**config), make_io())
+    assert before == prices.fingerprint(PricesConfig(**beside), make_io())
     (tmp_path / "sectors.csv").write_text("ticker,sector\nAAA,Utilities\n")
-    assert before != prices.fingerprint(PricesConfig(**beside))
+    assert before != prices.fingerprint(PricesConfig(**beside), make_io())
 
 
-def test_a_live_source_has_no_fingerprint():
-    assert prices.fingerprint(PricesConfig(source="yfinance", tickers=("AAA",))) is None
+def test_a_live_source_has_no_fingerprint(make_io):
+    assert prices.fingerprint(PricesConfig(source="yfinance", tickers=("AAA",)), make_io()) is None
 
 
 def test_rejected_prices_leave_a_summary_and_the_earlier_snapshot_alone(config, make_io, run_prices, tmp_path):

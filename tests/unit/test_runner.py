@@ -12,6 +12,7 @@ import pytest
 
 from foundry_tasks import runner
 from foundry_tasks.adapters.store_local import LocalStore
+from foundry_tasks.adapters.stores import open_store
 from foundry_tasks.contract import artifacts
 from foundry_tasks.contract.config import StageConfig
 from foundry_tasks.contract.errors import (
@@ -172,7 +173,7 @@ def test_other_config_inputs_code_libraries_or_shard_are_computed_anew(stages, r
 def test_what_reads_the_outside_is_reused_only_while_its_fingerprint_holds(stages, run):
     outside = ["a"]
     module = stages.add("fetching", lambda *_: stages.ran.append("fetching"))
-    module.fingerprint = lambda _: outside[0]
+    module.fingerprint = lambda *_: outside[0]
     run("fetching")
     assert run("fetching", "2").reused_from == "r"
     outside[0] = "b"
@@ -305,9 +306,9 @@ def test_the_code_version_moves_with_the_sources(tmp_path, monkeypatch):
     assert versions[0] == versions[2] != versions[1]
 
 
-def test_a_store_that_is_no_folder_is_refused_rather_than_made_one(tmp_path, monkeypatch):
+def test_a_store_that_is_neither_folder_nor_bucket_is_refused_rather_than_made_one(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    settings = Settings(store="s3://bucket/prefix")
-    with pytest.raises(ConfigError, match="FOUNDRY_STORE=s3://bucket/prefix"):
-        runner.open_store(settings)
+    settings = Settings(store="gs://bucket/prefix")
+    with pytest.raises(ConfigError, match="FOUNDRY_STORE=gs://bucket/prefix"):
+        open_store(settings)
     assert list(tmp_path.iterdir()) == []

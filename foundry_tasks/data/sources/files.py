@@ -17,10 +17,11 @@ class FileSource:
 
     live = False
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, named: str) -> None:
         self._files = input_files(path, "prices")
         self.name = Path(path).name
-        self.identity: Mapping[str, str] = {"source": "parquet", "path": str(Path(path).expanduser().resolve())}
+        origin = named if "://" in named else str(Path(path).expanduser().resolve())
+        self.identity: Mapping[str, str] = {"source": "parquet", "path": origin}
 
     def fingerprint(self) -> str:
         return content_digest(self._files)

@@ -60,8 +60,8 @@ def test_a_changed_file_has_another_fingerprint(tmp_path):
 
 
 def test_a_store_elsewhere_is_refused_in_one_line():
-    with pytest.raises(ConfigError, match="reads local files"):
-        open_source(PricesConfig(source="parquet", prices="s3://bucket/prices"))
+    with pytest.raises(ConfigError, match="reads files here and s3:// objects"):
+        open_source(PricesConfig(source="parquet", prices="gs://bucket/prices"))
 
 
 # ---------------------------------------------------------------- yfinance, on frames in the form that it gives

@@ -1,0 +1,176 @@
+"""A real S3 server of the test's own, started as its image starts it; and a line to it that can be cut."""
+
+import contextlib
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import pytest
+from botocore.config import Config
+
+from foundry_tasks.contract.settings import REPOSITORY, Settings
+
+ENTRYPOINT = REPOSITORY / "images" / "s3" / "entrypoint"
+TOOLS = REPOSITORY / ".tools" / "bin"
+ACCOUNTS = ("root", "stage", "promote", "reports", "mlflow")
+
+
+class S3Server:
+    """versitygw with its data and secret files in one folder."""
+
+    def __init__(self, folder: Path, data: Path | None = None) -> None:
+        if shutil.which("versitygw", path=_path()) is None:
+            pytest.skip("no versitygw: `make tools`")
+        self.secrets = folder / "secrets"
+        self.data = data or folder / "data"
+        self.secrets.mkdir(parents=True)
+        for account in ACCOUNTS:
+            (self.secrets / f"s3_{account}_access_key").write_text(f"foundry-{account}\n")
+            (self.secrets / f"s3_{account}_secret_key").write_text(secrets.token_hex(16) + "\n")
+        self.port = free_port()
+        self.endpoint = f"http://127.0.0.1:{self.port}"
+        self.start()
+
+    def start(self) -> None:
+        """Start it, or start it again, and wait until it answers."""
+        environment = {"PATH": _path(), "FOUNDRY_SECRETS": str(self.secrets), "DATA": str(self.data)}
+        self.process = subprocess.Popen(  # noqa: S603 - our own script
+            [str(ENTRYPOINT)], env=environment | {"VGW_PORT": f"127.0.0.1:{self.port}"}, stdout=subprocess.DEVNULL
+        )
+        until = time.monotonic() + 30
+        while not _listens(self.port):
+            assert self.process.poll() is None, "the S3 server does not start"
+            assert time.monotonic() < until, "the S3 server does not answer"
+            time.sleep(0.02)
+
+    def kill(self) -> None:
+        """As a power cut would: no time to say goodbye."""
+        self.process.kill()
+        self.process.wait()
+
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[None]:
+        """It takes connections and answers nothing."""
+        self.process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
+
+    def keys_of(self, account: str) -> Path:
+        """The folder of secret files as a container of this account has it."""
+        folder = self.secrets / account
+        folder.mkdir(exist_ok=True)
+        for name in ("access_key", "secret_key"):
+            (folder / f"s3_{name}").write_text((self.secrets / f"s3_{account}_{name}").read_text())
+        return folder
+
+    def settings(self, store: str | None = None, *, account: str = "root", endpoint: str = "") -> Settings:
+        """Settings of a store: `store`, else one in a bucket of its own."""
+        if store is None:
+            store = f"s3://{self.bucket()}/a/prefix"
+        return Settings(store=store, s3_endpoint=endpoint or self.endpoint, secrets=str(self.keys_of(account)))
+
+    def bucket(self) -> str:
+        """A new bucket."""
+        name = f"bucket-{secrets.token_hex(6)}"
+        self.client().create_bucket(Bucket=name)
+        return name
+
+    def client(self, account: str = "root"):
+        """boto3 itself, to look at what the adapter did."""
+        access, secret = (
+            (self.secrets / f"s3_{account}_{name}").read_text().strip() for name in ("access_key", "secret_key")
+        )
+        config = Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 1})
+        return boto3.session.Session(access, secret, region_name="us-east-1").client(
+            "s3", endpoint_url=self.endpoint, config=config
+        )
+
+
+class CutLine:
+    """A line to a server, on which answers get lost: those to a method, before they begin or after some bytes."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._lose: list[tuple[bytes, int]] = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.endpoint = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def lose(self, method: str, *, after_bytes: int = 0, times: int = 1) -> None:
+        """Lose the next answers to `method`, once the server has given them."""
+        self._lose += [(method.encode() + b" ", after_bytes)] * times
+
+    @property
+    def lost_all(self) -> bool:
+        return not self._lose
+
+    def close(self) -> None:
+        self._listener.close()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        """One connection. A client sends its next request once it has the answer to the one before."""
+        with contextlib.suppress(OSError), client, socket.create_connection(("127.0.0.1", self._port)) as server:
+            method = [b""]
+            threading.Thread(target=self._upwards, args=(client, server, method), daemon=True).start()
+            while answer := server.recv(65536):
+                if self._lose and method[0] == self._lose[0][0] and not answer.startswith(b"HTTP/1.1 100"):
+                    client.sendall(answer[: self._lose.pop(0)[1]])
+                    client.shutdown(socket.SHUT_RDWR)
+                    return
+                client.sendall(answer)
+
+    @staticmethod
+    def _upwards(client: socket.socket, server: socket.socket, method: list[bytes]) -> None:
+        with contextlib.suppress(OSError):
+            while request := client.recv(65536):
+                if request.split(b" ", 1)[0] in {b"GET", b"PUT", b"HEAD"}:
+                    method[0] = request.split(b" ", 1)[0] + b" "
+                server.sendall(request)
+            server.shutdown(socket.SHUT_WR)
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """One server for all tests that leave it running."""
+    server = S3Server(tmp_path_factory.mktemp("s3"))
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def own_s3_server(tmp_path: Path) -> Iterator[S3Server]:
+    """A server to be killed, frozen and started again."""
+    server = S3Server(tmp_path / "s3")
+    yield server
+    server.kill()
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return int(taken.getsockname()[1])
+
+
+def _listens(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+    return False
+
+
+def _path() -> str:
+    return f"{TOOLS}{os.pathsep}{os.environ['PATH']}"
