@@ -1,14 +1,21 @@
-"""foundry_train: from prices to a promoted model, or to an honest refusal. A field left empty has its default."""
+"""foundry_train: from prices to a promoted model, or to an honest refusal. A field left empty has its default.
 
+Weekly, before the first session of the week, and whenever somebody triggers it.
+"""
+
+from _notices import FailureNotice
 from _stages import trigger_form, wire
 from airflow.sdk import DAG
+from exchange_sessions import ExchangeSessions
 
 with DAG(
     dag_id="foundry_train",
     description="prices → features → labels → models → ensemble → leakage → gates → refit → promote → predict → report",
-    schedule=None,
+    schedule=ExchangeSessions("XNYS", at="02:00", timezone="America/New_York", weekly=True),
     catchup=False,
     max_active_runs=1,
+    is_paused_upon_creation=True,
+    default_args={"on_failure_callback": FailureNotice()},
     params=trigger_form("foundry_train"),
     tags=["foundry"],
     doc_md=__doc__,

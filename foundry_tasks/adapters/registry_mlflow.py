@@ -48,10 +48,11 @@ _REFUSED = {"INVALID_PARAMETER_VALUE", "BAD_REQUEST", "PERMISSION_DENIED", "UNAU
 class MlflowRegistry:
     """Implements `contract.ports.Registry` on an MLflow server, or on a database and a folder without one."""
 
-    def __init__(self, uri: str, artifacts: str) -> None:
+    def __init__(self, uri: str, artifacts: str, username: str | None = None, password: str | None = None) -> None:
         """uri: http(s) address, or a database URI. artifacts: where files go if there is no server to decide it."""
         self.uri = uri
         self._artifacts = artifacts
+        self._login = {"MLFLOW_TRACKING_USERNAME": username, "MLFLOW_TRACKING_PASSWORD": password}
 
     # ------------------------------------------------------------ versions
     def register(self, wanted: Registration) -> ModelVersion:
@@ -121,6 +122,8 @@ class MlflowRegistry:
     def _client(self) -> Any:
         if self.uri.startswith(_SQLITE):
             _prepare_database(Path(self.uri.removeprefix(_SQLITE)))
+        # MLflow's client takes a login from nowhere else.
+        os.environ.update({name: value for name, value in self._login.items() if value})
         return _connect(self.uri)
 
     @cached_property

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from foundry_tasks.contract.errors import ConfigError
 
@@ -35,8 +35,27 @@ class Settings(BaseModel):
     """Market files (TOML), or folders of them, separated as in PATH. Empty: the built-in sample market."""
     expectations: str = str(REPOSITORY / "expectations")
     """Folder of the expectation suites."""
+    notify: str = Field("log", pattern=r"^(log|https?://\S+|mailto:\S+@\S+)$")
+    """Who is told of failures: `log`, a webhook's https://…, or mailto:… over Airflow's connection `smtp_default`. A secret
+    file `notify` goes before it."""
+    reports_url: str = ""
+    """Where people's browsers find the store's `pages/`; empty: nowhere, and Airflow shows no link."""
+    mlflow_url: str = ""
+    """Where people's browsers find MLflow; empty: at `mlflow_uri`."""
     runtime: Runtime = "process"
     """What a stage runs in: a local process, a Docker container, a Kubernetes pod."""
+    image_cpu: str = ""
+    """Image of the cpu stages where they run in containers: an ID or a digest, so that nothing stale is run."""
+    image_cuda: str = ""
+    """Image of the deep models' stages."""
+    stage_network: str = "foundry-stages"
+    """Docker network of the stages: the store and MLflow, nothing else."""
+    outside_network: str = "foundry-outside"
+    """Docker network of the stages that fetch prices: the store and the world."""
+    stage_files: str = "foundry-stage"
+    """Docker volume or Kubernetes secret, mounted read-only, with the files that `secrets` and `markets` name."""
+    promote_files: str = "foundry-promote"
+    """The same for the stages that may write registry and ledger."""
     image_digest: str = ""
     """Digest of the image this process runs in; whoever starts the container sets it."""
 
@@ -50,7 +69,9 @@ class Settings(BaseModel):
         except FileNotFoundError:
             return None
         except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"secret file {path} cannot be read. Mend it, or point FOUNDRY_SECRETS elsewhere.") from error
+            raise ConfigError(
+                f"secret file {path} cannot be read. Mend it, or point FOUNDRY_SECRETS elsewhere."
+            ) from error
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":

@@ -1,8 +1,9 @@
 """STAGES: name → config, image, inputs, outputs, retries, resources. Operators, the CLI and the docs all read this."""
 
+import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
@@ -26,6 +27,10 @@ class StageSpec:
     """Whether it may run in pieces, each a shard of its own."""
     pure: bool = True
     """Whether equal inputs, config and code make its result reusable."""
+    outside: bool = False
+    """Whether its container reaches the world, to fetch prices; the others reach the store and MLflow alone."""
+    governs: bool = False
+    """Whether its container holds the keys that write registry and ledger."""
     retries: int = 2
     """On transient exits only."""
     timeout_s: int = 3600
@@ -37,7 +42,7 @@ class StageSpec:
 STAGES: Mapping[str, StageSpec] = {
     spec.name: spec
     for spec in (
-        StageSpec("prices", c.PricesConfig),
+        StageSpec("prices", c.PricesConfig, outside=True),
         StageSpec("features", c.FeaturesConfig, inputs=("prices",)),
         StageSpec("labels", c.LabelsConfig, inputs=("prices",)),
         StageSpec("models", c.ModelsConfig, inputs=("prices", "features", "labels"), mapped=True, timeout_s=4 * 3600),
@@ -45,8 +50,15 @@ STAGES: Mapping[str, StageSpec] = {
         StageSpec("leakage", c.LeakageConfig, inputs=("prices", "features", "labels", "models")),
         StageSpec("gates", c.GatesConfig, inputs=("labels", "models", "ensemble", "leakage"), pure=False),
         StageSpec("refit", c.RefitConfig, inputs=("features", "labels", "models", "ensemble", "gates")),
-        StageSpec("promote", c.PromoteConfig, inputs=("prices", "features", "labels", "gates", "refit"), pure=False),
+        StageSpec(
+            "promote",
+            c.PromoteConfig,
+            inputs=("prices", "features", "labels", "gates", "refit"),
+            governs=True,
+            pure=False,
+        ),
         StageSpec("predict", c.PredictConfig, inputs=("prices", "features", "promote"), pure=False),
+        StageSpec("monitor", c.MonitorConfig, inputs=("prices", "features", "predict"), pure=False),
         StageSpec(
             "report",
             c.ReportConfig,
@@ -61,15 +73,18 @@ STAGES: Mapping[str, StageSpec] = {
                 "refit",
                 "promote",
                 "predict",
+                "monitor",
             ),
             pure=False,
         ),
+        StageSpec("decide", c.DecideConfig, governs=True, pure=False),
     )
 }
 
 PIPELINES: Mapping[str, tuple[str, ...]] = {
-    "foundry_train": tuple(STAGES),
-    "foundry_daily": ("prices", "features", "predict", "report"),
+    "foundry_train": tuple(name for name in STAGES if name not in {"monitor", "decide"}),
+    "foundry_daily": ("prices", "features", "predict", "monitor", "report"),
+    "foundry_promote": ("decide",),
 }
 """Which stages a DAG runs, in an order that respects their inputs."""
 
@@ -84,6 +99,23 @@ def conf_fields(stages: Iterable[str] = STAGES) -> dict[str, FieldInfo]:
     return {name: field for stage in stages for name, field in STAGES[stage].config.model_fields.items()}
 
 
+def shards(conf: Mapping[str, Any], default: c.FanOut = "none") -> list[str]:
+    """The pieces that the models stage is mapped over, as `fan_out` says: what `--shard` takes, one task a piece.
+
+    conf: a run's whole conf, its market's defaults merged in. default: where the conf does not say. Raises ConfigError
+    for a conf that the stage would refuse.
+    """
+    config = cast(c.ModelsConfig, stage_config("models", conf))
+    finest = ("none", "horizon", "model", "fold").index(config.fan_out or default)
+    parts: dict[str, Iterable[Any]] = {
+        "h": config.horizons,
+        "model": config.models,
+        "fold": map(c.fold_name, range(1 - config.warmup_blocks, config.folds + 1)),
+    }
+    chosen = [[f"{name}={value}" for value in values] for name, values in list(parts.items())[:finest]]
+    return [",".join(piece) for piece in itertools.product(*chosen)]
+
+
 def stage_config(stage: str, conf: Mapping[str, Any]) -> c.StageConfig:
     """The keys of `conf` that `stage` knows, validated. Raises ConfigError that lists every fault at once."""
     model = STAGES[stage].config
@@ -93,9 +125,21 @@ def stage_config(stage: str, conf: Mapping[str, Any]) -> c.StageConfig:
         raise ConfigError(_faults(error)) from error
 
 
-def check_conf(conf: Mapping[str, Any], stages: Iterable[str] = STAGES) -> None:
-    """Refuse a conf that holds an unknown key or an impossible value for any of `stages`."""
-    unknown = sorted(set(conf) - set(conf_fields()))
+def sharing_conf(stage: str) -> tuple[str, ...]:
+    """The stages that read one conf with `stage`: all that stand in a pipeline with it."""
+    together = {name for stages in PIPELINES.values() if stage in stages for name in stages}
+    return tuple(name for name in STAGES if name in together)
+
+
+MARKET_STAGES = sharing_conf("prices")
+"""The stages that a market's defaults are for."""
+
+
+def check_conf(conf: Mapping[str, Any], stages: Iterable[str] = MARKET_STAGES) -> None:
+    """Refuse a conf that holds a key unknown to `stages`, or an impossible value for any of them."""
+    stages = tuple(stages)
+    known = sorted(conf_fields(stages))
+    unknown = sorted(set(conf) - set(known))
     faults = [f"unknown config key {key!r}" for key in unknown]
     for stage in stages:
         try:
@@ -103,7 +147,7 @@ def check_conf(conf: Mapping[str, Any], stages: Iterable[str] = STAGES) -> None:
         except ConfigError as error:
             faults += [fault for fault in str(error).split("; ") if fault not in faults]
     if unknown:
-        faults.append(f"known keys: {', '.join(sorted(conf_fields()))}")
+        faults.append(f"known keys: {', '.join(known)}")
     if faults:
         raise ConfigError("; ".join(faults))
 

@@ -13,6 +13,7 @@ from foundry_tasks.report.status import status_of
 from foundry_tasks.validation.gates import json_ready
 
 FEATURES_SHOWN = 15
+DRIFTS_SHOWN = 8
 _MODEL_ORDER = {"logistic": -1, "blend_40_60": 1, "stack": 2}
 """Base models first, then what is made of them."""
 _WHY_ABSENT = {
@@ -39,6 +40,7 @@ def assemble(material: Material) -> dict[str, Any]:
         "evidence": _evidence(material),
         "models": _models(material.documents),
         "predictions": _predictions(material),
+        "live": _live(material.documents),
         "data": _data(material.documents),
         "leakage": material.documents.get("leakage"),
         "warnings": _warnings(material),
@@ -146,6 +148,19 @@ def _predictions(material: Material) -> dict[str, Any] | None:
 
 def _number(value: Any) -> float | None:
     return round(float(value), 6) if np.isfinite(value) else None
+
+
+def _live(documents: Mapping[str, Any]) -> dict[str, Any] | None:
+    """How earlier predictions did, and the features that have drifted most."""
+    monitor = documents.get("monitor")
+    if monitor is None:
+        return None
+    horizons = {}
+    for horizon, item in by_horizon(monitor).items():
+        drift = item["drift"]
+        shown = drift["features"][: max(DRIFTS_SHOWN, len(drift["beyond"]))]
+        horizons[horizon] = {**item, "drift": {**drift, "features": shown, "measured": len(drift["features"])}}
+    return {"asked": monitor["asked"], "horizons": horizons}
 
 
 # ------------------------------------------------------------------ data and run

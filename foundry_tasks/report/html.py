@@ -46,6 +46,9 @@ def write_html(document: Mapping[str, Any]) -> str:
         hits=_hits(document),
         entries=_entries(document),
         folds=_folds(document),
+        live_drawn=_live(document),
+        live_history=wording.live_history,
+        drift_line=wording.drift_line,
         comparison=_comparison(document),
         data_facts=data_facts(document["data"]["prices"]) if document["data"]["prices"] else (),
         absences=absences(document["absent"]),
@@ -104,6 +107,24 @@ def _hits(document: Mapping[str, Any]) -> dict[str, dict[str, str]]:
         found[horizon] = {
             "hit": bars.interval_rows(hit_rows, wording.percent, reference=always),
             "brier": bars.interval_rows(brier_rows, wording.fine, reference=beside["brier_base_rate"]["value"]),
+        }
+    return found
+
+
+def _live(document: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """Per horizon: live AUC, hit rate and Brier score, the last two beside what knows nothing."""
+    found = {}
+    for horizon, item in (document["live"] or {"horizons": {}})["horizons"].items():
+        live = item["live"]
+        always = None if live["base_rate"] is None else max(live["base_rate"], 1 - live["base_rate"])
+        hit_rows = [Row("P(up) > ½", **live["hit_rate"]), Row("one direction", always, kind="plain")]
+        brier_rows = [Row("P(up)", **live["brier"]), Row("base rate", **live["brier_base_rate"], kind="plain")]
+        found[horizon] = {
+            "AUC per session": bars.interval_rows([Row("P(up)", **live["auc"])], wording.plain, reference=0.5),
+            "Hit rate": bars.interval_rows(hit_rows, wording.percent, reference=always),
+            "Brier score, lower is better": bars.interval_rows(
+                brier_rows, wording.fine, reference=live["brier_base_rate"]["value"]
+            ),
         }
     return found
 

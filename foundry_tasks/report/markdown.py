@@ -10,7 +10,7 @@ from foundry_tasks.report.wording import figure, horizon_name, percent
 def write_markdown(document: Mapping[str, Any]) -> str:
     """`report.md`."""
     blocks = (
-        _head(document), _gates(document), _predictions(document), _evidence(document), _models(document),
+        _head(document), _gates(document), _predictions(document), _live(document), _evidence(document), _models(document),
         _data(document), _run(document),
     )  # fmt: skip
     return "\n".join(line for block in blocks for line in block).rstrip() + "\n"
@@ -86,29 +86,59 @@ def _coverage(predictions: Mapping[str, Any]) -> str:
     return f", {percent(coverage)} of the universe" if isinstance(coverage, int | float) else ""
 
 
+def _cell(item: Mapping[str, Any], write: Callable[[float], str] = wording.plain) -> str:
+    bounds = wording.interval(item["lower"], item["upper"], write)
+    return f"{figure(item['value'], write)} {bounds}".rstrip()
+
+
+def _live(document: Mapping[str, Any]) -> Iterator[str]:
+    live = document["live"]
+    if live is None:
+        return
+    yield "## Live: predictions whose labels have matured"
+    yield ""
+    yield from _table(
+        ("horizon", "sessions", "AUC per session", "hit rate", "base rate", "Brier", "Brier of the base rate"),
+        [
+            (horizon_name(h), item["live"]["sessions"], _cell(item["live"]["auc"]), _cell(item["live"]["hit_rate"], percent),
+             figure(item["live"]["base_rate"], percent), _cell(item["live"]["brier"], wording.fine),
+             _cell(item["live"]["brier_base_rate"], wording.fine))
+            for h, item in live["horizons"].items()
+        ],
+    )  # fmt: skip
+    for h, item in live["horizons"].items():
+        yield f"- {horizon_name(h)}: {wording.live_history(item['live'])}"
+        yield f"- {horizon_name(h)}, drift: {wording.drift_line(item['drift'], live['asked'])}"
+    yield ""
+    yield from _table(
+        ("horizon", "feature", "PSI", "95 % of earlier windows below"),
+        [
+            (horizon_name(h), row["feature"], figure(row["psi"]), figure(row["usual"]))
+            for h, item in live["horizons"].items()
+            for row in item["drift"]["features"]
+        ],
+    )
+
+
 def _evidence(document: Mapping[str, Any]) -> Iterator[str]:
     judged = {h: item["beside"] for h, item in document["evidence"].items() if item["beside"]}
     if not judged:
         return
-
-    def cell(item: Mapping[str, Any], write: Callable[[float], str] = wording.plain) -> str:
-        bounds = wording.interval(item["lower"], item["upper"], write)
-        return f"{figure(item['value'], write)} {bounds}".rstrip()
 
     yield "## Evidence on sessions never seen"
     yield ""
     yield from _table(
         ("horizon", "AUC against the median", "rank IC", "hit rate", "base rate", "Brier", "Brier of the base rate"),
         [
-            (horizon_name(h), cell(b["auc_median"]), cell(b["rank_ic"]), cell(b["hit_rate_up"]), figure(b["base_rate"]),
-             cell(b["brier"], wording.fine), cell(b["brier_base_rate"], wording.fine))
+            (horizon_name(h), _cell(b["auc_median"]), _cell(b["rank_ic"]), _cell(b["hit_rate_up"]), figure(b["base_rate"]),
+             _cell(b["brier"], wording.fine), _cell(b["brier_base_rate"], wording.fine))
             for h, b in judged.items()
         ],
     )  # fmt: skip
     yield from _table(
         ("horizon", "entry", "AUC against up/down", "rank IC"),
         [
-            (horizon_name(h), wording.ENTRY_NAMES.get(entry, entry), cell(item["auc_up"]), cell(item["rank_ic"]))
+            (horizon_name(h), wording.ENTRY_NAMES.get(entry, entry), _cell(item["auc_up"]), _cell(item["rank_ic"]))
             for h, b in judged.items()
             for entry, item in b["entries"].items()
         ],

@@ -30,8 +30,8 @@ def render(store: Store, dag: str, run_id: str | None) -> str:
 def summarise(document: Mapping[str, Any], report: StageResult, *, colour: bool = False) -> str:
     """The text for one report; `report` is the report stage's own result, which the document cannot hold."""
     blocks = (
-        _head(document), _gates(document, colour), _predictions(document), _coverage(document), _seconds(document, report),
-        _places(document),
+        _head(document), _gates(document, colour), _predictions(document), _live(document), _coverage(document),
+        _seconds(document, report), _places(document),
     )  # fmt: skip
     return "\n".join(line.rstrip() for block in blocks for line in block) + "\n"
 
@@ -102,6 +102,21 @@ def _predictions(document: Mapping[str, Any]) -> Iterator[str]:
         yield from _wrapped(
             f"{wording.horizon_name(h)}: {item['model']} version {item['version']}, {item['kind']}{why}", "  "
         )
+
+
+def _live(document: Mapping[str, Any]) -> Iterator[str]:
+    live = document["live"]
+    if live is None:
+        return
+    yield ""
+    yield "Live, predictions whose labels have matured"
+    for h, item in live["horizons"].items():
+        auc, said = item["live"]["auc"], wording.live_history(item["live"])
+        if item["live"]["sessions"]:
+            bounds = wording.interval(auc["lower"], auc["upper"]) or "(too few sessions for an interval)"
+            said = f"AUC {wording.figure(auc['value'])} {bounds}, {said}"
+        yield from _wrapped(f"{wording.horizon_name(h)}: {said}", "  ")
+        yield from _wrapped(wording.drift_line(item["drift"], live["asked"]), "    ")
 
 
 def _coverage(document: Mapping[str, Any]) -> Iterator[str]:

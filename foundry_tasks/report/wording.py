@@ -202,6 +202,36 @@ def position(entry: Mapping[str, Any], horizons: Sequence[str]) -> str:
     return written[0] if len(set(written)) == 1 else " · ".join(text.removesuffix(" %") for text in written) + " %"
 
 
+# ------------------------------------------------------------------ live
+def live_history(live: Mapping[str, Any]) -> str:
+    """What live figures are made of, in one line."""
+    parts = []
+    if live["sessions"]:
+        versions = listed([f"{name}: {count}" for name, count in live["versions"].items()])
+        parts.append(f"{_sessions(live['sessions'])}, {live['first']} to {live['last']} ({versions})")
+    else:
+        parts.append("no prediction has matured yet")
+    if live["late"]:
+        parts.append(f"{live['late']} of them made after the next session had opened")
+    if live["waiting"]:
+        parts.append(f"{live['waiting']} waiting for their labels")
+    if live["fitted_on"]:
+        parts.append(f"{live['fitted_on']} left out: their version was fitted on them")
+    return "; ".join(parts)
+
+
+def drift_line(drift: Mapping[str, Any], asked: Mapping[str, Any]) -> str:
+    """How many features have drifted, in one line."""
+    return (
+        f"{drift['above']} of {drift['measured']} features have a PSI above {asked['max_psi']:g} over the last "
+        f"{asked['drift_sessions']} sessions, {len(drift['beyond'])} of them more than is usual for them"
+    )
+
+
+def _sessions(count: int) -> str:
+    return "1 session" if count == 1 else f"{count} sessions"
+
+
 # ------------------------------------------------------------------ data
 def data_facts(prices: Mapping[str, Any]) -> list[tuple[str, str]]:
     """prices.json as names and sentences, in the order of interest; what it does not say is left out."""

@@ -1,11 +1,13 @@
 """predict: P(up) of the last session's tickers, by the champion if there is one, else as a shadow of the newest version."""
 
+from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from foundry_tasks.contract.artifacts import sha256_of
+from foundry_tasks.contract.artifacts import canonical_json, prediction_key, sha256_of
 from foundry_tasks.contract.config import PredictConfig
 from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.contract.ledger import model_name
@@ -18,18 +20,23 @@ from foundry_tasks.data.tables import read_features, write_table
 
 
 def run(config: PredictConfig, io: StageIO) -> None:
-    """features.parquet and the registry → predictions.parquet (a row a ticker and horizon), predictions.json."""
+    """features.parquet and the registry → predictions.parquet (a row a ticker and horizon), predictions.json, versions.json.
+
+    What each version says is entered in the store's index of predictions, once, for `monitor` to score later.
+    """
     io.expectations.warm_up()
     with io.step("read"):
         features = read_features(io.path("features", "features.parquet"))
     today = FeaturePanel(features.sessions[-1:], features.tickers, features.names, features.values[:, -1:])
     p_up: dict[int, FloatArray] = {}
     used: dict[int, dict[str, Any]] = {}
+    versions: dict[int, dict[str, Any]] = {}
     for horizon in config.horizons:
         with io.step("load"):
             version, path, kind, why = _version(io, model_name(config.market, horizon))
         with io.step("predict"):
-            p_up[horizon] = _predict(path, today, version)
+            p_up[horizon], facts = _predict(path, today, version)
+        versions[horizon] = {"model": version.model, "version": version.version, "kind": kind, **facts}
         used[horizon] = {"model": version.model, "version": version.version, "kind": kind, "why": why}
         if kind == "shadow":
             io.warn(f"{horizon}d: no champion, so version {version.version} predicts as a shadow")
@@ -41,7 +48,9 @@ def run(config: PredictConfig, io: StageIO) -> None:
     with io.step("write"):
         path = io.workspace / "predictions.parquet"
         write_table(path, table)
-        io.publish("predictions.parquet", path)
+        published = io.publish("predictions.parquet", path)
+        io.publish_json("versions.json", versions)
+        _enter(versions, published.sha256, str(today.sessions[0]), config.market, io)
     live = np.isfinite(today.values).any(axis=(0, 1))
     covered = live & np.isfinite(np.stack(list(p_up.values()))).all(axis=0)
     coverage = float(covered.sum() / max(live.sum(), 1))
@@ -80,8 +89,21 @@ def _version(io: StageIO, model: str) -> tuple[ModelVersion, Path, str, str]:
     return version, path, kind, why
 
 
-def _predict(path: Path, today: FeaturePanel, version: ModelVersion) -> FloatArray:
-    """(n_tickers,) P(up)."""
+def _enter(versions: Mapping[int, Mapping[str, Any]], predictions: str, as_of: str, market: str, io: StageIO) -> None:
+    """Keep what each version said after this session, and when; what is there already is history and stays.
+
+    predictions: sha256 of predictions.parquet.
+    """
+    said = {"as_of": as_of, "predictions": predictions, "made_at": io.now().isoformat(timespec="seconds")}
+    run = {"dag": io.identity.dag, "run_id": io.identity.run_id}
+    for horizon, facts in versions.items():
+        kept = {key: value for key, value in facts.items() if key != "features"}
+        key = prediction_key(market, date.fromisoformat(as_of), horizon, facts["version"])
+        io.store.create(key, canonical_json({"horizon": horizon, **kept, **said, **run}))
+
+
+def _predict(path: Path, today: FeaturePanel, version: ModelVersion) -> tuple[FloatArray, dict[str, Any]]:
+    """(n_tickers,) P(up), and what there is to know of the bundle that says so."""
     from foundry_tasks.models.bundle import Bundle  # noqa: PLC0415 - only once its sha256 is known
 
     bundle = Bundle.from_file(path)
@@ -92,7 +114,14 @@ def _predict(path: Path, today: FeaturePanel, version: ModelVersion) -> FloatArr
             "Bring the columns that they need, or train again."
         )
     p_up: FloatArray = bundle.p_up(today)[0]
-    return p_up
+    about = {
+        "sha256": version.sha256,
+        "fitted_until": bundle.about["last_session"],
+        "label_entry": bundle.about["label_entry"],
+        "base_rate": bundle.base_rate,
+        "features": bundle.features,
+    }
+    return p_up, about
 
 
 def _table(

@@ -79,7 +79,8 @@ def run(config: PromoteConfig, io: StageIO) -> None:
             sha256=io.result("refit").outputs[bundle].sha256,
         )
         promotions[horizon] = _promote(candidate, config, io)
-        io.metrics[f"{horizon}d"] = {key: promotions[horizon][key] for key in ("event", "version", "champion_after")}
+        told = ("model", "event", "version", "champion_after", "record")
+        io.metrics[f"{horizon}d"] = {key: promotions[horizon][key] for key in told}
     io.publish_json("promotion.json", {"horizons": promotions})
 
 

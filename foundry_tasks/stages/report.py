@@ -29,6 +29,7 @@ DOCUMENTS = {
     "refit": "refit",
     "promotion": "promote",
     "predictions": "predict",
+    "monitor": "monitor",
 }
 """JSON artifact → the stage that publishes it."""
 PAGES = ("report.html", "report.json", "report.md")

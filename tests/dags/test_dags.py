@@ -1,42 +1,83 @@
 """DAGs: they parse, hold every stage once, and their edges are what the stages read."""
 
 import ast
-import importlib
-import sys
-from pathlib import Path
 
 import pytest
 
+from foundry_tasks.contract.settings import REPOSITORY
 from foundry_tasks.contract.stages import PIPELINES, STAGES, conf_fields, inputs_in
 
-DAGS = Path(__file__).parents[2] / "dags"
+DAGS = REPOSITORY / "dags"
 
 
 @pytest.fixture(scope="module")
-def dag_of():
-    sys.path.insert(0, str(DAGS))
-
-    def load(name):
-        module = importlib.import_module(name)
-        return next(item for item in vars(module).values() if type(item).__name__ == "DAG")
-
-    yield load
-    sys.path.remove(str(DAGS))
+def dag_of(load):
+    return lambda name: load(name).dag
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in DAGS.glob("foundry_*.py")))
+@pytest.mark.parametrize("name", ["foundry_daily", "foundry_train"])
 def test_a_dag_is_its_pipeline(dag_of, name):
     dag = dag_of(name)
     assert dag.dag_id == name
-    assert set(dag.task_ids) == set(PIPELINES[name])
+    pieces = {f"{stage}_pieces" for stage in PIPELINES[name] if STAGES[stage].mapped}
+    assert set(dag.task_ids) == {*PIPELINES[name], *pieces}
     for stage in PIPELINES[name]:
-        assert dag.get_task(stage).upstream_task_ids == set(inputs_in(name, stage))
+        before = set(inputs_in(name, stage)) | ({f"{stage}_pieces"} if STAGES[stage].mapped else set())
+        assert dag.get_task(stage).upstream_task_ids == before
+
+
+@pytest.mark.parametrize(
+    ("runtime", "conf", "pieces"),
+    [
+        ("process", {}, [""]),
+        ("docker", {"horizons": [1, 20]}, ["h=1", "h=20"]),
+        (
+            "kubernetes",
+            {"horizons": [5], "models": ["logistic", "xgboost"], "fan_out": "model"},
+            ["h=5,model=logistic", "h=5,model=xgboost"],
+        ),
+        ("docker", {"fan_out": "none", "folds": None}, [""]),
+    ],
+)
+def test_the_models_stage_is_mapped_as_the_conf_says(dag_of, monkeypatch, runtime, conf, pieces):
+    task = dag_of("foundry_train").get_task("models_pieces")
+    monkeypatch.setenv("FOUNDRY_RUNTIME", runtime)
+    assert task.python_callable(conf) == pieces
+
+
+def test_a_mapped_stage_has_its_retries_and_its_time(dag_of):
+    models = dag_of("foundry_train").get_task("models")
+    assert models.is_mapped
+    assert models.retries == STAGES["models"].retries
+    assert models.execution_timeout.total_seconds() == STAGES["models"].timeout_s
+
+
+def test_promote_is_its_pipeline_after_an_approval(dag_of):
+    assert set(dag_of("foundry_promote").task_ids) == {"approval", *PIPELINES["foundry_promote"]}
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in DAGS.glob("foundry_*.py")))
+def test_no_dag_runs_twice_at_once_or_catches_up_and_each_tells_of_failures(dag_of, name):
+    dag = dag_of(name)
+    assert (dag.max_active_runs, dag.catchup) == (1, False)
+    for task in dag.tasks:
+        assert [type(notice).__name__ for notice in task.on_failure_callback] == ["FailureNotice"]
+
+
+def test_a_dag_with_a_schedule_starts_paused(dag_of):
+    assert dag_of("foundry_daily").is_paused_upon_creation
+    assert dag_of("foundry_train").is_paused_upon_creation
 
 
 def test_every_key_of_the_conf_is_a_field_of_the_form_and_empty_means_the_default(dag_of):
     params = dag_of("foundry_train").params
-    assert set(params) == set(conf_fields())
+    assert set(params) == set(conf_fields(PIPELINES["foundry_train"]))
     assert all(value is None for value in params.dump().values())
+
+
+def test_the_daily_run_skips_days_without_a_session_unless_it_is_told_otherwise(dag_of):
+    said = {name: value for name, value in dag_of("foundry_daily").params.dump().items() if value is not None}
+    assert said == {"skip_closed": True}
 
 
 def test_every_stage_of_the_table_has_a_module_and_every_module_a_row():

@@ -29,11 +29,21 @@ NEXT_DAY = datetime(2026, 7, 1, 12, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
-def stages():
-    """dags/_stages.py, as a DAG file imports it."""
+def dags_folder():
+    """Where a DAG file imports from."""
     sys.path.insert(0, str(DAGS))
-    yield importlib.import_module("_stages")
+    yield
     sys.path.remove(str(DAGS))
+
+
+@pytest.fixture(scope="module")
+def stages(dags_folder):
+    return importlib.import_module("_stages")
+
+
+@pytest.fixture(scope="module")
+def stage_task(dags_folder):
+    return importlib.import_module("_stage_task")
 
 
 @pytest.fixture(scope="module")
@@ -80,23 +90,23 @@ def task(stages, foundry):
 
 
 # ------------------------------------------------------------------ what goes in
-def test_the_command_line_follows_from_the_runs_identity(stages):
+def test_the_command_line_follows_from_the_runs_identity(stage_task):
     context = context_of({"folds": 3, "horizons": [1, 5]})
-    assert stages.stage_command("models", context) == [
+    assert stage_task.stage_command("models", None, context) == [
         "foundry", "models", "--dag", "foundry_train", "--run-id", RUN, "--as-of", "2026-06-30",
         "--config", '{"folds": 3, "horizons": [1, 5]}',
     ]  # fmt: skip
 
 
-def test_a_field_of_the_form_that_was_left_empty_is_left_out_of_the_conf(stages):
+def test_a_field_of_the_form_that_was_left_empty_is_left_out_of_the_conf(stages, stage_task):
     form = dict.fromkeys(stages.trigger_form("foundry_train")) | {"skip_gates": False, "vix": "", "folds": 3}
-    conf = json.loads(stages.stage_command("models", context_of(form))[-1])
+    conf = json.loads(stage_task.stage_command("models", None, context_of(form))[-1])
     assert conf == {"skip_gates": False, "vix": "", "folds": 3}, "what is false or empty text was said"
 
 
-def test_as_of_is_the_day_before_the_schedule_fires(stages):
+def test_as_of_is_the_day_before_the_schedule_fires(stage_task):
     fires = datetime(2026, 7, 7, 12, 15, tzinfo=UTC)
-    command = stages.stage_command("prices", context_of({}, data_interval_end=fires))
+    command = stage_task.stage_command("prices", None, context_of({}, data_interval_end=fires))
     assert command[command.index("--as-of") + 1] == "2026-07-06"
 
 
@@ -107,10 +117,10 @@ def test_a_task_has_its_stages_retries_and_the_report_runs_after_skips(task):
         assert operator.trigger_rule == ("none_failed" if name == "report" else "all_success")
 
 
-def test_a_stage_inherits_the_environment_with_bytecode_allowed(stages, monkeypatch):
+def test_a_stage_inherits_the_environment_with_bytecode_allowed(stage_task, monkeypatch):
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     monkeypatch.setenv("FOUNDRY_STORE", "/data/store")
-    inherited = stages.stage_environment()
+    inherited = stage_task.process_environment()
     assert "PYTHONDONTWRITEBYTECODE" not in inherited
     assert inherited["FOUNDRY_STORE"] == "/data/store"
 
@@ -130,29 +140,29 @@ def test_a_stage_inherits_the_environment_with_bytecode_allowed(stages, monkeypa
         (143, AirflowFailException),
     ],
 )
-def test_an_exit_code_is_a_skip_a_retry_or_a_failure_at_once(stages, code, outcome):
+def test_an_exit_code_is_a_skip_a_retry_or_a_failure_at_once(stage_task, code, outcome):
     with pytest.raises(AirflowException) as raised:
-        stages.raise_for_exit(code, "foundry: why")
+        stage_task.raise_for_exit(code, "foundry: why")
     assert type(raised.value) is outcome
     assert "foundry: why" in str(raised.value)
 
 
-def test_exit_0_is_no_exception(stages):
-    assert stages.raise_for_exit(0, "") is None
+def test_exit_0_is_no_exception(stage_task):
+    assert stage_task.raise_for_exit(0, "") is None
 
 
 def test_xcom_is_the_results_address_and_its_headline_figures_and_no_more(task, foundry, prepared):
     told = task("ensemble").execute(context_of(prepared[1]))
     result = StageResult.model_validate_json(Path(told["result"]).read_text())
-    assert told == {"result": told["result"], "metrics": result.metrics}
+    assert told == {"result": told["result"], "digest": result.outputs_digest, "metrics": result.metrics}
     assert told["result"] == foundry.store.locate(artifacts.result_key("foundry_train", RUN, "ensemble", None))
     assert result.as_of == AS_OF
     assert len(json.dumps(told)) < 2000
 
 
-def test_a_stage_that_publishes_nothing_has_failed(stages, foundry):
+def test_a_stage_that_publishes_nothing_has_failed(stage_task, foundry):
     with pytest.raises(AirflowFailException, match=r"published no .*result\.json"):
-        stages.published("predict", context_of({}))
+        stage_task.published("predict", None, context_of({}))
 
 
 def test_a_bad_conf_fails_at_once_with_the_stages_own_line(task, prepared):
@@ -240,8 +250,8 @@ STUBBORN = (
 
 
 @pytest.mark.parametrize(("child", "says"), [(SLEEPS, False), (STUBBORN, True)], ids=["willing", "deaf"])
-def test_killing_the_task_stops_the_whole_group(stages, task, child, says, monkeypatch):
-    monkeypatch.setattr(stages, "GRACE_S", 1)
+def test_killing_the_task_stops_the_whole_group(task, child, says, monkeypatch):
+    monkeypatch.setattr(importlib.import_module("_process_stage"), "GRACE_S", 1)
     operator = task("models")
     operator._process = subprocess.Popen(  # noqa: S603 - our own interpreter
         [sys.executable, "-c", FAMILY, child], stdout=subprocess.PIPE, text=True, start_new_session=True

@@ -1,0 +1,34 @@
+"""A person's approval before a champion moves, and how what they said reaches the stage that moves it."""
+
+from datetime import timedelta
+
+from _notices import ApprovalNotice
+from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.sdk import Context, Param
+
+TASK = "approval"
+_PATIENCE = timedelta(days=7)
+
+
+def approval() -> ApprovalOperator:
+    """A task that waits for a person, asks them why, and skips what follows if they reject."""
+    version = "{{ ' version ' ~ params.version if params.version else '' }}"
+    return ApprovalOperator(
+        task_id=TASK,
+        subject="{{ params.action }} {{ params.model }}" + version,
+        body=(
+            "`approve` makes a near miss champion; what its gates refused is refused here too. `rollback` makes an earlier "
+            "champion champion again, without a version the one before. Your name and your reason go into the ledger."
+        ),
+        params={"reason": Param(None, type=["null", "string"], description="why; without one nothing moves")},
+        notifiers=[ApprovalNotice()],
+        response_timeout=_PATIENCE,
+    )
+
+
+def with_answer(context: Context) -> None:
+    """Put who approved, and why, into the conf of the stage that is about to run."""
+    answer = context["ti"].xcom_pull(task_ids=TASK)
+    user = answer["responded_by_user"]
+    context["params"]["who"] = user["name"] or user["id"]
+    context["params"]["why"] = answer["params_input"].get("reason") or ""

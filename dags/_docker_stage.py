@@ -1,0 +1,228 @@
+"""A stage as a container of this host's Docker engine, hardened, and adopted by a retry where a worker died.
+
+DockerOperator has no arguments for a read-only root, dropped capabilities, limits of processes or a real CPU quota, reads
+the result from the last log line, and starts a second container when its worker is killed. So this one makes the
+container itself, through the operator's own hook. The container's name is the lock: one try creates it, another adopts it.
+"""
+
+import os
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from _stage_task import (
+    GRACE_S,
+    as_typed,
+    container_environment,
+    container_labels,
+    image_of,
+    on_one_line,
+    published,
+    raise_for_exit,
+    say,
+    stage_command,
+    task_arguments,
+)
+from airflow.providers.docker.operators.docker import DockerOperator
+from airflow.sdk import Context
+from airflow.sdk.exceptions import AirflowException
+from docker.errors import APIError, NotFound
+from docker.types import DeviceRequest, HostConfig, LogConfig, Mount
+from requests.exceptions import ChunkedEncodingError, RequestException
+from requests.exceptions import ConnectionError as NoConnection
+
+from foundry_tasks.contract.settings import Settings
+from foundry_tasks.contract.stages import STAGES, StageSpec
+
+USER = "10001:10001"
+FILES_AT = "/run/foundry"
+"""Where secrets and market files are mounted, in stages and in Airflow's own containers."""
+WORKSPACE = {"/tmp": "rw,noexec,nosuid,nodev,size=4g,mode=1777"}  # noqa: S108 - the container's own, gone with it
+_CONFLICT = 409
+
+
+class DockerStage(DockerOperator):
+    """Its XCom is the result's address and its few headline figures, read from the store."""
+
+    template_fields = ("shard",)
+
+    def __init__(self, *, stage: str, shard: str | None = None, **arguments: Any) -> None:
+        settings = Settings.from_environment()
+        super().__init__(
+            image=image_of(stage, settings),
+            environment=container_environment(settings, image_of(stage, settings)),
+            network_mode=settings.outside_network if STAGES[stage].outside else settings.stage_network,
+            mount_tmp_dir=False,
+            **task_arguments(stage) | arguments,
+        )
+        self.stage = stage
+        self.shard = shard
+        self.files = settings.promote_files if STAGES[stage].governs else settings.stage_files
+
+    # ------------------------------------------------------------ a task's life
+    def execute(self, context: Context) -> dict[str, Any]:
+        command = stage_command(self.stage, self.shard, context)
+        labels = container_labels(self.stage, self.shard, context)
+        self.log.info("by hand: %s", self.by_hand(command))
+        try:
+            self.container = self._adopt(labels) or self._start(command, labels)
+            last = self._follow()
+            state = self.cli.wait(self.container["Id"], timeout=None)
+            killed_for_memory = self.cli.inspect_container(self.container["Id"])["State"]["OOMKilled"]
+            self._remove()
+        except (APIError, RequestException) as error:
+            raise AirflowException(f"the Docker engine did not do it, will be tried again: {error}") from error
+        if killed_for_memory:
+            last = f"out of memory: more than the {STAGES[self.stage].memory_mb} MB that {self.stage} is given"
+        raise_for_exit(state["StatusCode"], last)
+        return published(self.stage, self.shard, context)
+
+    def on_kill(self) -> None:
+        if self.container is None:
+            return
+        try:
+            self.cli.stop(self.container["Id"], timeout=GRACE_S)
+            self._remove()
+        except NotFound:
+            pass  # gone by itself
+
+    # ------------------------------------------------------------ its container
+    def _adopt(self, labels: dict[str, str]) -> dict[str, Any] | None:
+        """What an earlier try of this task left behind: at work or done well, it is ours; failed, it is removed."""
+        for found in self.cli.containers(all=True, filters={"label": [f"{k}={v}" for k, v in labels.items()]}):
+            if found["State"] == "created":  # its worker died between creating and starting it
+                self.cli.start(found["Id"])
+                self.log.info("started container %s, which an earlier try created", found["Id"][:12])
+                return found
+            code = self.cli.inspect_container(found["Id"])["State"]["ExitCode"]
+            if found["State"] == "running" or code == 0:
+                self.log.info("adopted container %s, which an earlier try started", found["Id"][:12])
+                return found
+            self.cli.remove_container(found["Id"], force=True)
+        return None
+
+    def _start(self, command: list[str], labels: dict[str, str]) -> dict[str, Any]:
+        """A new container at work: with a GPU where the stage wants one and the host has it, else without."""
+        if STAGES[self.stage].image == "cuda":
+            try:
+                return self._create(command, labels, gpus=True)
+            except APIError as error:
+                self._remove_named(labels)
+                self.log.info("no GPU on this host, so on the CPU: %s", error.explanation)
+        return self._create(command, labels, gpus=False)
+
+    def _create(self, command: list[str], labels: dict[str, str], *, gpus: bool) -> dict[str, Any]:
+        try:
+            made: dict[str, Any] = self.cli.create_container(
+                image=self.image,
+                command=command[1:],
+                name=container_name(labels),
+                user=USER,
+                environment=self.environment,
+                labels=labels,
+                host_config=host_config(
+                    STAGES[self.stage],
+                    version=self.cli.api_version,
+                    network=self.network_mode,
+                    files=self.files,
+                    gpus=gpus,
+                ),
+            )
+        except APIError as error:
+            if error.status_code != _CONFLICT:
+                raise
+            adopted = self._adopt(labels)  # another try of this very task was faster
+            if adopted is None:
+                raise
+            return adopted
+        self.cli.start(made["Id"])
+        return made
+
+    def by_hand(self, command: list[str]) -> str:
+        """The same container as a command line."""
+        spec = STAGES[self.stage]
+        return as_typed(
+            [
+                "docker", "run", "--rm", "--init", "--read-only", "--cap-drop", "ALL",
+                "--security-opt", "no-new-privileges:true", "--user", USER, "--network", self.network_mode,
+                "--cpus", f"{spec.cpus:g}", "--memory", f"{spec.memory_mb}m", "--pids-limit", str(spec.pids),
+                "--tmpfs", ":".join(next(iter(WORKSPACE.items()))),
+                "--volume", f"{self.files}:{FILES_AT}:ro", *on_one_line(self.environment), self.image, *command[1:],
+            ]
+        )  # fmt: skip
+
+    def _follow(self) -> str:
+        """The container's log as it comes, into Airflow's. Returns the last line."""
+        last = ""
+        for line in log_lines(self.cli, self.container["Id"]):
+            last = line
+            say(self.log, line)
+        return last
+
+    def _remove(self) -> None:
+        self.cli.remove_container(self.container["Id"], force=True)
+
+    def _remove_named(self, labels: dict[str, str]) -> None:
+        try:
+            self.cli.remove_container(container_name(labels), force=True)
+        except NotFound:
+            return
+
+
+def host_config(spec: StageSpec, *, version: str, network: str, files: str, gpus: bool) -> dict[str, Any]:
+    """What the container may do and use: a quota of CPUs, not a share; of the host nothing but a volume, read-only."""
+    limits: dict[str, Any] = HostConfig(
+        version=version,
+        network_mode=network,
+        mounts=[Mount(FILES_AT, files, type="volume", read_only=True)],
+        tmpfs=WORKSPACE,
+        read_only=True,
+        cap_drop=["ALL"],
+        security_opt=["no-new-privileges:true"],
+        init=True,
+        nano_cpus=round(min(spec.cpus, os.cpu_count() or 1) * 1e9),
+        mem_limit=f"{spec.memory_mb}m",
+        memswap_limit=f"{spec.memory_mb}m",
+        pids_limit=spec.pids,
+        device_requests=[DeviceRequest(count=-1, capabilities=[["gpu"]])] if gpus else None,
+        log_config=LogConfig(type="json-file", config={"max-size": "20m", "max-file": "2"}),
+    )
+    return limits
+
+
+def container_name(labels: dict[str, str]) -> str:
+    """One name a task: whoever creates it first has it."""
+    parts = [labels[f"foundry.{part}"] for part in ("dag", "run", "stage", "shard")]
+    return "-".join(part for part in parts if part != "-")
+
+
+def log_lines(cli: Any, container: str) -> Iterator[str]:
+    """Whole lines of a container's log until it ends; a stream that breaks or falls silent is taken up where it was."""
+    seen = ""
+    while True:
+        known = seen
+        try:
+            since = int(datetime.fromisoformat(known).timestamp()) if known else None
+            for stamp, line in _stamped(cli.logs(container, stream=True, follow=True, timestamps=True, since=since)):
+                if stamp > known:
+                    seen = stamp
+                    yield line
+        except (NoConnection, ChunkedEncodingError):  # a minute without a line, or a proxy that was restarted
+            pass
+        if not cli.inspect_container(container)["State"]["Running"]:
+            return
+
+
+def _stamped(chunks: Iterator[bytes]) -> Iterator[tuple[str, str]]:
+    """(time stamp, line) of a log: chunks are not lines, and the last line may lack its end."""
+    rest = b""
+    for chunk in chunks:
+        *whole, rest = (rest + chunk).split(b"\n")
+        yield from map(_parted, whole)
+    if rest:
+        yield _parted(rest)
+
+
+def _parted(line: bytes) -> tuple[str, str]:
+    stamp, _, text = line.decode(errors="replace").partition(" ")
+    return stamp, text.rstrip()

@@ -1,0 +1,97 @@
+"""A stage as a Kubernetes pod: the same command, environment, limits and hardening as the container of a host."""
+
+from typing import Any
+
+from _stage_task import (
+    GRACE_S,
+    as_typed,
+    container_environment,
+    container_labels,
+    image_of,
+    published,
+    raise_for_exit,
+    stage_command,
+    task_arguments,
+)
+from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
+from airflow.sdk import Context
+from airflow.sdk.exceptions import AirflowException
+from kubernetes.client import models as k8s
+
+from foundry_tasks.contract.settings import Settings
+from foundry_tasks.contract.stages import STAGES
+
+USER = 10001
+SECRETS_AT = "/run/foundry/secrets"
+
+
+class KubernetesStage(KubernetesPodOperator):
+    """Its XCom is the result's address and its few headline figures; a retry finds an earlier try's pod by its labels."""
+
+    template_fields = ("shard",)
+
+    def __init__(self, *, stage: str, shard: str | None = None, **arguments: Any) -> None:
+        settings, spec = Settings.from_environment(), STAGES[stage]
+        limits = {"cpu": f"{spec.cpus:g}", "memory": f"{spec.memory_mb}Mi"}
+        gpu = {"nvidia.com/gpu": "1"} if spec.image == "cuda" else {}
+        super().__init__(
+            name=f"foundry-{stage}",
+            image=image_of(stage, settings),
+            cmds=["foundry"],
+            env_vars=container_environment(settings, image_of(stage, settings)),
+            container_resources=k8s.V1ResourceRequirements(limits=limits | gpu, requests=limits | gpu),
+            container_security_context=k8s.V1SecurityContext(
+                run_as_non_root=True,
+                run_as_user=USER,
+                run_as_group=USER,
+                read_only_root_filesystem=True,
+                allow_privilege_escalation=False,
+                capabilities=k8s.V1Capabilities(drop=["ALL"]),
+                seccomp_profile=k8s.V1SeccompProfile(type="RuntimeDefault"),
+            ),
+            volumes=[
+                k8s.V1Volume(name="workspace", empty_dir=k8s.V1EmptyDirVolumeSource(size_limit="4Gi")),
+                k8s.V1Volume(
+                    name="secrets",
+                    secret=k8s.V1SecretVolumeSource(
+                        secret_name=settings.promote_files if spec.governs else settings.stage_files, default_mode=0o440
+                    ),
+                ),
+            ],
+            volume_mounts=[
+                k8s.V1VolumeMount(name="workspace", mount_path="/tmp"),  # noqa: S108 - the pod's own, gone with it
+                k8s.V1VolumeMount(name="secrets", mount_path=SECRETS_AT, read_only=True),
+            ],
+            security_context=k8s.V1PodSecurityContext(fs_group=USER),
+            automount_service_account_token=False,
+            termination_grace_period=GRACE_S,
+            termination_message_policy="FallbackToLogsOnError",
+            on_finish_action="delete_pod",
+            log_pod_spec_on_failure=False,
+            do_xcom_push=False,
+            **task_arguments(stage) | arguments,
+        )
+        self.stage = stage
+        self.shard = shard
+
+    def execute(self, context: Context) -> None:
+        command = stage_command(self.stage, self.shard, context)
+        self.arguments = command[1:]
+        self.labels = container_labels(self.stage, self.shard, context) | {
+            "foundry.network": "outside" if STAGES[self.stage].outside else "stages"
+        }
+        self.log.info("by hand: %s", as_typed(command))
+        super().execute(context)
+        context["ti"].xcom_push(key="return_value", value=published(self.stage, self.shard, context))
+
+    def cleanup(self, pod: Any, remote_pod: Any, xcom_result: Any = None, context: Context | None = None) -> None:
+        """As the operator's, but a pod's exit code means what it means in every runtime."""
+        try:
+            super().cleanup(pod, remote_pod, xcom_result, context)
+        except AirflowException:
+            statuses = (remote_pod.status.container_statuses if remote_pod and remote_pod.status else None) or []
+            for status in statuses:
+                ended = status.state.terminated if status.name == self.base_container_name and status.state else None
+                if ended:
+                    raise_for_exit(ended.exit_code, (ended.message or "").strip().rpartition("\n")[2] or ended.reason)
+            raise

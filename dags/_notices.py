@@ -1,0 +1,86 @@
+"""What people are told when a task has failed or waits for them: a line in the log, and a message where one is wanted."""
+
+import json
+import urllib.request
+from email.utils import getaddresses
+from html import escape
+from typing import Any
+
+from airflow.sdk import Context
+from airflow.sdk.bases.notifier import BaseNotifier
+
+from foundry_tasks.contract.settings import Settings
+
+_TIMEOUT_S = 10
+
+
+class Notice(BaseNotifier):
+    """Says one line to the log, and by FOUNDRY_NOTIFY to a webhook (POST, JSON) or by e-mail, over Airflow's connection
+    `smtp_default`. A message that cannot be sent is an error in the log and changes nothing else."""
+
+    event = ""
+
+    def sentence(self, context: Context) -> str:
+        """What happened, where, and what to do, in one line."""
+        raise NotImplementedError
+
+    def notify(self, context: Context) -> None:
+        line = self.sentence(context)
+        self.log.error(line) if self.event == "failed" else self.log.warning(line)
+        try:
+            self._send(line, context)
+        except Exception as error:  # whatever it is, it must not change how the task ends
+            self.log.error("nobody was told, FOUNDRY_NOTIFY does not work: %s", error)  # noqa: TRY400 - one line
+
+    def _send(self, line: str, context: Context) -> None:
+        settings = Settings.from_environment()
+        where = settings.secret("notify") or settings.notify
+        if where.startswith("mailto:"):
+            _send_mail(where.removeprefix("mailto:"), line, context)
+        elif where != "log":
+            _post(where, {"event": self.event, "text": line, **_task(context)})
+
+
+class FailureNotice(Notice):
+    """A task that will not be tried again."""
+
+    event = "failed"
+
+    def sentence(self, context: Context) -> str:
+        task = _task(context)
+        why = str(context.get("exception") or "see its log").splitlines()[0]
+        return f"{task['dag']}: task {task['task']} failed in run {task['run_id']} (try {task['try']}): {why}"
+
+
+class ApprovalNotice(Notice):
+    """A decision that waits for a person."""
+
+    event = "approval"
+
+    def sentence(self, context: Context) -> str:
+        task = _task(context)
+        return f"{task['dag']}: {context['task'].subject} waits for approval in run {task['run_id']}"
+
+
+def _task(context: Context) -> dict[str, Any]:
+    ti = context["ti"]
+    return {"dag": ti.dag_id, "run_id": ti.run_id, "task": ti.task_id, "try": ti.try_number}
+
+
+def _post(url: str, message: dict[str, Any]) -> None:
+    body = json.dumps(message).encode()
+    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})  # noqa: S310 - http(s) alone, see Settings
+    with urllib.request.urlopen(request, timeout=_TIMEOUT_S):  # noqa: S310 - as above
+        pass
+
+
+def _send_mail(to: str, line: str, context: Context) -> None:
+    from airflow.providers.smtp.hooks.smtp import SmtpHook  # noqa: PLC0415 - only who sends mail loads it
+
+    with SmtpHook() as smtp:
+        smtp.send_email_smtp(
+            to=[address for _, address in getaddresses([to])],
+            from_email=smtp.from_email or "foundry@localhost",
+            subject=f"Foundry: {_task(context)['dag']} {_task(context)['task']}",
+            html_content=f"<p>{escape(line)}</p>",
+        )

@@ -1,0 +1,62 @@
+"""A stage as a process of this machine."""
+
+import os
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from typing import Any
+
+from _stage_task import (
+    GRACE_S,
+    as_typed,
+    process_environment,
+    published,
+    raise_for_exit,
+    say,
+    stage_command,
+    task_arguments,
+)
+from airflow.sdk import BaseOperator, Context
+
+
+class ProcessStage(BaseOperator):
+    """Its XCom is the result's address and its few headline figures."""
+
+    template_fields = ("shard",)
+    ui_color = "#d9e8f5"
+
+    def __init__(self, *, stage: str, shard: str | None = None, **arguments: Any) -> None:
+        super().__init__(**task_arguments(stage) | arguments)
+        self.stage = stage
+        self.shard = shard
+        self._process: subprocess.Popen[str] | None = None
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        command = stage_command(self.stage, self.shard, context)
+        self.log.info("by hand: %s", as_typed(command))
+        self._process = subprocess.Popen(  # noqa: S603 - our own program, arguments as a list
+            [sys.executable, "-m", "foundry_tasks", *command[1:]],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=process_environment(),
+            start_new_session=True,
+        )
+        last = ""
+        with self._process.stdout as lines:
+            for line in lines:
+                last = line.rstrip()
+                say(self.log, last)
+        raise_for_exit(self._process.wait(), last)
+        return published(self.stage, self.shard, context)
+
+    def on_kill(self) -> None:
+        if self._process is None or self._process.poll() is not None:
+            return
+        with suppress(ProcessLookupError):  # gone by itself
+            os.killpg(self._process.pid, signal.SIGTERM)
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(GRACE_S)
+            os.killpg(self._process.pid, signal.SIGKILL)  # whoever is left of the group

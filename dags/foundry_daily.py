@@ -1,0 +1,24 @@
+"""foundry_daily: before every session of New York's exchange, what the champion says after the last one.
+
+Unpause it once `source` is live: in a market file that FOUNDRY_MARKETS names, or in the form.
+"""
+
+from _notices import FailureNotice
+from _stages import trigger_form, wire
+from airflow.sdk import DAG, Param
+from exchange_sessions import ExchangeSessions
+
+with DAG(
+    dag_id="foundry_daily",
+    description="prices → features → predict → monitor → report, with the champion",
+    schedule=ExchangeSessions("XNYS", at="08:15", timezone="America/New_York"),
+    catchup=False,
+    max_active_runs=1,
+    is_paused_upon_creation=True,
+    default_args={"on_failure_callback": FailureNotice()},
+    params=trigger_form("foundry_daily")
+    | {"skip_closed": Param(True, type="boolean", description="skip the run on a day without a session")},
+    tags=["foundry"],
+    doc_md=__doc__,
+) as dag:
+    wire("foundry_daily")

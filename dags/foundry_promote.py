@@ -1,0 +1,24 @@
+"""foundry_promote: make a near miss or an earlier version champion, once a person has approved it under their name."""
+
+from _approval import approval, with_answer
+from _notices import FailureNotice
+from _stages import stage
+from airflow.sdk import DAG, Param
+
+with DAG(
+    dag_id="foundry_promote",
+    description="approval by a person → decide",
+    schedule=None,
+    catchup=False,
+    max_active_runs=1,
+    is_paused_upon_creation=False,
+    default_args={"on_failure_callback": FailureNotice()},
+    params={
+        "model": Param("foundry-us-5d", type="string", minLength=1, description="registered model"),
+        "action": Param("approve", enum=["approve", "rollback"], description="approve a near miss, or go back"),
+        "version": Param(None, type=["null", "integer"], minimum=1, description="empty: the champion before"),
+    },
+    tags=["foundry"],
+    doc_md=__doc__,
+) as dag:
+    approval() >> stage("decide", pre_execute=with_answer)

@@ -1,0 +1,73 @@
+"""Drift of a feature: the population stability index of recent sessions against those that a model was fitted on.
+
+PSI = Σ (r_b − e_b) ln(r_b / e_b) over bins b, e the share of the reference and r the recent share; bins are the
+reference's deciles, and one more for missing values. Siddiqi (2006): below 0.1 stable, above 0.25 another population.
+Sessions are not independent, and a window of some weeks of a slow feature always looks like another population: so the
+same figure of earlier windows of that length says what is usual.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from foundry_tasks.data.panel import BoolArray, FloatArray
+
+BINS = 10
+SMALLEST_SHARE = 1e-4
+"""What an empty bin counts as, so that the logarithm is finite."""
+MIN_WINDOWS = 8
+"""Fewer earlier windows than this say nothing about what is usual."""
+USUAL = 0.95
+_EDGE_ROWS = 200_000
+"""Rows that the deciles are taken from, evenly spread."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """psi: of the recent sessions. usual: 95 % of earlier windows were below this; NaN where there are too few."""
+
+    psi: float
+    usual: float
+
+    def beyond(self, threshold: float) -> bool:
+        """Whether it is above the threshold, and unusual for this feature."""
+        return self.psi > threshold and not self.psi <= self.usual
+
+
+def feature_drift(values: FloatArray, rows: BoolArray, *, fitted: int, recent: int) -> Drift:
+    """Drift of one feature.
+
+    values: (n_sessions, n_tickers). rows: same shape, which of them count, NaN values among them. fitted: the first so
+    many sessions are the reference; recent: the last so many are held against it.
+    """
+    counts = _session_counts(values, rows, fitted)
+    expected = counts[:fitted].sum(axis=0)
+    sums = np.concatenate([np.zeros((1, counts.shape[1])), np.cumsum(counts, axis=0)])
+    stops = np.arange(recent, fitted + 1, recent)
+    earlier = [stability_index(expected, window) for window in sums[stops] - sums[stops - recent] if window.any()]
+    usual = float(np.quantile(earlier, USUAL)) if len(earlier) >= MIN_WINDOWS else float("nan")
+    return Drift(stability_index(expected, counts[-recent:].sum(axis=0)), usual)
+
+
+def stability_index(expected: npt.ArrayLike, observed: npt.ArrayLike) -> float:
+    """PSI of two histograms of counts over the same bins; NaN where one is empty."""
+    e, r = (np.asarray(counts, dtype=np.float64) for counts in (expected, observed))
+    if not e.sum() or not r.sum():
+        return float("nan")
+    e, r = (np.maximum(counts / counts.sum(), SMALLEST_SHARE) for counts in (e, r))
+    return float(((r - e) * np.log(r / e)).sum())
+
+
+def _session_counts(values: FloatArray, rows: BoolArray, fitted: int) -> FloatArray:
+    """(n_sessions, n_bins) rows of each session in each bin; the last bin holds missing values."""
+    reference = values[:fitted][rows[:fitted]]
+    reference = reference[np.isfinite(reference)]
+    reference = reference[:: max(1, len(reference) // _EDGE_ROWS)]
+    inner = np.linspace(0, 1, BINS + 1)[1:-1]
+    edges = np.unique(np.quantile(reference, inner)) if len(reference) else np.empty(0)
+    n_bins = len(edges) + 2
+    bins = np.where(np.isfinite(values), np.searchsorted(edges, values, side="right"), n_bins - 1)
+    cells = bins + n_bins * np.arange(len(values))[:, None]
+    counts: FloatArray = np.bincount(cells[rows], minlength=n_bins * len(values)).reshape(-1, n_bins).astype(float)
+    return counts

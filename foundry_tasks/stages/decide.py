@@ -1,0 +1,39 @@
+"""decide: a human's decision about a model version, into the ledger with who and why; the ledger's rules hold here too."""
+
+from foundry_tasks import governance
+from foundry_tasks.contract.config import DecideConfig
+from foundry_tasks.contract.errors import ConfigError
+from foundry_tasks.contract.stage_io import StageIO
+
+
+def run(config: DecideConfig, io: StageIO) -> None:
+    """Approve a near miss or roll back; publishes decision.json, which names the ledger's record.
+
+    Raises ConfigError for what the ledger does not allow, such as a version that its gates refused. A decision that is
+    repeated is found done: its record is the one of then.
+    """
+    if not config.model:
+        raise ConfigError("model must be said, such as model=foundry-us-5d.")
+    store, registry, who, why, now = io.store, io.registry, config.who, config.why, io.now()
+    if config.action == "rollback":
+        record = governance.rollback(
+            store, registry, config.model, to_version=config.version, who=who, why=why, when=now
+        )
+    elif config.version is None:
+        raise ConfigError("version must be said: an approval is of one version, such as version=3.")
+    else:
+        record = governance.approve(store, registry, config.model, config.version, who=who, why=why, when=now)
+    decision = {
+        "model": record.model,
+        "event": record.event,
+        "version": record.version,
+        "champion_before": record.from_version,
+        "champion_after": record.to_version,
+        "who": record.who,
+        "why": record.why,
+        "record": record.sequence,
+        "hash": record.hash,
+    }
+    io.publish_json("decision.json", decision)
+    told = ("model", "event", "version", "champion_after", "record")
+    io.metrics[record.model.rsplit("-")[-1]] = {key: decision[key] for key in told}

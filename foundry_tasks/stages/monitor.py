@@ -1,0 +1,119 @@
+"""monitor: how earlier predictions did once their labels matured, and how far today's features are from the model's."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from foundry_tasks.contract.artifacts import predictions_prefix
+from foundry_tasks.contract.config import MonitorConfig
+from foundry_tasks.contract.stage_io import StageIO
+from foundry_tasks.data.panel import PricePanel
+from foundry_tasks.data.tables import read_features, read_prices, read_table
+from foundry_tasks.evaluation.drift import Drift, feature_drift
+from foundry_tasks.validation.gates import json_ready
+from foundry_tasks.validation.live import Said, live_figures
+
+
+def run(config: MonitorConfig, io: StageIO) -> None:
+    """prices, features, versions.json and the index of predictions → monitor.json: live figures and drift a horizon."""
+    with io.step("read"):
+        prices = read_prices(io.path("prices", "prices.parquet"))
+        versions = io.json("predict", "versions.json")
+    calendar = io.json("prices", "prices.json")["calendar"]
+    found: dict[str, Any] = {}
+    for h in config.horizons:
+        with io.step("score"):
+            live = json_ready(live_figures(_history(config, io, prices, h), prices, h, calendar, config))
+        found[str(h)] = {"version": versions[str(h)]["version"], "live": live}
+        io.metrics[f"{h}d"] = {"sessions": live["sessions"], "auc": live["auc"]["value"]}
+        if warning := _live_warning(live, config):
+            io.warn(f"{h}d: {warning}")
+    with io.step("drift"):
+        for horizon, drifts in _drifts(config, io, prices, versions).items():
+            found[horizon]["drift"] = _drift_table(drifts, config)
+    drifted = {name for item in found.values() for name in item["drift"]["beyond"]}
+    if drifted:
+        io.warn(
+            f"drift: {len(drifted)} features above PSI {config.max_psi:g} and above what is usual for them: "
+            f"{', '.join(sorted(drifted))}"
+        )
+    io.metrics["drifted"] = len(drifted)
+    io.publish_json("monitor.json", json_ready({"horizons": found, "asked": _asked(config)}))
+
+
+# ------------------------------------------------------------------ live figures
+def _history(config: MonitorConfig, io: StageIO, prices: PricePanel, horizon: int) -> list[Said]:
+    """One prediction a session, in the order of time: the champion's first word on that day, else a shadow's."""
+    sessions = prices.sessions.astype("datetime64[D]")
+    oldest = str(sessions[max(0, len(sessions) - config.live_sessions - horizon - 1)])
+    newest = str(sessions[-1])
+    prefix = predictions_prefix(config.market)
+    by_day: dict[str, list[dict[str, Any]]] = {}
+    for key in io.store.keys(prefix):
+        day, name = key.removeprefix(prefix).split("/")
+        if oldest <= day <= newest and name.startswith(f"{horizon}d-"):
+            by_day.setdefault(day, []).append(json.loads(io.store.read(key) or b"{}"))
+    chosen = [
+        min(entries, key=lambda entry: (entry["kind"] != "champion", entry["made_at"]))
+        for _, entries in sorted(by_day.items())
+    ]
+    return [Said(entry, _read(io, entry, horizon)) for entry in chosen]
+
+
+def _read(io: StageIO, entry: Mapping[str, Any], horizon: int) -> dict[str, float]:
+    table = read_table(io.store.object_path(entry["predictions"]), ("ticker", "horizon", "p_up"))
+    rows = table["horizon"] == horizon
+    return dict(zip(table["ticker"][rows].tolist(), table["p_up"][rows].tolist(), strict=True))
+
+
+def _live_warning(live: Mapping[str, Any], config: MonitorConfig) -> str:
+    auc = live["auc"]
+    if auc["lower"] is None or auc["lower"] >= config.min_live_auc_lower:  # None: too few sessions to tell
+        return ""
+    verdict = "below" if auc["upper"] < config.min_live_auc_lower else "not shown to be above"
+    return (
+        f"live AUC {auc['value']:.4f} [{auc['lower']:.4f}, {auc['upper']:.4f}] over {live['sessions']} sessions is "
+        f"{verdict} {config.min_live_auc_lower:g}"
+    )
+
+
+# ------------------------------------------------------------------ drift
+def _drifts(
+    config: MonitorConfig, io: StageIO, prices: PricePanel, versions: Mapping[str, Any]
+) -> dict[str, dict[str, Drift]]:
+    """horizon → feature → drift, for the features that the horizon's version eats.
+
+    The reference is what today's features say of the sessions that the version was fitted on, so that both sides come
+    from the same code and the same prices.
+    """
+    names = sorted({name for item in versions.values() for name in item["features"]})
+    panel = read_features(io.path("features", "features.parquet"), names)
+    sessions = panel.sessions.astype("datetime64[D]")
+    rows = np.isfinite(prices.fields["close"]) & prices.member
+    measured: dict[tuple[str, int], Drift] = {}
+    found: dict[str, dict[str, Drift]] = {}
+    for horizon in map(str, config.horizons):
+        fitted = int(np.searchsorted(sessions, np.datetime64(versions[horizon]["fitted_until"]), side="right"))
+        for name in versions[horizon]["features"]:
+            if (name, fitted) not in measured:
+                measured[name, fitted] = feature_drift(panel[name], rows, fitted=fitted, recent=config.drift_sessions)
+            found.setdefault(horizon, {})[name] = measured[name, fitted]
+    return found
+
+
+def _drift_table(drifts: Mapping[str, Drift], config: MonitorConfig) -> dict[str, Any]:
+    """Every feature, the largest PSI first, and those that are beyond."""
+    order = sorted(drifts, key=lambda name: (-np.nan_to_num(drifts[name].psi), name))
+    return {
+        "features": [{"feature": name, "psi": drifts[name].psi, "usual": drifts[name].usual} for name in order],
+        "beyond": [name for name in order if drifts[name].beyond(config.max_psi)],
+        "above": sum(drifts[name].psi > config.max_psi for name in order),
+    }
+
+
+def _asked(config: MonitorConfig) -> dict[str, Any]:
+    return {
+        name: getattr(config, name) for name in ("live_sessions", "drift_sessions", "max_psi", "min_live_auc_lower")
+    }

@@ -1,0 +1,18 @@
+"""DAG files import from their own folder and from that of the plugins, as under Airflow."""
+
+import importlib
+import sys
+
+import pytest
+
+from foundry_tasks.contract.settings import REPOSITORY
+
+
+@pytest.fixture(scope="module")
+def load():
+    """load(name) → a module of dags/ or of the plugins in it."""
+    folders = [str(REPOSITORY / "dags"), str(REPOSITORY / "dags" / "plugins")]
+    sys.path[:0] = folders
+    yield importlib.import_module
+    for folder in folders:
+        sys.path.remove(folder)
