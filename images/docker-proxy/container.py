@@ -1,0 +1,142 @@
+"""The body of `containers/create`: every key that a stage's container needs, and no other.
+
+Keys are exact to the case and values to the type, so that nothing is left to how the engine would read them.
+"""
+
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
+
+_FOLDER = Field(pattern=r"^/(run|var/lib)/foundry(/[A-Za-z0-9_-]+)*$")
+_TMPFS_OPTION = "(rw|noexec|nosuid|nodev|mode=[0-7]{3,4})"
+_TMPFS = Field(pattern=f"^({_TMPFS_OPTION},)*size=[1-9][0-9]*[kmg]?(,{_TMPFS_OPTION})*$")
+_USER = Field(pattern=r"^[1-9][0-9]{0,8}(:[1-9][0-9]{0,8})?$")
+_SHOWN = 8
+
+
+class _Closed(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Mount(_Closed):
+    """A named volume. What it may be called and whether it may be written, the rules say."""
+
+    Type: Literal["volume"]
+    Source: str
+    Target: Annotated[str, _FOLDER]
+    ReadOnly: bool = False
+
+
+class LogSizes(_Closed):
+    """A log that cannot fill the disk."""
+
+    max_size: Annotated[str, Field(alias="max-size", pattern=r"^[1-9][0-9]{0,2}[km]$")]
+    max_file: Annotated[str, Field(alias="max-file", pattern=r"^[1-9]$")]
+
+
+class LogConfig(_Closed):
+    Type: Literal["json-file", "local"]
+    Config: LogSizes
+
+
+class Gpus(_Closed):
+    """All or some of the host's NVIDIA GPUs, as docker-py asks for them."""
+
+    Driver: Literal["", "nvidia"] = ""
+    Count: Annotated[int, Field(ge=-1)] = 0
+    DeviceIDs: list[str] = []
+    Capabilities: Annotated[list[list[Literal["gpu"]]], Field(min_length=1, max_length=1)]
+    Options: Annotated[dict[str, str], Field(max_length=0)] = {}
+
+
+class HostConfig(_Closed):
+    """What the container gets of the host. A key that is absent keeps the engine's default, which is harmless."""
+
+    NetworkMode: str
+    Mounts: list[Mount] = []
+    Tmpfs: dict[Literal["/tmp"], Annotated[str, _TMPFS]] = {}  # noqa: S108 - the container's own
+    ReadonlyRootfs: Literal[True]
+    CapDrop: Annotated[list[Literal["ALL"]], Field(min_length=1, max_length=1)]
+    SecurityOpt: Annotated[
+        list[Literal["no-new-privileges", "no-new-privileges:true"]], Field(min_length=1, max_length=1)
+    ]
+    Init: Literal[True]
+    Memory: PositiveInt
+    MemorySwap: int | None = None
+    NanoCpus: PositiveInt
+    PidsLimit: PositiveInt
+    DeviceRequests: Annotated[list[Gpus], Field(max_length=1)] | None = None
+    LogConfig: LogConfig
+
+
+class Container(_Closed):
+    """A stage's container. Below the line stands what docker-py sends though nobody asked for it."""
+
+    Image: str
+    Cmd: Annotated[list[str], Field(min_length=1)]
+    User: Annotated[str, _USER]
+    Env: list[str] | None = None
+    Labels: dict[Annotated[str, Field(pattern=r"^foundry\.[a-z_]+$")], str]
+    HostConfig: HostConfig
+    StopTimeout: Annotated[int, Field(ge=0, le=600)] | None = None
+
+    AttachStdin: Literal[False] = False
+    AttachStdout: bool = False
+    AttachStderr: bool = False
+    OpenStdin: Literal[False] = False
+    StdinOnce: Literal[False] = False
+    Tty: Literal[False] = False
+    NetworkDisabled: Literal[False] = False
+    Hostname: None = None
+    Domainname: None = None
+    ExposedPorts: Annotated[dict[str, Any], Field(max_length=0)] | None = None
+    Volumes: None = None
+    Entrypoint: None = None
+    WorkingDir: None = None
+    NetworkingConfig: None = None
+    MacAddress: None = None
+    StopSignal: None = None
+    Healthcheck: None = None
+    Runtime: None = None
+
+
+def read_container(body: bytes) -> Container:
+    """The container that a body asks for. Raises ValueError, one line, that says what is not allowed and where."""
+    document = strict_json(body)
+    try:
+        return Container.model_validate(document)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False)
+        faults = [f"{'.'.join(map(str, part['loc']))[:120] or 'body'}: {_sentence(part)}" for part in found[:_SHOWN]]
+        more = f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+        raise ValueError("; ".join(faults) + more) from error
+
+
+def write_container(container: Container) -> bytes:
+    """The body as the engine gets it: only what was read and understood here."""
+    return json.dumps(container.model_dump(by_alias=True, exclude_unset=True), allow_nan=False).encode()
+
+
+def strict_json(text: bytes | str) -> Any:
+    """JSON without what two readers may read differently: repeated keys, and anything but UTF-8. Raises ValueError."""
+    try:
+        decoded = text if isinstance(text, str) else text.decode("utf-8")
+        return json.loads(decoded, object_pairs_hook=_unrepeated)
+    except UnicodeDecodeError as error:
+        raise ValueError("body is not UTF-8") from error
+    except json.JSONDecodeError as error:
+        raise ValueError(f"body is not JSON: {error.msg.lower()} at character {error.pos}") from error
+    except RecursionError as error:
+        raise ValueError("body is nested too deep") from error
+
+
+def _unrepeated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("body repeats a key")
+    return found
+
+
+def _sentence(fault: Any) -> str:
+    return "not on the list of allowed keys" if fault["type"] == "extra_forbidden" else fault["msg"].lower()

@@ -1,0 +1,57 @@
+"""What Airflow asks for a stage is what the proxy lets pass, under the limits that it has by itself."""
+
+import importlib
+import threading
+
+import pytest
+from airflow.sdk import DAG
+
+from foundry_tasks.contract.artifacts import run_key
+from foundry_tasks.contract.settings import REPOSITORY
+from foundry_tasks.contract.stages import STAGES
+from tests.containers.docker_proxy.surroundings import Recorder, running_proxy
+
+IMAGES = {"FOUNDRY_IMAGE_CPU": "sha256:" + "c" * 64, "FOUNDRY_IMAGE_CUDA": "sha256:" + "d" * 64}
+RULES = {
+    "FOUNDRY_PROXY_NETWORKS": "foundry-stages,foundry-outside",
+    "FOUNDRY_PROXY_VOLUMES": "foundry-stage:ro,foundry-promote:ro",
+    "FOUNDRY_PROXY_RESERVED": "foundry-outside=prices,foundry-promote=promote|decide",
+    "FOUNDRY_PROXY_MAX_MEMORY_MB": "",
+    "FOUNDRY_PROXY_MAX_CPUS": "",
+    "FOUNDRY_PROXY_MAX_PIDS": "",
+}
+"""As docker-compose.yaml has them."""
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory):
+    """(recorder, address of a proxy in front of it)."""
+    path = tmp_path_factory.mktemp("engine") / "docker.sock"
+    with Recorder(path) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with running_proxy(str(path), ",".join(IMAGES.values()), **RULES) as proxy:
+            yield server, f"tcp://127.0.0.1:{proxy.port}"
+        server.shutdown()
+
+
+@pytest.mark.parametrize("shard", [None, "h=5,model=lightgbm"])
+@pytest.mark.parametrize("stage", list(STAGES))
+def test_every_stage_of_airflows_is_made_and_started(engine, monkeypatch, stage, shard):
+    recorder, address = engine
+    recorder.calls.clear()
+    monkeypatch.syspath_prepend(str(REPOSITORY / "dags"))
+    told = {"FOUNDRY_STORE": "s3://foundry", "FOUNDRY_SECRETS": "/run/foundry/secrets", "FOUNDRY_RUNTIME": "docker"}
+    for name, value in (told | IMAGES).items():
+        monkeypatch.setenv(name, value)
+    with DAG("foundry_train", schedule=None):
+        operator = importlib.import_module("_docker_stage").DockerStage(stage=stage, shard=shard, docker_url=address)
+    labels = {"foundry.managed": "true", "foundry.dag": "foundry_train", "foundry.stage": stage}
+    labels |= {
+        "foundry.run": run_key("manual__2026-07-01T12:00:00+00:00"),
+        "foundry.shard": "0123456789ab" if shard else "-",
+    }
+    operator._start(["foundry", stage, "--dag", "foundry_train"], labels)
+    calls = [path.split("?")[0] for method, path, _ in recorder.calls if method == "POST"]
+    assert calls == ["/v1.41/containers/create", "/v1.41/containers/f00d/start"]
+    (body,) = [body for _, path, body in recorder.calls if "/create" in path]
+    assert body["Cmd"][0] == stage
