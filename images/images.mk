@@ -1,0 +1,55 @@
+# The images, and what builds and starts them where the host lacks it. Included by the Makefile.
+
+# ---------------------------------------------------------------- tools
+# Docker's own plugins where they are installed, otherwise Debian's, which also run on their own.
+COMPOSE := .tools/bin/docker-compose
+BUILDX  := .tools/bin/docker-buildx
+.tools/bin/docker-%: images/closed-network/debian-binary
+	@mkdir -p $(@D)
+	@if docker $* version >/dev/null 2>&1; then printf '#!/bin/sh\nexec docker $* "$$@"\n' >$@ && chmod 755 $@; \
+	  else images/closed-network/debian-binary docker-$* usr/libexec/docker/cli-plugins/docker-$* $@; fi
+
+# The S3 server of the stack, at a version whose conditional puts are atomic: earlier ones let two writers win.
+.tools/bin/versitygw: images/s3/version
+	@command -v go >/dev/null || { echo 'the S3 server is compiled: install Go 1.25 or later'; exit 1; }
+	@echo "compiling versitygw $$(cat $<), which takes minutes the first time"
+	@CGO_ENABLED=0 GOBIN=$(CURDIR)/$(@D) go install -trimpath -ldflags '-s -w' github.com/versity/versitygw/cmd/versitygw@$$(cat $<)
+	@touch $@
+
+# ---------------------------------------------------------------- images
+# BASE (any image of Debian trixie), DEBIAN_MIRROR, DEBIAN_SECURITY_MIRROR, PACKAGE_INDEX, and EXTRA_CA_BUNDLE: a file of
+# certificates to trust while building, which no layer keeps; what this shell was told to trust, where it was.
+EXTRA_CA_BUNDLE ?= $(SSL_CERT_FILE)
+comma       := ,
+IMAGES      := stage-cpu airflow mlflow docker-proxy reports s3
+CLOSED_BASE := foundry/base:trixie
+
+REVISION = $(shell git describe --always --abbrev=40 --dirty --exclude '*' 2>/dev/null || echo unknown)
+VERSION  = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+IMAGE_SOURCE ?= $(or $(shell git config --get remote.origin.url | sed -n 's,^https://\([^@/]*@\)\?,https://,p'),unknown)
+BUILD    = $(BUILDX) build --quiet --tag foundry/$* \
+  $(foreach name,BASE DEBIAN_MIRROR DEBIAN_SECURITY_MIRROR PACKAGE_INDEX,$(if $($(name)),--build-arg '$(name)=$($(name))')) \
+  $(if $(EXTRA_CA_BUNDLE),--secret 'id=ca$(comma)src=$(EXTRA_CA_BUNDLE)') \
+  $(foreach label,title=foundry-$* version=$(VERSION) revision=$(REVISION) source=$(IMAGE_SOURCE) licenses=Apache-2.0,\
+    --label org.opencontainers.image.$(label))
+
+.PHONY: images image-cuda closed-network-images sbom $(addprefix image-,$(IMAGES) stage-cuda postgres)
+images: $(addprefix image-,$(IMAGES))  ## Build the images, but for CUDA's, and say how big each is
+	@images/built $(IMAGES)
+image-cuda: image-stage-cuda  ## Build the image of the deep models
+	@images/built --add stage-cuda
+closed-network-images:  ## The same where no registry is in reach, from packages of Debian, PyPI and Go alone
+	@docker image inspect $(CLOSED_BASE) >/dev/null 2>&1 || images/closed-network/base $(CLOSED_BASE) >/dev/null
+	@$(MAKE) --no-print-directory BASE=$(CLOSED_BASE) $(addprefix image-,$(IMAGES) postgres)
+	@images/built $(IMAGES) postgres
+
+image-s3: .tools/bin/versitygw
+$(addprefix image-,$(IMAGES) stage-cuda): image-%: | $(BUILDX)
+	@echo "building foundry/$*"
+	@$(BUILD) --file images/Dockerfile --target $(if $(filter stage-%,$*),stage --build-arg GROUP=$(*:stage-%=%),$*) . >/dev/null
+image-postgres: image-%: | $(BUILDX)
+	@echo "building foundry/$*, in the place of the official image"
+	@$(BUILD) --file images/closed-network/$*/Dockerfile . >/dev/null
+
+sbom: .venv/dev.stamp  ## What is inside each image, as CycloneDX JSON, into .foundry/sbom/
+	@$(BIN)/python images/sbom.py
