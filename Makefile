@@ -11,7 +11,7 @@ PYTHON ?= $(shell python3 -c 'import sys; print(sys.executable)')
 UV     := .tools/python/bin/uv
 VENV   := .venv
 BIN    := $(VENV)/bin
-GROUPS_LOCKED := tools cpu cuda airflow laptop dev
+GROUPS_LOCKED := tools cpu cuda airflow mlflow docker-proxy reports laptop dev
 
 .PHONY: help
 help:  ## This list
@@ -27,7 +27,7 @@ $(UV): requirements/tools.txt
 .venv/%.stamp: requirements/%.txt pyproject.toml | $(UV)
 	@test -x $(BIN)/python || $(UV) venv --quiet --python $(PYTHON) $(VENV)
 	@echo "installing the $* group (hash-pinned) into $(VENV)"
-	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes --compile-bytecode -r $<
+	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes --no-deps --compile-bytecode -r $<
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@touch $@
 
@@ -35,12 +35,13 @@ $(UV): requirements/tools.txt
 # Everything the demo makes lies in .foundry/: Airflow's SQLite, the store, MLflow's SQLite and files.
 export AIRFLOW_HOME := $(CURDIR)/.foundry/airflow
 export AIRFLOW__CORE__DAGS_FOLDER := $(CURDIR)/dags
+export AIRFLOW__CORE__PLUGINS_FOLDER := $(CURDIR)/dags/plugins
 export AIRFLOW__CORE__LOAD_EXAMPLES := False
 export AIRFLOW__CORE__EXECUTOR := LocalExecutor
 export AIRFLOW__USAGE_DATA_COLLECTION__ENABLED := False
 # What the stages print, and of Airflow's own only warnings.
 export AIRFLOW__LOGGING__LOGGING_LEVEL ?= WARNING
-export AIRFLOW__LOGGING__NAMESPACE_LEVELS ?= airflow.task.operators._stages=INFO
+export AIRFLOW__LOGGING__NAMESPACE_LEVELS ?= airflow.task.operators._process_stage=INFO
 export FOUNDRY_RUNTIME := process
 
 LAPTOP := $(if $(wildcard .venv/dev.stamp),.venv/dev.stamp,.venv/laptop.stamp)
@@ -66,10 +67,36 @@ ui: $(LAPTOP)  ## Airflow and MLflow on the demo's results
 	  PATH="$(CURDIR)/$(BIN):$$PATH" AIRFLOW__API__HOST=127.0.0.1 \
 	  AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS=True airflow standalone
 
+# ---------------------------------------------------------------- the stack
+DOCKER_SOCKET ?= /var/run/docker.sock
+STACK = DOCKER_GROUP="$$(stat -c %g $(DOCKER_SOCKET))" DOCKER_SOCKET=$(DOCKER_SOCKET) \
+  $(COMPOSE) --env-file .images.env $(if $(wildcard .env),--env-file .env)
+
+.PHONY: up down destroy
+up: $(COMPOSE) .images.env  ## Everything on this host, with Docker: Airflow, MLflow, the store and the reports
+	@images/secrets.sh
+	@$(STACK) up --detach --wait --wait-timeout 600
+	@printf '%s\n' '' 'Foundry is up, on this machine only:' \
+	  '  Airflow   http://127.0.0.1:8080   user admin, password in secrets/airflow_admin_password' \
+	  '  MLflow    http://127.0.0.1:5000   user admin, password in secrets/mlflow_admin_password' \
+	  '  reports   http://127.0.0.1:8000   user foundry, password in secrets/reports_password' \
+	  'Open Airflow, choose the DAG foundry_train, click Trigger and leave the form empty: it trains on the sample.'
+down:  ## Stop the stack; its data stays
+	@$(STACK) down --timeout 60
+destroy:  ## Stop the stack and delete its data, after asking
+	@read -r -p 'This deletes the database, the store with every model, and the ledger. Type "destroy" to go on: ' answer; \
+	  test "$$answer" = destroy || { echo 'nothing was deleted'; exit 1; }
+	@$(STACK) down --volumes --timeout 60
+
+.images.env:
+	@echo 'no images yet: `make images` builds them, `make closed-network-images` where no registry is in reach'; exit 1
+
 # ---------------------------------------------------------------- checks
-.PHONY: test
-test: .venv/dev.stamp  ## All tests
-	@$(BIN)/pytest
+.PHONY: test test-containers
+test: .venv/dev.stamp  ## All tests that need no Docker
+	@$(BIN)/pytest -m 'not containers and not stack'
+test-containers: .venv/dev.stamp  ## The tests of the images and of the stack that `make up` started
+	@$(BIN)/pytest -m 'containers or stack'
 
 .PHONY: check
 check: format-check lint types imports lock-check test  ## All that CI asks of the code
@@ -99,9 +126,14 @@ docs: .venv/dev.stamp  ## Write the generated parts of docs/
 # ---------------------------------------------------------------- locks
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
            --no-annotate --custom-compile-command 'make lock'
+# XGBoost asks for it on every Linux and uses it on several GPUs alone: 469 MB.
+WITHOUT_CUDA := --no-emit-package nvidia-nccl-cu12
 
 .PHONY: lock
 lock: | $(UV)  ## Resolve pyproject.toml's groups into requirements/*.txt
 	@$(COMPILE) $(foreach group,$(GROUPS_LOCKED),--group pyproject.toml:$(group)) -o requirements/all.txt
 	@for group in $(GROUPS_LOCKED); do \
-	  $(COMPILE) --constraint requirements/all.txt --group pyproject.toml:$$group -o requirements/$$group.txt; done
+	  $(COMPILE) $$(test $$group = cuda || echo $(WITHOUT_CUDA)) \
+	    --constraint requirements/all.txt --group pyproject.toml:$$group -o requirements/$$group.txt; done
+
+include images/images.mk

@@ -1,0 +1,168 @@
+"""The stack that `make up` started, as its users meet it: Airflow's and MLflow's REST, the reports page, the engine."""
+
+import base64
+import json
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import docker
+
+REPOSITORY = Path(__file__).parents[2]
+AIRFLOW, MLFLOW, REPORTS = (f"http://127.0.0.1:{port}" for port in (8080, 5000, 8000))
+PROJECT = "foundry"
+ENDED = {"success", "failed"}
+
+
+@dataclass
+class Answer:
+    """What an HTTP request came back with."""
+
+    status: int
+    body: bytes
+    headers: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+def request(
+    url: str, *, method: str = "GET", body: Any = None, headers: dict | None = None, timeout_s: float = 60
+) -> Answer:
+    """One HTTP request; a refusal is an answer, not an exception."""
+    data = None if body is None else json.dumps(body).encode()
+    asked = urllib.request.Request(  # noqa: S310 - http on this machine
+        url, data=data, method=method, headers={"Content-Type": "application/json"} | (headers or {})
+    )
+    try:
+        with urllib.request.urlopen(asked, timeout=timeout_s) as answer:  # noqa: S310
+            return Answer(answer.status, answer.read(), dict(answer.headers))
+    except urllib.error.HTTPError as refusal:
+        return Answer(refusal.code, refusal.read(), dict(refusal.headers))
+
+
+def secret(name: str) -> str:
+    return (REPOSITORY / "secrets" / name).read_text()
+
+
+def basic(user: str, password: str) -> dict[str, str]:
+    return {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
+
+
+class Stack:
+    """A running stack."""
+
+    def __init__(self) -> None:
+        self.engine = docker.from_env(timeout=120)
+
+    # ------------------------------------------------------------ Airflow
+    @cached_property
+    def _token(self) -> str:
+        login = {"username": "admin", "password": secret("airflow_admin_password")}
+        return request(f"{AIRFLOW}/auth/token", method="POST", body=login).json["access_token"]
+
+    def airflow(self, path: str, *, method: str = "GET", body: Any = None) -> Answer:
+        """Airflow's REST API as its admin."""
+        return request(
+            f"{AIRFLOW}/api/v2{path}", method=method, body=body, headers={"Authorization": f"Bearer {self._token}"}
+        )
+
+    def trigger(self, dag: str, conf: dict, run_id: str) -> Answer:
+        """Trigger a run, as the UI's form does."""
+        self.airflow(f"/dags/{dag}", method="PATCH", body={"is_paused": False})
+        return self.airflow(
+            f"/dags/{dag}/dagRuns", method="POST", body={"dag_run_id": run_id, "logical_date": None, "conf": conf}
+        )
+
+    def state(self, dag: str, run_id: str) -> str:
+        return self.airflow(f"/dags/{dag}/dagRuns/{run_id}").json["state"]
+
+    def tasks(self, dag: str, run_id: str) -> list[dict]:
+        return self.airflow(f"/dags/{dag}/dagRuns/{run_id}/taskInstances?limit=200").json["task_instances"]
+
+    def wait(self, dag: str, run_id: str, *, timeout_s: float = 900) -> str:
+        """The state that a run ends in."""
+        return self.until(lambda: self.state(dag, run_id), lambda state: state in ENDED, timeout_s=timeout_s)
+
+    def wait_for_task(self, dag: str, run_id: str, task: str, states: set[str], *, timeout_s: float = 600) -> dict:
+        """A task's instance once it is in one of `states`."""
+
+        def look() -> dict | None:
+            found = [one for one in self.tasks(dag, run_id) if one["task_id"] == task]
+            return next((one for one in found if one["state"] in states), None)
+
+        return self.until(look, bool, timeout_s=timeout_s)
+
+    def log(self, dag: str, run_id: str, task: str, attempt: int = 1, map_index: int = -1) -> str:
+        """A task's log, as the UI shows it: one line an event."""
+        path = (
+            f"/dags/{dag}/dagRuns/{run_id}/taskInstances/{task}/logs/{attempt}?full_content=true&map_index={map_index}"
+        )
+        content = self.airflow(path).json["content"]
+        return "\n".join(
+            f"{one.get('level', '')} {one.get('event', '')}" if isinstance(one, dict) else str(one) for one in content
+        )
+
+    # ------------------------------------------------------------ MLflow
+    def mlflow(self, path: str, *, user: str = "admin", method: str = "GET", body: Any = None) -> Answer:
+        """MLflow's REST API as one of its users."""
+        login = basic(user, secret(f"mlflow_{user}_password"))
+        return request(f"{MLFLOW}/api/2.0/mlflow/{path}", method=method, body=body, headers=login)
+
+    # ------------------------------------------------------------ the engine
+    def service(self, name: str) -> Any:
+        """The container of a compose service."""
+        labels = [f"com.docker.compose.project={PROJECT}", f"com.docker.compose.service={name}"]
+        return self.engine.containers.list(all=True, filters={"label": labels})[0]
+
+    def services(self) -> list[Any]:
+        return self.engine.containers.list(all=True, filters={"label": f"com.docker.compose.project={PROJECT}"})
+
+    def stage_containers(self, run_id: str | None = None) -> list[Any]:
+        """Containers of stages, whatever they are doing."""
+        found = self.engine.containers.list(all=True, filters={"label": "foundry.managed=true"})
+        return [one for one in found if run_id is None or one.labels["foundry.run"].startswith(run_id)]
+
+    def healthy(self, *names: str, timeout_s: float = 300) -> None:
+        """Wait until services say that they are well."""
+        for name in names:
+            self.until(
+                lambda name=name: self.service(name).attrs["State"].get("Health", {}).get("Status"),
+                lambda health: health == "healthy",
+                timeout_s=timeout_s,
+            )
+
+    def foundry(self, *arguments: str, files: str = "foundry-promote") -> subprocess.CompletedProcess:
+        """`foundry …` in a container with the keys of a volume."""
+        image = images()["FOUNDRY_IMAGE_STAGE_CPU"]
+        settings = {
+            "FOUNDRY_STORE": "s3://foundry", "FOUNDRY_S3_ENDPOINT": "http://s3:7070",
+            "FOUNDRY_SECRETS": "/run/foundry/secrets", "FOUNDRY_MLFLOW_URI": "http://mlflow:5000",
+        }  # fmt: skip
+        told = [part for key, value in settings.items() for part in ("--env", f"{key}={value}")]
+        command = [
+            "docker", "run", "--rm", "--read-only", "--tmpfs", "/tmp", "--user", "10001:10001", "--network", "foundry-stages",  # noqa: S108
+            "--volume", f"{files}:/run/foundry:ro", *told, image, *arguments,
+        ]  # fmt: skip
+        return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)  # noqa: S603
+
+    @staticmethod
+    def until(look: Any, good: Any, *, timeout_s: float) -> Any:
+        """What `look` sees once it is good."""
+        deadline = time.monotonic() + timeout_s
+        while not good(seen := look()):
+            assert time.monotonic() < deadline, f"still {seen!r} after {timeout_s} s"
+            time.sleep(1)
+        return seen
+
+
+def images() -> dict[str, str]:
+    """What `make images` wrote: variable → image ID."""
+    lines = (REPOSITORY / ".images.env").read_text().split()
+    return dict(line.split("=", 1) for line in lines if "=" in line)

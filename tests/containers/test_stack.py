@@ -1,0 +1,99 @@
+"""The whole stack, as a user meets it: a run over Airflow's REST API, its verdict in MLflow, its report in a browser."""
+
+import json
+import re
+import secrets
+import subprocess
+
+import pytest
+from PIL import Image
+
+from foundry_tasks.contract.artifacts import run_key
+from foundry_tasks.contract.stages import PIPELINES
+from tests.containers.stack import REPORTS, basic, images, request, secret
+from tests.e2e.foundry_here import Foundry
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(1800)]
+
+RUN = f"first-run-{secrets.token_hex(3)}"
+SAMPLE = {"horizons": [1], "models": ["logistic", "lightgbm"], "seeds": 1, "threads": 2}
+"""The sample's real prices, one horizon of it."""
+
+
+@pytest.fixture(scope="module")
+def trained(stack):
+    """A training run on the sample, triggered as a user would."""
+    answer = stack.trigger("foundry_train", SAMPLE, RUN)
+    assert answer.status == 200, answer.body
+    return stack.wait("foundry_train", RUN, timeout_s=1200)
+
+
+def test_a_run_that_is_triggered_over_rest_ends_well(stack, trained):
+    states = {task["task_id"]: task["state"] for task in stack.tasks("foundry_train", RUN)}
+    assert trained == "success", states
+    assert set(PIPELINES["foundry_train"]) <= set(states)
+    assert set(states.values()) <= {"success", "skipped"}
+
+
+def test_every_stage_ran_in_a_container_of_its_image_and_left_none(stack, trained):
+    for task in stack.tasks("foundry_train", RUN):
+        if task["task_id"] not in PIPELINES["foundry_train"] or task["state"] != "success":
+            continue
+        log = stack.log("foundry_train", RUN, task["task_id"], map_index=task["map_index"])
+        first = next(line for line in log.splitlines() if "by hand:" in line)
+        assert "docker run --rm --init --read-only --cap-drop ALL" in first
+        assert images()["FOUNDRY_IMAGE_STAGE_CPU"] in first
+    assert stack.stage_containers() == []
+
+
+def test_mlflow_shows_the_version_and_its_verdict_as_the_ledger_has_it(stack, trained):
+    shown = stack.foundry("ledger", "show", "foundry-us-1d")
+    assert shown.returncode == 0, shown.stderr
+    records = [json.loads(line) for line in shown.stdout.splitlines()]
+    model = stack.mlflow("registered-models/get?name=foundry-us-1d").json["registered_model"]
+    versions = stack.mlflow("model-versions/search?filter=name%3D%27foundry-us-1d%27").json["model_versions"]
+    assert versions
+    assert {int(version["version"]) for version in versions} == {record["to_version"] for record in records} - {None}
+    aliases = {alias["alias"]: int(alias["version"]) for alias in model.get("aliases", [])}
+    assert set(aliases) <= {"champion", "challenger"}
+    assert stack.foundry("ledger", "verify").returncode == 0
+
+
+def test_the_same_conf_gives_the_same_digests_in_containers_as_in_a_process(stack, trained, tmp_path):
+    results = Foundry(tmp_path).train(RUN, SAMPLE)
+    for stage in ("prices", "features", "labels", "gates", "predict"):
+        told = stack.airflow(f"/dags/foundry_train/dagRuns/{RUN}/taskInstances/{stage}/xcomEntries/return_value").json
+        shown = told["value"] if isinstance(told["value"], dict) else json.loads(told["value"])
+        assert shown["digest"] == results[stage].outputs_digest, stage
+
+
+# ------------------------------------------------------------------ the report, in a browser
+@pytest.fixture(scope="module")
+def report_url(trained):
+    return f"{REPORTS}/pages/foundry_train/{run_key(RUN)}/report.html"
+
+
+def test_the_report_is_served_to_who_logs_in(report_url):
+    assert request(report_url).status == 401
+    answer = request(report_url, headers=basic("foundry", secret("reports_password")))
+    assert answer.status == 200
+    assert "text/html" in answer.headers["content-type"]
+
+
+def test_the_report_is_a_page_that_a_browser_shows_without_complaint(report_url, tmp_path):
+    address = report_url.replace("http://", f"http://foundry:{secret('reports_password')}@")
+
+    def browse(what):
+        command = [
+            "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+            "--window-size=1280,2400", "--disable-background-networking", "--disable-component-update", "--disable-sync",
+            "--enable-logging=stderr", f"--user-data-dir={tmp_path / 'profile'}", what, address,
+        ]  # fmt: skip
+        return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)  # noqa: S603
+
+    picture = tmp_path / "report.png"
+    seen = browse(f"--screenshot={picture}")
+    assert "CONSOLE" not in seen.stderr, seen.stderr
+    with Image.open(picture) as shown:
+        assert len(shown.convert("RGB").getcolors(1 << 24)) > 50, "a blank picture has one colour"
+    assert re.search(r"<table[^>]*>.*AUC.*</table>", browse("--dump-dom").stdout, re.DOTALL), "the gate table"

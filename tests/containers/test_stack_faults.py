@@ -1,0 +1,164 @@
+"""Faults on the real stack: the run completes or fails with a clear line, a rerun completes, and nothing is left behind.
+
+After every fault the same is asked: the ledger verifies, there is at most one champion, no orphan container is left, and
+whatever can be read is whole.
+"""
+
+import os
+import signal
+import threading
+import time
+
+import pytest
+
+from tests.containers.stack import AIRFLOW, request
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(1200)]
+
+SMALL = {
+    "horizons": [1], "models": ["logistic"], "seeds": 1, "folds": 2, "test_sessions": 30, "validation_sessions": 20,
+    "warmup_blocks": 1, "audit_dates": 1, "resamples": 200, "feature_set": "core", "threads": 1, "start": "2021-01-04",
+}  # fmt: skip
+"""A run of seconds a stage on the sample's real prices."""
+
+
+def slow(seed):
+    """The same with a minute of work in its models stage, which nothing computed before makes shorter."""
+    return SMALL | {"models": ["lightgbm"], "seeds": 60, "seed": seed}
+
+
+@pytest.fixture(autouse=True)
+def sound(stack):
+    """What has to hold after every fault."""
+    yield
+    stack.healthy("postgres", "s3", "mlflow", "api-server", "scheduler", "docker-proxy")
+    verified = stack.foundry("ledger", "verify")
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+    assert stack.stage_containers() == []
+    found = stack.mlflow("registered-models/search").json.get("registered_models", [])
+    for model in found:
+        champions = [alias for alias in model.get("aliases", []) if alias["alias"] == "champion"]
+        assert len(champions) <= 1
+
+
+def running_container(stack, run, stage):
+    """The container of a stage at work."""
+
+    def look():
+        return [
+            one
+            for one in stack.stage_containers(run)
+            if one.labels["foundry.stage"] == stage and one.status == "running"
+        ]
+
+    return stack.until(look, bool, timeout_s=300)[0]
+
+
+def kill(stack, service):
+    """SIGKILL to a service's first process, as the kernel does it: its restart policy brings it back."""
+    before = stack.service(service).attrs["State"]["StartedAt"]
+    os.kill(stack.service(service).attrs["State"]["Pid"], signal.SIGKILL)
+    stack.until(lambda: stack.service(service).attrs["State"]["StartedAt"], lambda at: at != before, timeout_s=60)
+
+
+def tries(stack, run, task):
+    return next(one["try_number"] for one in stack.tasks("foundry_train", run) if one["task_id"] == task)
+
+
+def whole_log(stack, run, task):
+    index = next(one["map_index"] for one in stack.tasks("foundry_train", run) if one["task_id"] == task)
+    return "\n".join(
+        stack.log("foundry_train", run, task, attempt, index) for attempt in range(1, tries(stack, run, task) + 1)
+    )
+
+
+def test_a_stage_that_is_killed_is_tried_again_and_the_run_completes(stack):
+    stack.trigger("foundry_train", slow(101), "stage-killed")
+    running_container(stack, "stage-killed", "models").kill()
+    assert stack.wait("foundry_train", "stage-killed") == "success"
+    assert tries(stack, "stage-killed", "models") == 2
+    assert "exit 137, will be tried again" in whole_log(stack, "stage-killed", "models")
+
+
+def test_a_killed_schedulers_stage_goes_on_and_is_adopted(stack):
+    stack.trigger("foundry_train", slow(102), "scheduler-killed")
+    container = running_container(stack, "scheduler-killed", "models")
+    kill(stack, "scheduler")
+    assert container.id in {one.id for one in stack.stage_containers("scheduler-killed")}, "the stage itself goes on"
+    assert stack.wait("foundry_train", "scheduler-killed") == "success"
+    assert f"adopted container {container.id[:12]}" in whole_log(stack, "scheduler-killed", "models")
+
+
+def test_a_killed_workers_stage_is_adopted_by_the_retry(stack):
+    stack.trigger("foundry_train", slow(103), "worker-killed")
+    container = running_container(stack, "worker-killed", "models")
+    workers = [
+        int(process[1])
+        for process in stack.service("scheduler").top()["Processes"]
+        if "task runner" in " ".join(process) or "airflow supervisor" in " ".join(process)
+    ]
+    assert workers, stack.service("scheduler").top()
+    for pid in workers:
+        os.kill(pid, signal.SIGKILL)
+    assert stack.wait("foundry_train", "worker-killed") == "success"
+    assert f"adopted container {container.id[:12]}" in whole_log(stack, "worker-killed", "models")
+
+
+def test_a_cancelled_tasks_container_is_stopped(stack):
+    stack.trigger("foundry_train", slow(104), "cancelled")
+    running_container(stack, "cancelled", "models")
+    answer = stack.airflow("/dags/foundry_train/dagRuns/cancelled", method="PATCH", body={"state": "failed"})
+    assert answer.status == 200
+    stack.until(lambda: stack.stage_containers("cancelled"), lambda found: not found, timeout_s=120)
+
+
+def test_postgres_restarted_in_the_middle_of_a_run(stack):
+    stack.trigger("foundry_train", slow(105), "postgres-restarted")
+    running_container(stack, "postgres-restarted", "models")
+    stack.service("postgres").restart()
+    assert stack.wait("foundry_train", "postgres-restarted") == "success"
+
+
+def test_a_store_that_is_gone_for_a_minute(stack):
+    stack.trigger("foundry_train", slow(106), "store-gone")
+    running_container(stack, "store-gone", "models")
+    stack.service("s3").stop()
+    time.sleep(60)
+    stack.service("s3").start()
+    assert stack.wait("foundry_train", "store-gone") == "success"
+
+
+def test_mlflow_gone_when_a_version_is_to_be_promoted(stack):
+    stack.trigger("foundry_train", SMALL | {"seed": 107}, "mlflow-gone")
+    stack.wait_for_task("foundry_train", "mlflow-gone", "leakage", {"running", "success"})
+    stack.service("mlflow").stop()
+    waiting = stack.wait_for_task("foundry_train", "mlflow-gone", "gates", {"up_for_retry", "success"})
+    time.sleep(20)
+    stack.service("mlflow").start()
+    assert stack.wait("foundry_train", "mlflow-gone") == "success", waiting
+
+
+def test_the_same_run_triggered_twice_at_once_is_one_run(stack):
+    answers = []
+    threads = [
+        threading.Thread(target=lambda: answers.append(stack.trigger("foundry_train", SMALL, "twice").status))
+        for _ in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(answers) == [200, 409]
+    assert stack.wait("foundry_train", "twice") == "success"
+
+
+def test_a_bad_conf_is_refused_before_anything_starts(stack):
+    answer = stack.trigger("foundry_train", {"folds": "many"}, "bad-conf")
+    assert answer.status in {400, 422}, answer.body
+    assert b"folds" in answer.body
+    assert stack.stage_containers("bad-conf") == []
+
+
+def test_a_wrong_password_is_refused_everywhere(stack):
+    wrong = request(f"{AIRFLOW}/auth/token", method="POST", body={"username": "admin", "password": "wrong"})
+    assert wrong.status == 401
