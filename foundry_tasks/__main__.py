@@ -18,6 +18,8 @@ _STARTED = time.perf_counter()
 # when they are loaded, so they come first.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+# One kernel on every x86: else a product's last bit, and with it a digest, would depend on the year of the CPU.
+os.environ.setdefault("OPENBLAS_CORETYPE", "Haswell")
 
 from foundry_tasks.import_clock import ImportClock  # noqa: E402 - it times the imports that follow
 

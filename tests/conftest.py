@@ -9,6 +9,7 @@ from tests.s3_server import own_s3_server, s3_server  # noqa: F401 - fixtures, f
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as `foundry` itself does
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_CORETYPE", "Haswell")
 
 DATA = Path(os.environ.get("TESTS_MARKET_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data")
 

@@ -16,14 +16,21 @@ from tests.e2e.foundry_here import Foundry
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(1800)]
 
 RUN = f"first-run-{secrets.token_hex(3)}"
-SAMPLE = {"horizons": [1], "models": ["logistic", "lightgbm"], "seeds": 1, "threads": 2}
-"""The sample's real prices, one horizon of it."""
 
 
 @pytest.fixture(scope="module")
-def trained(stack):
+def sample(stack):
+    """The sample's real prices and the shortest horizon that has no version yet: on a new stack, one day."""
+    models = stack.mlflow("registered-models/search?max_results=100").json.get("registered_models", [])
+    taken = {model["name"] for model in models}
+    horizon = next(h for h in range(1, 61) if f"foundry-us-{h}d" not in taken)
+    return {"horizons": [horizon], "models": ["logistic", "lightgbm"], "seeds": 1, "threads": 2}
+
+
+@pytest.fixture(scope="module")
+def trained(stack, sample):
     """A training run on the sample, triggered as a user would."""
-    answer = stack.trigger("foundry_train", SAMPLE, RUN)
+    answer = stack.trigger("foundry_train", sample, RUN)
     assert answer.status == 200, answer.body
     return stack.wait("foundry_train", RUN, timeout_s=1200)
 
@@ -46,21 +53,23 @@ def test_every_stage_ran_in_a_container_of_its_image_and_left_none(stack, traine
     assert stack.stage_containers() == []
 
 
-def test_mlflow_shows_the_version_and_its_verdict_as_the_ledger_has_it(stack, trained):
-    shown = stack.foundry("ledger", "show", "foundry-us-1d")
+def test_mlflow_shows_the_version_and_its_verdict_as_the_ledger_has_it(stack, trained, sample):
+    name = f"foundry-us-{sample['horizons'][0]}d"
+    shown = stack.foundry("ledger", "show", name)
     assert shown.returncode == 0, shown.stderr
     records = [json.loads(line) for line in shown.stdout.splitlines()]
-    model = stack.mlflow("registered-models/get?name=foundry-us-1d").json["registered_model"]
-    versions = stack.mlflow("model-versions/search?filter=name%3D%27foundry-us-1d%27").json["model_versions"]
+    model = stack.mlflow(f"registered-models/get?name={name}").json["registered_model"]
+    versions = stack.mlflow(f"model-versions/search?filter=name%3D%27{name}%27").json["model_versions"]
     assert versions
-    assert {int(version["version"]) for version in versions} == {record["to_version"] for record in records} - {None}
+    assert {int(version["version"]) for version in versions} == {record["version"] for record in records}
     aliases = {alias["alias"]: int(alias["version"]) for alias in model.get("aliases", [])}
     assert set(aliases) <= {"champion", "challenger"}
+    assert aliases.get("champion", "") == records[-1]["champion"]
     assert stack.foundry("ledger", "verify").returncode == 0
 
 
-def test_the_same_conf_gives_the_same_digests_in_containers_as_in_a_process(stack, trained, tmp_path):
-    results = Foundry(tmp_path).train(RUN, SAMPLE)
+def test_the_same_conf_gives_the_same_digests_in_containers_as_in_a_process(stack, trained, sample, tmp_path):
+    results = Foundry(tmp_path).train(RUN, sample)
     for stage in ("prices", "features", "labels", "gates", "predict"):
         told = stack.airflow(f"/dags/foundry_train/dagRuns/{RUN}/taskInstances/{stage}/xcomEntries/return_value").json
         shown = told["value"] if isinstance(told["value"], dict) else json.loads(told["value"])

@@ -24,13 +24,11 @@ def leaks(text):
 
 def in_stage(network, files, program):
     """A Python program where a stage runs, with a volume's keys."""
-    return subprocess.run(  # noqa: S603
-        [
-            "docker", "run", "--rm", "--read-only", "--tmpfs", "/tmp", "--user", "10001:10001", "--network", network,  # noqa: S108
-            "--volume", f"{files}:/run/foundry:ro", "--entrypoint", "python", images()["FOUNDRY_IMAGE_STAGE_CPU"], "-c", program,
-        ],
-        capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+    command = [
+        "docker", "run", "--rm", "--read-only", "--tmpfs", "/tmp", "--user", "10001:10001", "--network", network,  # noqa: S108
+        "--volume", f"{files}:/run/foundry:ro", "--entrypoint", "python", images()["FOUNDRY_IMAGE_STAGE_CPU"], "-c", program,
+    ]  # fmt: skip
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)  # noqa: S603
 
 
 # ------------------------------------------------------------------ who runs, and what can be seen
