@@ -101,7 +101,7 @@ class World:
 
     def promote_in_a_process(self, run_id, die="never"):
         command = [sys.executable, "-m", "tests.promotion_world", str(self.folder), self.uri, run_id, die]
-        return subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)  # noqa: S603
+        return subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def alias(self, name="champion"):
         found = self.registry.alias(MODEL, name)

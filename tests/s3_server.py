@@ -42,7 +42,7 @@ class S3Server:
     def start(self) -> None:
         """Start it, or start it again, and wait until it answers."""
         environment = {"PATH": _path(), "FOUNDRY_SECRETS": str(self.secrets), "DATA": str(self.data)}
-        self.process = subprocess.Popen(  # noqa: S603 - our own script
+        self.process = subprocess.Popen(
             [str(ENTRYPOINT)], env=environment | {"VGW_PORT": f"127.0.0.1:{self.port}"}, stdout=subprocess.DEVNULL
         )
         until = time.monotonic() + 30

@@ -47,7 +47,7 @@ def ended(image_ids):
 
     def run(name: str, *command: str, how: tuple[str, ...] = HARDENED) -> subprocess.CompletedProcess[str]:
         words = ["docker", "run", "--rm", *how, f"--entrypoint={command[0]}", image_ids[name], *command[1:]]
-        return subprocess.run(words, capture_output=True, text=True, check=False)  # noqa: S603 - our own words
+        return subprocess.run(words, capture_output=True, text=True, check=False)
 
     return run
 
@@ -138,9 +138,9 @@ def test_packages_start_from_compiled_code(name, inside):
 # ---------------------------------------------------------------- what is not in them
 def layers_with(image_id: str, needles: Path) -> int:
     """How many lines of the saved image, layers and description, hold one of the strings."""
-    with subprocess.Popen(["docker", "save", image_id], stdout=subprocess.PIPE) as saved:  # noqa: S603, S607
-        found = subprocess.run(  # noqa: S603 - our own words
-            ["grep", "--text", "--count", "--fixed-strings", "--file", str(needles)],  # noqa: S607
+    with subprocess.Popen(["docker", "save", image_id], stdout=subprocess.PIPE) as saved:
+        found = subprocess.run(
+            ["grep", "--text", "--count", "--fixed-strings", "--file", str(needles)],
             stdin=saved.stdout,
             env={"PATH": os.defpath, "LC_ALL": "C"},  # as bytes: several times faster
             capture_output=True,
@@ -226,10 +226,10 @@ def test_a_server_without_its_secrets_says_which_is_missing(name, command, ended
 def build(name: str) -> str:
     """`make image-NAME` on the base that the images stand on; the image's ID."""
     closed = subprocess.run(
-        ["docker", "image", "inspect", "foundry/base:trixie"], capture_output=True, check=False  # noqa: S607
+        ["docker", "image", "inspect", "foundry/base:trixie"], capture_output=True, check=False
     ).returncode  # fmt: skip
     base = [] if closed else ["BASE=foundry/base:trixie"]
-    subprocess.run(["make", *base, f"image-{name}"], cwd=REPOSITORY, check=True, capture_output=True)  # noqa: S603, S607
+    subprocess.run(["make", *base, f"image-{name}"], cwd=REPOSITORY, check=True, capture_output=True)
     return docker.from_env().images.get(f"foundry/{name}").id
 
 

@@ -23,7 +23,7 @@ STORE = "s3://foundry"
 def provision(server, **variables):
     """Run the script as its container does."""
     environment = {"FOUNDRY_S3_ENDPOINT": server.endpoint, "FOUNDRY_SECRETS": str(server.secrets), **variables}
-    return subprocess.run(  # noqa: S603 - our own script
+    return subprocess.run(
         [sys.executable, str(PROVISION)],
         env=os.environ | environment,
         capture_output=True,
@@ -223,7 +223,7 @@ def health(server):
         "VGW_PORT": f":{server.port}",
     }
     script = str(REPOSITORY / "images" / "s3" / "healthcheck")
-    return subprocess.run([script], env=environment, capture_output=True, check=False, timeout=60).returncode  # noqa: S603
+    return subprocess.run([script], env=environment, capture_output=True, check=False, timeout=60).returncode
 
 
 def test_the_health_check_asks_the_server_and_its_disk(own_s3_server):
@@ -244,7 +244,7 @@ def test_no_secret_is_on_the_command_line_of_the_server(own_s3_server):
 def test_a_server_without_its_root_keys_does_not_start(tmp_path):
     entrypoint = str(REPOSITORY / "images" / "s3" / "entrypoint")
     environment = {"PATH": os.environ["PATH"], "FOUNDRY_SECRETS": str(tmp_path), "DATA": str(tmp_path / "data")}
-    ended = subprocess.run([entrypoint], env=environment, capture_output=True, text=True, check=False, timeout=30)  # noqa: S603
+    ended = subprocess.run([entrypoint], env=environment, capture_output=True, text=True, check=False, timeout=30)
     assert ended.returncode == 10
     assert "no secret file" in ended.stderr
     assert not (tmp_path / "data").exists()

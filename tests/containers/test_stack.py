@@ -98,7 +98,7 @@ def test_the_report_is_a_page_that_a_browser_shows_without_complaint(report_url,
             "--window-size=1280,2400", "--disable-background-networking", "--disable-component-update", "--disable-sync",
             "--enable-logging=stderr", f"--user-data-dir={tmp_path / 'profile'}", what, address,
         ]  # fmt: skip
-        return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)  # noqa: S603
+        return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
 
     picture = tmp_path / "report.png"
     seen = browse(f"--screenshot={picture}")

@@ -5,6 +5,7 @@ whatever can be read is whole.
 """
 
 import os
+import secrets
 import signal
 import threading
 import time
@@ -15,6 +16,8 @@ from tests.containers.stack import AIRFLOW, request
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(1200)]
 
+NEW = secrets.token_hex(3)
+"""So that a second round of these tests on one stack is another round of runs."""
 SMALL = {
     "horizons": [1], "models": ["logistic"], "seeds": 1, "folds": 2, "test_sessions": 30, "validation_sessions": 20,
     "warmup_blocks": 1, "audit_dates": 1, "resamples": 200, "feature_set": "core", "threads": 1, "start": "2021-01-04",
@@ -22,9 +25,9 @@ SMALL = {
 """A run of seconds a stage on the sample's real prices."""
 
 
-def slow(seed):
-    """The same with a minute of work in its models stage, which nothing computed before makes shorter."""
-    return SMALL | {"models": ["lightgbm"], "seeds": 60, "seed": seed}
+def slow():
+    """The same with half a minute of work in its models stage, which nothing computed before makes shorter."""
+    return SMALL | {"models": ["lightgbm"], "seeds": 300, "seed": secrets.randbelow(1 << 30)}
 
 
 @pytest.fixture(autouse=True)
@@ -73,25 +76,27 @@ def whole_log(stack, run, task):
 
 
 def test_a_stage_that_is_killed_is_tried_again_and_the_run_completes(stack):
-    stack.trigger("foundry_train", slow(101), "stage-killed")
-    running_container(stack, "stage-killed", "models").kill()
-    assert stack.wait("foundry_train", "stage-killed") == "success"
-    assert tries(stack, "stage-killed", "models") == 2
-    assert "exit 137, will be tried again" in whole_log(stack, "stage-killed", "models")
+    stack.trigger("foundry_train", slow(), f"stage-killed-{NEW}")
+    running_container(stack, f"stage-killed-{NEW}", "models").kill()
+    assert stack.wait("foundry_train", f"stage-killed-{NEW}") == "success"
+    assert tries(stack, f"stage-killed-{NEW}", "models") == 2
+    assert "exit 137, will be tried again" in whole_log(stack, f"stage-killed-{NEW}", "models")
 
 
 def test_a_killed_schedulers_stage_goes_on_and_is_adopted(stack):
-    stack.trigger("foundry_train", slow(102), "scheduler-killed")
-    container = running_container(stack, "scheduler-killed", "models")
+    stack.trigger("foundry_train", slow(), f"scheduler-killed-{NEW}")
+    container = running_container(stack, f"scheduler-killed-{NEW}", "models")
     kill(stack, "scheduler")
-    assert container.id in {one.id for one in stack.stage_containers("scheduler-killed")}, "the stage itself goes on"
-    assert stack.wait("foundry_train", "scheduler-killed") == "success"
-    assert f"adopted container {container.id[:12]}" in whole_log(stack, "scheduler-killed", "models")
+    assert container.id in {one.id for one in stack.stage_containers(f"scheduler-killed-{NEW}")}, (
+        "the stage itself goes on"
+    )
+    assert stack.wait("foundry_train", f"scheduler-killed-{NEW}") == "success"
+    assert f"adopted container {container.id[:12]}" in whole_log(stack, f"scheduler-killed-{NEW}", "models")
 
 
 def test_a_killed_workers_stage_is_adopted_by_the_retry(stack):
-    stack.trigger("foundry_train", slow(103), "worker-killed")
-    container = running_container(stack, "worker-killed", "models")
+    stack.trigger("foundry_train", slow(), f"worker-killed-{NEW}")
+    container = running_container(stack, f"worker-killed-{NEW}", "models")
     workers = [
         int(process[1])
         for process in stack.service("scheduler").top()["Processes"]
@@ -100,48 +105,48 @@ def test_a_killed_workers_stage_is_adopted_by_the_retry(stack):
     assert workers, stack.service("scheduler").top()
     for pid in workers:
         os.kill(pid, signal.SIGKILL)
-    assert stack.wait("foundry_train", "worker-killed") == "success"
-    assert f"adopted container {container.id[:12]}" in whole_log(stack, "worker-killed", "models")
+    assert stack.wait("foundry_train", f"worker-killed-{NEW}") == "success"
+    assert f"adopted container {container.id[:12]}" in whole_log(stack, f"worker-killed-{NEW}", "models")
 
 
 def test_a_cancelled_tasks_container_is_stopped(stack):
-    stack.trigger("foundry_train", slow(104), "cancelled")
-    running_container(stack, "cancelled", "models")
-    answer = stack.airflow("/dags/foundry_train/dagRuns/cancelled", method="PATCH", body={"state": "failed"})
+    stack.trigger("foundry_train", slow(), f"cancelled-{NEW}")
+    running_container(stack, f"cancelled-{NEW}", "models")
+    answer = stack.airflow(f"/dags/foundry_train/dagRuns/cancelled-{NEW}", method="PATCH", body={"state": "failed"})
     assert answer.status == 200
-    stack.until(lambda: stack.stage_containers("cancelled"), lambda found: not found, timeout_s=120)
+    stack.until(lambda: stack.stage_containers(f"cancelled-{NEW}"), lambda found: not found, timeout_s=120)
 
 
 def test_postgres_restarted_in_the_middle_of_a_run(stack):
-    stack.trigger("foundry_train", slow(105), "postgres-restarted")
-    running_container(stack, "postgres-restarted", "models")
+    stack.trigger("foundry_train", slow(), f"postgres-restarted-{NEW}")
+    running_container(stack, f"postgres-restarted-{NEW}", "models")
     stack.service("postgres").restart()
-    assert stack.wait("foundry_train", "postgres-restarted") == "success"
+    assert stack.wait("foundry_train", f"postgres-restarted-{NEW}") == "success"
 
 
 def test_a_store_that_is_gone_for_a_minute(stack):
-    stack.trigger("foundry_train", slow(106), "store-gone")
-    running_container(stack, "store-gone", "models")
+    stack.trigger("foundry_train", slow(), f"store-gone-{NEW}")
+    running_container(stack, f"store-gone-{NEW}", "models")
     stack.service("s3").stop()
     time.sleep(60)
     stack.service("s3").start()
-    assert stack.wait("foundry_train", "store-gone") == "success"
+    assert stack.wait("foundry_train", f"store-gone-{NEW}") == "success"
 
 
 def test_mlflow_gone_when_a_version_is_to_be_promoted(stack):
-    stack.trigger("foundry_train", SMALL | {"seed": 107}, "mlflow-gone")
-    stack.wait_for_task("foundry_train", "mlflow-gone", "leakage", {"running", "success"})
+    stack.trigger("foundry_train", SMALL, f"mlflow-gone-{NEW}")
+    stack.wait_for_task("foundry_train", f"mlflow-gone-{NEW}", "leakage", {"running", "success"})
     stack.service("mlflow").stop()
-    waiting = stack.wait_for_task("foundry_train", "mlflow-gone", "gates", {"up_for_retry", "success"})
+    waiting = stack.wait_for_task("foundry_train", f"mlflow-gone-{NEW}", "gates", {"up_for_retry", "success"})
     time.sleep(20)
     stack.service("mlflow").start()
-    assert stack.wait("foundry_train", "mlflow-gone") == "success", waiting
+    assert stack.wait("foundry_train", f"mlflow-gone-{NEW}") == "success", waiting
 
 
 def test_the_same_run_triggered_twice_at_once_is_one_run(stack):
     answers = []
     threads = [
-        threading.Thread(target=lambda: answers.append(stack.trigger("foundry_train", SMALL, "twice").status))
+        threading.Thread(target=lambda: answers.append(stack.trigger("foundry_train", SMALL, f"twice-{NEW}").status))
         for _ in range(2)
     ]
     for thread in threads:
@@ -149,14 +154,14 @@ def test_the_same_run_triggered_twice_at_once_is_one_run(stack):
     for thread in threads:
         thread.join()
     assert sorted(answers) == [200, 409]
-    assert stack.wait("foundry_train", "twice") == "success"
+    assert stack.wait("foundry_train", f"twice-{NEW}") == "success"
 
 
 def test_a_bad_conf_is_refused_before_anything_starts(stack):
-    answer = stack.trigger("foundry_train", {"folds": "many"}, "bad-conf")
+    answer = stack.trigger("foundry_train", {"folds": "many"}, f"bad-conf-{NEW}")
     assert answer.status in {400, 422}, answer.body
     assert b"folds" in answer.body
-    assert stack.stage_containers("bad-conf") == []
+    assert stack.stage_containers(f"bad-conf-{NEW}") == []
 
 
 def test_a_wrong_password_is_refused_everywhere(stack):

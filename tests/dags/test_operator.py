@@ -253,7 +253,7 @@ STUBBORN = (
 def test_killing_the_task_stops_the_whole_group(task, child, says, monkeypatch):
     monkeypatch.setattr(importlib.import_module("_process_stage"), "GRACE_S", 1)
     operator = task("models")
-    operator._process = subprocess.Popen(  # noqa: S603 - our own interpreter
+    operator._process = subprocess.Popen(
         [sys.executable, "-c", FAMILY, child], stdout=subprocess.PIPE, text=True, start_new_session=True
     )
     pid = int(operator._process.stdout.readline())

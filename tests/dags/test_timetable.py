@@ -181,7 +181,7 @@ def airflow(plugins, folder):
     }  # fmt: skip
     script = READ_BACK % str(REPOSITORY / "dags")
     command = [sys.executable, "-W", "ignore", "-c", script]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603 - our own
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
 def test_airflow_keeps_the_dags_in_its_database_and_reads_them_back(tmp_path):

@@ -71,7 +71,7 @@ class Scene:
             "FOUNDRY_MLFLOW_ARTIFACTS": str(self.folder / "mlartifacts"),
             "TMPDIR": str(self.folder / "tmp"),
         }
-        return subprocess.Popen(  # noqa: S603 - our own program
+        return subprocess.Popen(
             self.command(), cwd=REPOSITORY, env=surroundings | own | self.environment, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=self.before,  # noqa: PLW1509 - one thread
         )  # fmt: skip
@@ -198,8 +198,8 @@ def full(scene: Scene) -> None:
     small.mkdir()
     size = sum(path.stat().st_size + 8192 for path in scene.store.rglob("*"))
     mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(small)]
-    if os.geteuid() == 0 and subprocess.run(mount, check=False, capture_output=True).returncode == 0:  # noqa: S603
-        scene.undo.append(lambda: subprocess.run(["umount", str(small)], check=True))  # noqa: S603, S607
+    if os.geteuid() == 0 and subprocess.run(mount, check=False, capture_output=True).returncode == 0:
+        scene.undo.append(lambda: subprocess.run(["umount", str(small)], check=True))
         shutil.copytree(scene.store, small / "store")
         with suppress(OSError):
             (small / "ballast").write_bytes(b"x" * size)

@@ -64,7 +64,7 @@ def test_a_stranger_loads_the_champion_and_predicts_with_the_code_and_the_librar
     elsewhere.mkdir()
     files = [str(tmp_path / "rows.csv"), str(tmp_path / "predicted.csv")]
     command = [sys.executable, "-I", "-c", STRANGER, str(REPOSITORY), world.uri, f"models:/{MODEL}@champion", *files]
-    done = subprocess.run(command, cwd=elsewhere, capture_output=True, text=True, check=False)  # noqa: S603
+    done = subprocess.run(command, cwd=elsewhere, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     predicted = pd.read_csv(tmp_path / "predicted.csv")
     assert list(predicted.columns) == ["date", "ticker", "horizon", "p_up"]

@@ -122,7 +122,7 @@ def test_a_stage_whose_server_is_gone_ends_with_one_line_to_be_tried_again(s3_se
     variables = {f"FOUNDRY_{name.upper()}": str(value) for name, value in settings.model_dump().items()}
     command = [sys.executable, "-m", "foundry_tasks", stage, "--run-id", "r", "--as-of", AS_OF.isoformat()]
     began = time.monotonic()
-    ended = subprocess.run(  # noqa: S603 - our own interpreter
+    ended = subprocess.run(
         command, env=os.environ | variables, capture_output=True, text=True, check=False, timeout=120
     )
     assert ended.returncode == 30, ended.stderr

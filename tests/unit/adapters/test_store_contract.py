@@ -148,7 +148,7 @@ def race_of_processes(settings, act):
     variables = {f"FOUNDRY_{name.upper()}": value for name, value in settings.model_dump().items()}
     start = time.time() + 2.0
     racers = [
-        subprocess.Popen(  # noqa: S603 - our own interpreter
+        subprocess.Popen(
             [sys.executable, "-c", RACE, str(number), act, str(start), str(ROUNDS)],
             stdout=subprocess.PIPE,
             text=True,

@@ -84,7 +84,7 @@ def test_a_killed_writer_leaves_nothing_that_can_be_read(store, tmp_path, act):
     source = tmp_path / "source"
     source.write_bytes(b"y" * 100_000)
     command = [sys.executable, "-c", KILLED, str(store.root), act, str(source)]
-    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL  # noqa: S603 - our own interpreter
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
     assert [name for name in written(store) if not name.endswith(".part")] == []
     assert list(store.keys("")) == []
     assert store.read("runs/r/result.json") is None
@@ -93,7 +93,7 @@ def test_a_killed_writer_leaves_nothing_that_can_be_read(store, tmp_path, act):
 
 def test_the_next_writer_succeeds_where_one_was_killed(store, tmp_path):
     command = [sys.executable, "-c", KILLED, str(store.root), "swap", ""]
-    subprocess.run(command, check=False)  # noqa: S603 - as above
+    subprocess.run(command, check=False)
     assert store.swap("runs/r/result.json", None, b"whole"), "the lock died with its holder"
     assert store.read("runs/r/result.json") == b"whole"
 
@@ -119,7 +119,7 @@ def full_store(tmp_path):
 
 
 def _run(*command):
-    return subprocess.run(command, check=False, capture_output=True).returncode  # noqa: S603 - mount and umount
+    return subprocess.run(command, check=False, capture_output=True).returncode
 
 
 def big_file(tmp_path):

@@ -287,12 +287,12 @@ def full_server(tmp_path):
     place = tmp_path / "small"
     place.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(place)]
-    if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode:  # noqa: S603 - mount
+    if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode:
         pytest.skip("no right to mount a tiny file system")
     server = S3Server(tmp_path / "s3", data=place)
     yield server
     server.kill()
-    subprocess.run(["umount", str(place)], check=True)  # noqa: S603, S607 - as above
+    subprocess.run(["umount", str(place)], check=True)
 
 
 @pytest.mark.usefixtures("impatient")

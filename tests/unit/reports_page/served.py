@@ -57,7 +57,7 @@ def running_page(environment: dict[str, str]) -> Iterator[Page]:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port = found.getsockname()[1]
-    process = subprocess.Popen(  # noqa: S603 - our own program
+    process = subprocess.Popen(
         command("--port", str(port), "--http", "h11"), env=os.environ | environment, stderr=subprocess.DEVNULL
     )
     try:

@@ -232,7 +232,7 @@ def test_it_does_not_start_without_a_password(tmp_path, content):
     if content is not None:
         (tmp_path / "reports_password").write_text(content)
     for secrets in ("", str(tmp_path)):
-        done = subprocess.run(  # noqa: S603 - our own program
+        done = subprocess.run(
             command(),
             env=os.environ | {"FOUNDRY_STORE": str(tmp_path), "FOUNDRY_SECRETS": secrets},
             capture_output=True,
