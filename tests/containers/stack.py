@@ -45,6 +45,8 @@ def request(
             return Answer(answer.status, answer.read(), dict(answer.headers))
     except urllib.error.HTTPError as refusal:
         return Answer(refusal.code, refusal.read(), dict(refusal.headers))
+    except (urllib.error.URLError, ConnectionError, TimeoutError) as error:
+        return Answer(0, str(error).encode())
 
 
 def secret(name: str) -> str:
@@ -81,10 +83,13 @@ class Stack:
         )
 
     def state(self, dag: str, run_id: str) -> str:
-        return self.airflow(f"/dags/{dag}/dagRuns/{run_id}").json["state"]
+        """A run's state; "unknown" while Airflow cannot tell."""
+        answer = self.airflow(f"/dags/{dag}/dagRuns/{run_id}")
+        return answer.json["state"] if answer.status == 200 else "unknown"
 
     def tasks(self, dag: str, run_id: str) -> list[dict]:
-        return self.airflow(f"/dags/{dag}/dagRuns/{run_id}/taskInstances?limit=200").json["task_instances"]
+        answer = self.airflow(f"/dags/{dag}/dagRuns/{run_id}/taskInstances?limit=200")
+        return answer.json["task_instances"] if answer.status == 200 else []
 
     def wait(self, dag: str, run_id: str, *, timeout_s: float = 900) -> str:
         """The state that a run ends in."""

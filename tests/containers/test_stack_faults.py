@@ -4,16 +4,21 @@ After every fault the same is asked: the ledger verifies, there is at most one c
 whatever can be read is whole.
 """
 
+import json
 import os
+import re
 import secrets
 import signal
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from tests.containers.stack import AIRFLOW, request
 
+AT_WORK = re.compile(r"airflow worker -- (LocalExecutor: )?[0-9a-f]{8}-")
+"""How Airflow calls the process that runs a task, and the one that watches over it."""
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(1200)]
 
 NEW = secrets.token_hex(3)
@@ -98,9 +103,7 @@ def test_a_killed_workers_stage_is_adopted_by_the_retry(stack):
     stack.trigger("foundry_train", slow(), f"worker-killed-{NEW}")
     container = running_container(stack, f"worker-killed-{NEW}", "models")
     workers = [
-        int(process[1])
-        for process in stack.service("scheduler").top()["Processes"]
-        if "task runner" in " ".join(process) or "airflow supervisor" in " ".join(process)
+        int(process[1]) for process in stack.service("scheduler").top()["Processes"] if AT_WORK.search(process[-1])
     ]
     assert workers, stack.service("scheduler").top()
     for pid in workers:
@@ -155,6 +158,17 @@ def test_the_same_run_triggered_twice_at_once_is_one_run(stack):
         thread.join()
     assert sorted(answers) == [200, 409]
     assert stack.wait("foundry_train", f"twice-{NEW}") == "success"
+
+
+def test_two_promotions_at_once_are_one_version(stack):
+    run, model = f"twice-{NEW}", "foundry-us-1d"
+    before = stack.foundry("ledger", "show", model).stdout
+    promote = ("promote", "--run-id", run, "--config", json.dumps(SMALL))
+    with ThreadPoolExecutor(2) as pool:
+        ended = list(pool.map(lambda _: stack.foundry(*promote), range(2)))
+    assert {one.returncode for one in ended} <= {0, 30}, [one.stderr for one in ended]
+    assert 0 in {one.returncode for one in ended}
+    assert stack.foundry("ledger", "show", model).stdout == before, "the version is known, so nothing is appended"
 
 
 def test_a_bad_conf_is_refused_before_anything_starts(stack):
