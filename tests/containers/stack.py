@@ -125,14 +125,16 @@ class Stack:
     def service(self, name: str) -> Any:
         """The container of a compose service."""
         labels = [f"com.docker.compose.project={PROJECT}", f"com.docker.compose.service={name}"]
-        return self.engine.containers.list(all=True, filters={"label": labels})[0]
+        return self.engine.containers.list(all=True, ignore_removed=True, filters={"label": labels})[0]
 
     def services(self) -> list[Any]:
-        return self.engine.containers.list(all=True, filters={"label": f"com.docker.compose.project={PROJECT}"})
+        return self.engine.containers.list(
+            all=True, ignore_removed=True, filters={"label": f"com.docker.compose.project={PROJECT}"}
+        )
 
     def stage_containers(self, run_id: str | None = None) -> list[Any]:
         """Containers of stages, whatever they are doing."""
-        found = self.engine.containers.list(all=True, filters={"label": "foundry.managed=true"})
+        found = self.engine.containers.list(all=True, ignore_removed=True, filters={"label": "foundry.managed=true"})
         return [one for one in found if run_id is None or one.labels["foundry.run"].startswith(run_id)]
 
     def healthy(self, *names: str, timeout_s: float = 300) -> None:
@@ -149,7 +151,7 @@ class Stack:
         image = images()["FOUNDRY_IMAGE_STAGE_CPU"]
         settings = {
             "FOUNDRY_STORE": "s3://foundry", "FOUNDRY_S3_ENDPOINT": "http://s3:7070",
-            "FOUNDRY_SECRETS": "/run/foundry/secrets", "FOUNDRY_MLFLOW_URI": "http://mlflow:5000",
+            "FOUNDRY_SECRETS": "/run/foundry/secrets", "FOUNDRY_MLFLOW_URI": "http://mlflow:5000", "FOUNDRY_IMAGE_DIGEST": image,
         }  # fmt: skip
         told = [part for key, value in settings.items() for part in ("--env", f"{key}={value}")]
         command = [
