@@ -74,7 +74,7 @@ class KubernetesStage(KubernetesPodOperator):
         self.stage = stage
         self.shard = shard
 
-    def execute(self, context: Context) -> None:
+    def execute(self, context: Context) -> dict[str, Any]:
         command = stage_command(self.stage, self.shard, context)
         self.arguments = command[1:]
         self.labels = container_labels(self.stage, self.shard, context) | {
@@ -82,7 +82,8 @@ class KubernetesStage(KubernetesPodOperator):
         }
         self.log.info("by hand: %s", as_typed(command))
         super().execute(context)
-        context["ti"].xcom_push(key="return_value", value=published(self.stage, self.shard, context))
+        self.do_xcom_push = True  # until here it meant a sidecar that reads a file; from here it is what we return
+        return published(self.stage, self.shard, context)
 
     def cleanup(self, pod: Any, remote_pod: Any, xcom_result: Any = None, context: Context | None = None) -> None:
         """As the operator's, but a pod's exit code means what it means in every runtime."""
