@@ -88,6 +88,15 @@ destroy:  ## Stop the stack and delete its data, after asking
 	  test "$$answer" = destroy || { echo 'nothing was deleted'; exit 1; }
 	@$(STACK) down --volumes --timeout 60
 
+# make backup [TO=folder], make restore FROM=folder
+TO ?= backups/$(shell date -u +%Y%m%dT%H%M%SZ)
+.PHONY: backup restore
+backup:  ## Save the databases and the store with its ledger; secrets/ you keep yourself
+	@STACK='$(STACK)' images/backup save $(TO)
+restore:  ## Bring a backup back, in the place of what is there
+	@STACK='$(STACK)' images/backup restore $(FROM)
+	@$(MAKE) --no-print-directory up
+
 .images.env:
 	@echo 'no images yet: `make images` builds them, `make closed-network-images` where no registry is in reach'; exit 1
 

@@ -1,0 +1,54 @@
+"""A backup, and what comes back of it: the run that was saved, and not the one that came after."""
+
+import subprocess
+
+import pytest
+
+from foundry_tasks.contract.artifacts import run_key
+from tests.containers.stack import REPORTS, REPOSITORY, Stack, basic, request, secret
+from tests.containers.test_stack_faults import NEW, SMALL
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
+MODEL = "foundry-us-1d"
+
+
+def make(*goals):
+    done = subprocess.run(["make", *goals], cwd=REPOSITORY, capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def seen(stack):
+    """What the ledger and the registry say."""
+    versions = stack.mlflow(f"model-versions/search?filter=name%3D%27{MODEL}%27").json["model_versions"]
+    return stack.foundry("ledger", "show", MODEL).stdout, sorted(int(version["version"]) for version in versions)
+
+
+def test_what_was_saved_comes_back_and_what_came_later_is_gone(stack, tmp_path):
+    kept, lost = f"kept-{NEW}", f"lost-{NEW}"
+    stack.trigger("foundry_train", SMALL, kept)
+    assert stack.wait("foundry_train", kept) == "success"
+    before = seen(stack)
+    make("backup", f"TO={tmp_path / 'backup'}")
+    assert stack.service("s3").status == "running"
+
+    stack.trigger("foundry_train", SMALL | {"seed": 8, "models": ["lightgbm"]}, lost)
+    assert stack.wait("foundry_train", lost) == "success"
+    assert seen(stack) != before
+
+    make("restore", f"FROM={tmp_path / 'backup'}")
+    restored = Stack()
+    assert seen(restored) == before
+    assert restored.foundry("ledger", "verify").returncode == 0
+    assert restored.state("foundry_train", kept) == "success"
+    assert restored.airflow(f"/dags/foundry_train/dagRuns/{lost}").status == 404
+    page = f"{REPORTS}/pages/foundry_train/{run_key(kept)}/report.html"
+    assert request(page, headers=basic("foundry", secret("reports_password"))).status == 200
+
+
+def test_a_folder_without_a_backup_is_refused_before_anything_stops(stack, tmp_path):
+    done = subprocess.run(
+        ["make", "restore", f"FROM={tmp_path}"], cwd=REPOSITORY, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode != 0
+    assert f"no backup in {tmp_path}: airflow.dump is missing" in done.stdout
+    assert stack.service("scheduler").status == "running"
