@@ -103,6 +103,8 @@ restore:  ## Bring a backup back, in the place of what is there
 # ---------------------------------------------------------------- checks
 .PHONY: test test-containers
 test: .venv/dev.stamp  ## All tests that need no Docker
+	@if command -v go >/dev/null; then $(MAKE) --no-print-directory .tools/bin/versitygw; \
+	  else echo 'no Go here to compile the S3 server with: the tests of the S3 store will be skipped'; fi
 	@$(BIN)/pytest -m 'not containers and not stack'
 test-containers: .venv/dev.stamp  ## The tests of the images and of the stack that `make up` started
 	@$(BIN)/pytest -m 'containers or stack'

@@ -12,8 +12,7 @@ import sys
 from datetime import datetime
 
 from foundry_tasks.contract.stages import inputs_in
-from tests.containers.stack import Stack
-from tests.containers.test_stack_faults import SMALL
+from tests.containers.stack import SMALL, Stack
 
 BAR_S = 2.5
 DAG = "foundry_train"

@@ -6,17 +6,18 @@ container itself, through the operator's own hook. The container's name is the l
 """
 
 import os
+import shlex
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
 from _stage_task import (
+    FILES_AT,
     GRACE_S,
-    as_typed,
+    UID,
     container_environment,
     container_labels,
     image_of,
-    on_one_line,
     published,
     raise_for_exit,
     say,
@@ -34,9 +35,7 @@ from requests.exceptions import ConnectionError as NoConnection
 from foundry_tasks.contract.settings import Settings
 from foundry_tasks.contract.stages import STAGES, StageSpec
 
-USER = "10001:10001"
-FILES_AT = "/run/foundry"
-"""Where secrets and market files are mounted, in stages and in Airflow's own containers."""
+USER = f"{UID}:{UID}"
 WORKSPACE = {"/tmp": "rw,noexec,nosuid,nodev,size=4g,mode=1777"}  # noqa: S108 - the container's own, gone with it
 _CONFLICT = 409
 
@@ -48,9 +47,10 @@ class DockerStage(DockerOperator):
 
     def __init__(self, *, stage: str, shard: str | None = None, **arguments: Any) -> None:
         settings = Settings.from_environment()
+        image = image_of(stage, settings)
         super().__init__(
-            image=image_of(stage, settings),
-            environment=container_environment(settings, image_of(stage, settings)),
+            image=image,
+            environment=container_environment(settings, image),
             network_mode=settings.outside_network if STAGES[stage].outside else settings.stage_network,
             mount_tmp_dir=False,
             **task_arguments(stage) | arguments,
@@ -141,13 +141,14 @@ class DockerStage(DockerOperator):
     def by_hand(self, command: list[str]) -> str:
         """The same container as a command line."""
         spec = STAGES[self.stage]
-        return as_typed(
+        environment = [part for key, value in self.environment.items() for part in ("--env", f"{key}={value}")]
+        return shlex.join(
             [
                 "docker", "run", "--rm", "--init", "--read-only", "--cap-drop", "ALL",
                 "--security-opt", "no-new-privileges:true", "--user", USER, "--network", self.network_mode,
                 "--cpus", f"{spec.cpus:g}", "--memory", f"{spec.memory_mb}m", "--pids-limit", str(spec.pids),
                 "--tmpfs", ":".join(next(iter(WORKSPACE.items()))),
-                "--volume", f"{self.files}:{FILES_AT}:ro", *on_one_line(self.environment), self.image, *command[1:],
+                "--volume", f"{self.files}:{FILES_AT}:ro", *environment, self.image, *command[1:],
             ]
         )  # fmt: skip
 

@@ -1,10 +1,12 @@
 """A stage as a Kubernetes pod: the same command, environment, limits and hardening as the container of a host."""
 
+import shlex
 from typing import Any
 
 from _stage_task import (
+    FILES_AT,
     GRACE_S,
-    as_typed,
+    UID,
     container_environment,
     container_labels,
     image_of,
@@ -20,9 +22,6 @@ from kubernetes.client import models as k8s
 
 from foundry_tasks.contract.settings import Settings
 from foundry_tasks.contract.stages import STAGES
-
-USER = 10001
-SECRETS_AT = "/run/foundry/secrets"
 
 
 class KubernetesStage(KubernetesPodOperator):
@@ -42,8 +41,8 @@ class KubernetesStage(KubernetesPodOperator):
             container_resources=k8s.V1ResourceRequirements(limits=limits | gpu, requests=limits | gpu),
             container_security_context=k8s.V1SecurityContext(
                 run_as_non_root=True,
-                run_as_user=USER,
-                run_as_group=USER,
+                run_as_user=UID,
+                run_as_group=UID,
                 read_only_root_filesystem=True,
                 allow_privilege_escalation=False,
                 capabilities=k8s.V1Capabilities(drop=["ALL"]),
@@ -60,9 +59,9 @@ class KubernetesStage(KubernetesPodOperator):
             ],
             volume_mounts=[
                 k8s.V1VolumeMount(name="workspace", mount_path="/tmp"),  # noqa: S108 - the pod's own, gone with it
-                k8s.V1VolumeMount(name="secrets", mount_path=SECRETS_AT, read_only=True),
+                k8s.V1VolumeMount(name="secrets", mount_path=f"{FILES_AT}/secrets", read_only=True),
             ],
-            security_context=k8s.V1PodSecurityContext(fs_group=USER),
+            security_context=k8s.V1PodSecurityContext(fs_group=UID),
             automount_service_account_token=False,
             termination_grace_period=GRACE_S,
             termination_message_policy="FallbackToLogsOnError",
@@ -80,7 +79,7 @@ class KubernetesStage(KubernetesPodOperator):
         self.labels = container_labels(self.stage, self.shard, context) | {
             "foundry.network": "outside" if STAGES[self.stage].outside else "stages"
         }
-        self.log.info("by hand: %s", as_typed(command))
+        self.log.info("by hand: %s", shlex.join(command))
         super().execute(context)
         self.do_xcom_push = True  # until here it meant a sidecar that reads a file; from here it is what we return
         return published(self.stage, self.shard, context)

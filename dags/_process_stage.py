@@ -1,6 +1,7 @@
 """A stage as a process of this machine."""
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -9,7 +10,6 @@ from typing import Any
 
 from _stage_task import (
     GRACE_S,
-    as_typed,
     process_environment,
     published,
     raise_for_exit,
@@ -34,7 +34,7 @@ class ProcessStage(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         command = stage_command(self.stage, self.shard, context)
-        self.log.info("by hand: %s", as_typed(command))
+        self.log.info("by hand: %s", shlex.join(command))
         self._process = subprocess.Popen(  # noqa: S603 - our own program, arguments as a list
             [sys.executable, "-m", "foundry_tasks", *command[1:]],
             stdin=subprocess.DEVNULL,

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -21,6 +20,10 @@ KILLED = {-9, 128 + 9}
 """What a stage ends with when the machine ran out of memory, or somebody out of patience."""
 GRACE_S = 30
 """From asking a stage to stop to making it stop."""
+UID = 10001
+"""The images' user, and its group."""
+FILES_AT = "/run/foundry"
+"""Where secrets and market files are mounted, in stages and in Airflow's own containers."""
 _FROM_HERE = ("store", "s3_endpoint", "secrets", "mlflow_uri", "markets")
 """Settings that a container is given as they are here; the others are the image's own or Airflow's business."""
 _WARNING = re.compile(r"^\d\d:\d\d:\d\d warning ")
@@ -119,13 +122,3 @@ def published(stage: str, shard: str | None, context: Context) -> dict[str, Any]
         raise AirflowFailException(f"the stage ended well but published no {store.locate(key)}")
     result = json.loads(document)
     return {"result": store.locate(key), "digest": result["outputs_digest"], "metrics": result["metrics"]}
-
-
-def as_typed(command: list[str]) -> str:
-    """A command as a person types it."""
-    return " ".join(part if re.fullmatch(r"[\w@%+=:,./-]+", part) else f"'{part}'" for part in command)
-
-
-def on_one_line(environment: Mapping[str, str]) -> list[str]:
-    """Environment variables as the options of `docker run`."""
-    return [part for key, value in environment.items() for part in ("--env", f"{key}={value}")]

@@ -29,7 +29,7 @@ def operator_class() -> type[BaseOperator]:
 
 def stage(name: str, **arguments: Any) -> BaseOperator:
     """The task of a stage; arguments: Airflow's own, such as pre_execute."""
-    made = operator_class()(stage=STAGES[name].name, **arguments)
+    made = operator_class()(stage=name, **arguments)
     made.operator_extra_links = LINKS.get(name, ())
     return made
 

@@ -64,6 +64,8 @@ def _stage(options: argparse.Namespace) -> int:
     settings = Settings.from_environment()
     identity = Identity(options.dag, options.run_id, options.stage, options.shard, options.as_of)
     result = runner.execute(identity, _conf(options), _surroundings(settings))
+    for warning in result.warnings:
+        terminal.say("warning", text=warning)
     terminal.say(
         "reused" if result.reused_from else "done",
         stage=result.stage,

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import secrets
 import subprocess
 import time
 import urllib.error
@@ -13,10 +14,16 @@ from typing import Any
 
 import docker
 
+from tests.e2e.foundry_here import TINY
+
 REPOSITORY = Path(__file__).parents[2]
 AIRFLOW, MLFLOW, REPORTS = (f"http://127.0.0.1:{port}" for port in (8080, 5000, 8000))
 PROJECT = "foundry"
 ENDED = {"success", "failed"}
+NEW = secrets.token_hex(3)
+"""In the names of runs, so that a second round of tests on one stack is another round of runs."""
+SMALL = TINY | {"start": "2021-01-04"}
+"""A run of seconds a stage on the sample's real prices."""
 
 
 @dataclass

@@ -2,7 +2,6 @@
 
 import json
 import re
-import secrets
 import subprocess
 
 import pytest
@@ -10,12 +9,12 @@ from PIL import Image
 
 from foundry_tasks.contract.artifacts import run_key
 from foundry_tasks.contract.stages import PIPELINES
-from tests.containers.stack import REPORTS, basic, images, request, secret
+from tests.containers.stack import NEW, REPORTS, basic, images, request, secret
 from tests.e2e.foundry_here import Foundry
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(1800)]
 
-RUN = f"first-run-{secrets.token_hex(3)}"
+RUN = f"first-run-{NEW}"
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,7 @@ import subprocess
 import pytest
 
 from foundry_tasks.contract.artifacts import run_key
-from tests.containers.stack import REPORTS, REPOSITORY, Stack, basic, request, secret
-from tests.containers.test_stack_faults import NEW, SMALL
+from tests.containers.stack import NEW, REPORTS, REPOSITORY, SMALL, Stack, basic, request, secret
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
 MODEL = "foundry-us-1d"

@@ -1,14 +1,11 @@
 """The other DAGs on the stack: the daily run with what there is, and a person's decision under the name they logged in by."""
 
-import secrets
-
 import pytest
 
-from tests.containers.test_stack_faults import SMALL
+from tests.containers.stack import NEW, SMALL
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
 
-NEW = secrets.token_hex(3)
 MODEL = "foundry-us-1d"
 
 

@@ -1,7 +1,7 @@
 """Faults on the real stack: the run completes or fails with a clear line, a rerun completes, and nothing is left behind.
 
-After every fault the same is asked: the ledger verifies, there is at most one champion, no orphan container is left, and
-whatever can be read is whole.
+After every fault the same is asked: every service is well again, the ledger verifies against the registry's aliases, and no
+container of a stage is left.
 """
 
 import json
@@ -15,19 +15,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.containers.stack import AIRFLOW, request
+from tests.containers.stack import NEW, SMALL
 
 AT_WORK = re.compile(r"airflow worker -- (LocalExecutor: )?[0-9a-f]{8}-")
 """How Airflow calls the process that runs a task, and the one that watches over it."""
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(1200)]
-
-NEW = secrets.token_hex(3)
-"""So that a second round of these tests on one stack is another round of runs."""
-SMALL = {
-    "horizons": [1], "models": ["logistic"], "seeds": 1, "folds": 2, "test_sessions": 30, "validation_sessions": 20,
-    "warmup_blocks": 1, "audit_dates": 1, "resamples": 200, "feature_set": "core", "threads": 1, "start": "2021-01-04",
-}  # fmt: skip
-"""A run of seconds a stage on the sample's real prices."""
 
 
 def slow():
@@ -43,10 +35,6 @@ def sound(stack):
     verified = stack.foundry("ledger", "verify")
     assert verified.returncode == 0, verified.stdout + verified.stderr
     assert stack.stage_containers() == []
-    found = stack.mlflow("registered-models/search").json.get("registered_models", [])
-    for model in found:
-        champions = [alias for alias in model.get("aliases", []) if alias["alias"] == "champion"]
-        assert len(champions) <= 1
 
 
 def running_container(stack, run, stage):
@@ -176,8 +164,3 @@ def test_a_bad_conf_is_refused_before_anything_starts(stack):
     assert answer.status in {400, 422}, answer.body
     assert b"folds" in answer.body
     assert stack.stage_containers(f"bad-conf-{NEW}") == []
-
-
-def test_a_wrong_password_is_refused_everywhere(stack):
-    wrong = request(f"{AIRFLOW}/auth/token", method="POST", body={"username": "admin", "password": "wrong"})
-    assert wrong.status == 401

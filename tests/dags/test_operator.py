@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -20,6 +21,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException, Airfl
 from foundry_tasks.contract import artifacts
 from foundry_tasks.contract.stage_io import StageResult
 from foundry_tasks.contract.stages import STAGES
+from foundry_tasks.terminal import say as say_in_stage
 from tests.e2e.foundry_here import AS_OF, TINY, Foundry, write_market
 from tests.leakage.markets import simulated_market
 
@@ -145,6 +147,25 @@ def test_an_exit_code_is_a_skip_a_retry_or_a_failure_at_once(stage_task, code, o
         stage_task.raise_for_exit(code, "foundry: why")
     assert type(raised.value) is outcome
     assert "foundry: why" in str(raised.value)
+
+
+def test_a_line_has_the_level_that_the_stage_meant(stage_task, caplog, capsys):
+    caplog.set_level("INFO")
+    say_in_stage("warning", text="3 tickers are set aside")
+    say_in_stage("done", stage="prices", warnings=1)
+    printed = capsys.readouterr().err.splitlines()
+    for line in [*printed, "foundry: what is wrong"]:
+        stage_task.say(logging.getLogger("task"), line)
+    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO", "ERROR"]
+
+
+def test_a_stages_warnings_are_lines_of_its_log(task, foundry, prepared, caplog):
+    caplog.set_level("INFO")
+    operator = task("labels")
+    told = operator.execute(context_of(prepared[1]))
+    warnings = StageResult.model_validate_json(Path(told["result"]).read_text()).warnings
+    logged = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert len([line for line in logged if " warning text=" in line]) == len(warnings)
 
 
 def test_exit_0_is_no_exception(stage_task):
