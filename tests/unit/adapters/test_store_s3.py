@@ -258,7 +258,11 @@ def test_what_a_killed_server_said_it_has_it_has(own_s3_server):
     writers = [threading.Thread(target=write, args=(mine, number)) for number, mine in enumerate(said)]
     for writer in writers:
         writer.start()
-    time.sleep(1.5)
+    until = time.monotonic() + 60
+    while min(map(len, said)) < 20:  # each is under way, however slow the machine
+        assert time.monotonic() < until
+        assert all(writer.is_alive() for writer in writers)
+        time.sleep(0.01)
     own_s3_server.kill()
     for writer in writers:
         writer.join()
@@ -266,7 +270,6 @@ def test_what_a_killed_server_said_it_has_it_has(own_s3_server):
     store = open_store(settings)
     found = list(store.keys("ledger/"))
     assert set().union(*said) <= set(found)
-    assert min(map(len, said)) > 0
     for key in found:
         _, number, count = key.split("/")
         assert store.read(key) == f"{number} {int(count)}".encode() * 5_000
