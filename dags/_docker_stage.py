@@ -26,7 +26,7 @@ from _stage_task import (
 )
 from airflow.providers.docker.operators.docker import DockerOperator
 from airflow.sdk import Context
-from airflow.sdk.exceptions import AirflowException
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from docker.errors import APIError, NotFound
 from docker.types import DeviceRequest, HostConfig, LogConfig, Mount
 from requests.exceptions import ChunkedEncodingError, RequestException
@@ -38,6 +38,14 @@ from foundry_tasks.contract.stages import STAGES, StageSpec
 USER = f"{UID}:{UID}"
 WORKSPACE = {"/tmp": "rw,noexec,nosuid,nodev,size=4g,mode=1777"}  # noqa: S108 - the container's own, gone with it
 _CONFLICT = 409
+_REFUSED = {
+    400: "the engine does not understand what it is asked for",
+    403: "the Docker proxy lets no such container through, FOUNDRY_PROXY_* says what it allows",
+    404: "the engine lacks what the container is made of, `make up` brings it",
+}
+"""Answers that asking again does not change, to a wish for a container."""
+_NO_GPU = "could not select device driver"
+"""How an engine answers that has no GPU, or not what a container reaches one by."""
 
 
 class DockerStage(DockerOperator):
@@ -107,8 +115,10 @@ class DockerStage(DockerOperator):
             try:
                 return self._create(command, labels, gpus=True)
             except APIError as error:
+                if _NO_GPU not in str(error.explanation):
+                    raise
                 self._remove_named(labels)
-                self.log.info("no GPU on this host, so on the CPU: %s", error.explanation)
+                self.log.warning("no GPU on this host, so on the CPU: %s", error.explanation)
         return self._create(command, labels, gpus=False)
 
     def _create(self, command: list[str], labels: dict[str, str], *, gpus: bool) -> dict[str, Any]:
@@ -128,14 +138,15 @@ class DockerStage(DockerOperator):
                     gpus=gpus,
                 ),
             )
+            self.cli.start(made["Id"])
         except APIError as error:
-            if error.status_code != _CONFLICT:
-                raise
-            adopted = self._adopt(labels)  # another try of this very task was faster
+            if why := _REFUSED.get(error.status_code):
+                self._remove_named(labels)
+                raise AirflowFailException(f"{why}: {error.explanation}") from error
+            adopted = self._adopt(labels) if error.status_code == _CONFLICT else None
             if adopted is None:
                 raise
-            return adopted
-        self.cli.start(made["Id"])
+            return adopted  # another try of this very task was faster
         return made
 
     def by_hand(self, command: list[str]) -> str:
