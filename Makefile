@@ -75,6 +75,7 @@ STACK = DOCKER_GROUP="$$(stat -c %g $(DOCKER_SOCKET))" DOCKER_SOCKET=$(DOCKER_SO
 .PHONY: up down destroy
 up: $(COMPOSE) .images.env  ## Everything on this host, with Docker: Airflow, MLflow, the store and the reports
 	@images/secrets.sh
+	@mkdir -p markets
 	@$(STACK) up --detach --wait --wait-timeout 600
 	@printf '%s\n' '' 'Foundry is up, on this machine only:' \
 	  '  Airflow   http://127.0.0.1:8080   user admin, password in secrets/airflow_admin_password' \
@@ -87,6 +88,14 @@ destroy:  ## Stop the stack and delete its data, after asking
 	@read -r -p 'This deletes the database, the store with every model, and the ledger. Type "destroy" to go on: ' answer; \
 	  test "$$answer" = destroy || { echo 'nothing was deleted'; exit 1; }
 	@$(STACK) down --volumes --timeout 60
+
+.PHONY: foundry prune
+foundry: .images.env  ## A foundry command on the stack's store: make foundry ARGS='ledger verify'
+	@$(STACK) --progress quiet run --rm --no-TTY --no-deps foundry $(ARGS)
+KEEP_DAYS ?= 90
+prune: .images.env  ## Delete what is older than KEEP_DAYS: runs that led to nothing, and Airflow's own records of them
+	@$(STACK) --progress quiet run --rm --no-TTY --no-deps foundry gc --keep-days $(KEEP_DAYS)
+	@$(STACK) exec -T scheduler airflow db clean --yes --skip-archive --clean-before-timestamp "$$(date -u -d '-$(KEEP_DAYS) days' +%F)"
 
 # make backup [TO=folder], make restore FROM=folder
 TO ?= backups/$(shell date -u +%Y%m%dT%H%M%SZ)

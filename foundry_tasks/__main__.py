@@ -146,6 +146,19 @@ def _gc(options: argparse.Namespace) -> int:
     return 0
 
 
+def _verify(_: argparse.Namespace) -> int:
+    """Read the store through; what is damaged is listed and exits with 1."""
+    from foundry_tasks import integrity  # noqa: PLC0415 - as above
+
+    found = integrity.survey(open_store(Settings.from_environment()))
+    sys.stdout.writelines(f"{line}\n" for line in found.damaged)
+    sys.stdout.writelines(f"{key} is named by a result, and gone\n" for key in found.gone)
+    terminal.say(
+        "verified", objects=found.objects, documents=found.documents, damaged=len(found.damaged), gone=len(found.gone)
+    )
+    return 1 if found.damaged else 0
+
+
 def _move_champion(options: argparse.Namespace) -> int:
     """`rollback` and `approve`: a human's decision, into the ledger with who and why."""
     from foundry_tasks import governance  # noqa: PLC0415 - as above
@@ -267,6 +280,9 @@ def _parser() -> argparse.ArgumentParser:
     gc.add_argument("--keep-days", type=int, default=90, help="runs younger than this stay; default: 90")
     gc.add_argument("--dry-run", action="store_true", help="only list what would go")
     gc.set_defaults(command=_gc)
+
+    verify = commands.add_parser("verify", help="read the store through: is everything in it whole?")
+    verify.set_defaults(command=_verify)
 
     for decision, what in (
         ("rollback", "make an earlier champion champion again"),

@@ -1,4 +1,7 @@
-"""A market is one TOML file of defaults for a run's conf: source of prices, universe, horizons, policy."""
+"""A market is one TOML file of defaults for a run's conf: source of prices, universe, horizons, policy.
+
+The files that it names lie beside it, unless their path is absolute or a URI: so the folder can be moved as a whole.
+"""
 
 import os
 import tomllib
@@ -11,6 +14,8 @@ from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.contract.stages import check_conf
 
 DEFAULT_MARKET: str = PricesConfig.model_fields["market"].default
+_NAME_FILES = ("prices", "sectors", "benchmark", "vix", "universe")
+"""Keys of a conf whose value is a file, a folder or a URI."""
 
 
 def with_market(conf: Mapping[str, Any], markets: str) -> dict[str, Any]:
@@ -56,4 +61,8 @@ def _read(path: Path) -> dict[str, Any]:
         ) from error
     except ConfigError as error:
         raise ConfigError(f"market file {path}: {error}") from error
-    return defaults
+    return defaults | {key: _beside(path, defaults[key]) for key in _NAME_FILES if defaults.get(key)}
+
+
+def _beside(market: Path, file: str) -> str:
+    return file if "://" in file else str(market.parent / file)

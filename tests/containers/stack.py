@@ -153,6 +153,11 @@ class Stack:
                 timeout_s=timeout_s,
             )
 
+    def sql(self, database: str, statement: str) -> None:
+        """A statement to the stack's Postgres, as its administrator."""
+        done = self.service("postgres").exec_run(["psql", "-d", database, "-c", statement], user="postgres")
+        assert done.exit_code == 0, done.output
+
     def foundry(self, *arguments: str, files: str = "foundry-promote") -> subprocess.CompletedProcess:
         """`foundry …` in a container with the keys of a volume."""
         image = images()["FOUNDRY_IMAGE_STAGE_CPU"]
@@ -175,6 +180,13 @@ class Stack:
             assert time.monotonic() < deadline, f"still {seen!r} after {timeout_s} s"
             time.sleep(1)
         return seen
+
+
+def make(*goals: str) -> str:
+    """`make …` in the checkout, as a person types it. Returns what it says."""
+    done = subprocess.run(["make", *goals], cwd=REPOSITORY, capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
 
 
 def images() -> dict[str, str]:

@@ -1,19 +1,14 @@
-"""A backup, and what comes back of it: the run that was saved, and not the one that came after."""
+"""Looking after a stack: a backup and what comes back of it, and what pruning leaves alone."""
 
 import subprocess
 
 import pytest
 
 from foundry_tasks.contract.artifacts import run_key
-from tests.containers.stack import NEW, REPORTS, REPOSITORY, SMALL, Stack, basic, request, secret
+from tests.containers.stack import NEW, REPORTS, REPOSITORY, SMALL, Stack, basic, make, request, secret
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
 MODEL = "foundry-us-1d"
-
-
-def make(*goals):
-    done = subprocess.run(["make", *goals], cwd=REPOSITORY, capture_output=True, text=True, timeout=600, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def seen(stack):
@@ -42,6 +37,14 @@ def test_what_was_saved_comes_back_and_what_came_later_is_gone(stack, tmp_path):
     assert restored.airflow(f"/dags/foundry_train/dagRuns/{lost}").status == 404
     page = f"{REPORTS}/pages/foundry_train/{run_key(kept)}/report.html"
     assert request(page, headers=basic("foundry", secret("reports_password"))).status == 200
+
+
+def test_pruning_touches_nothing_young_and_the_store_is_whole_afterwards(stack):
+    before = seen(stack)
+    assert "deleted documents=0 objects=0" in make("prune")
+    assert "damaged=0 gone=0" in make("foundry", "ARGS=verify")
+    assert seen(stack) == before
+    assert "the ledger verifies" in make("foundry", "ARGS=ledger verify")
 
 
 def test_a_folder_without_a_backup_is_refused_before_anything_stops(stack, tmp_path):

@@ -1,8 +1,19 @@
-"""The other DAGs on the stack: the daily run with what there is, and a person's decision under the name they logged in by."""
+"""The other DAGs on the stack: the daily run, by hand and by the timetable, and a person's decisions under the name they
+logged in by, on a market of the user's own.
+"""
 
+import json
+import shutil
+from datetime import UTC, datetime, timedelta
+from datetime import time as clock
+from zoneinfo import ZoneInfo
+
+import exchange_calendars
 import pytest
 
-from tests.containers.stack import NEW, SMALL
+from tests.containers.stack import NEW, REPOSITORY, SMALL, make
+from tests.e2e.foundry_here import write_market
+from tests.leakage.markets import simulated_market
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
 
@@ -29,16 +40,109 @@ def test_the_daily_run_predicts_scores_and_reports(stack, version):
     )
 
 
+@pytest.mark.filterwarnings("ignore:Series.values returning")  # exchange_calendars asks pandas in an old way
+def test_a_session_that_came_while_nobody_scheduled_is_made_good_by_the_timetable(stack):
+    new_york, now = ZoneInfo("America/New_York"), datetime.now(UTC)
+    sessions = exchange_calendars.get_calendar("XNYS").sessions_in_range(now.date() - timedelta(days=14), now.date())
+    firings = [datetime.combine(session.date(), clock(8, 15), new_york) for session in sessions]
+    missed = max(one for one in firings if one <= now)
+    columns = (
+        "next_dagrun",
+        "next_dagrun_data_interval_start",
+        "next_dagrun_data_interval_end",
+        "next_dagrun_create_after",
+    )
+    planned = ", ".join(f"{column} = '{missed.isoformat()}'" for column in columns)
+
+    def fired():
+        """The database as a scheduler left it that planned this session and was then stopped."""
+        stack.sql("airflow", f"update dag set {planned} where dag_id = 'foundry_daily'")  # noqa: S608 - a test's own
+        return stack.airflow("/dags/foundry_daily/dagRuns?run_type=scheduled").json["dag_runs"]
+
+    stack.airflow("/dags/foundry_daily", method="PATCH", body={"is_paused": False})
+    (run,) = stack.until(fired, bool, timeout_s=120)
+    assert datetime.fromisoformat(run["run_after"]) == missed
+    stack.wait("foundry_daily", run["dag_run_id"])  # predict fails where a horizon has no version yet, and says so
+    states = {one["task_id"]: one["state"] for one in stack.tasks("foundry_daily", run["dag_run_id"])}
+    assert states["prices"] == states["features"] == "success"
+    planned_next = stack.airflow("/dags/foundry_daily").json["next_dagrun_run_after"]
+    assert datetime.fromisoformat(planned_next) > now
+
+
+def decide(stack, run, conf, reason):
+    """Ask for a decision, approve it as a person does in the UI, and wait. Returns the run's end."""
+    assert stack.trigger("foundry_promote", conf, run).status == 200
+    stack.wait_for_task("foundry_promote", run, "approval", {"awaiting_input", "deferred"})
+    answer = {"chosen_options": ["Approve"], "params_input": {"reason": reason}}
+    details = f"/dags/foundry_promote/dagRuns/{run}/taskInstances/approval/-1/hitlDetails"
+    assert stack.airflow(details, method="PATCH", body=answer).status == 200
+    return stack.wait("foundry_promote", run)
+
+
 def test_what_the_gates_refused_is_refused_to_whoever_approves_it_by_name(stack, version):
     run = f"approved-{NEW}"
     conf = {"model": MODEL, "action": "approve", "version": version}
-    assert stack.trigger("foundry_promote", conf, run).status == 200
-    stack.wait_for_task("foundry_promote", run, "approval", {"awaiting_input", "deferred"})
-    answer = {"chosen_options": ["Approve"], "params_input": {"reason": "it looked fine to me"}}
-    details = f"/dags/foundry_promote/dagRuns/{run}/taskInstances/approval/-1/hitlDetails"
-    assert stack.airflow(details, method="PATCH", body=answer).status == 200
-    assert stack.wait("foundry_promote", run) == "failed"
+    assert decide(stack, run, conf, "it looked fine to me") == "failed"
     log = stack.log("foundry_promote", run, "decide")
     assert f"version {version} cannot be approved: its gates, or what followed them, refused it" in log
     assert '"who": "admin"' in log, "the command by hand says who"
     assert '"why": "it looked fine to me"' in log
+
+
+@pytest.fixture(scope="module")
+def market(stack):
+    """A market of the user's own with an edge in it: files in markets/, which `make up` hands to the stages."""
+    name = f"own{NEW}"
+    folder = REPOSITORY / "markets" / name
+    write_market(folder, simulated_market(sessions=560, tickers=40, seed=11, signal=0.25))
+    files = {key: f"{name}/{key}.{kind}" for key, kind in EDGE_FILES.items()}
+    lines = [f"{key} = {json.dumps(value)}" for key, value in (EDGE | files).items()]
+    (folder.parent / f"{name}.toml").write_text("\n".join(lines))
+    make("up")
+    yield name
+    shutil.rmtree(folder)
+    (folder.parent / f"{name}.toml").unlink()
+
+
+EDGE_FILES = {"prices": "parquet", "benchmark": "parquet", "sectors": "csv"}
+EDGE = SMALL | {"source": "parquet", "folds": 4, "test_sessions": 60, "validation_sessions": 40, "resamples": 500}
+EDGE.pop("start")
+
+
+def champion(stack, model):
+    found = stack.mlflow(f"registered-models/alias?name={model}&alias=champion")
+    return int(found.json["model_version"]["version"]) if found.status == 200 else None
+
+
+def events(stack, model):
+    """What Airflow tells DAGs that are scheduled on the model: (event, version)."""
+    found = stack.airflow("/assets/events?order_by=id&limit=100").json["asset_events"]
+    told = [one["extra"] for one in found if one["extra"].get("model") == model]
+    return [(one["event"], one["version"]) for one in told]
+
+
+def test_a_near_miss_approved_a_better_one_promoted_and_a_person_rolls_back(stack, market):
+    model = f"foundry-{market}-1d"
+    stack.trigger("foundry_train", {"market": market, "min_auc": 0.99}, f"near-miss-{NEW}")
+    assert stack.wait("foundry_train", f"near-miss-{NEW}") == "success"
+    assert champion(stack, model) is None
+
+    approve = {"model": model, "action": "approve", "version": 1}
+    assert decide(stack, f"approve-{NEW}", approve, "the interval is well above chance") == "success"
+    assert champion(stack, model) == 1
+
+    stack.trigger("foundry_train", {"market": market, "seed": 8, "models": ["lightgbm"]}, f"better-{NEW}")
+    assert stack.wait("foundry_train", f"better-{NEW}") == "success"
+    assert champion(stack, model) == 2
+
+    back = {"model": model, "action": "rollback", "version": None}
+    assert decide(stack, f"back-{NEW}", back, "we knew the first one better") == "success"
+    assert champion(stack, model) == 1
+
+    records = [json.loads(line) for line in stack.foundry("ledger", "show", model).stdout.splitlines()]
+    decided = [(one["event"], one["who"], one["why"]) for one in records if one["event"] in {"promoted", "rolled_back"}]
+    assert [event for event, _, _ in decided] == ["promoted", "promoted", "rolled_back"]
+    assert decided[0][1:] == ("admin", "the interval is well above chance")
+    assert decided[2][1:] == ("admin", "we knew the first one better")
+    assert stack.foundry("ledger", "verify").returncode == 0
+    assert events(stack, model) == [("promoted", 1), ("promoted", 2), ("rolled_back", 1)]

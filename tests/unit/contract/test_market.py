@@ -1,6 +1,7 @@
 """A market file: defaults for a run's conf, and who wins."""
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -26,8 +27,21 @@ def test_the_default_market_needs_no_file():
 def test_the_conf_wins_over_the_markets_defaults(market_file):
     path = market_file('source = "parquet"\nprices = "tw.parquet"\nfolds = 7\ncalendar = "XTAI"\n')
     merged = with_market({"market": "tw", "folds": 3}, path)
-    expected = {"market": "tw", "source": "parquet", "prices": "tw.parquet", "folds": 3, "calendar": "XTAI"}
-    assert merged == expected
+    prices = str(Path(path).parent / "tw.parquet")
+    assert merged == {"market": "tw", "source": "parquet", "prices": prices, "folds": 3, "calendar": "XTAI"}
+
+
+@pytest.mark.parametrize("prices", ["/data/tw.parquet", "s3://prices/tw.parquet"])
+def test_files_lie_beside_the_market_file_unless_it_says_where(market_file, prices):
+    path = market_file(f'source = "parquet"\nprices = "{prices}"\nsectors = "sectors/tw.csv"\n')
+    merged = with_market({"market": "tw"}, path)
+    assert merged["prices"] == prices
+    assert merged["sectors"] == str(Path(path).parent / "sectors" / "tw.csv")
+
+
+def test_a_file_in_the_conf_is_where_the_conf_says(market_file):
+    merged = with_market({"market": "tw", "prices": "mine.parquet"}, market_file('prices = "tw.parquet"\n'))
+    assert merged["prices"] == "mine.parquet"
 
 
 def test_a_file_named_like_the_default_market_moves_its_defaults(market_file):
