@@ -1,17 +1,22 @@
 """Faults on the real stack: the run completes or fails with a clear line, a rerun completes, and nothing is left behind.
 
-After every fault the same is asked: every service is well again, the ledger verifies against the registry's aliases, and no
-container of a stage is left.
+After every fault the same is asked: every service is well again, the ledger verifies against the registry's aliases, the
+store read through is whole, and no container of a stage is left.
 """
 
+import contextlib
 import json
 import os
 import re
 import secrets
+import shutil
 import signal
+import subprocess
+import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -34,6 +39,9 @@ def sound(stack):
     stack.healthy("postgres", "s3", "mlflow", "api-server", "scheduler", "docker-proxy")
     verified = stack.foundry("ledger", "verify")
     assert verified.returncode == 0, verified.stdout + verified.stderr
+    whole = stack.foundry("verify")
+    assert whole.returncode == 0, whole.stdout + whole.stderr
+    assert "damaged=0 gone=0" in whole.stderr, "nothing half written can be read"
     assert stack.stage_containers() == []
 
 
@@ -122,6 +130,50 @@ def test_a_store_that_is_gone_for_a_minute(stack):
     time.sleep(60)
     stack.service("s3").start()
     assert stack.wait("foundry_train", f"store-gone-{NEW}") == "success"
+
+
+@contextlib.contextmanager
+def crowded_disk(stack, room_kb):
+    """The store on a file system of its own with so little room left; on leaving, what is there goes back to its volume."""
+    (mount,) = [one for one in stack.service("s3").attrs["Mounts"] if one["Destination"] == "/data"]
+    volume = Path(mount["Source"])
+    stack.service("s3").stop()
+    shell("mount", "-t", "tmpfs", "-o", "size=4g", "tmpfs", str(volume))
+    with tempfile.TemporaryDirectory() as folder:
+        below = Path(folder) / "below"
+        below.mkdir()
+        shell("mount", "--bind", str(volume.parent), str(below))
+        try:
+            shell("cp", "--archive", f"{below / volume.name}/.", str(volume))
+            full_kb = shutil.disk_usage(volume).used // 2**10 + room_kb
+            shell("mount", "-o", f"remount,size={full_kb}k", str(volume))
+            stack.service("s3").start()
+            yield lambda: shell("mount", "-o", "remount,size=4g", str(volume))
+        finally:
+            stack.service("s3").stop()
+            shell("cp", "--archive", f"{volume}/.", str(below / volume.name))
+            shell("umount", str(volume))
+            shell("umount", str(below))
+            stack.service("s3").start()
+
+
+def shell(*command):
+    subprocess.run(command, check=True, capture_output=True, text=True)
+
+
+def test_a_store_whose_disk_is_full_takes_no_half_of_anything_and_goes_on_once_there_is_room(stack):
+    run = f"disk-full-{NEW}"
+    with crowded_disk(stack, room_kb=64) as make_room:
+        stack.trigger("foundry_train", SMALL | {"feature_set": "extended", "seed": secrets.randbelow(1 << 30)}, run)
+        failing = stack.until(
+            lambda: [one for one in stack.tasks("foundry_train", run) if one["state"] == "up_for_retry"],
+            bool,
+            timeout_s=300,
+        )[0]
+        log = stack.log("foundry_train", run, failing["task_id"], map_index=failing["map_index"])
+        assert "will be tried again: foundry: the store is full, writing s3://" in log
+        make_room()
+        assert stack.wait("foundry_train", run) == "success"
 
 
 def test_mlflow_gone_when_a_version_is_to_be_promoted(stack):
