@@ -72,7 +72,7 @@ DOCKER_SOCKET ?= /var/run/docker.sock
 STACK = DOCKER_GROUP="$$(stat -c %g $(DOCKER_SOCKET))" DOCKER_SOCKET=$(DOCKER_SOCKET) \
   $(COMPOSE) --env-file .images.env $(if $(wildcard .env),--env-file .env)
 
-.PHONY: up down destroy
+.PHONY: up down destroy markets
 up: $(COMPOSE) .images.env  ## Everything on this host, with Docker: Airflow, MLflow, the store and the reports
 	@images/secrets.sh
 	@mkdir -p markets
@@ -82,6 +82,8 @@ up: $(COMPOSE) .images.env  ## Everything on this host, with Docker: Airflow, ML
 	  '  MLflow    http://127.0.0.1:5000   user admin, password in secrets/mlflow_admin_password' \
 	  '  reports   http://127.0.0.1:8000   user foundry, password in secrets/reports_password' \
 	  'Open Airflow, choose the DAG foundry_train, click Trigger and leave the form empty: it trains on the sample.'
+markets: .images.env  ## Hand what is in markets/ to the stages of a running stack
+	@$(STACK) --progress quiet up --no-deps --no-log-prefix stage-files promote-files
 down:  ## Stop the stack; its data stays
 	@$(STACK) down --timeout 60
 destroy:  ## Stop the stack and delete its data, after asking

@@ -91,14 +91,14 @@ def test_what_the_gates_refused_is_refused_to_whoever_approves_it_by_name(stack,
 
 @pytest.fixture(scope="module")
 def market(stack):
-    """A market of the user's own with an edge in it: files in markets/, which `make up` hands to the stages."""
+    """A market of the user's own with an edge in it: files in markets/, which `make markets` hands to the stages."""
     name = f"own{NEW}"
     folder = REPOSITORY / "markets" / name
     write_market(folder, simulated_market(sessions=560, tickers=40, seed=11, signal=0.25))
     files = {key: f"{name}/{key}.{kind}" for key, kind in EDGE_FILES.items()}
     lines = [f"{key} = {json.dumps(value)}" for key, value in (EDGE | files).items()]
     (folder.parent / f"{name}.toml").write_text("\n".join(lines))
-    make("up")
+    make("markets")
     yield name
     shutil.rmtree(folder)
     (folder.parent / f"{name}.toml").unlink()
