@@ -28,8 +28,8 @@ pytestmark = [pytest.mark.stack, pytest.mark.timeout(1200)]
 
 
 def slow():
-    """The same with half a minute of work in its models stage, which nothing computed before makes shorter."""
-    return SMALL | {"models": ["lightgbm"], "seeds": 300, "seed": secrets.randbelow(1 << 30)}
+    """The same with a quarter of a minute of work in its models stage, which nothing computed before makes shorter."""
+    return SMALL | {"models": ["lightgbm"], "seeds": 150, "seed": secrets.randbelow(1 << 30)}
 
 
 @pytest.fixture(autouse=True)
