@@ -78,7 +78,7 @@ def decide(stack, run, conf, reason):
     """Ask for a decision, approve it as a person does in the UI, and wait. Returns the run's end."""
     assert stack.trigger("foundry_promote", conf, run).status == 200
     stack.wait_for_task("foundry_promote", run, "approval", {"awaiting_input", "deferred"})
-    time.sleep(5)  # nobody reads faster, and Airflow fails a task that is answered before its worker has left it
+    time.sleep(15)  # Airflow fails a task that is answered before its worker has left it, which takes up to 6 s
     answer = {"chosen_options": ["Approve"], "params_input": {"reason": reason}}
     details = f"/dags/foundry_promote/dagRuns/{run}/taskInstances/approval/-1/hitlDetails"
     assert stack.airflow(details, method="PATCH", body=answer).status == 200
