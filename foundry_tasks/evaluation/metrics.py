@@ -1,8 +1,11 @@
 """Metrics of forecasts on wide matrices (sessions × tickers). NaN in a score or a label leaves that row out."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from foundry_tasks.data.panel import BoolArray, FloatArray
+from foundry_tasks.evaluation.newey_west import mean_standard_error, newey_west_lag
 
 
 def session_ranks(values: FloatArray) -> FloatArray:
@@ -45,6 +48,31 @@ def session_rank_ic(scores: FloatArray, returns: FloatArray) -> FloatArray:
     return correlation
 
 
+@dataclass(frozen=True, slots=True)
+class InformationCoefficient:
+    """Mean of a per-session IC. icir: mean over standard deviation (ddof = 1), per session. t: Newey–West, `lag` lags."""
+
+    mean: float
+    icir: float
+    t: float
+    lag: int
+
+
+def information_coefficient(session_ic: FloatArray, *, horizon: int) -> InformationCoefficient:
+    """ICIR and t of a per-session IC. Grinold and Kahn (2000), chapter 6; Newey and West (1987).
+
+    session_ic: (n_sessions,), NaN where a session has none (left out). The lag covers the h − 1 sessions that labels
+    overlap, twice (`newey_west_lag`). icir and t are NaN below two sessions and for an IC that never changes.
+    """
+    kept = session_ic[np.isfinite(session_ic)]
+    mean = float(kept.mean()) if len(kept) else float("nan")
+    lag = newey_west_lag(len(kept), horizon)
+    if len(kept) < 2 or np.ptp(kept) == 0:
+        return InformationCoefficient(mean, float("nan"), float("nan"), lag)
+    error = mean_standard_error(kept, horizon=horizon)
+    return InformationCoefficient(mean, mean / float(np.std(kept, ddof=1)), mean / error, lag)
+
+
 def session_spread(scores: FloatArray) -> FloatArray:
     """Standard deviation of the scores within each session (ddof = 0). Returns (n_sessions,), NaN below two scores."""
     finite = np.isfinite(scores)
@@ -58,6 +86,30 @@ def session_spread(scores: FloatArray) -> FloatArray:
 def session_brier(p_up: FloatArray, labels: FloatArray) -> FloatArray:
     """Mean squared error of P(up) in each session. Brier (1950). Returns (n_sessions,), NaN without rows."""
     return _session_mean((p_up - labels) ** 2)
+
+
+def brier_skill(p_up: FloatArray, base_rate: FloatArray, labels: FloatArray) -> float:
+    """1 − Brier(P(up)) / Brier(base rate), each the mean over sessions; 0 = no better than the base rate, 1 = perfect.
+
+    base_rate: what was known at that session, (n_sessions, n_tickers). Only rows with both forecasts count. NaN
+    without rows and for a base rate that was always right. Murphy (1988).
+    """
+    both = np.isfinite(p_up) & np.isfinite(base_rate)
+    ours, reference = (session_brier(np.where(both, p, np.nan), labels) for p in (p_up, base_rate))
+    known = np.isfinite(reference)
+    if not reference[known].any():
+        return float("nan")
+    return float(1 - ours[known].mean() / reference[known].mean())
+
+
+def session_log_loss(p_up: FloatArray, labels: FloatArray) -> FloatArray:
+    """Mean negative log likelihood (nats) of the labels in each session. Good (1952). NaN without rows.
+
+    P(up) is held 2.2e-16 away from 0 and 1, so that one certain mistake costs 36 nats and not infinity.
+    """
+    epsilon = np.finfo(np.float64).eps
+    p = np.clip(np.asarray(p_up, dtype=np.float64), epsilon, 1 - epsilon)
+    return _session_mean(-(labels * np.log(p) + (1 - labels) * np.log1p(-p)))
 
 
 def session_hit_rate(scores: FloatArray, labels: FloatArray) -> FloatArray:
@@ -74,7 +126,7 @@ def session_hit_rate(scores: FloatArray, labels: FloatArray) -> FloatArray:
 
 
 def session_accuracy(p_up: FloatArray, labels: FloatArray) -> FloatArray:
-    """Share of right directions in each session, up being P(up) > 0.5. Returns (n_sessions,)."""
+    """Directional accuracy: share of right directions in each session, up being P(up) > 0.5. Returns (n_sessions,)."""
     both = np.isfinite(p_up) & np.isfinite(labels)
     return _session_mean(np.where(both, (p_up > 0.5) == (labels > 0.5), np.nan))
 

@@ -1,0 +1,43 @@
+"""Standard errors of averages over sessions that depend on each other. Newey and West (1987).
+
+The long-run covariance of moments m_t with Bartlett weights: S = Γ₀ + Σ_{l=1..L} (1 − l/(L + 1)) (Γ_l + Γ_lᵀ), where
+Γ_l = (1/T) Σ m_t m_{t−l}ᵀ. No small-sample factor, as in the paper.
+"""
+
+import numpy as np
+
+from foundry_tasks.data.panel import FloatArray
+
+
+def newey_west_lag(n_sessions: int, horizon: int = 1) -> int:
+    """L = ⌊4 (T/100)^(2/9)⌋, Newey and West (1994), and never below 2 (h − 1).
+
+    Labels of h sessions overlap by h − 1, but Bartlett weights cut off there count only 67 % of the variance of a mean
+    of 20-session sums; at twice that, 83 %. On 750 sessions of nothing, |t| > 1.96 then comes up in 5, 7 and 10 % for h = 1,
+    5 and 20: a gate wants the block bootstrap.
+    """
+    rule = int(4 * (n_sessions / 100) ** (2 / 9))
+    return max(0, min(max(rule, 2 * (horizon - 1)), n_sessions - 1))
+
+
+def long_run_covariance(moments: FloatArray, lag: int) -> FloatArray:
+    """S of moments (n_sessions, k) whose mean is zero already; returns (k, k). NaN in, NaN out."""
+    n_sessions = len(moments)
+    covariance: FloatArray = moments.T @ moments / n_sessions
+    for distance in range(1, lag + 1):
+        shared = moments[distance:].T @ moments[:-distance] / n_sessions
+        covariance = covariance + (1 - distance / (lag + 1)) * (shared + shared.T)
+    return covariance
+
+
+def mean_standard_error(series: FloatArray, *, horizon: int = 1) -> float:
+    """Standard error of the mean of a per-session figure.
+
+    series: (n_sessions,), NaN where the session has no figure (those are left out). horizon: sessions that the figure's
+    labels span. NaN below two figures.
+    """
+    kept = series[np.isfinite(series)]
+    if len(kept) < 2:
+        return float("nan")
+    centred = (kept - kept.mean())[:, None]
+    return float(np.sqrt(long_run_covariance(centred, newey_west_lag(len(kept), horizon))[0, 0] / len(kept)))
