@@ -1,23 +1,32 @@
 """Walk-forward efficiency: how much of the edge seen in validation is left in the test. Pardo (2008).
 
-WFE = Σ test edge / Σ validation edge over the folds, edge = directional accuracy − 0.5. A ratio of sums, since a mean of
-ratios explodes near 0.5; undefined where the summed validation edge is not above MIN_EDGE.
+WFE = Σ test edge / Σ validation edge over the folds, edge = figure − neutral: directional accuracy − 0.5 as the field has
+it. A ratio of sums, since a mean of ratios explodes near 0.5; undefined where the summed validation edge is not above
+MIN_EDGE. With neutral = 0 the same formula measures what has its zero at no skill: the rank IC, and accuracy − accuracy of
+the base rate known at the time, where drift earns nothing.
+
+Two intervals: the bootstrap's, and Fieller's, which is that of a ratio of two normal means and says when the data allow
+every ratio.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Literal
 
 import numpy as np
 
 from foundry_tasks.data.panel import FloatArray
+from foundry_tasks.evaluation.newey_west import mean_standard_error
 from foundry_tasks.validation.bootstrap import Interval, block_length, resampled_means
 
 MIN_EDGE = 0.001
 
 
-def walk_forward_efficiency(validation_accuracy: Sequence[float], test_accuracy: Sequence[float]) -> float:
-    """WFE of the folds' mean accuracies, as a ratio (1 = all of it is left); NaN where undefined."""
-    validation_edge = float(np.sum(np.asarray(validation_accuracy) - 0.5))
-    test_edge = float(np.sum(np.asarray(test_accuracy) - 0.5))
+def walk_forward_efficiency(validation: Sequence[float], test: Sequence[float], *, neutral: float = 0.5) -> float:
+    """WFE of the folds' mean figures, as a ratio (1 = all of it is left); NaN where undefined."""
+    validation_edge = float(np.sum(np.asarray(validation) - neutral))
+    test_edge = float(np.sum(np.asarray(test) - neutral))
     if not validation_edge > MIN_EDGE or not np.isfinite(test_edge):
         return float("nan")
     return test_edge / validation_edge
@@ -31,24 +40,24 @@ def wfe_interval(
     confidence: float,
     resamples: int,
     seed: int,
+    neutral: float = 0.5,
 ) -> Interval:
     """WFE with its percentile interval, sessions of every window resampled in blocks.
 
-    validation, test: per fold, accuracy by session (n_sessions,), NaN where a session has none. Resamples whose
+    validation, test: per fold, the figure by session (n_sessions,), NaN where a session has none. Resamples whose
     validation edge is not above MIN_EDGE count as ±∞ by the sign of their test edge, so that an interval that
     reaches into the undefined says so by an infinite bound.
     """
-    kept_validation = [series[np.isfinite(series)] for series in validation]
-    kept_test = [series[np.isfinite(series)] for series in test]
+    kept_validation, kept_test = _known(validation), _known(test)
     if any(len(series) == 0 for series in (*kept_validation, *kept_test)):
         return Interval(float("nan"), float("nan"), float("nan"), 0)
-    value = walk_forward_efficiency([s.mean() for s in kept_validation], [s.mean() for s in kept_test])
+    value = walk_forward_efficiency(_means(kept_validation), _means(kept_test), neutral=neutral)
     rng = np.random.default_rng(seed)
     block = block_length(horizon)
 
     def edges(windows: list[FloatArray]) -> FloatArray:
         total: FloatArray = np.sum(
-            [resampled_means(series - 0.5, block=block, resamples=resamples, rng=rng) for series in windows], axis=0
+            [resampled_means(series - neutral, block=block, resamples=resamples, rng=rng) for series in windows], axis=0
         )
         return total
 
@@ -58,3 +67,88 @@ def wfe_interval(
     tail = (1 - confidence) / 2
     lower, upper = np.quantile(ratios, [tail, 1 - tail], method="nearest")
     return Interval(value, float(lower), float(upper), sum(len(s) // block for s in kept_test))
+
+
+@dataclass(frozen=True, slots=True)
+class FiellerSet:
+    """The ratios that the data do not refute.
+
+    between: lower … upper. outside: all ratios up to `lower` and all from `upper` on, since the denominator may be zero.
+    every: the whole line, since both may be. undefined: a window without a figure, or no edge in validation. value: the WFE.
+    """
+
+    value: float
+    kind: Literal["between", "outside", "every", "undefined"]
+    lower: float = float("nan")
+    upper: float = float("nan")
+
+    def __contains__(self, ratio: float) -> bool:
+        if self.kind == "between":
+            return self.lower <= ratio <= self.upper
+        return self.kind == "every" or (self.kind == "outside" and not self.lower < ratio < self.upper)
+
+    def __str__(self) -> str:
+        return {
+            "between": f"{self.lower:.0%} to {self.upper:.0%}",
+            "outside": f"below {self.lower:.0%} or above {self.upper:.0%}: the validation edge may be zero",
+            "every": "any ratio: both edges may be zero",
+            "undefined": "undefined",
+        }[self.kind]
+
+
+def fieller_set(
+    validation: Sequence[FloatArray],
+    test: Sequence[FloatArray],
+    *,
+    horizon: int,
+    confidence: float,
+    neutral: float = 0.5,
+) -> FiellerSet:
+    """WFE with Fieller's confidence set: all θ with (test − θ validation)² ≤ z² (v_test + θ² v_validation). Fieller (1954).
+
+    Arguments as in `wfe_interval`. v is the variance of a summed edge, by Newey–West within each window; windows
+    count as independent.
+    """
+    kept_validation, kept_test = _known(validation), _known(test)
+    if any(len(series) < 2 for series in (*kept_validation, *kept_test)):
+        return FiellerSet(float("nan"), "undefined")
+    value = walk_forward_efficiency(_means(kept_validation), _means(kept_test), neutral=neutral)
+    if not np.isfinite(value):
+        return FiellerSet(value, "undefined")
+    bottom, top = (sum(_means(windows)) - neutral * len(windows) for windows in (kept_validation, kept_test))
+    v_bottom, v_top = (
+        sum(mean_standard_error(series, horizon=horizon) ** 2 for series in windows)
+        for windows in (kept_validation, kept_test)
+    )
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    a, b, c = bottom**2 - z**2 * v_bottom, -2 * bottom * top, top**2 - z**2 * v_top
+    root = b * b - 4 * a * c
+    if a == 0 or (a < 0 and root <= 0):
+        return FiellerSet(value, "every")
+    ends = sorted((-b + sign * float(np.sqrt(max(root, 0.0)))) / (2 * a) for sign in (-1, 1))
+    return FiellerSet(value, "between" if a > 0 else "outside", ends[0], ends[1])
+
+
+def fold_consistency(test: Sequence[FloatArray], *, neutral: float = 0.5) -> float:
+    """Share of folds whose mean test figure is above neutral; a fold without a figure has no edge. NaN without folds."""
+    positive = [len(series) > 0 and series.mean() > neutral for series in _known(test)]
+    return float(np.mean(positive)) if positive else float("nan")
+
+
+def overfitting_ratio(validation: Sequence[float], test: Sequence[float]) -> float:
+    """(Σ validation − Σ test) / Σ validation of the folds' mean figures: the share that was lost out of sample.
+
+    No paper fixes a definition; this is the relative degradation that Bailey, Borwein, López de Prado and Zhu (2014)
+    describe. Of figures themselves, such as Sharpe ratios or accuracies: of edges it is 1 − WFE and says nothing
+    new. NaN where the validation sum is not above 0.
+    """
+    seen, left = float(np.sum(validation)), float(np.sum(test))
+    return (seen - left) / seen if seen > 0 else float("nan")
+
+
+def _known(windows: Sequence[FloatArray]) -> list[FloatArray]:
+    return [series[np.isfinite(series)] for series in windows]
+
+
+def _means(windows: Sequence[FloatArray]) -> list[float]:
+    return [float(series.mean()) for series in windows]

@@ -1,0 +1,190 @@
+"""What figures an honest model shows: expected from μ, σ and IC, beside what was observed.
+
+A forward return is r = μ + σ (IC z + √(1 − IC²) ε), z the standardised score, ε noise, both normal and independent between
+tickers. Everything here follows from that: the best forecast's spread is IC·σ (Grinold 1994), so an IC of 0.02 spreads
+predictions of a 1.8 % return by 0.04 % and makes nearly all of them positive where the market drifts. That is honest
+shrinkage; a collapse is an observed spread far below the expected one.
+
+Real tickers move together and so do their scores. How many of them count as independent, the breadth (Grinold 1989), is read
+off the rank IC: of N independent tickers and no skill it varies by 1 / (N − 1) between sessions.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import asin, pi, sin, sqrt
+from statistics import NormalDist
+
+import numpy as np
+
+from foundry_tasks.data.panel import FloatArray
+from foundry_tasks.evaluation import metrics
+from foundry_tasks.evaluation.newey_west import mean_standard_error
+from foundry_tasks.validation.wfe import MIN_EDGE, walk_forward_efficiency
+
+_NORMAL = NormalDist()
+_DRAWS = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """How strong a forecast is. mean_return μ and deviation σ: of a session's forward returns over `horizon` sessions,
+    decimal. ic: correlation of score and return within a session; at or below 0 there is no forecast, and no spread.
+    breadth N: tickers of a session that count as independent.
+    """
+
+    mean_return: float
+    deviation: float
+    ic: float
+    horizon: int
+    breadth: float
+
+    @classmethod
+    def of(cls, scores: FloatArray, returns: FloatArray, *, horizon: int) -> "Signal":
+        """Estimated from scores and forward returns, (n_sessions, n_tickers), on rows that have both.
+
+        The mean rank IC ρ stands for 2 sin(πρ/6), its Pearson correlation under normality (Pearson 1907); breadth is
+        1 + 1 / var(rank IC), NaN where that never changes.
+        """
+        returns = np.where(np.isfinite(scores), returns, np.nan)
+        rank_ic = metrics.session_rank_ic(scores, returns)
+        rank_ic = rank_ic[np.isfinite(rank_ic)]
+        varies = len(rank_ic) > 1 and np.ptp(rank_ic) > 0
+        return cls(
+            mean_return=_mean(returns),
+            deviation=_mean(metrics.session_spread(returns)),
+            ic=2 * sin(pi * _mean(rank_ic) / 6),
+            horizon=horizon,
+            breadth=1 + 1 / float(np.var(rank_ic, ddof=1)) if varies else float("nan"),
+        )
+
+    @property
+    def base_rate(self) -> float:
+        """Share of positive returns b = Φ(μ/σ)."""
+        return _NORMAL.cdf(self.mean_return / self.deviation)
+
+    @property
+    def return_spread(self) -> float:
+        """Deviation of the best return forecast, IC·σ."""
+        return max(self.ic, 0.0) * self.deviation
+
+    @property
+    def p_up_spread(self) -> float:
+        """Deviation of calibrated P(up) within a session, φ(μ/σ)·IC; the spread gate's 2√π·b(1 − b)·(AUC − ½)."""
+        return _NORMAL.pdf(self.mean_return / self.deviation) * max(self.ic, 0.0)
+
+    @property
+    def share_positive(self) -> float:
+        """Share of positive forecasts, which are those of P(up) > ½: Φ(μ / (IC·σ))."""
+        if self.return_spread > 0:
+            return _NORMAL.cdf(self.mean_return / self.return_spread)
+        return float("nan") if np.isnan(self.ic) else float(self.mean_return > 0)
+
+    @property
+    def auc(self) -> float:
+        """Mean per-session AUC against up/down, ½ + φ(μ/σ)·IC / (2√π·b(1 − b)), to first order in IC."""
+        edge = _NORMAL.pdf(self.mean_return / self.deviation) * self.ic
+        return 0.5 + edge / (2 * sqrt(pi) * self.base_rate * (1 - self.base_rate))
+
+    def auc_deviation(self, n_sessions: int) -> float:
+        """Standard deviation of the mean AUC of T sessions, √((N + 1) / (12 N² b(1 − b)) · h/T).
+
+        Mann and Whitney (1947). T sessions count as T/h, as they do for scores that last as long as their labels overlap.
+        """
+        n, b = self.breadth, self.base_rate
+        return sqrt((n + 1) / (12 * n**2 * b * (1 - b)) * self.horizon / n_sessions)
+
+    @property
+    def relative_accuracy(self) -> float:
+        """Share of right directions relative to the session's median, ½ + asin(IC)/π. Sheppard (1899)."""
+        return 0.5 + asin(self.ic) / pi
+
+    def wfe_range(
+        self, validation_sessions: Sequence[int], test_sessions: Sequence[int], *, confidence: float
+    ) -> tuple[float, float]:
+        """Where WFE on relative direction lies, though the edge is the same in validation and test.
+
+        validation_sessions, test_sessions: of each fold. A session's accuracy varies by 1 / (4 (N − 1)), over T sessions by
+        h/T of that. Quantiles of a fixed sample of the ratio; a summed validation edge not above MIN_EDGE counts as
+        ±∞ by the sign of the test edge, as in `wfe_interval`.
+        """
+        rng = np.random.default_rng(0)
+        per_session = self.horizon / (4 * (self.breadth - 1))
+
+        def edges(windows: Sequence[int]) -> FloatArray:
+            deviation = sqrt(sum(per_session / sessions for sessions in windows))
+            return rng.normal(len(windows) * (self.relative_accuracy - 0.5), deviation, _DRAWS)
+
+        validation, test = edges(validation_sessions), edges(test_sessions)
+        ratio = np.where(validation > MIN_EDGE, test / validation, np.copysign(np.inf, test))
+        tail = (1 - confidence) / 2
+        lower, upper = np.quantile(ratio, [tail, 1 - tail], method="nearest")
+        return float(lower), float(upper)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One figure, expected and observed. lower, upper: where the observed one lies as often as `confidence` says, or NaN."""
+
+    name: str
+    expected: float
+    observed: float
+    formula: str
+    lower: float = float("nan")
+    upper: float = float("nan")
+
+
+def expected_against_observed(
+    p_up: FloatArray,
+    returns: FloatArray,
+    *,
+    validation_relative: Sequence[FloatArray],
+    test_relative: Sequence[FloatArray],
+    horizon: int,
+    confidence: float,
+) -> tuple[Comparison, ...]:
+    """Rows for a report, from what a model did on sessions that it never saw.
+
+    p_up, returns: (n_sessions, n_tickers), P(up) and the forward returns that it is about, NaN where there is none.
+    validation_relative, test_relative: per fold, `session_hit_rate` by session. μ, σ, IC and breadth are those of the same
+    rows, so the comparison asks whether the figures fit together, not whether the IC is real. NaN: undefined.
+    """
+    signal = Signal.of(p_up, returns, horizon=horizon)
+    kept = np.where(np.isfinite(returns), p_up, np.nan)
+    auc = metrics.session_auc(kept, np.where(np.isfinite(returns), returns > 0, np.nan))
+    n_sessions = int(np.isfinite(auc).sum())
+    if not n_sessions:
+        return ()
+    deviation = signal.auc_deviation(n_sessions)
+    rows = np.isfinite(kept).sum(axis=1)
+    validation, test = ([s[np.isfinite(s)] for s in windows] for windows in (validation_relative, test_relative))
+    defined = all(len(series) for series in (*validation, *test)) and len(test) > 0
+    lower, upper = (
+        signal.wfe_range([len(s) for s in validation], [len(s) for s in test], confidence=confidence)
+        if defined
+        else (float("nan"), float("nan"))
+    )
+    wfe = walk_forward_efficiency([s.mean() for s in validation], [s.mean() for s in test]) if defined else float("nan")
+    z = _NORMAL.inv_cdf((1 + confidence) / 2)
+    return (
+        Comparison("independent tickers", _mean(rows[rows > 0]), signal.breadth, "N, observed as 1 + 1/var(rank IC)"),
+        Comparison("spread of return forecasts", signal.return_spread, float("nan"), "IC·σ"),
+        Comparison("spread of P(up)", signal.p_up_spread, _mean(metrics.session_spread(kept)), "φ(μ/σ)·IC"),
+        Comparison(
+            "share of P(up) above ½", signal.share_positive, float(np.mean(kept[np.isfinite(kept)] > 0.5)), "Φ(μ/(IC·σ))"
+        ),
+        Comparison(
+            "mean AUC per session", signal.auc, _mean(auc), "½ + φ(μ/σ)·IC / (2√π·b(1 − b))",
+            signal.auc - z * deviation, signal.auc + z * deviation,
+        ),
+        Comparison(
+            "standard deviation of the mean AUC", deviation, mean_standard_error(auc, horizon=horizon),
+            "√((N + 1) / (12 N² b(1 − b)) · h/T)",
+        ),
+        Comparison("WFE relative to the median", 1.0, wfe, "the same edge in validation and test", lower, upper),
+    )  # fmt: skip
+
+
+def _mean(values: FloatArray) -> float:
+    """Mean of what is finite; NaN where nothing is."""
+    finite = values[np.isfinite(values)]
+    return float(finite.mean()) if len(finite) else float("nan")
