@@ -25,6 +25,9 @@ LabelEntry = Literal["close", "next_open", "next_close"]
 FanOut = Literal["none", "horizon", "model", "fold"]
 Calibration = Literal["base_rate_slope", "platt", "isotonic", "beta"]
 Share = Annotated[float, Field(ge=0, le=1)]
+Sizing = Literal["long_only", "long_short", "top_bottom", "probability"]
+Entry = Literal["next_open", "next_close"]
+Impact = Literal["none", "square_root", "volume_share"]
 
 
 class StageConfig(BaseModel):
@@ -211,6 +214,17 @@ class GatesConfig(GatePolicy):
     seed: NonNegativeInt = 7
 
 
+class AuditConfig(GatePolicy, ThreadsConfig):
+    simulated_markets: PositiveInt = 100
+    """Markets of each kind: noise, shifted labels, planted edges and planted leaks."""
+    market_sessions: Annotated[int, Field(ge=300, le=4000)] = 300
+    """Their length; all but the first 120 sessions are tested on."""
+    market_tickers: Annotated[int, Field(ge=10)] = 40
+    oracle_aucs: tuple[Annotated[float, Field(gt=0.5, le=0.6)], ...] = (0.52, 0.53, 0.55)
+    """Mean per-session AUC that the best of all forecasters would have on the planted edges."""
+    seed: NonNegativeInt = 7
+
+
 class RefitConfig(ThreadsConfig):
     min_rank_correlation: Share = 0.80
     """Per-session rank correlation of the refitted with the last fold's model, below which the refit is refused."""
@@ -265,3 +279,47 @@ class ReportConfig(StageConfig):
     market: str = "us"
     top: PositiveInt = 10
     """Tickers in the lists of top and bottom predictions."""
+
+
+class BacktestConfig(StageConfig):
+    """How forecasts become positions, and what trading them costs.
+
+    The earliest trade there is comes a session after the close that decided it: no key can say otherwise.
+    """
+
+    sizing: Sizing = "top_bottom"
+    """`long_only`: an equal part for every ticker with P(up) above 0.5; the others put half the capital on either side,
+    `long_short` by the side of the session's median, `top_bottom` the extremes, `probability` by the distance from it."""
+    names_a_side: PositiveInt = 50
+    """Tickers bought and tickers sold, for `top_bottom`."""
+    entry: Entry = "next_open"
+    """What the close of t decided is traded at the open or at the close of t + 1."""
+    holding_sessions: Horizon | None = None
+    """Sessions a position is held: so many tranches, one rebuilt a session; null: the model's own horizon."""
+    max_turnover: PositiveFloat | None = None
+    """Share of the capital that a session may trade, buys and sells together; null: whatever is wanted."""
+    commission_bp: NonNegativeFloat = 0.5
+    """Commission, basis points of what is traded."""
+    half_spread_bp: NonNegativeFloat = 2.0
+    """Half the distance between bid and ask, basis points of what is traded."""
+    impact: Impact = "none"
+    """How a trade moves its own price: not at all, by the square root of its share of the volume, or by the share squared."""
+    capital: PositiveFloat = 1_000_000
+    """Money at work, in the market's currency; only impact depends on it."""
+    borrow_bp_a_year: NonNegativeFloat = 30.0
+    """Fee for borrowed shares, basis points of the short value a year."""
+
+
+class PortfolioConfig(BacktestConfig):
+    """A backtest of a run's own forecasts, and how its intervals are made."""
+
+    entry: Entry | None = None  # type: ignore[assignment] # settled against the prices, before anything is traded
+    """What the close of t decided is traded at the open or at the close of t + 1; null: at the open where prices have one."""
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+    resamples: Annotated[int, Field(ge=200)] = 2000
+    min_blocks: PositiveInt = 12
+    seed: NonNegativeInt = 7
+
+
+class SimulateConfig(StageConfig):
+    """Nothing to choose: it trades by the rules that the portfolio stage wrote down."""

@@ -1,0 +1,105 @@
+"""A trading account kept by hand: cash, shares in tranches, and the last known price of each.
+
+It follows the rules of `tranches` without using it, in money and ticker by ticker, so that its agreement with the
+vectorised backtest is evidence for both.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from foundry_tasks.evaluation.tranches import DELISTED_AFTER_SESSIONS
+
+Amounts = dict[str, float]
+"""Ticker → a number."""
+
+
+@dataclass
+class Account:
+    """Everything that has to be known to go on trading: cash and prices in the market's currency.
+
+    tranches: of each, ticker → shares. last_close: ticker → price. without_price: ticker → sessions since it had one, of those
+    that lack it.
+    """
+
+    cash: float
+    tranches: list[Amounts]
+    last_close: Amounts = field(default_factory=dict)
+    without_price: dict[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def opened(cls, capital: float, holding_sessions: int) -> "Account":
+        """Nothing but cash."""
+        return cls(capital, [{} for _ in range(holding_sessions)])
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> "Account":
+        """The inverse of `to_json`."""
+        return cls(**document)
+
+    def to_json(self) -> dict[str, Any]:
+        """For a file; floats survive it exactly."""
+        return asdict(self)
+
+    def shares(self) -> Amounts:
+        """Ticker → shares of all tranches."""
+        total: Amounts = {}
+        for tranche in self.tranches:
+            for ticker, count in tranche.items():
+                total[ticker] = total.get(ticker, 0.0) + count
+        return total
+
+    def positions(self) -> Amounts:
+        """Ticker → value at the last close."""
+        return {ticker: count * self.last_close[ticker] for ticker, count in self.shares().items()}
+
+    def pay(self, amount: float) -> None:
+        """A cost."""
+        self.cash -= amount
+
+    def pay_out_delisted(self, close: Amounts) -> Amounts:
+        """Turn what has been without a price for too long into cash; ticker → what its position was worth.
+
+        close: of this session, of the tickers that have one.
+        """
+        gone = {
+            ticker
+            for ticker, sessions in self.without_price.items()
+            if ticker not in close and sessions + 1 == DELISTED_AFTER_SESSIONS
+        }
+        paid_out = {ticker: value for ticker, value in self.positions().items() if ticker in gone} if gone else {}
+        self.cash += sum(paid_out.values())
+        for tranche in self.tranches:
+            for ticker in paid_out:
+                tranche.pop(ticker, None)
+        return paid_out
+
+    def rebuild(self, tranche: int, wanted: Amounts, price: Amounts, most: float | None) -> Amounts:
+        """Trade one tranche towards the wanted values; ticker → value bought (positive) or sold.
+
+        wanted: value a ticker should have, none if absent. price: of the tickers that can be traded. most: value that
+        may be traded; above it every order is filled by the same part.
+        """
+        holding = self.tranches[tranche]
+        orders = {
+            ticker: wanted.get(ticker, 0.0) / price[ticker] - holding.get(ticker, 0.0)
+            for ticker in sorted(holding.keys() | wanted.keys())
+            if ticker in price
+        }
+        turnover = sum(abs(order) * price[ticker] for ticker, order in orders.items())
+        filled = 1.0 if most is None or turnover <= most else most / turnover
+        traded = {}
+        for ticker, order in orders.items():
+            holding[ticker] = holding.get(ticker, 0.0) + order * filled
+            if not holding[ticker]:
+                del holding[ticker]
+            traded[ticker] = order * filled * price[ticker]
+            self.cash -= traded[ticker]
+        return traded
+
+    def mark(self, close: Amounts) -> None:
+        """Take note of the session's closes, of the tickers that have one."""
+        self.last_close.update(close)
+        self.without_price = {
+            ticker: self.without_price.get(ticker, 0) + 1 for ticker in self.last_close if ticker not in close
+        }

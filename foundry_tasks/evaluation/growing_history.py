@@ -1,0 +1,44 @@
+"""Prices as they come in: what a strategy is shown lies in arrays into which the future has not been copied yet."""
+
+from typing import Any
+
+import numpy as np
+
+from foundry_tasks.data.panel import PricePanel
+
+
+class GrowingHistory:
+    """The first sessions of a market, one more with every `learn`; rows that are still to come hold NaN."""
+
+    def __init__(self, world: PricePanel) -> None:
+        self._world = world
+        self._copy = world.mapped(lambda _, values: np.full_like(values, np.nan))
+        self._member = np.zeros_like(world.member)
+        self._sessions = 0
+
+    def learn(self, session: int) -> None:
+        """Copy one session; they come in order."""
+        for name, values in self._copy.fields.items():
+            values[session] = self._world.fields[name][session]
+        for ours, theirs in ((self._copy.benchmark, self._world.benchmark), (self._copy.vix, self._world.vix)):
+            if ours is not None and theirs is not None:
+                ours[session] = theirs[session]
+        self._member[session] = self._world.member[session]
+        self._sessions = session + 1
+
+    def panel(self) -> PricePanel:
+        """The sessions so far."""
+        return PricePanel(
+            sessions=self._world.sessions[: self._sessions].copy(),
+            tickers=self._world.tickers,
+            fields={name: _read_only(values[: self._sessions]) for name, values in self._copy.fields.items()},
+            member=_read_only(self._member[: self._sessions]),
+            sectors=self._world.sectors,
+            benchmark=None if self._copy.benchmark is None else _read_only(self._copy.benchmark[: self._sessions]),
+            vix=None if self._copy.vix is None else _read_only(self._copy.vix[: self._sessions]),
+        )
+
+
+def _read_only(view: Any) -> Any:
+    view.flags.writeable = False
+    return view

@@ -1,0 +1,84 @@
+"""From forecasts to target weights: what part of the capital each ticker should have, decided at a session's close.
+
+A ticker without a score, or outside the universe that day, gets nothing. `long_only` holds at most the capital; the
+other sizings are dollar-neutral, half the capital long and half short, so what they earn is not the market's drift.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from foundry_tasks.contract.config import BacktestConfig
+from foundry_tasks.data.panel import BoolArray, FloatArray
+
+UP = 0.5
+
+
+def target_weights(p_up: FloatArray, member: BoolArray, config: BacktestConfig) -> FloatArray:
+    """Weights wanted at each session's close, decimal of capital, negative for shorts.
+
+    p_up, member: (n_sessions, n_tickers); P(up), or for the dollar-neutral sizings any score, NaN where there is none.
+    Returns the same shape, finite, Σ|weight| ≤ 1 in every session. Each row follows from that row alone.
+    """
+    known = member & np.isfinite(p_up)
+    if config.sizing == "long_only":
+        return _long_only(p_up, known)
+    if config.sizing == "top_bottom":
+        return _extremes(p_up, known, config.names_a_side)
+    distance = _from_median(p_up, known)
+    return _balanced(np.sign(distance) if config.sizing == "long_short" else distance)
+
+
+def _long_only(p_up: FloatArray, known: BoolArray) -> FloatArray:
+    """1/n for each of the n scored tickers whose P(up) is above 0.5, cash for the rest.
+
+    An always-long forecast so holds the equal-weight universe, and a single hopeful ticker never gets all the capital.
+    """
+    chosen = known & (p_up > UP)
+    weights: FloatArray = chosen / np.maximum(known.sum(axis=1, keepdims=True), 1)
+    return weights
+
+
+def _extremes(scores: FloatArray, known: BoolArray, names: int) -> FloatArray:
+    """The k highest bought and the k lowest sold, 1/(2k) each; k is at most half of the scored tickers.
+
+    Tickers that tie for the last places share them equally, so the order of the columns decides nothing and a constant
+    score is no position.
+    """
+    values = np.where(known, scores, np.nan)
+    ordered = np.sort(values, axis=1)
+    count = known.sum(axis=1)
+    k = np.minimum(names, count // 2)
+    row = np.arange(len(values))
+    high = np.where(k > 0, ordered[row, np.minimum(count - k, values.shape[1] - 1)], np.inf)[:, None]
+    low = np.where(k > 0, ordered[row, np.maximum(k - 1, 0)], -np.inf)[:, None]
+    weights = _places(values > high, values == high, k)
+    weights -= _places(values < low, values == low, k)
+    weights /= np.maximum(2 * k, 1)[:, None]
+    return weights
+
+
+def _places(beyond: BoolArray, tied: BoolArray, k: npt.NDArray[np.intp]) -> FloatArray:
+    """1 beyond the last place, and for those that tie for it an equal part of what is left of k."""
+    left = (k - beyond.sum(axis=1)) / np.maximum(tied.sum(axis=1), 1)
+    places: FloatArray = np.where(tied, left[:, None], beyond)
+    return places
+
+
+def _from_median(scores: FloatArray, known: BoolArray) -> FloatArray:
+    import bottleneck as bn  # noqa: PLC0415 - starts a stage sooner where nothing is sized
+
+    values = np.where(known, scores, np.nan).astype(np.float64, copy=False)
+    distance: FloatArray = np.nan_to_num(values - bn.nanmedian(values, axis=1)[:, None], copy=False)
+    return distance
+
+
+def _balanced(strength: FloatArray) -> FloatArray:
+    """Each side scaled to half the capital; a session with one side empty has no positions."""
+    long = np.maximum(strength, 0.0)
+    short = np.maximum(-strength, 0.0)
+    bought, sold = (side.sum(axis=1, keepdims=True) for side in (long, short))
+    both = (bought > 0) & (sold > 0)
+    long /= np.where(both, 2 * bought, np.inf)
+    short /= np.where(both, 2 * sold, np.inf)
+    weights: FloatArray = long - short
+    return weights

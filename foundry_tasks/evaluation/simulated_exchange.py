@@ -1,0 +1,131 @@
+"""Where a forward simulation trades: one session's prices, what its trades cost, and what became of the account."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from foundry_tasks.contract.config import BacktestConfig
+from foundry_tasks.data.panel import FloatArray, PricePanel
+from foundry_tasks.evaluation.account import Account, Amounts
+from foundry_tasks.evaluation.costs import BP, IMPACT_SESSIONS, VOLUME_SHARE_COEFFICIENT, require_volume
+from foundry_tasks.evaluation.performance import SESSIONS_PER_YEAR
+from foundry_tasks.evaluation.tranches import HELD, execution_at
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """One session's figures, as `Backtest` has them, decimals of the capital."""
+
+    session: str
+    net: float
+    commission: float
+    spread: float
+    impact: float
+    borrow: float
+    turnover: float
+    gross_exposure: float
+    net_exposure: float
+    halted: int
+    delisted: int
+
+    @property
+    def gross(self) -> float:
+        """P&L before costs."""
+        return self.net + self.commission + self.spread + self.impact + self.borrow
+
+
+class SimulatedExchange:
+    """A market's prices, on which an account trades. Raises ConfigError for an open or a volume that they lack."""
+
+    def __init__(self, prices: PricePanel, config: BacktestConfig) -> None:
+        require_volume(prices, config)
+        self._prices, self._config = prices, config
+        self._traded_at = execution_at(config.entry, prices).price
+
+    def trade(self, session: int, account: Account, orders: Amounts, known: PricePanel) -> Day:
+        """Carry out the orders of the close before, and mark the account at this session's close.
+
+        orders: ticker → weight. known: the sessions before this one, which impact is judged by.
+        """
+        config = self._config
+        close = self._quoted(self._prices.adjusted_close[session])
+        impact = _impact(known, config)
+        price = {
+            ticker: value
+            for ticker, value in self._quoted(self._traded_at[session]).items()
+            if value > 0 and ticker in close and (impact is None or np.isfinite(impact(ticker, 0.0)))
+        }
+        before = account.positions()
+        opening = account.cash + sum(before.values())
+        delisted = account.pay_out_delisted(close)
+        holding_sessions = len(account.tranches)
+        traded = account.rebuild(
+            session % holding_sessions,
+            {ticker: weight * config.capital / holding_sessions for ticker, weight in orders.items()},
+            price,
+            None if config.max_turnover is None else config.max_turnover * config.capital,
+        )
+        account.mark(close)
+        turnover = sum(map(abs, traded.values()))
+        short = -sum(min(value, 0.0) for value in before.values())
+        costs = {
+            "commission": turnover * config.commission_bp * BP,
+            "spread": turnover * config.half_spread_bp * BP,
+            "impact": sum(impact(ticker, value) for ticker, value in traded.items()) if impact else 0.0,
+            "borrow": short * config.borrow_bp_a_year * BP / SESSIONS_PER_YEAR,
+        }
+        account.pay(sum(costs.values()))
+        after = account.positions()
+        return Day(
+            session=str(self._prices.sessions[session]),
+            net=(account.cash + sum(after.values()) - opening) / config.capital,
+            **{kind: cost / config.capital for kind, cost in costs.items()},
+            turnover=turnover / config.capital,
+            gross_exposure=sum(map(abs, after.values())) / config.capital,
+            net_exposure=sum(after.values()) / config.capital,
+            halted=sum(abs(value) > HELD * config.capital for ticker, value in after.items() if ticker not in close),
+            delisted=sum(abs(value) > HELD * config.capital for value in delisted.values()),
+        )
+
+    def _quoted(self, row: FloatArray) -> Amounts:
+        """Ticker → price, of those that have one."""
+        known = np.flatnonzero(np.isfinite(row)).tolist()
+        return {self._prices.tickers[column]: float(row[column]) for column in known}
+
+
+def _impact(known: PricePanel, config: BacktestConfig) -> Callable[[str, float], float] | None:
+    """Ticker and value traded → cost, in money; NaN where volume or volatility are unknown. None for no impact.
+
+    The formulas of `costs`, written out once more for one session's history.
+    """
+    if config.impact == "none":
+        return None
+    close = known.adjusted_close[-IMPACT_SESSIONS - 1 :]
+    shares = known.fields["volume"][-IMPACT_SESSIONS:]
+    daily = np.where(shares > 0, shares, np.nan) * known.fields["close"][-IMPACT_SESSIONS:]
+    volume = dict(zip(known.tickers, _mean_and_deviation(daily)[0].tolist(), strict=True))
+    volatility = dict(zip(known.tickers, _mean_and_deviation(close[1:] / close[:-1] - 1)[1].tolist(), strict=True))
+
+    def cost(ticker: str, value: float) -> float:
+        share = abs(value) / volume[ticker]
+        moved = (
+            VOLUME_SHARE_COEFFICIENT * share**2
+            if config.impact == "volume_share"
+            else volatility[ticker] * math.sqrt(share)
+        )
+        return float(abs(value) * moved)
+
+    return cost
+
+
+def _mean_and_deviation(values: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Of each column (ddof = 1), NaN where too few values are known or they never vary."""
+    known = np.isfinite(values)
+    count = known.sum(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = np.where(known, values, 0.0).sum(axis=0) / count
+        deviation = np.sqrt(np.where(known, (values - mean) ** 2, 0.0).sum(axis=0) / (count - 1))
+    enough = count >= 0.8 * IMPACT_SESSIONS
+    return np.where(enough, mean, np.nan), np.where(enough & (deviation > 1e-7), deviation, np.nan)
