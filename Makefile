@@ -67,6 +67,12 @@ ui: $(LAPTOP)  ## Airflow and MLflow on the demo's results
 	  PATH="$(CURDIR)/$(BIN):$$PATH" AIRFLOW__API__HOST=127.0.0.1 \
 	  AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS=True airflow standalone
 
+# make audit, or a policy of your own: SET="min_auc=0.53 simulated_markets=20"
+.PHONY: audit
+audit: $(LAPTOP)  ## How often the gates promote noise, and find an edge that is there, on simulated markets
+	@$(BIN)/foundry audit --dag foundry_audit --run-id "audit__$$(date -u +%Y-%m-%dT%H:%M:%S)" \
+	  $(addprefix --set ,$(SET)) 2>&1 | cat  # a line a kind of market, where a bar would be gone at the end
+
 # ---------------------------------------------------------------- the stack
 DOCKER_SOCKET ?= /var/run/docker.sock
 STACK = DOCKER_GROUP="$$(stat -c %g $(DOCKER_SOCKET))" DOCKER_SOCKET=$(DOCKER_SOCKET) \

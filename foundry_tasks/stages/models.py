@@ -1,7 +1,6 @@
 """models: base models per horizon and walk-forward fold; their out-of-fold scores are what everything after lives on."""
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -11,24 +10,16 @@ import numpy as np
 from foundry_tasks.contract.config import LabelsConfig, ModelName, ModelsConfig
 from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.contract.stage_io import StageIO
-from foundry_tasks.data.panel import FloatArray
 from foundry_tasks.data.tables import Matrices, read_features, write_matrices
 from foundry_tasks.features.labels import reach
-from foundry_tasks.models.averaged import AveragedModel
-from foundry_tasks.models.base_models import BASE_MODELS, load_libraries
-from foundry_tasks.models.design import Design, Designs, Scores
-from foundry_tasks.models.estimator import FittedModel
+from foundry_tasks.models.base_models import BASE_MODELS
+from foundry_tasks.models.design import Designs
 from foundry_tasks.models.fit_pool import FitPool
-from foundry_tasks.models.importance import permutation_importance
 from foundry_tasks.models.market_regime import need_volatility
-from foundry_tasks.models.per_regime import MIN_REGIME_SESSIONS, PerRegimeModel
+from foundry_tasks.models.per_regime import MIN_REGIME_SESSIONS
 from foundry_tasks.models.targets import TargetFile
-from foundry_tasks.models.training import FitWindow, WindowTrainer
-from foundry_tasks.validation.walk_forward import Fold, WalkForwardValidator, folds_to_json
-
-TOP_INPUTS = 12
-"""Inputs whose permutation importance is measured, by gain."""
-Walk = Mapping[int, tuple[Fold, ...]]
+from foundry_tasks.validation.block_fits import BlockFitter, Fit, Walk
+from foundry_tasks.validation.walk_forward import WalkForwardValidator, folds_to_json
 
 
 def run(config: ModelsConfig, io: StageIO) -> None:
@@ -49,7 +40,7 @@ def run(config: ModelsConfig, io: StageIO) -> None:
     walk: Walk = {h: validator.folds(len(features.sessions), reaches[h]) for h in config.horizons}
     piece = Piece.of(io.identity.shard, config, walk)
     io.publish_json("folds.json", folds_to_json(walk))
-    fitter = BlockFitter(config, piece.horizons, walk, reaches, Designs(features), targets, io.step)
+    fitter = BlockFitter(config, piece.horizons, walk, reaches, Designs(features), targets.wide, io.step)
     with io.step("design"):
         fitter.load(piece.models)
     jobs = piece.longest_first()
@@ -105,76 +96,6 @@ class Piece:
         return [(name, block) for name in models for block in reversed(self.blocks)]
 
 
-@dataclass(frozen=True)
-class Fit:
-    """What a base model has to say of one horizon in one block.
-
-    scores: from the first session of validation to the last of test, (n, n_tickers). last, importance: the model and
-    what it looks at, of the last fold alone.
-    """
-
-    name: ModelName
-    horizon: int
-    fold: Fold
-    scores: Scores
-    per_regime: bool
-    last: FittedModel | None
-    importance: dict[str, dict[str, float]]
-
-
-@dataclass(frozen=True)
-class BlockFitter:
-    """Fits base models to blocks of the walk; the horizons of a block share its bins."""
-
-    config: ModelsConfig
-    horizons: tuple[int, ...]
-    walk: Walk
-    reaches: Mapping[int, int]
-    designs: Designs
-    targets: TargetFile
-    step: Callable[[str], AbstractContextManager[None]]
-
-    def load(self, names: Sequence[ModelName]) -> None:
-        """Whatever is loaded or made when it is first asked for, before threads ask for it."""
-        load_libraries(names)
-        for name in names:
-            self.designs[BASE_MODELS[name].transform]
-            for horizon in self.horizons:
-                self._labels(name, horizon)
-
-    def fit(self, pool: FitPool, job: tuple[ModelName, int]) -> list[Fit]:
-        """The fits of a model in a block, by horizon; their seeds are shared out."""
-        (name, block), config = job, self.config
-        estimator = BASE_MODELS[name]
-        design = self.designs[estimator.transform]
-        folds = {h: walk[block] for h, walk in self.walk.items()}
-        windows = {h: fit_window(fold, self.reaches[h] + config.embargo_sessions) for h, fold in folds.items()}
-        with self.step(f"fit_{name}"):
-            trainer = WindowTrainer(estimator, design, list(windows.values()), config, each=pool.share)
-        fits = []
-        for horizon in self.horizons:
-            fold, labels = folds[horizon], self._labels(name, horizon)
-            with self.step(f"fit_{name}"):
-                model = trainer.fit(labels, windows[horizon])
-            with self.step(f"score_{name}"):
-                scores = trainer.score(model, (fold.validation or fold.test).start, fold.test.stop)
-            last, importance = None, {}
-            if fold is self.walk[horizon][-1]:
-                with self.step("importance"):
-                    last, importance = model, _importance(model, design, labels, fold, config)
-            per_regime = isinstance(model, PerRegimeModel)
-            fits.append(Fit(name, horizon, fold, scores, per_regime, last, importance))
-        return fits
-
-    def _labels(self, name: ModelName, horizon: int) -> FloatArray:
-        return self.targets.wide(horizon, self.config.label_kind or BASE_MODELS[name].label_kind)
-
-
-def fit_window(fold: Fold, reach: int) -> FitWindow:
-    """A fold's fit window, as a trainer takes it."""
-    return FitWindow(fold.fit.start, fold.fit.stop, reach)
-
-
 def _name(job: tuple[ModelName, int], walk: Walk) -> str:
     """A piece of work, such as `lightgbm-fold3`."""
     model, block = job
@@ -209,21 +130,3 @@ def _publish_scores(io: StageIO, name: str, fit: Fit, grid: Matrices) -> None:
     path = io.workspace / f"{name.replace('/', '-')}.parquet"
     write_matrices(path, Matrices(grid.sessions[start:stop], grid.tickers, {"score": scores}))
     io.publish(f"scores/{name}.parquet", path)
-
-
-def _importance(
-    model: AveragedModel | PerRegimeModel, design: Design, labels: Any, fold: Fold, config: ModelsConfig
-) -> dict[str, dict[str, float]]:
-    """Gain of the last fold's model, and permutation importance on its validation window."""
-    window = fold.validation or fold.test
-    rows = design.rows(window.start, window.stop)
-    permutation = permutation_importance(
-        model,
-        design.values[rows],
-        design.from_wide(labels, rows),
-        design.session[rows],
-        top=TOP_INPUTS,
-        seed=config.seed,
-    )
-    gain = sorted(model.gain().items(), key=lambda item: -item[1])[: 2 * TOP_INPUTS]
-    return {"gain": dict(gain), "permutation": permutation}

@@ -7,38 +7,10 @@ import pytest
 
 from foundry_tasks.contract.config import GatePolicy
 from foundry_tasks.evaluation import metrics
-from foundry_tasks.validation.gates import Evidence, Gate, evaluate_gates, verdict_of
+from foundry_tasks.validation.gates import Gate, evaluate_gates, verdict_of
+from tests.unit.validation.forecaster import FOLDS, SESSIONS, TICKERS, evidence
 
 POLICY = GatePolicy(resamples=400)
-SESSIONS, TICKERS, FOLDS = 400, 100, 4
-
-
-def evidence(auc=0.54, *, seed=1, leaks=(), horizon=1, base=0.52) -> Evidence:
-    """A calibrated forecaster whose ranking has about the given AUC, validated as it is tested."""
-    rng = np.random.default_rng(seed)
-    slope = (auc - 0.5) * 2 * np.sqrt(np.pi)
-    score = rng.normal(size=(2 * SESSIONS, TICKERS))
-    p_true = 1 / (1 + np.exp(-(np.log(base / (1 - base)) + slope * score)))
-    up = (rng.random(score.shape) < p_true).astype(float)
-    median = (score * slope + rng.logistic(size=score.shape) > 0).astype(float)
-    p_up, test_up, test_median = p_true[SESSIONS:], up[SESSIONS:], median[SESSIONS:]
-
-    def by_fold(figure, p, labels):
-        return np.split(figure(p, labels), FOLDS)
-
-    return Evidence(
-        horizon=horizon,
-        p_up=p_up,
-        base_rate=np.full(p_up.shape, base),
-        up=test_up,
-        above_median=test_median,
-        member=np.ones(p_up.shape, dtype=bool),
-        validation_relative=by_fold(metrics.session_hit_rate, p_true[:SESSIONS], median[:SESSIONS]),
-        test_relative=by_fold(metrics.session_hit_rate, p_up, test_median),
-        validation_up=by_fold(metrics.session_accuracy, p_true[:SESSIONS], up[:SESSIONS]),
-        test_up=by_fold(metrics.session_accuracy, p_up, test_up),
-        leaks=leaks,
-    )
 
 
 def gate(report, name) -> Gate:
@@ -66,6 +38,24 @@ def test_a_bound_above_chance_with_a_point_below_the_threshold_is_a_challenger()
     report = evaluate_gates(evidence(auc=0.512), POLICY, seed=0)
     assert gate(report, "auc").verdict == "near miss"
     assert report.verdict == "challenger"
+
+
+def test_an_edge_that_shifted_labels_have_too_is_refused():
+    """Some tickers rise more often than others, whatever the day: ranking those is no timing."""
+    rises = np.random.default_rng(2).uniform(0.4, 0.6, (1, TICKERS))
+    up = (np.random.default_rng(3).random((SESSIONS, TICKERS)) < rises).astype(float)
+    static = replace(evidence(), p_up=np.broadcast_to(rises, up.shape), up=up)
+    auc = gate(evaluate_gates(static, POLICY, seed=0), "auc")
+    assert auc.lower > POLICY.min_auc_lower
+    assert auc.value > POLICY.min_auc
+    assert auc.verdict == "failed"
+
+
+def test_a_report_holds_what_chance_makes_of_every_gated_figure():
+    null = evaluate_gates(evidence(), POLICY, seed=0).as_dict()["null"]
+    assert (null["min_shift_sessions"], null["shifts"], null["blocks"]) == (133, 135, 13)
+    assert set(null["figures"]) == {"auc", "wfe", "brier", "rank_ic"}
+    assert null["figures"]["auc"]["q95"] < 0.51
 
 
 def test_a_near_miss_beside_a_failure_is_refused():

@@ -1,0 +1,22 @@
+"""audit: size and power of the gates, on simulated markets whose truth is known."""
+
+from dataclasses import asdict
+
+from foundry_tasks.contract.config import AuditConfig
+from foundry_tasks.contract.stage_io import StageIO
+from foundry_tasks.validation.gates import json_ready
+from foundry_tasks.validation.size_and_power import kinds, tally
+
+
+def run(config: AuditConfig, io: StageIO) -> None:
+    """→ audit.json: a tally by kind of market."""
+    examined = kinds(config)
+    io.progress.start("audit", len(examined))
+    tallies = []
+    for kind, examine in examined.items():
+        with io.step(kind):
+            found = tally(kind, [examine(seed) for seed in range(config.simulated_markets)])
+        tallies.append(found)
+        io.metrics[kind] = {"promoted": found.promoted, "markets": found.markets, "auc": found.attained_auc}
+        io.progress.advance(str(found))
+    io.publish_json("audit.json", {"kinds": [json_ready(asdict(item)) for item in tallies]})

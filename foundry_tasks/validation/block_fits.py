@@ -1,0 +1,113 @@
+"""Base models fitted to the blocks of a walk: their out-of-fold scores are what everything after lives on."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+from foundry_tasks.contract.config import LabelKind, ModelName, ModelsConfig
+from foundry_tasks.data.panel import FloatArray
+from foundry_tasks.models.averaged import AveragedModel
+from foundry_tasks.models.base_models import BASE_MODELS, load_libraries
+from foundry_tasks.models.design import Design, Designs, Scores
+from foundry_tasks.models.estimator import FittedModel
+from foundry_tasks.models.fit_pool import FitPool
+from foundry_tasks.models.importance import permutation_importance
+from foundry_tasks.models.per_regime import PerRegimeModel
+from foundry_tasks.models.training import FitWindow, WindowTrainer
+from foundry_tasks.validation.walk_forward import Fold
+
+TOP_INPUTS = 12
+"""Inputs whose permutation importance is measured, by gain."""
+
+Walk = Mapping[int, tuple[Fold, ...]]
+Targets = Callable[[int, LabelKind], FloatArray]
+"""horizon, kind → labels (n_sessions, n_tickers), 0 or 1, NaN where there is none."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What a base model has to say of one horizon in one block.
+
+    scores: from the first session of validation to the last of test, (n, n_tickers). last, importance: the model and
+    what it looks at, of the last fold alone.
+    """
+
+    name: ModelName
+    horizon: int
+    fold: Fold
+    scores: Scores
+    per_regime: bool
+    last: FittedModel | None
+    importance: dict[str, dict[str, float]]
+
+
+@dataclass(frozen=True)
+class BlockFitter:
+    """Fits base models to blocks of the walk; the horizons of a block share its bins."""
+
+    config: ModelsConfig
+    horizons: tuple[int, ...]
+    walk: Walk
+    reaches: Mapping[int, int]
+    designs: Designs
+    targets: Targets
+    step: Callable[[str], AbstractContextManager[None]]
+
+    def load(self, names: Sequence[ModelName]) -> None:
+        """Whatever is loaded or made when it is first asked for, before threads ask for it."""
+        load_libraries(names)
+        for name in names:
+            self.designs[BASE_MODELS[name].transform]
+            for horizon in self.horizons:
+                self._labels(name, horizon)
+
+    def fit(self, pool: FitPool, job: tuple[ModelName, int]) -> list[Fit]:
+        """The fits of a model in a block, by horizon; their seeds are shared out."""
+        (name, block), config = job, self.config
+        estimator = BASE_MODELS[name]
+        design = self.designs[estimator.transform]
+        folds = {h: walk[block] for h, walk in self.walk.items()}
+        windows = {h: fit_window(fold, self.reaches[h] + config.embargo_sessions) for h, fold in folds.items()}
+        with self.step(f"fit_{name}"):
+            trainer = WindowTrainer(estimator, design, list(windows.values()), config, each=pool.share)
+        fits = []
+        for horizon in self.horizons:
+            fold, labels = folds[horizon], self._labels(name, horizon)
+            with self.step(f"fit_{name}"):
+                model = trainer.fit(labels, windows[horizon])
+            with self.step(f"score_{name}"):
+                scores = trainer.score(model, (fold.validation or fold.test).start, fold.test.stop)
+            last, importance = None, {}
+            if fold is self.walk[horizon][-1]:
+                with self.step("importance"):
+                    last, importance = model, _importance(model, design, labels, fold, config)
+            per_regime = isinstance(model, PerRegimeModel)
+            fits.append(Fit(name, horizon, fold, scores, per_regime, last, importance))
+        return fits
+
+    def _labels(self, name: ModelName, horizon: int) -> FloatArray:
+        return self.targets(horizon, self.config.label_kind or BASE_MODELS[name].label_kind)
+
+
+def fit_window(fold: Fold, reach: int) -> FitWindow:
+    """A fold's fit window, as a trainer takes it."""
+    return FitWindow(fold.fit.start, fold.fit.stop, reach)
+
+
+def _importance(
+    model: AveragedModel | PerRegimeModel, design: Design, labels: Any, fold: Fold, config: ModelsConfig
+) -> dict[str, dict[str, float]]:
+    """Gain of the last fold's model, and permutation importance on its validation window."""
+    window = fold.validation or fold.test
+    rows = design.rows(window.start, window.stop)
+    permutation = permutation_importance(
+        model,
+        design.values[rows],
+        design.from_wide(labels, rows),
+        design.session[rows],
+        top=TOP_INPUTS,
+        seed=config.seed,
+    )
+    gain = sorted(model.gain().items(), key=lambda item: -item[1])[: 2 * TOP_INPUTS]
+    return {"gain": dict(gain), "permutation": permutation}

@@ -1,0 +1,87 @@
+"""Evidence: what a model did on sessions that it never saw, cut from the walk's forecasts for the gates to read."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from foundry_tasks.data.panel import BoolArray, FloatArray
+from foundry_tasks.evaluation import metrics
+from foundry_tasks.features.labels import Labels
+from foundry_tasks.validation.walk_forward import Fold, Window
+
+Metric = Callable[[FloatArray, FloatArray], FloatArray]
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a model did on sessions that it never saw, one horizon.
+
+    p_up, base_rate, up, above_median, forward_return: (n_sessions, n_tickers) on the reported test windows, in the order
+    of time; NaN where there is no prediction or no label; base_rate is what was known at that session, forward_return
+    decimal. member: who should have a prediction. validation_* / test_*: per fold, accuracy by session. leaks: what the
+    leakage audit found, empty if clean. champion_p_up: the champion's P(up) on the same rows where it has not seen them,
+    else None.
+    """
+
+    horizon: int
+    p_up: FloatArray
+    base_rate: FloatArray
+    up: FloatArray
+    above_median: FloatArray
+    forward_return: FloatArray
+    member: BoolArray
+    validation_relative: Sequence[FloatArray]
+    test_relative: Sequence[FloatArray]
+    validation_up: Sequence[FloatArray]
+    test_up: Sequence[FloatArray]
+    leaks: tuple[str, ...]
+    champion_p_up: FloatArray | None = None
+    champion_note: str = "no champion yet"
+
+
+@dataclass(frozen=True, slots=True)
+class FoldOutput:
+    """One reported fold's P(up) and the base rate known at the time.
+
+    p_up, base_rate: (n, n_tickers), from the first session of validation, or of test where there is none, to the last of
+    test.
+    """
+
+    fold: Fold
+    p_up: FloatArray
+    base_rate: FloatArray
+
+    def rows(self, window: Window) -> slice:
+        """Where a window of the fold lies in the matrices."""
+        start = (self.fold.validation or self.fold.test).start
+        return slice(window.start - start, window.stop - start)
+
+
+def gather_evidence(
+    outputs: Sequence[FoldOutput], labels: Labels, member: BoolArray, *, horizon: int, leaks: tuple[str, ...]
+) -> Evidence:
+    """The evidence of the reported folds, in the order of time. labels, member: (all sessions, n_tickers)."""
+    tested = slice(outputs[0].fold.test.start, outputs[-1].fold.test.stop)
+
+    def by_fold(figure: Metric, answers: FloatArray, window: str) -> list[FloatArray]:
+        windows = [dict(output.fold.windows())[window] for output in outputs]
+        return [
+            figure(output.p_up[output.rows(window)], answers[window.slice])
+            for output, window in zip(outputs, windows, strict=True)
+        ]
+
+    return Evidence(
+        horizon=horizon,
+        p_up=np.concatenate([output.p_up[output.rows(output.fold.test)] for output in outputs]),
+        base_rate=np.concatenate([output.base_rate[output.rows(output.fold.test)] for output in outputs]),
+        up=labels.up[tested],
+        above_median=labels.median[tested],
+        forward_return=labels.forward_return[tested],
+        member=member[tested],
+        validation_relative=by_fold(metrics.session_hit_rate, labels.median, "validation"),
+        test_relative=by_fold(metrics.session_hit_rate, labels.median, "test"),
+        validation_up=by_fold(metrics.session_accuracy, labels.up, "validation"),
+        test_up=by_fold(metrics.session_accuracy, labels.up, "test"),
+        leaks=leaks,
+    )

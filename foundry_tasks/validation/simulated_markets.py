@@ -1,0 +1,95 @@
+"""Simulated markets: a common factor, drift, and, where asked for, a weak causal signal planted in the returns.
+
+What is planted is known, and so is the best that anyone could have made of it: the oracle's score of every session. A
+model's AUC beside the oracle's says how much of what was there it found.
+"""
+
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+
+import numpy as np
+
+from foundry_tasks.data.panel import DateArray, FloatArray, PricePanel
+from foundry_tasks.data.sessions import sessions_between
+
+AUC_PER_SIGNAL = 0.473
+"""Slope of the oracle's per-session AUC above ½ on the signal: 1 / (2√π) · E[φ(c) / (Φ(c)·(1 − Φ(c)))] over the
+market's moves c, counted in idiosyncratic deviations; linear for weak signals."""
+
+
+@dataclass(frozen=True)
+class SimulatedMarket:
+    """prices, and the oracle: (n_sessions, n_tickers), what of the next session's own return can be known at the close."""
+
+    prices: PricePanel
+    oracle: FloatArray
+
+
+def signal_for(oracle_auc: float) -> float:
+    """The signal whose oracle ranks a session's up and down tickers with this mean AUC; ½ needs none."""
+    return (oracle_auc - 0.5) / AUC_PER_SIGNAL
+
+
+def simulated_market(
+    *,
+    sessions: int = 500,
+    tickers: int = 40,
+    seed: int = 0,
+    signal: float = 0.0,
+    drift: float = 0.0003,
+    volume: bool = True,
+) -> PricePanel:
+    """The prices of `simulate`."""
+    return simulate(sessions=sessions, tickers=tickers, seed=seed, signal=signal, drift=drift, volume=volume).prices
+
+
+def simulate(
+    *,
+    sessions: int = 500,
+    tickers: int = 40,
+    seed: int = 0,
+    signal: float = 0.0,
+    drift: float = 0.0003,
+    volume: bool = True,
+) -> SimulatedMarket:
+    """Daily prices of a market with a common factor. drift: daily log return.
+
+    signal: share of the idiosyncratic deviation that yesterday's idiosyncratic return predicts (reversal): 0 is a pure
+    random walk with drift; `signal_for` turns an oracle's AUC into it.
+    """
+    rng = np.random.default_rng(seed)
+    factor = rng.normal(0, 0.008, (sessions, 1))
+    beta = rng.uniform(0.6, 1.4, (1, tickers))
+    shock = rng.normal(0, 0.012, (sessions, tickers))
+    own = np.empty_like(shock)
+    own[0] = shock[0]
+    for t in range(1, sessions):
+        own[t] = -signal * own[t - 1] + np.sqrt(1 - signal**2) * shock[t]
+    close = 100 * np.exp(np.cumsum(drift + beta * factor + own, axis=0))
+    gap = np.exp(rng.normal(0, 0.003, close.shape))
+    opened = np.vstack([close[:1], close[:-1]]) * gap
+    wick = np.exp(np.abs(rng.normal(0, 0.004, (2, sessions, tickers))))
+    fields = {
+        "open": opened,
+        "high": np.maximum(opened, close) * wick[0],
+        "low": np.minimum(opened, close) / wick[1],
+        "close": close,
+    }
+    if volume:
+        fields["volume"] = np.round(np.exp(rng.normal(14, 0.5, close.shape)))
+    prices = PricePanel(
+        sessions=nyse_sessions()[-sessions:],
+        tickers=tuple(f"T{i:03d}" for i in range(tickers)),
+        fields=fields,
+        member=np.ones(close.shape, dtype=bool),
+        sectors=tuple(f"sector {i % 4}" for i in range(tickers)),
+        benchmark=100 * np.exp(np.cumsum(drift + factor[:, 0])),
+    )
+    return SimulatedMarket(prices, -signal * own)
+
+
+@cache
+def nyse_sessions() -> DateArray:
+    """Sessions of the New York Stock Exchange up to June 2026."""
+    return sessions_between("XNYS", date(2010, 1, 4), date(2026, 6, 30))

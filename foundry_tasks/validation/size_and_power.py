@@ -1,0 +1,177 @@
+"""Size and power of the gates: how often noise is promoted, and how often a planted edge is found.
+
+Every kind of market is made many times, from seeds, and studied anew each time. A verdict `passed` counts as promoted; a
+near miss does not, since it needs a person.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+
+from foundry_tasks.contract.config import AuditConfig, EnsembleConfig, GatePolicy, ModelsConfig
+from foundry_tasks.data.panel import FloatArray
+from foundry_tasks.evaluation.metrics import session_auc
+from foundry_tasks.validation.evidence import Evidence
+from foundry_tasks.validation.gates import ModelVerdict, evaluate_gates
+from foundry_tasks.validation.null_distribution import admissible_shifts
+from foundry_tasks.validation.planted_leaks import PLANTED_LEAKS, Planted
+from foundry_tasks.validation.simulated_markets import SimulatedMarket, signal_for, simulate
+from foundry_tasks.validation.study import Recipe, always_long, study
+
+FIRST_TEST_SESSION = 120
+TEST_SESSIONS = 30
+STRONGEST_EDGE = 0.55
+"""The edge that is shifted away, and that leaks are planted beside: without either it would be promoted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One market's verdict, the oracle's mean per-session AUC on its test sessions, and every gate's figure by name."""
+
+    verdict: ModelVerdict
+    oracle_auc: float
+    figures: Mapping[str, float]
+    leaks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What became of the markets of a kind.
+
+    lower, upper: 95 % Wilson interval of the promoted share. figures: by gate, its figure's quantiles q05, q50, q95 over
+    the markets, without those where it is undefined; of noise and shifted labels they are the null, with every refit in it.
+    """
+
+    kind: str
+    markets: int
+    promoted: int
+    challengers: int
+    leaks_found: int
+    lower: float
+    upper: float
+    attained_auc: float
+    oracle_auc: float
+    figures: Mapping[str, Mapping[str, float]]
+
+    def __str__(self) -> str:
+        return (
+            f"{self.kind}: {self.promoted} of {self.markets} promoted [{self.lower:.0%}, {self.upper:.0%}], AUC "
+            f"{self.attained_auc:.3f} of {self.oracle_auc:.3f}"
+        )
+
+
+Examine = Callable[[int], Outcome]
+"""seed → what became of that market."""
+
+
+def small_recipe(config: AuditConfig) -> Recipe:
+    """A recipe for a year of forty tickers: few features, short blocks, the policy of the config.
+
+    Two warm-up blocks: from one alone the calibrator learns a slope below zero too often, and a fold without ranking is
+    refused as collapsed.
+    """
+    folds = (config.market_sessions - FIRST_TEST_SESSION) // TEST_SESSIONS
+    models = ModelsConfig(
+        horizons=(1,), models=("logistic", "lightgbm"), seeds=1, seed=config.seed, threads=config.threads, folds=folds,
+        test_sessions=TEST_SESSIONS, validation_sessions=20, warmup_blocks=2, min_fit_sessions=50, fan_out=None,
+    )  # fmt: skip
+    policy = GatePolicy(**{name: getattr(config, name) for name in GatePolicy.model_fields})
+    return Recipe("core", models, EnsembleConfig(seeds=1, seed=config.seed, threads=config.threads), policy)
+
+
+def kinds(config: AuditConfig) -> Mapping[str, Examine]:
+    """Every kind of market that the audit asks of, by name."""
+    audit = _Audit(config, small_recipe(config))
+    edges = {f"edge {auc:g}": partial(audit.edge, auc) for auc in config.oracle_aucs}
+    leaks = {f"leak: {name}": partial(audit.leak, planted) for name, planted in PLANTED_LEAKS.items()}
+    return {
+        "noise": partial(audit.edge, 0.5), "shifted labels": audit.shifted, "always long": audit.always_long,
+        **edges, **leaks,
+    }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Audit:
+    config: AuditConfig
+    recipe: Recipe
+
+    def edge(self, oracle_auc: float, seed: int) -> Outcome:
+        """A reversal whose oracle has this AUC; ½ is a random walk with drift and a common factor."""
+        market = self._market(oracle_auc, seed)
+        return self._judged(study(market.prices, self.recipe), market)
+
+    def shifted(self, seed: int) -> Outcome:
+        """An edge, and a label panel that is shifted away from it before anything learns, by as much as the cheap null's."""
+        market = self._market(STRONGEST_EDGE, seed)
+        choices = admissible_shifts(self.config.market_sessions)
+        evidence = study(market.prices, self.recipe, shift_sessions=int(choices[seed % len(choices)]))
+        return self._judged(evidence, replace(market, oracle=np.zeros_like(market.oracle)))
+
+    def always_long(self, seed: int) -> Outcome:
+        """The same P(up) for every ticker, above ½: right as often as the market rises."""
+        market = self._market(0.5, seed)
+        return self._judged(always_long(market.prices, self.recipe), market)
+
+    def leak(self, planted: Planted, seed: int) -> Outcome:
+        """An edge that would be promoted, and beside it what the audit makes of a planted leak."""
+        market = self._market(STRONGEST_EDGE, seed)
+        leaks = planted(market.prices, self.recipe, np.random.default_rng(seed))
+        return self._judged(study(market.prices, self.recipe, leaks=leaks), market)
+
+    def _market(self, oracle_auc: float, seed: int) -> SimulatedMarket:
+        return simulate(
+            sessions=self.config.market_sessions, tickers=self.config.market_tickers, seed=self.config.seed + seed,
+            signal=signal_for(oracle_auc),
+        )  # fmt: skip
+
+    def _judged(self, evidence: Evidence, market: SimulatedMarket) -> Outcome:
+        report = evaluate_gates(evidence, self.recipe.policy, seed=self.config.seed)
+        tested = market.oracle[-len(evidence.p_up) :]
+        return Outcome(
+            report.verdict,
+            _mean(session_auc(tested, evidence.up)),
+            {gate.name: gate.value for gate in report.gates},
+            evidence.leaks,
+        )
+
+
+def tally(kind: str, outcomes: Sequence[Outcome]) -> Tally:
+    """Counts, the interval of the promoted share, mean AUC, and how every gated figure is distributed."""
+    figures = {name: np.array([outcome.figures[name] for outcome in outcomes]) for name in outcomes[0].figures}
+    verdicts = [outcome.verdict for outcome in outcomes]
+    promoted = verdicts.count("passed")
+    lower, upper = wilson_interval(promoted, len(outcomes))
+    return Tally(
+        kind=kind,
+        markets=len(outcomes),
+        promoted=promoted,
+        challengers=verdicts.count("challenger"),
+        leaks_found=sum(bool(outcome.leaks) for outcome in outcomes),
+        lower=lower,
+        upper=upper,
+        attained_auc=_mean(figures["auc"]),
+        oracle_auc=_mean(np.array([outcome.oracle_auc for outcome in outcomes])),
+        figures={name: _quantiles(values) for name, values in figures.items()},
+    )
+
+
+def wilson_interval(successes: int, trials: int, z: float = 1.96) -> tuple[float, float]:
+    """Interval of a share: what shares would not be surprised by so many successes. Wilson (1927)."""
+    share, spread = successes / trials, z * z / trials
+    middle = share + spread / 2
+    half = z * math.sqrt(share * (1 - share) / trials + spread / (4 * trials))
+    return max(0.0, (middle - half) / (1 + spread)), min(1.0, (middle + half) / (1 + spread))
+
+
+def _quantiles(values: FloatArray) -> Mapping[str, float]:
+    known = values[np.isfinite(values)]
+    low, middle, high = np.quantile(known, [0.05, 0.5, 0.95]) if len(known) else [math.nan] * 3
+    return {"q05": float(low), "q50": float(middle), "q95": float(high)}
+
+
+def _mean(series: FloatArray) -> float:
+    known = series[np.isfinite(series)]
+    return float(known.mean()) if len(known) else math.nan

@@ -1,0 +1,121 @@
+"""A study: the whole pipeline in memory, from prices to verdict, on a market whose truth is known.
+
+features → labels → base models by block → the walk of the stack → evidence → gates, by the code that the stages run; only
+artifacts are missing in between. What it is asked of a market of noise is the size of the gates, of a planted edge their
+power.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+import numpy as np
+
+from foundry_tasks.contract.config import EnsembleConfig, GatePolicy, ModelsConfig
+from foundry_tasks.data.panel import FeaturePanel, FloatArray, PricePanel
+from foundry_tasks.features.build import build_features
+from foundry_tasks.features.definition import FeatureSet
+from foundry_tasks.features.labels import Labels, build_labels, reach
+from foundry_tasks.models.bundle import regime_of
+from foundry_tasks.models.calibration import expanding_base_rate
+from foundry_tasks.models.design import Designs
+from foundry_tasks.models.fit_pool import FitPool
+from foundry_tasks.validation.block_fits import BlockFitter
+from foundry_tasks.validation.evidence import Evidence, FoldOutput, gather_evidence
+from foundry_tasks.validation.stack_walk import StackWalk, walk_stack
+from foundry_tasks.validation.walk_forward import Fold, WalkForwardValidator, Window
+
+ALWAYS_LONG = 0.52
+"""P(up) of a model that says up of everything."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a run's configs say of how a model is made and judged, for one horizon."""
+
+    feature_set: FeatureSet
+    models: ModelsConfig
+    ensemble: EnsembleConfig
+    policy: GatePolicy
+
+    @property
+    def horizon(self) -> int:
+        """The first of the config's."""
+        return self.models.horizons[0]
+
+
+def study(prices: PricePanel, recipe: Recipe, *, shift_sessions: int = 0, leaks: tuple[str, ...] = ()) -> Evidence:
+    """Everything that the gates want to know of a recipe on these prices.
+
+    shift_sessions: by how many sessions the label panel is shifted circularly before anything learns from it; a null
+    market that keeps the prices' own dependence in time and across tickers. leaks: what a leakage audit has found.
+    """
+    features = build_features(prices, recipe.feature_set).panel
+    labels = shifted_labels(build_labels(prices, recipe.horizon), shift_sessions)
+    stacked = walk(features, labels, recipe)
+    outputs = [
+        FoldOutput(item.fold, item.p_up, np.broadcast_to(item.base_rate[:, None], item.p_up.shape))
+        for item in stacked.folds
+    ]
+    return gather_evidence(outputs, labels, prices.member, horizon=recipe.horizon, leaks=leaks)
+
+
+def always_long(prices: PricePanel, recipe: Recipe) -> Evidence:
+    """The evidence of a model that says ALWAYS_LONG of every ticker of every session, on the recipe's folds."""
+    labels = build_labels(prices, recipe.horizon)
+    h_reach = reach(recipe.horizon, "close")
+    base_rate = expanding_base_rate(labels.up, h_reach)
+    outputs = []
+    for fold in WalkForwardValidator(recipe.models).folds(len(prices.sessions), h_reach):
+        if fold.reported:
+            rows = slice((fold.validation or fold.test).start, fold.test.stop)
+            known = np.broadcast_to(base_rate[rows, None], labels.up[rows].shape)
+            outputs.append(FoldOutput(fold, np.full(known.shape, ALWAYS_LONG), known))
+    return gather_evidence(outputs, labels, prices.member, horizon=recipe.horizon, leaks=())
+
+
+def shifted_labels(labels: Labels, sessions: int) -> Labels:
+    """Every label `sessions` sessions later than it belongs, the last ones first."""
+    return Labels(*(np.roll(values, sessions, axis=0) for values in _panels(labels)))
+
+
+def walk(features: FeaturePanel, labels: Labels, recipe: Recipe) -> StackWalk:
+    """Base models by block, and the stack on their out-of-fold scores."""
+    config, horizon = recipe.models, recipe.horizon
+    h_reach = reach(horizon, "close")
+    folds = WalkForwardValidator(config).folds(len(features.sessions), h_reach)
+    kinds = {"up": labels.up, "median": labels.median, "sector": labels.sector}
+    fitter = BlockFitter(
+        config,
+        (horizon,),
+        {horizon: folds},
+        {horizon: h_reach},
+        Designs(features),
+        lambda _, kind: kinds[kind],
+        lambda _: nullcontext(),
+    )
+    fitter.load(config.models)
+    found: dict[Fold, dict[str, FloatArray]] = {fold: {} for fold in folds}
+    with FitPool(config.threads) as pool:
+        for name in config.models:
+            for block, fold in enumerate(folds):
+                found[fold][name] = fitter.fit(pool, (name, block))[0].scores
+
+    def scores(fold: Fold, window: Window) -> Mapping[str, FloatArray]:
+        start = (fold.validation or fold.test).start
+        return {name: values[window.start - start : window.stop - start] for name, values in found[fold].items()}
+
+    return walk_stack(
+        folds,
+        scores,
+        regime_of(features),
+        labels,
+        horizon=horizon,
+        reach=h_reach,
+        config=recipe.ensemble,
+        advance=lambda _: None,
+    )
+
+
+def _panels(labels: Labels) -> Sequence[FloatArray]:
+    return labels.forward_return, labels.up, labels.median, labels.sector

@@ -1,0 +1,37 @@
+"""A forecaster made by hand: calibrated, with a ranking of a given AUC, and validated as it is tested."""
+
+import numpy as np
+
+from foundry_tasks.evaluation import metrics
+from foundry_tasks.validation.evidence import Evidence
+
+SESSIONS, TICKERS, FOLDS = 400, 100, 4
+
+
+def evidence(auc=0.54, *, seed=1, leaks=(), horizon=1, base=0.52) -> Evidence:
+    """A calibrated forecaster whose ranking has about the given AUC, validated as it is tested."""
+    rng = np.random.default_rng(seed)
+    slope = (auc - 0.5) * 2 * np.sqrt(np.pi)
+    score = rng.normal(size=(2 * SESSIONS, TICKERS))
+    p_true = 1 / (1 + np.exp(-(np.log(base / (1 - base)) + slope * score)))
+    up = (rng.random(score.shape) < p_true).astype(float)
+    median = (score * slope + rng.logistic(size=score.shape) > 0).astype(float)
+    p_up, test_up, test_median = p_true[SESSIONS:], up[SESSIONS:], median[SESSIONS:]
+
+    def by_fold(figure, p, labels):
+        return np.split(figure(p, labels), FOLDS)
+
+    return Evidence(
+        horizon=horizon,
+        p_up=p_up,
+        base_rate=np.full(p_up.shape, base),
+        up=test_up,
+        above_median=test_median,
+        forward_return=score[SESSIONS:] * slope + rng.logistic(size=p_up.shape),
+        member=np.ones(p_up.shape, dtype=bool),
+        validation_relative=by_fold(metrics.session_hit_rate, p_true[:SESSIONS], median[:SESSIONS]),
+        test_relative=by_fold(metrics.session_hit_rate, p_up, test_median),
+        validation_up=by_fold(metrics.session_accuracy, p_true[:SESSIONS], up[:SESSIONS]),
+        test_up=by_fold(metrics.session_accuracy, p_up, test_up),
+        leaks=leaks,
+    )
