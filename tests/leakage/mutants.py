@@ -1,0 +1,672 @@
+"""Faults that somebody could well plant, each with the tests that have to notice it.
+
+A mutant is the package with one text replaced. What kills it is named, so that a test which cannot fail is found: every
+test of this folder is somebody's killer.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """name: the fault in words. text: stands in `module` once. killed_by: tests of this folder, all of which must fail."""
+
+    name: str
+    module: str
+    text: str
+    replacement: str
+    killed_by: tuple[str, ...]
+
+
+FEATURES = "test_known_then.py::test_features_up_to_t_are_the_same_in_every_future"
+LEARNED = "test_purge.py::test_what_a_fold_has_learned_knows_no_price_of_its_validation"
+OUTSIDE_FIT = "test_what_learns.py::test_nothing_after_its_fit_window_moves_a_model"
+LONGER = (
+    "test_what_learns.py::test_what_a_longer_horizon_purges_teaches_it_nothing_though_a_shorter_one_still_learns_it"
+)
+CUT = "test_end_to_end.py::test_forecasts_of_folds_before_a_cut_are_those_of_the_whole_history"
+FORECASTS = "test_end_to_end.py::test_forecasts_up_to_t_are_the_same_in_every_future"
+
+WALK = "validation/walk_forward.py"
+SPLIT = (
+    Mutant(
+        "the fit window reaches into the validation",
+        WALK,
+        "fit_stop = (validation or test).start - purge",
+        "fit_stop = test.start - purge",
+        ("test_split.py::test_the_windows_of_a_fold_are_in_the_order_of_time_and_disjoint",),
+    ),
+    Mutant(
+        "the fit window holds the test",
+        WALK,
+        "fit_stop = (validation or test).start - purge",
+        "fit_stop = test.stop",
+        ("test_split.py::test_nothing_is_fitted_on_sessions_at_or_after_a_test",),
+    ),
+    Mutant(
+        "tests overlap by a session",
+        WALK,
+        "first + number * c.test_sessions)",
+        "first + number * c.test_sessions + 1)",
+        ("test_split.py::test_folds_follow_each_other_in_time_and_are_numbered_so",),
+    ),
+    Mutant(
+        "the newest session is never tested",
+        WALK,
+        "return n_sessions - self.config.folds * self.config.test_sessions",
+        "return n_sessions - self.config.folds * self.config.test_sessions - 1",
+        ("test_split.py::test_every_reported_session_is_tested_once_and_the_last_is_the_newest",),
+    ),
+    Mutant(
+        "a warm-up block counts as evidence",
+        WALK,
+        "return self.number >= 1",
+        "return self.number >= 0",
+        ("test_split.py::test_warm_up_blocks_end_where_the_first_reported_test_begins_and_are_no_evidence",),
+    ),
+    Mutant(
+        "the purge is taken from the validation",
+        WALK,
+        "Window(test.start - purge - c.validation_sessions, test.start - purge)",
+        "Window(test.start - c.validation_sessions - 1, test.start - 1)",
+        ("test_purge.py::test_the_last_label_of_a_window_ends_before_the_next_window_begins",),
+    ),
+    Mutant(
+        "the validation is longer than it says",
+        WALK,
+        "Window(test.start - purge - c.validation_sessions, test.start - purge)",
+        "Window(test.start - purge - c.validation_sessions - 1, test.start - purge)",
+        ("test_split.py::test_windows_have_the_sizes_that_were_asked_for",),
+    ),
+    Mutant(
+        "an anchored walk slides and a rolling one grows",
+        WALK,
+        'if c.walk == "rolling" else 0',
+        'if c.walk == "anchored" else 0',
+        (
+            "test_split.py::test_anchored_fit_windows_begin_with_the_first_session_and_nest",
+            "test_split.py::test_rolling_fit_windows_keep_their_length_and_move_with_the_test",
+            "test_split.py::test_a_rolling_walk_by_hand",
+        ),
+    ),
+    Mutant(
+        "each horizon has a test of its own",
+        WALK,
+        "first = self.first_test(n_sessions)",
+        "first = self.first_test(n_sessions) - horizon",
+        ("test_split.py::test_horizons_are_tested_on_the_same_sessions_and_a_longer_one_is_fitted_on_fewer",),
+    ),
+    Mutant(
+        "a walk that lacks sessions is shrunk",
+        WALK,
+        "if needed > n_sessions:",
+        "if needed > n_sessions + c.test_sessions:",
+        ("test_split.py::test_a_walk_that_lacks_a_session_is_refused_and_not_shrunk",),
+    ),
+)
+
+LABELS = "features/labels.py"
+PURGE = (
+    Mutant(
+        "the purge is dropped",
+        WALK,
+        "purge = horizon + c.embargo_sessions",
+        "purge = c.embargo_sessions",
+        (
+            "test_purge.py::test_the_last_label_of_a_window_ends_before_the_next_window_begins",
+            "test_purge.py::test_no_price_of_a_later_window_moves_a_label_of_an_earlier_one",
+            f"{LEARNED}[5-next_open]",
+            "test_audit.py::test_the_walks_own_folds_are_clean",
+        ),
+    ),
+    Mutant(
+        "the purge before the validation is dropped",
+        WALK,
+        "fit_stop = (validation or test).start - purge",
+        "fit_stop = (validation or test).start - (0 if validation else purge)",
+        (
+            "test_purge.py::test_no_price_of_a_later_window_moves_a_label_of_an_earlier_one",
+            f"{LEARNED}[5-next_open]",
+        ),
+    ),
+    Mutant(
+        "the embargo is forgotten",
+        WALK,
+        "purge = horizon + c.embargo_sessions",
+        "purge = horizon",
+        (
+            "test_purge.py::test_an_embargo_comes_on_top_of_the_purge_on_both_sides",
+            "test_split.py::test_an_anchored_walk_by_hand",
+        ),
+    ),
+    Mutant(
+        "the purge is taken twice",
+        WALK,
+        "fit_stop = (validation or test).start - purge",
+        "fit_stop = (validation or test).start - 2 * purge",
+        ("test_purge.py::test_a_purge_costs_no_more_than_it_must",),
+    ),
+    Mutant(
+        "a label of the next open reaches further than its purge",
+        LABELS,
+        'return horizon if entry == "close" else horizon + 1',
+        "return horizon",
+        (
+            "test_purge.py::test_no_price_of_a_later_window_moves_a_label_of_an_earlier_one",
+            f"{LEARNED}[5-next_open]",
+        ),
+    ),
+    Mutant(
+        "a label is believed to reach further than it does",
+        LABELS,
+        'return horizon if entry == "close" else horizon + 1',
+        "return horizon + 1",
+        ("test_purge.py::test_a_purge_that_lacks_a_session_would_leak",),
+    ),
+)
+
+AUDIT = "validation/leakage.py"
+THE_AUDIT = (
+    Mutant(
+        "the audit forgives a purge that lacks a session",
+        AUDIT,
+        "elif gap < reach:",
+        "elif gap < reach - 1:",
+        ("test_purge.py::test_the_audit_finds_a_purge_that_lacks_a_single_session",),
+    ),
+    Mutant(
+        "the audit sees overlaps alone",
+        AUDIT,
+        "elif gap < reach:",
+        "elif gap < 0:",
+        ("test_audit.py::test_unpurged_labels_are_found",),
+    ),
+    Mutant(
+        "the audit forgives windows that overlap",
+        AUDIT,
+        "if gap < 0:",
+        "if gap < -50:",
+        ("test_audit.py::test_overlapping_windows_are_found",),
+    ),
+    Mutant(
+        "the audit forgives tests that share a session",
+        AUDIT,
+        "if later_fold.test.start < fold.test.stop:",
+        "if later_fold.test.start < fold.test.stop - 1:",
+        ("test_purge.py::test_the_audit_finds_tests_that_share_a_single_session",),
+    ),
+    Mutant(
+        "the audit looks at what is long past alone",
+        AUDIT,
+        "elif not equal(again[name][: at + 1], values[: at + 1], tolerance):",
+        "elif not equal(again[name][: at - 20], values[: at - 20], tolerance):",
+        ("test_audit.py::test_a_feature_that_sees_the_future_is_found_by_name",),
+    ),
+    Mutant(
+        "the audit holds labels against themselves",
+        AUDIT,
+        "if not equal(kept[:ended], labels[:ended], 0.0):",
+        "if not equal(kept[:ended], kept[:ended], 0.0):",
+        ("test_audit.py::test_a_label_that_looks_further_than_it_says_is_found",),
+    ),
+    Mutant(
+        "the audit rescales by nothing",
+        AUDIT,
+        "RESCALING_FACTOR = 0.5",
+        "RESCALING_FACTOR = 1.0",
+        ("test_audit.py::test_a_feature_in_dollars_is_found_by_rescaling",),
+    ),
+    Mutant(
+        "the audit takes any score for the same",
+        AUDIT,
+        "SCORE_TOLERANCE = 1e-9",
+        "SCORE_TOLERANCE = 10.0",
+        (
+            "test_audit.py::test_a_scaler_fitted_on_all_rows_is_found",
+            "test_audit.py::test_published_scores_that_no_refit_gives_are_found",
+        ),
+    ),
+    Mutant(
+        "the audit poisons the session that it asks about",
+        AUDIT,
+        "changed[after + 1 :] = (values * factor)[after + 1 :]",
+        "changed[after:] = (values * factor)[after:]",
+        ("test_audit.py::test_poison_spares_every_session_up_to_the_date",),
+    ),
+)
+
+WINDOWS = "features/windows.py"
+UNIVERSE = "data/universe.py"
+KNOWN_THEN = (
+    Mutant(
+        "windows are centred",
+        WINDOWS,
+        "return _as_matrix(function(x, min(window, len(x)), min_count=at_least, axis=0, **options))",
+        "made = _as_matrix(function(x, min(window, len(x)), min_count=at_least, axis=0, **options))\n"
+        "    return np.roll(made, -(window // 2), axis=0)",
+        (
+            "test_known_then.py::test_features_of_prices_that_end_at_t_are_those_of_the_whole_history[297]",
+            f"{FEATURES}[297-noise]",
+            "test_audit.py::test_the_pipelines_own_features_are_clean",
+            f"{CUT}[2-1]",
+        ),
+    ),
+    Mutant(
+        "a lag looks ahead",
+        WINDOWS,
+        "out[sessions:] = x[: max(len(x) - sessions, 0)]",
+        "out[: max(len(x) - sessions, 0)] = x[sessions:]",
+        (
+            f"{FEATURES}[297-noise]",
+            "test_end_to_end.py::test_a_random_walk_cannot_be_forecast[0-core]",
+        ),
+    ),
+    Mutant(
+        "factors are made of the block that they explain",
+        "features/factors.py",
+        "returns[max(0, start - WINDOW_SESSIONS) : start]",
+        "returns[max(0, start - WINDOW_SESSIONS) : start + REFIT_SESSIONS]",
+        (f"{FEATURES}[297-noise]",),
+    ),
+    Mutant(
+        "a ticker is ranked among its own past and future",
+        "features/cross_section.py",
+        "bn.nanrankdata(x, axis=1)",
+        "bn.nanrankdata(x, axis=0)",
+        (f"{FEATURES}[297-noise]",),
+    ),
+    Mutant(
+        "features look at tomorrow's membership",
+        "features/history.py",
+        "return self.prices.member & np.isfinite(self.prices.adjusted_close)",
+        "return np.roll(self.prices.member, -1, axis=0) & np.isfinite(self.prices.adjusted_close)",
+        ("test_known_then.py::test_who_joins_tomorrow_has_no_features_today_and_who_left_has_none_any_more",),
+    ),
+    Mutant(
+        "a halted ticker keeps its features",
+        "features/build.py",
+        "hidden = ~history.live",
+        "hidden = ~prices.member",
+        ("test_known_then.py::test_a_halted_ticker_has_no_features_until_it_is_back",),
+    ),
+    Mutant(
+        "a feature is in dollars",
+        "features/returns.py",
+        "h.close / windows.moving_max(h.close, 252) - 1",
+        "h.close - windows.moving_max(h.close, 252)",
+        ("test_audit.py::test_only_the_listed_features_change_when_a_history_is_rescaled",),
+    ),
+    Mutant(
+        "inputs are ranked among sessions",
+        "models/design.py",
+        "bn.nanrankdata(block, axis=2)",
+        "bn.nanrankdata(block, axis=1)",
+        (
+            "test_known_then.py::test_rows_of_base_models_up_to_t_are_the_same_in_every_future[297]",
+            "test_end_to_end.py::test_a_run_of_today_says_what_the_walk_says_of_today[1]",
+        ),
+    ),
+    Mutant(
+        "a label is shifted by a session",
+        LABELS,
+        "n_sessions = len(price) - horizon - lag",
+        "lag += 1\n    n_sessions = len(price) - horizon - lag",
+        (
+            "test_known_then.py::test_a_label_is_known_once_its_reach_is_over_and_not_before",
+            "test_known_then.py::test_a_label_that_has_ended_is_the_same_in_every_future",
+            "test_purge.py::test_no_price_of_a_later_window_moves_a_label_of_an_earlier_one",
+            "test_audit.py::test_the_pipelines_own_labels_are_clean",
+        ),
+    ),
+    Mutant(
+        "a label is the return that was",
+        LABELS,
+        "result[:n_sessions] = ",
+        "result[-n_sessions:] = ",
+        ("test_known_then.py::test_a_label_asks_nothing_of_the_sessions_before_its_own",),
+    ),
+    Mutant(
+        "one median serves all sessions",
+        LABELS,
+        "np.nanmedian(returns[enough], axis=1)",
+        "np.nanmedian(returns[enough])",
+        (
+            "test_known_then.py::test_a_label_that_has_ended_is_the_same_in_every_future",
+            "test_known_then.py::test_a_label_asks_nothing_of_the_sessions_before_its_own",
+        ),
+    ),
+    Mutant(
+        "labels look at tomorrow's membership",
+        LABELS,
+        "return np.where(prices.member, result, np.nan)",
+        "return np.where(np.roll(prices.member, -1, axis=0), result, np.nan)",
+        ("test_known_then.py::test_membership_of_tomorrow_says_nothing_about_todays_labels",),
+    ),
+    Mutant(
+        "who joins has always been a member",
+        UNIVERSE,
+        "member[np.searchsorted(sessions, start) :",
+        "member[0 :",
+        ("test_known_then.py::test_a_universe_file_makes_nobody_a_member_before_the_day_it_joined",),
+    ),
+    Mutant(
+        "survivors alone are members",
+        UNIVERSE,
+        "return begun & still",
+        "return begun & still & has_bar[-1]",
+        ("test_known_then.py::test_without_a_file_whoever_has_a_bar_is_a_member_then_as_in_hindsight",),
+    ),
+    Mutant(
+        "survivors alone make the index",
+        UNIVERSE,
+        "np.where(panel.member[:-1], ",
+        "np.where(panel.member[:-1] & panel.member[-1], ",
+        ("test_known_then.py::test_the_universes_index_up_to_t_is_the_same_in_every_future",),
+    ),
+    Mutant(
+        "the index earns what made a ticker join",
+        UNIVERSE,
+        "np.where(panel.member[:-1], ",
+        "np.where(panel.member[1:], ",
+        ("test_known_then.py::test_the_universes_index_earns_with_a_joiner_from_the_session_after_it_joined",),
+    ),
+)
+
+TRAINING = "models/training.py"
+STACK_WALK = "validation/stack_walk.py"
+WHAT_LEARNS = (
+    Mutant(
+        "scaler and bins are fitted on all rows",
+        TRAINING,
+        "self._rows = design.rows(min(w.start for w in windows), max(w.stop for w in windows))",
+        "self._rows = slice(None)",
+        (
+            f"{OUTSIDE_FIT}[logistic-fixed rounds]",
+            f"{OUTSIDE_FIT}[lightgbm-fixed rounds]",
+            f"{OUTSIDE_FIT}[xgboost-fixed rounds]",
+            f"{LEARNED}[5-next_open]",
+            f"{FORECASTS}[297-noise-1]",
+            f"{CUT}[2-1]",
+        ),
+    ),
+    Mutant(
+        "labels of all rows teach",
+        TRAINING,
+        "return np.where(inside, self._design.from_wide(labels, rows), np.nan)",
+        "return self._design.from_wide(labels, rows)",
+        (
+            f"{LONGER}[logistic]",
+            f"{LONGER}[lightgbm]",
+        ),
+    ),
+    Mutant(
+        "early stopping looks at the test",
+        TRAINING,
+        "rows = self._design.rows(start, window.stop)\n"
+        "        target = self._target(labels, rows, FitWindow(start, window.stop, window.reach))",
+        "rows = self._design.rows(window.stop, self._design.shape[0])\n"
+        "        target = self._target(labels, rows, FitWindow(window.stop, self._design.shape[0], window.reach))",
+        (
+            f"{OUTSIDE_FIT}[lightgbm-early stopping]",
+            f"{OUTSIDE_FIT}[xgboost-tuning]",
+            "test_what_learns.py::test_the_sessions_that_stop_a_model_are_its_fit_windows_last",
+        ),
+    ),
+    Mutant(
+        "what stops a model is not purged",
+        TRAINING,
+        "learn = FitWindow(window.start, start - window.reach, window.reach)",
+        "learn = FitWindow(window.start, start, window.reach)",
+        ("test_what_learns.py::test_the_purge_before_the_stopping_window_teaches_nothing",),
+    ),
+    Mutant(
+        "regimes are parted at the median of all sessions",
+        "models/per_regime.py",
+        "split = RegimeSplit.fitted(volatility[learned])",
+        "split = RegimeSplit.fitted(volatility)",
+        (f"{OUTSIDE_FIT}[logistic-per regime]",),
+    ),
+    Mutant(
+        "a model scales what it scores by that batch",
+        "models/logistic_regression.py",
+        "chunk = self.scaler.apply(",
+        "chunk = Scaler.of(inputs).apply(",
+        (
+            "test_what_learns.py::test_scores_of_a_session_are_the_same_whatever_is_scored_beside_it[logistic]",
+            "test_end_to_end.py::test_a_run_of_today_says_what_the_walk_says_of_today[1]",
+        ),
+    ),
+    Mutant(
+        "the base rate knows labels that have not matured",
+        "models/calibration.py",
+        "known = sessions[:-reach]\n"
+        "        rate[reach:] = np.where(known > 0, total[:-reach] / np.maximum(known, 1), 0.5)",
+        "known = sessions[reach:]\n"
+        "        rate[reach:] = np.where(known > 0, total[reach:] / np.maximum(known, 1), 0.5)",
+        (
+            "test_what_learns.py::test_the_base_rate_is_made_of_labels_that_have_matured",
+            "test_what_learns.py::test_p_up_at_t_knows_a_base_rate_of_matured_labels_alone",
+        ),
+    ),
+    Mutant(
+        "the base rate's labels mature in a day",
+        STACK_WALK,
+        "base_rate = expanding_base_rate(labels.up, reach)",
+        "base_rate = expanding_base_rate(labels.up, 1)",
+        ("test_what_learns.py::test_p_up_at_t_knows_a_base_rate_of_matured_labels_alone",),
+    ),
+    Mutant(
+        "the stack learns up to its test",
+        STACK_WALK,
+        "stop = fold.fit.stop",
+        "stop = fold.test.start",
+        (
+            "test_what_learns.py::test_a_folds_stack_was_taught_by_nothing_after_its_fit_window[straight-slope]",
+            "test_what_learns.py::test_a_folds_stack_was_taught_by_nothing_after_its_fit_window[straight-platt]",
+            "test_end_to_end.py::test_a_folds_stack_is_the_same_whatever_happens_from_its_validation_on[2-1]",
+        ),
+    ),
+    Mutant(
+        "the meta-learner is taught by its own fold",
+        STACK_WALK,
+        "stop = fold.fit.stop\n",
+        "stop = fold.test.stop\n"
+        "        for name, values in scores(fold, fold.test).items():\n"
+        "            oof[name][fold.test.slice] = values\n",
+        (
+            "test_what_learns.py::test_the_meta_learner_of_a_fold_never_saw_that_folds_test",
+            "test_what_learns.py::test_a_folds_stack_was_taught_by_nothing_after_its_fit_window[bent-slope]",
+        ),
+    ),
+    Mutant(
+        "the calibrator is taught by its own rows",
+        STACK_WALK,
+        "stack = earlier.stack(meta, horizon, config)",
+        "own = {name: values.copy() for name, values in oof.items()}\n"
+        "            for name, values in scores(fold, fold.test).items():\n"
+        "                own[name][fold.test.slice] = values\n"
+        "            stack = _Past(own, meta_oof, regime, labels, fold.test.stop).stack(meta, horizon, config)",
+        ("test_what_learns.py::test_the_calibrator_of_a_fold_never_saw_that_folds_test",),
+    ),
+    Mutant(
+        "the meta-learner is judged by what taught it",
+        STACK_WALK,
+        "stacked = self.meta_oof[: self.stop]",
+        "stacked = self.fit_meta(config).scores(\n"
+        "            {name: values[: self.stop] for name, values in self.oof.items()},\n"
+        "            {name: series[: self.stop] for name, series in self.regime.items()},\n"
+        "        )",
+        ("test_what_learns.py::test_a_meta_learner_that_has_learned_noise_is_not_used[0]",),
+    ),
+)
+
+SIMULATOR = "evaluation/forward_simulator.py"
+HISTORY = "evaluation/growing_history.py"
+SIMULATION = (
+    Mutant(
+        "a strategy is shown tomorrow",
+        HISTORY,
+        "self._sessions = session + 1",
+        "self._sessions = session + 2",
+        ("test_simulation.py::test_a_strategy_is_shown_the_session_at_whose_close_it_decides_and_none_after_it",),
+    ),
+    Mutant(
+        "a strategy is shown a part of the whole",
+        HISTORY,
+        "self._copy = world.mapped(lambda _, values: np.full_like(values, np.nan))",
+        "self._copy = world.mapped(lambda _, values: values.copy())",
+        ("test_simulation.py::test_the_memory_behind_what_is_shown_does_not_hold_the_future_either",),
+    ),
+    Mutant(
+        "a strategy is fitted on the session that it is about to trade",
+        SIMULATOR,
+        "        if self._last_fit(session) == session:\n"
+        "            self._strategy.fit(self._history.panel())\n"
+        "        self._history.learn(session)\n",
+        "        self._history.learn(session)\n"
+        "        if self._last_fit(session) == session:\n"
+        "            self._strategy.fit(self._history.panel())\n",
+        (
+            "test_simulation.py::test_what_trades_at_t_was_fitted_on_sessions_before_t",
+            "test_simulation.py::test_a_strategy_that_is_retrained_as_the_folds_are_says_what_the_folds_say",
+        ),
+    ),
+    Mutant(
+        "the simulation trades what this session decides",
+        SIMULATOR,
+        "        day = self._exchange.trade(",
+        "        now = self._strategy.targets(self._prices.up_to(session + 1)) if session >= self.first_session else []\n"
+        "        self.orders = {t: float(w) for t, w in zip(self._prices.tickers, now, strict=False) if w}\n"
+        "        day = self._exchange.trade(",
+        (
+            "test_simulation.py::test_the_first_trade_comes_a_session_after_the_first_decision",
+            "test_simulation.py::test_a_replay_earns_what_the_backtest_earns[next_close]",
+        ),
+    ),
+    Mutant(
+        "the simulation trades at tomorrow's price",
+        "evaluation/simulated_exchange.py",
+        "self._traded_at = execution_at(config.entry, prices).price",
+        "self._traded_at = np.roll(execution_at(config.entry, prices).price, -1, axis=0)",
+        (
+            "test_simulation.py::test_days_up_to_t_are_the_same_in_every_future[256-noise]",
+            "test_simulation.py::test_a_replay_earns_what_the_backtest_earns[next_open]",
+        ),
+    ),
+)
+
+TRANCHES = "evaluation/tranches.py"
+BACKTEST = "evaluation/backtest.py"
+LABELLED = "test_alignment.py::test_a_label_of_t_is_what_a_position_decided_at_t_earns"
+ALIGNMENT = (
+    Mutant(
+        "the lag is dropped",
+        TRANCHES,
+        "return Execution(price, lag=1)",
+        "return Execution(price, lag=0)",
+        (
+            "test_alignment.py::test_a_position_earns_nothing_on_the_day_it_is_decided",
+            "test_alignment.py::test_targets_of_t_move_no_figure_up_to_t",
+            f"{LABELLED}[1-next_open]",
+            "test_simulation.py::test_a_replay_earns_what_the_backtest_earns",
+        ),
+    ),
+    Mutant(
+        "the lag is flipped",
+        TRANCHES,
+        "targets[session - lag]",
+        "targets[min(session + lag, len(targets) - 1)]",
+        (
+            "test_alignment.py::test_a_position_earns_nothing_on_the_day_it_is_decided",
+            "test_alignment.py::test_what_the_close_decided_earns_from_the_next_open",
+            "test_alignment.py::test_what_the_close_decided_earns_from_the_next_close",
+            "test_alignment.py::test_targets_of_t_move_no_figure_up_to_t",
+        ),
+    ),
+    Mutant(
+        "the open and the close are mistaken for each other",
+        TRANCHES,
+        'if entry == "next_open" else',
+        'if entry == "next_close" else',
+        (
+            "test_alignment.py::test_what_the_close_decided_earns_from_the_next_open",
+            "test_alignment.py::test_what_the_close_decided_earns_from_the_next_close",
+            f"{LABELLED}[5-next_close]",
+        ),
+    ),
+    Mutant(
+        "a halted position is marked at the price that it comes back at",
+        TRANCHES,
+        "bn.push(np.asarray(close, dtype=np.float64), axis=0)",
+        "bn.push(np.ascontiguousarray(np.asarray(close, dtype=np.float64)[::-1]), axis=0)[::-1]",
+        ("test_alignment.py::test_figures_up_to_t_are_the_same_in_every_future[256-noise-next_open]",),
+    ),
+    Mutant(
+        "impact knows the volume of the day that it trades on",
+        "evaluation/costs.py",
+        "windows.lagged(volatility * np.sqrt(volumes_of_capital), 1)",
+        "windows.lagged(volatility * np.sqrt(volumes_of_capital), 0)",
+        ("test_alignment.py::test_impact_is_judged_by_the_sessions_before_the_trade[square_root]",),
+    ),
+    Mutant(
+        "buy and hold earns what made a ticker join",
+        BACKTEST,
+        "known = prices.member[:-1] & ",
+        "known = prices.member[1:] & ",
+        ("test_alignment.py::test_buy_and_hold_earns_with_a_joiner_from_the_session_after_it_joined",),
+    ),
+    Mutant(
+        "weights look at tomorrow's membership",
+        "evaluation/positions.py",
+        "known = member & np.isfinite(p_up)",
+        "known = np.roll(member, -1, axis=0) & np.isfinite(p_up)",
+        ("test_alignment.py::test_weights_of_a_session_follow_from_that_session_alone",),
+    ),
+    Mutant(
+        "one median divides all sessions",
+        "evaluation/positions.py",
+        "bn.nanmedian(values, axis=1)[:, None]",
+        "bn.nanmedian(values)",
+        ("test_alignment.py::test_weights_of_a_session_follow_from_that_session_alone[long_short]",),
+    ),
+    Mutant(
+        "a config may trade at the close that decided",
+        "contract/config.py",
+        'Entry = Literal["next_open", "next_close"]',
+        'Entry = Literal["next_open", "next_close", "same_close"]',
+        ("test_alignment.py::test_no_config_can_trade_at_the_close_that_decided",),
+    ),
+    Mutant(
+        "the ladder's next open is today's",
+        "evaluation/edge_decay.py",
+        'executions["next_open"] = execution_at("next_open", prices)',
+        'executions["next_open"] = Execution(execution_at("next_open", prices).price, lag=0)',
+        ("test_alignment.py::test_the_ladders_later_rungs_are_the_backtests[next_open]",),
+    ),
+)
+
+END_TO_END = (
+    Mutant(
+        "forecasts are judged by yesterday's labels",
+        "validation/evidence.py",
+        "up=labels.up[tested],",
+        "up=np.roll(labels.up, 1, axis=0)[tested],",
+        ("test_end_to_end.py::test_a_forecast_is_judged_by_the_labels_of_its_own_sessions",),
+    ),
+    Mutant(
+        "validation is judged by labels out of step",
+        "validation/evidence.py",
+        "answers[window.slice]",
+        "np.roll(answers, 1, axis=0)[window.slice]",
+        ("test_end_to_end.py::test_a_forecast_is_judged_by_the_labels_of_its_own_sessions",),
+    ),
+    Mutant(
+        "a null market's labels stay where they belong",
+        "validation/study.py",
+        "np.roll(values, sessions, axis=0)",
+        "np.roll(values, 0, axis=0)",
+        ("test_end_to_end.py::test_what_can_be_forecast_is_found_and_lost_with_labels_of_other_sessions",),
+    ),
+)
+
+MUTANTS = (*SPLIT, *PURGE, *THE_AUDIT, *KNOWN_THEN, *WHAT_LEARNS, *SIMULATION, *ALIGNMENT, *END_TO_END)

@@ -1,0 +1,92 @@
+"""A mutant's trial: leakage tests in a process of its own, on a copy of the package that has the fault.
+
+The process is forked from one that has imported what is not the package's, so a trial costs its tests and little else.
+It reads this module before the copy is in place: nothing here imports the package.
+"""
+
+import io
+import multiprocessing as mp
+import os
+import shutil
+import sys
+from contextlib import redirect_stdout
+from dataclasses import dataclass, field
+from multiprocessing.context import ForkServerContext
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from tests.leakage.mutants import Mutant
+
+FOLDER = Path(__file__).parent
+PACKAGE = FOLDER.parents[1] / "foundry_tasks"
+PRELOADED = "ignore:Module already imported:pytest.PytestAssertRewriteWarning"
+_LIBRARIES = ("bottleneck", "hypothesis.extra._patching", "hypothesis.strategies", "lightgbm", "numpy", "pandas",
+              "pyarrow.parquet", "pydantic", "pytest", "scipy.linalg", "sklearn.isotonic", "threadpoolctl",
+              "xgboost")  # fmt: skip
+"""What tests and package import, and what hypothesis does for a test that fails."""
+
+
+@dataclass
+class Outcome:
+    """exit_code: pytest's. failed: test → whether an assertion failed, and not the code under test. said: its report."""
+
+    exit_code: int = -1
+    failed: dict[str, bool] = field(default_factory=dict)
+    said: str = ""
+
+    @pytest.hookimpl
+    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+        """Called by pytest after each step of a test."""
+        if call.when == "call" and call.excinfo is not None:
+            noticed = isinstance(call.excinfo.value, AssertionError | pytest.fail.Exception)
+            self.failed[f"{item.path.name}::{item.name}"] = noticed
+
+
+def forked_processes() -> ForkServerContext:
+    """Where trials' processes come from."""
+    context = mp.get_context("forkserver")
+    context.set_forkserver_preload(list(_LIBRARIES))
+    return context
+
+
+def try_mutant(mutant: Mutant) -> Outcome:
+    """Plant the fault in a copy and run the tests that have to notice it. Once a process."""
+    with TemporaryDirectory() as folder:
+        plant(mutant, Path(folder))
+        return run_tests(mutant.killed_by, folder)
+
+
+def plant(mutant: Mutant, folder: Path) -> None:
+    """Lay a copy of the package in `folder`, with the fault. Raises ValueError where its text does not stand there once."""
+    source = (PACKAGE / mutant.module).read_text()
+    if (times := source.count(mutant.text)) != 1:
+        raise ValueError(
+            f"{mutant.module} holds {mutant.text!r} {times} times, not once. Bring the mutant {mutant.name!r} up to date."
+        )
+    shutil.copytree(PACKAGE, folder / PACKAGE.name)
+    (folder / PACKAGE.name / mutant.module).write_text(source.replace(mutant.text, mutant.replacement))
+
+
+def run_tests(tests: tuple[str, ...], root: str) -> Outcome:
+    """Run tests of this folder with the package that lies in `root`. Once a process."""
+    from hypothesis import Phase, settings  # noqa: PLC0415 - the parent needs none
+
+    os.chdir(root)
+    sys.path.insert(0, root)
+    settings.register_profile(
+        "trial", derandomize=True, database=None, deadline=None, phases=[Phase.generate], report_multiple_bugs=False
+    )
+    settings.load_profile("trial")
+    outcome = Outcome()
+    options = ["-q", "--no-header", "--tb=short", "--noconftest", "-W", PRELOADED]
+    options += ["-p", "no:cacheprovider", "-p", "no:unraisableexception"]
+    with redirect_stdout(io.StringIO()) as said:
+        outcome.exit_code = int(pytest.main([*options, *(str(FOLDER / test) for test in tests)], plugins=[outcome]))
+    outcome.said = said.getvalue()
+    package = sys.modules[PACKAGE.name].__file__ or ""
+    if not package.startswith(root):
+        raise RuntimeError(f"the tests ran on {package}, which is not the copy in {root}")
+    os.chdir(FOLDER)
+    return outcome
