@@ -1,4 +1,4 @@
-"""The URI layout of the store, pure: where a run's result, an object, a ledger record and a price head lie."""
+"""The URI layout of the store, pure: where a run's result, an object, a ledger record, a trial and a price head lie."""
 
 import hashlib
 import json
@@ -91,6 +91,16 @@ def prediction_key(market: str, as_of: date, horizon: int, version: int) -> str:
 def predictions_prefix(market: str) -> str:
     """Every prediction of a market, in the order of as-of."""
     return f"predictions/{market}/"
+
+
+def trial_key(market: str, digest: str) -> str:
+    """A configuration that was evaluated on a market and what it earned, created only if absent: once, however often."""
+    return f"{trials_prefix(market)}{digest}.json"
+
+
+def trials_prefix(market: str) -> str:
+    """Every trial of a market."""
+    return f"trials/{market}/"
 
 
 def outputs_digest(outputs: Mapping[str, str]) -> str:

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from foundry_tasks.contract.config import EnsembleConfig, LabelsConfig, ModelsConfig
-from foundry_tasks.contract.errors import MissingInputError
 from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.data.panel import FeaturePanel, FloatArray
 from foundry_tasks.data.tables import Matrices, panel_names, read_features, read_matrices, write_matrices
@@ -16,12 +15,10 @@ from foundry_tasks.evaluation.metrics import pooled_auc, session_auc, session_ra
 from foundry_tasks.features.labels import Labels, reach
 from foundry_tasks.models.bundle import regime_of
 from foundry_tasks.models.market_regime import need_volatility
-from foundry_tasks.models.stacking import REGIMES, average
+from foundry_tasks.models.stacking import REGIMES
+from foundry_tasks.out_of_fold import ScoreFiles
 from foundry_tasks.validation.stack_walk import StackWalk, walk_stack
-from foundry_tasks.validation.walk_forward import Fold, Window, folds_from_json
-
-REFERENCE_BLEND = {"logistic": 0.4, "lightgbm": 0.6}
-"""The reference system's average, reported beside the stack so that a user sees whether stacking earns its place."""
+from foundry_tasks.validation.walk_forward import Fold, folds_from_json
 
 
 def run(config: EnsembleConfig, io: StageIO) -> None:
@@ -59,35 +56,6 @@ def run(config: EnsembleConfig, io: StageIO) -> None:
     io.metrics["stack"] = {horizon: item["stack"]["why"] for horizon, item in comparison.items()}
 
 
-class ScoreFiles:
-    """The base models' out-of-fold scores of a run, whatever tasks the models stage was mapped over."""
-
-    def __init__(self, io: StageIO) -> None:
-        self._models = tuple(io.any_result("models").config["models"])
-        self._files = {
-            name: io.artifact(result, name)
-            for result in io.shards("models")
-            for name in result.outputs
-            if name.startswith("scores/")
-        }
-
-    def of(self, horizon: int, fold: Fold, window: Window) -> dict[str, FloatArray]:
-        """Model → (len(window), n_tickers), by the models of `fold`. Raises MissingInputError where a shard is missing."""
-        start = (fold.validation or fold.test).start
-        found = {}
-        for name, path in sorted(self._files.items()):
-            _, h, model, block = name.removesuffix(".parquet").split("/")
-            if h == f"{horizon}d" and block == fold.name:
-                found[model] = read_matrices(path)["score"][window.start - start : window.stop - start]
-        missing = [model for model in self._models if model not in found]
-        if missing:
-            raise MissingInputError(
-                f"stage 'models' has published no {horizon}d scores of {', '.join(missing)} for {fold.name}. Run what is "
-                f"missing, such as --shard h={horizon},model={missing[0]},fold={fold.name}, or the stage as a whole."
-            )
-        return found
-
-
 def _market_wide(features: Path) -> FeaturePanel:
     return read_features(features, [name for name in panel_names(features) if name in REGIMES])
 
@@ -119,10 +87,7 @@ def _compare(
     """Every base model, the reference blend and the stack on the reported test sessions."""
     reported = [fold for fold in walk if fold.reported]
     sessions = slice(reported[0].test.start, reported[-1].test.stop)
-    parts = [scores.of(horizon, fold, fold.test) for fold in reported]
-    columns: dict[str, FloatArray] = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    if set(REFERENCE_BLEND) <= set(columns):
-        columns["blend_40_60"] = average({name: columns[name] for name in REFERENCE_BLEND}, REFERENCE_BLEND)
+    columns = scores.tested(horizon, reported)
     columns["stack"] = np.concatenate(
         [item.scores[item.fold.test.start - item.window.start :] for item in stacked.folds]
     )

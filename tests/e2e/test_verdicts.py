@@ -1,9 +1,12 @@
 """Simulated markets through the whole pipeline: a planted edge is promoted, noise is refused."""
 
 import json
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
+from foundry_tasks.trials import TrialLedger, distinct
 from tests.e2e.foundry_here import Foundry, write_market
 from tests.leakage.markets import simulated_market
 
@@ -62,6 +65,43 @@ def test_validate_only_stops_once_the_gates_have_spoken(planted):
     foundry, conf, _ = planted
     results = foundry.train("validated", conf | {"validate_only": True})
     assert set(results) == {"prices", "features", "labels", "models", "ensemble", "leakage", "gates", "report"}
+
+
+def test_every_trial_of_a_run_is_in_the_ledger_once_however_often_it_is_run(planted):
+    foundry, conf, _ = planted
+    foundry.train("counted", conf, until="gates")
+    trials = TrialLedger(foundry.store).read("us")
+    assert sorted(trial.what["scores"] for trial in trials) == ["blend_40_60", "lightgbm", "logistic", "p_up", "stack"]
+    assert {trial.run for trial in trials} == {"foundry_train/first"}
+
+
+@pytest.fixture(scope="module")
+def counted(planted, tmp_path_factory):
+    """A store of its own with one run, for what adds trials."""
+    _, conf, _ = planted
+    foundry = Foundry(tmp_path_factory.mktemp("counted"))
+    foundry.train("asked", conf, until="gates")
+    return foundry, conf
+
+
+def test_changed_gates_are_one_trial_more_and_the_figures_say_so(counted):
+    foundry, conf = counted
+    before = len(distinct(TrialLedger(foundry.store).read("us")))
+    results = foundry.train("asked_less", conf | {"min_auc": 0.51}, until="gates")
+    gates = json.loads(foundry.document(results["gates"], "gates.json"))["horizons"]["1"]
+    assert gates["beside"]["trials"]["raw"]["n_trials"] == before + 1
+
+
+def test_a_model_that_passes_after_many_wild_trials_is_marked_and_still_passes(counted):
+    foundry, conf = counted
+    ledger = TrialLedger(foundry.store)
+    likeness = ledger.read("us")[0]
+    for number, mean in enumerate((-0.05, -0.02, 0.02, 0.05)):
+        pnl = np.random.default_rng(number).normal(mean, 0.01, len(likeness.daily.pnl))
+        ledger.record("us", replace(likeness, what={"wild": number}, daily=replace(likeness.daily, pnl=pnl)))
+    gates = foundry.train("tried_often", conf, until="gates")["gates"]
+    assert gates.metrics["1d"]["verdict"] == "passed"
+    assert any("trials may show without skill" in warning for warning in gates.warnings), gates.warnings
 
 
 def test_skipped_gates_never_make_a_champion(planted, tmp_path):

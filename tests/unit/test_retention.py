@@ -117,6 +117,15 @@ def test_price_heads_and_predictions_keep_what_they_name(shelf):
     assert {head, said} <= objects
 
 
+def test_trials_stay_for_ever_and_keep_what_they_name(shelf):
+    named, key = shelf.object("a trial's P&L", 3000), artifacts.trial_key("us", "0" * 64)
+    shelf.store.write(key, json.dumps({"pnl": named}).encode())
+    shelf.aged(key, 3000)
+    _, objects = shelf.collected()
+    assert named in objects
+    assert shelf.store.read(key)
+
+
 def test_an_object_of_a_run_that_has_not_yet_published_stays(shelf):
     fresh = shelf.object("being made", 0.5)
     assert fresh in shelf.collected()[1]

@@ -1,0 +1,159 @@
+"""What stands beside the gates, as tables of text which the page and the Markdown write alike: one row a figure, one cell
+a horizon.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from foundry_tasks.report.wording import (
+    UNDEFINED,
+    figure,
+    interval,
+    listed,
+    percent,
+    plain,
+    ratio,
+    signed_percent,
+    whole_percent,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A value and what has to be read with it."""
+
+    value: str
+    note: str = ""
+
+    def __str__(self) -> str:
+        if not self.note:
+            return self.value
+        return f"{self.value} {self.note}" if self.note.startswith("[") else f"{self.value} ({self.note})"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One figure, and what it asks or comes from. cells: horizon → cell."""
+
+    label: str
+    about: str
+    cells: Mapping[str, Cell]
+
+
+Beside = Mapping[str, Any]
+
+_FIGURES: Sequence[tuple[str, str, Callable[[Beside], Cell]]] = (
+    ("AUC against the median", "direction relative to the session's median", lambda b: _bounded(b["auc_median"], plain)),
+    ("Rank IC", "rank correlation with what followed", lambda b: _bounded(b["rank_ic"], plain)),
+    ("ICIR", "mean over deviation of the rank IC, a session", lambda b: _information(b["information"])),
+    ("Log loss", "nats; 0.6931 is what one half earns", lambda b: _bounded(b["log_loss"], plain)),
+    ("Brier skill", "share of the base rate's error that is gone", lambda b: _of(b["brier_skill"], signed_percent)),
+    ("WFE, relative to the median", "the gated one, with Fieller's set", lambda b: _efficiency(b, "relative")),
+    ("WFE, beyond the base rate", "accuracy less that of the base rate", lambda b: _efficiency(b, "over_base_rate")),
+    ("WFE, rank IC", "what is left of the rank IC", lambda b: _efficiency(b, "rank_ic")),
+    ("Folds with an edge", "relative to the median; one good fold is luck", lambda b: _consistency(b["efficiency"])),
+    ("Overfitting ratio", "share of validation's accuracy that the test lost",
+     lambda b: _of(b["overfitting_ratio"], signed_percent)),
+    ("Deflated Sharpe ratio", "chance that it is more than the best of all trials shows without skill",
+     lambda b: _deflated(b["trials"])),
+    ("Probability of overfitting", "how often the best trial of half the sessions is a poor one in the others",
+     lambda b: _overfitting(b["trials"])),
+)  # fmt: skip
+
+_EXPECTED: Mapping[str, Callable[[float], str]] = {
+    "independent tickers": "{:.0f}".format,
+    "spread of return forecasts": lambda value: f"{100 * value:.3f} %",
+    "spread of P(up)": plain,
+    "share of P(up) above ½": percent,
+    "mean AUC per session": plain,
+    "standard deviation of the mean AUC": plain,
+    "WFE relative to the median": whole_percent,
+}
+"""How the figures of `expected_against_observed` are written; one that is not here is written plainly."""
+
+
+def beside_the_gates(document: Mapping[str, Any]) -> list[Row]:
+    """Every figure that informs and refuses nothing; empty where nothing was judged."""
+    judged = _judged(document)
+    return [
+        Row(label, about, {horizon: cell(beside) for horizon, beside in judged.items()})
+        for label, about, cell in _FIGURES
+        if judged
+    ]
+
+
+def expected_against_observed(document: Mapping[str, Any]) -> list[Row]:
+    """What was observed, and as its note what an honest model of that IC shows."""
+    rows: dict[str, Row] = {}
+    for horizon, beside in _judged(document).items():
+        for found in beside["expected"]:
+            name = found["name"]
+            row = rows.setdefault(name, Row(f"{name[0].upper()}{name[1:]}", found["formula"], {}))
+            rows[name] = replace(row, cells={**row.cells, horizon: _expected(found)})
+    return list(rows.values())
+
+
+def _judged(document: Mapping[str, Any]) -> dict[str, Beside]:
+    return {horizon: item["beside"] for horizon, item in document["evidence"].items() if item["beside"]}
+
+
+def _expected(found: Mapping[str, Any]) -> Cell:
+    write = _EXPECTED.get(found["name"], plain)
+    bounds = interval(found["lower"], found["upper"], write)
+    observed = "not forecast" if found["name"] == "spread of return forecasts" else figure(found["observed"], write)
+    return Cell(observed, f"expected {figure(found['expected'], write)} {bounds}".rstrip())
+
+
+def _of(value: float | None, write: Callable[[float], str]) -> Cell:
+    return Cell(figure(value, write))
+
+
+def _bounded(found: Mapping[str, Any], write: Callable[[float], str]) -> Cell:
+    return Cell(figure(found["value"], write), interval(found["lower"], found["upper"], write))
+
+
+def _information(found: Mapping[str, Any]) -> Cell:
+    return Cell(figure(found["icir"], ratio), f"t {figure(found['t'], ratio)}, Newey–West over {found['lag']} sessions")
+
+
+def _efficiency(beside: Beside, name: str) -> Cell:
+    found = beside["efficiency"][name]
+    if found["value"] is None:
+        return Cell(UNDEFINED, "no edge in validation")
+    return Cell(whole_percent(found["value"]), _ratios(found["fieller"]))
+
+
+def _ratios(fieller: Mapping[str, Any]) -> str:
+    """A Fieller set in words: what the data do not refute may be unbounded."""
+    if fieller["kind"] == "every":
+        return "any ratio: both edges may be zero"
+    if fieller["kind"] == "undefined":
+        return UNDEFINED
+    lower, upper = whole_percent(fieller["lower"]), whole_percent(fieller["upper"])
+    if fieller["kind"] == "between":
+        return f"[{lower}, {upper}]"
+    return f"below {lower} or above {upper}: the validation edge may be zero"
+
+
+def _consistency(efficiency: Mapping[str, Any]) -> Cell:
+    shares = {name: figure(found["consistency"], whole_percent) for name, found in efficiency.items()}
+    return Cell(shares["relative"], f"{shares['over_base_rate']} beyond the base rate, {shares['rank_ic']} by rank IC")
+
+
+def _deflated(trials: Mapping[str, Any]) -> Cell:
+    counts = (("trial", trials["raw"]), ("cluster", trials["clustered"]))
+    parts = [f"{figure(found['deflated'], ratio)} by {_counted(found['n_trials'], noun)}" for noun, found in counts]
+    apart = f"; {trials['unaligned']} of the trials on other sessions" if trials["unaligned"] else ""
+    sharpe = f"Sharpe {figure(trials['sharpe'], plain)} a session after costs"
+    return Cell(figure(trials["deflated"], ratio), f"{sharpe}; {listed(parts)}{apart}")
+
+
+def _overfitting(trials: Mapping[str, Any]) -> Cell:
+    if trials["overfitting"] is None:
+        return Cell(UNDEFINED, trials["undefined"])
+    return Cell(percent(trials["overfitting"]), f"{trials['aligned']} trials, {trials['shared_sessions']} sessions")
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -1,0 +1,62 @@
+"""The trials that a run makes: each base model, the reference blend, the stack, and the P(up) that the gates judge."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from foundry_tasks.contract.config import GatePolicy
+from foundry_tasks.contract.stage_io import StageIO
+from foundry_tasks.data.panel import FloatArray, PricePanel
+from foundry_tasks.data.tables import read_matrices, read_prices
+from foundry_tasks.evaluation.standard_portfolio import standard_pnl
+from foundry_tasks.out_of_fold import ScoreFiles
+from foundry_tasks.trials import Trial, TrialLedger, configuration, distinct
+from foundry_tasks.validation.selection_bias import SelectionBias, selection_bias
+from foundry_tasks.validation.walk_forward import Fold
+
+JUDGED = "p_up"
+
+
+def record_run(
+    io: StageIO, market: str, folds: Mapping[int, Sequence[Fold]], policy: GatePolicy
+) -> dict[int, SelectionBias]:
+    """Write down every trial of this run; horizon → what having tried so often makes of the judged one's Sharpe ratio.
+
+    folds: the reported ones of each horizon.
+    """
+    ledger = TrialLedger(io.store)
+    prices, scores = read_prices(io.path("prices", "prices.parquet")), ScoreFiles(io)
+    judged = {}
+    for horizon, walk in folds.items():
+        for trial in _trials(io, prices, scores, horizon, walk, policy):
+            ledger.record(market, trial)
+            if trial.what["scores"] == JUDGED:
+                judged[horizon] = trial.daily
+    everything = [trial.daily for trial in distinct(ledger.read(market))]
+    return {horizon: selection_bias(daily, everything) for horizon, daily in judged.items()}
+
+
+def _trials(
+    io: StageIO, prices: PricePanel, scores: ScoreFiles, horizon: int, folds: Sequence[Fold], policy: GatePolicy
+) -> Iterator[Trial]:
+    run, recorded = f"{io.identity.dag}/{io.identity.run_id}", io.now().isoformat(timespec="seconds")
+    first = folds[0].test.start
+
+    def trial(what: Mapping[str, Any], values: FloatArray) -> Trial:
+        daily = standard_pnl(prices, values, first_session=first, horizon=horizon)
+        return Trial(what, horizon, daily, io.code_version, run, recorded)
+
+    fitted = [io.result("prices"), io.result("features"), io.result("labels"), io.any_result("models")]
+    learned = configuration(fitted)
+    alone = {key: value for key, value in learned.items() if key != "models"}
+    for name, values in scores.tested(horizon, folds).items():
+        yield trial(alone | {"scores": name}, values)
+    stacked = configuration([*fitted, io.result("ensemble")])
+    files = [read_matrices(io.path("ensemble", f"{horizon}d/{fold.name}.parquet"), ("score", "p_up")) for fold in folds]
+    tested = {
+        name: np.concatenate([file[name][-len(fold.test) :] for fold, file in zip(folds, files, strict=True)])
+        for name in ("score", JUDGED)
+    }
+    yield trial(stacked | {"scores": "stack"}, tested["score"])
+    yield trial(stacked | policy.model_dump(mode="json") | {"scores": JUDGED}, tested[JUDGED])

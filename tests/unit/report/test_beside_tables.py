@@ -1,0 +1,86 @@
+"""What stands beside the gates, in words: the same on the page and in the Markdown."""
+
+import pytest
+
+from foundry_tasks.report.beside_tables import Cell, beside_the_gates, expected_against_observed
+from foundry_tasks.report.html import write_html
+from foundry_tasks.report.markdown import write_markdown
+
+
+def beside(document, horizon="1"):
+    return document["evidence"][horizon]["beside"]
+
+
+def cell(document, label, horizon="1"):
+    (row,) = [row for row in beside_the_gates(document) if row.label == label]
+    return row.cells[horizon]
+
+
+def test_every_figure_of_every_horizon_is_on_the_page_and_in_the_markdown(document):
+    page, text = write_html(document), write_markdown(document)
+    for row in [*beside_the_gates(document), *expected_against_observed(document)]:
+        assert list(row.cells) == ["1", "5", "20"]
+        assert f"<b>{row.label}</b>" in page
+        assert all(f"<b>{found.value}</b>" in page and found.note in page for found in row.cells.values())
+        assert f"| {row.label} | {row.about} | {' | '.join(map(str, row.cells.values()))} |" in text
+
+
+def test_expected_stands_beside_observed(document):
+    (row,) = [row for row in expected_against_observed(document) if row.label == "Mean AUC per session"]
+    found = next(found for found in beside(document)["expected"] if found["name"] == "mean AUC per session")
+    bounds = f"[{found['lower']:.4f}, {found['upper']:.4f}]"
+    assert row.cells["1"] == Cell(f"{found['observed']:.4f}", f"expected {found['expected']:.4f} {bounds}")
+
+
+def test_a_classifier_is_said_to_forecast_no_returns(document):
+    (row,) = [row for row in expected_against_observed(document) if row.label == "Spread of return forecasts"]
+    assert row.cells["1"].value == "not forecast"
+
+
+@pytest.mark.parametrize(
+    ("fieller", "note"),
+    [
+        ({"kind": "between", "lower": -0.2, "upper": 1.5}, "[−20 %, 150 %]"),
+        (
+            {"kind": "outside", "lower": -2.0, "upper": 0.4},
+            "below −200 % or above 40 %: the validation edge may be zero",
+        ),
+        ({"kind": "every", "lower": None, "upper": None}, "any ratio: both edges may be zero"),
+    ],
+)
+def test_an_efficiency_is_read_with_the_ratios_that_the_data_allow(document, fieller, note):
+    beside(document)["efficiency"]["rank_ic"] |= {"value": 0.6, "fieller": fieller}
+    assert cell(document, "WFE, rank IC") == Cell("60 %", note)
+
+
+def test_an_efficiency_without_an_edge_in_validation_says_so(document):
+    beside(document)["efficiency"]["rank_ic"] |= {"value": None}
+    assert cell(document, "WFE, rank IC") == Cell("undefined", "no edge in validation")
+
+
+def test_a_deflated_sharpe_ratio_says_both_numbers_of_trials_and_what_could_not_be_aligned(document):
+    beside(document)["trials"] |= {
+        "sharpe": 0.05, "deflated": 0.31, "unaligned": 2,
+        "raw": {"n_trials": 18, "deflated": 0.31}, "clustered": {"n_trials": 1, "deflated": 0.46},
+    }  # fmt: skip
+    assert cell(document, "Deflated Sharpe ratio") == Cell(
+        "0.31",
+        "Sharpe 0.0500 a session after costs; 0.31 by 18 trials and 0.46 by 1 cluster; 2 of the trials on other sessions",
+    )
+
+
+def test_an_undefined_probability_of_overfitting_says_why(document):
+    beside(document)["trials"] |= {"overfitting": None, "undefined": "6 different trials, 10 are needed"}
+    assert cell(document, "Probability of overfitting") == Cell("undefined", "6 different trials, 10 are needed")
+
+
+def test_a_note_of_bounds_alone_gets_no_second_brackets():
+    assert str(Cell("0.51", "[0.50, 0.52]")) == "0.51 [0.50, 0.52]"
+    assert str(Cell("0.51", "t 2.0")) == "0.51 (t 2.0)"
+
+
+def test_a_run_that_judged_nothing_has_no_such_tables(document):
+    for item in document["evidence"].values():
+        item["beside"] = None
+    assert not beside_the_gates(document)
+    assert "Beside the gates" not in write_html(document) + write_markdown(document)
