@@ -1,4 +1,4 @@
-"""`foundry <stage>`, `foundry run`, `foundry ledger`, `foundry rollback`: parse, wire, run, exit code."""
+"""`foundry <stage>`, `foundry run`, `foundry backtest`, `foundry ledger`, `foundry rollback`: parse, wire, run, exit code."""
 
 import argparse
 import getpass
@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, NoReturn
@@ -115,15 +115,25 @@ def _ledger(options: argparse.Namespace) -> int:
     settings = Settings.from_environment()
     store = open_store(settings)
     if options.action == "show":
-        for row in governance.show(store, options.model):
-            sys.stdout.write(json.dumps(row, ensure_ascii=False) + "\n")
-        return 0
+        return _print_rows(governance.show(store, options.model))
     act = governance.verify if options.action == "verify" else governance.repair
     lines = act(store, _registry(settings), options.model)
     sys.stdout.writelines(
         f"{line}\n" for line in lines or ["the ledger verifies" if act is governance.verify else "nothing to repair"]
     )
     return 1 if lines and act is governance.verify else 0
+
+
+def _trials(options: argparse.Namespace) -> int:
+    from foundry_tasks import trials  # noqa: PLC0415 - as above
+
+    return _print_rows(trials.show(open_store(Settings.from_environment()), options.market))
+
+
+def _print_rows(rows: Iterable[Mapping[str, Any]]) -> int:
+    """One line of JSON a row."""
+    sys.stdout.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    return 0
 
 
 def _gc(options: argparse.Namespace) -> int:
@@ -260,6 +270,11 @@ def _parser() -> argparse.ArgumentParser:
     _add_conf(run, MARKET_STAGES)
     run.set_defaults(command=_run)
 
+    backtest = commands.add_parser("backtest", help="what the forecasts would have earned; the same as `run backtest`")
+    backtest.add_argument("--run-id", help="name of the run; default: now")
+    _add_conf(backtest, PIPELINES["foundry_backtest"])
+    backtest.set_defaults(command=_run, pipeline="backtest")
+
     conf = commands.add_parser("conf", help="check a conf and print it as JSON, as a trigger takes it")
     _add_conf(conf, MARKET_STAGES)
     conf.set_defaults(command=_conf_command)
@@ -273,6 +288,10 @@ def _parser() -> argparse.ArgumentParser:
     ledger.add_argument("action", choices=["show", "verify", "repair"])
     ledger.add_argument("model", nargs="?", help="such as foundry-us-5d; default: all")
     ledger.set_defaults(command=_ledger)
+
+    trials = commands.add_parser("trials", help="list every configuration that was ever evaluated on a market")
+    trials.add_argument("market", nargs="?", help="such as us; default: all")
+    trials.set_defaults(command=_trials)
 
     gc = commands.add_parser(
         "gc", help="delete old runs and what nothing names any more, never what the ledger refers to"

@@ -322,4 +322,8 @@ class PortfolioConfig(BacktestConfig):
 
 
 class SimulateConfig(StageConfig):
-    """Nothing to choose: it trades by the rules that the portfolio stage wrote down."""
+    """It trades by the rules that the portfolio stage wrote down."""
+
+    retrain_sessions: Annotated[int, Field(ge=20)] | None = None
+    """Besides the replay, fit everything anew every so many sessions, from the prices that there were; null: do not. Where it is
+    test_sessions the forecasts must be the folds'. Slow: every session makes its own features."""

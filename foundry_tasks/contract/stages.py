@@ -48,7 +48,19 @@ STAGES: Mapping[str, StageSpec] = {
         StageSpec("models", c.ModelsConfig, inputs=("prices", "features", "labels"), mapped=True, timeout_s=4 * 3600),
         StageSpec("ensemble", c.EnsembleConfig, inputs=("features", "labels", "models")),
         StageSpec("leakage", c.LeakageConfig, inputs=("prices", "features", "labels", "models")),
-        StageSpec("gates", c.GatesConfig, inputs=("labels", "models", "ensemble", "leakage"), pure=False),
+        StageSpec(
+            "gates",
+            c.GatesConfig,
+            inputs=("prices", "features", "labels", "models", "ensemble", "leakage"),
+            pure=False,
+        ),
+        StageSpec("portfolio", c.PortfolioConfig, inputs=("prices", "labels", "models", "ensemble")),
+        StageSpec(
+            "simulate",
+            c.SimulateConfig,
+            inputs=("prices", "features", "labels", "models", "ensemble", "portfolio"),
+            timeout_s=4 * 3600,
+        ),
         StageSpec("refit", c.RefitConfig, inputs=("features", "labels", "models", "ensemble", "gates")),
         StageSpec(
             "promote",
@@ -70,6 +82,8 @@ STAGES: Mapping[str, StageSpec] = {
                 "ensemble",
                 "leakage",
                 "gates",
+                "portfolio",
+                "simulate",
                 "refit",
                 "promote",
                 "predict",
@@ -78,13 +92,29 @@ STAGES: Mapping[str, StageSpec] = {
             pure=False,
         ),
         StageSpec("decide", c.DecideConfig, governs=True, pure=False),
+        StageSpec("audit", c.AuditConfig, timeout_s=4 * 3600),
     )
 }
 
 PIPELINES: Mapping[str, tuple[str, ...]] = {
-    "foundry_train": tuple(name for name in STAGES if name not in {"monitor", "decide"}),
+    "foundry_train": tuple(
+        name for name in STAGES if name not in {"portfolio", "simulate", "monitor", "decide", "audit"}
+    ),
     "foundry_daily": ("prices", "features", "predict", "monitor", "report"),
+    "foundry_backtest": (
+        "prices",
+        "features",
+        "labels",
+        "models",
+        "ensemble",
+        "leakage",
+        "gates",
+        "portfolio",
+        "simulate",
+        "report",
+    ),
     "foundry_promote": ("decide",),
+    "foundry_audit": ("audit",),
 }
 """Which stages a DAG runs, in an order that respects their inputs."""
 

@@ -9,6 +9,7 @@ from foundry_tasks.contract.stage_io import StageResult
 from foundry_tasks.report import wording
 from foundry_tasks.report.figures import session_figures
 from foundry_tasks.report.material import Material, by_horizon
+from foundry_tasks.report.portfolio import portfolio_section
 from foundry_tasks.report.status import status_of
 from foundry_tasks.validation.gates import json_ready
 
@@ -38,6 +39,7 @@ def assemble(material: Material) -> dict[str, Any]:
         "policy": gates.get("policy"),
         "gates": {horizon: item["gates"] for horizon, item in judged.items()},
         "evidence": _evidence(material),
+        "portfolio": portfolio_section(material),
         "models": _models(material.documents),
         "predictions": _predictions(material),
         "live": _live(material.documents),
@@ -246,6 +248,7 @@ def _links(material: Material) -> dict[str, Any]:
     docs = {name: where for name, where in material.pages.items() if name.endswith("index.html")}
     return {
         "pages": dict(material.locations),
+        "trades": dict(material.trades),
         "data_docs": [
             {"suite": name.split("/")[-2], "href": name, "location": where} for name, where in sorted(docs.items())
         ],

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from foundry_tasks.report import bars, plots, wording
+from foundry_tasks.report import bars, beside_tables, plots, portfolio_tables, wording
 from foundry_tasks.report.bars import Row
 from foundry_tasks.report.svg import Scale
 from foundry_tasks.report.wording import absences, by_reason, data_facts, seconds, set_aside_lines
@@ -31,6 +31,7 @@ def write_html(document: Mapping[str, Any]) -> str:
     environment.filters |= {
         "figure": wording.figure,
         "percent": lambda value: wording.figure(value, wording.percent),
+        "bp": lambda value: wording.figure(value, wording.bp),
         "days": wording.horizon_name,
         "seconds": seconds,
         "short": lambda digest: digest[:12],
@@ -43,6 +44,9 @@ def write_html(document: Mapping[str, Any]) -> str:
         matrix=_gate_matrix(document),
         plots=plots,
         bars=bars,
+        tables=portfolio_tables,
+        beside_rows=beside_tables.beside_the_gates(document),
+        expected_rows=beside_tables.expected_against_observed(document),
         hits=_hits(document),
         entries=_entries(document),
         folds=_folds(document),

@@ -3,15 +3,15 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from foundry_tasks.report import wording
+from foundry_tasks.report import beside_tables, portfolio_tables, wording
 from foundry_tasks.report.wording import figure, horizon_name, percent
 
 
 def write_markdown(document: Mapping[str, Any]) -> str:
     """`report.md`."""
     blocks = (
-        _head(document), _gates(document), _predictions(document), _live(document), _evidence(document), _models(document),
-        _data(document), _run(document),
+        _head(document), _portfolio(document), _gates(document), _beside(document), _predictions(document), _live(document),
+        _evidence(document), _models(document), _data(document), _run(document),
     )  # fmt: skip
     return "\n".join(line for block in blocks for line in block).rstrip() + "\n"
 
@@ -30,6 +30,11 @@ def _head(document: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     yield f"**{status['headline']}** {status['consequence']}"
     yield ""
+    portfolio = document["portfolio"] or {"replay": None, "horizons": {}}
+    yield from (f"- {item['said']}" for item in portfolio["horizons"].values())
+    if portfolio["replay"]:
+        yield f"- {portfolio['replay']['text']}"
+        yield ""
     yield f"Run `{run['run_id']}` of `{run['dag']}`, made at {run['made_at']}."
     yield ""
     for item in status["horizons"]:
@@ -37,6 +42,27 @@ def _head(document: Mapping[str, Any]) -> Iterator[str]:
         yield f"- {wording.VERDICT_SIGNS[item['verdict']]} **{item['name']}: {item['verdict']}**. {reasons}"
     if status["horizons"]:
         yield ""
+
+
+def _portfolio(document: Mapping[str, Any]) -> Iterator[str]:
+    portfolio = document["portfolio"]
+    if portfolio is None:
+        return
+    yield "## What it would have earned"
+    yield ""
+    yield portfolio_tables.rules(portfolio)
+    yield ""
+    for horizon, item in portfolio["horizons"].items():
+        yield f"### {horizon_name(horizon)}, {item['sessions']} sessions from {item['first']} to {item['last']}"
+        yield ""
+        yield from _table(portfolio_tables.BESIDE_HEADER, portfolio_tables.beside_the_market(item))
+        yield from (f"- {name}: {value}" for name, value in portfolio_tables.figures(item))
+        yield f"- trades: {item['trades']}, in {item['trades_page']}"
+        yield ""
+        plain = portfolio_tables.plain
+        yield from _table(portfolio_tables.ladder_header(item), plain(portfolio_tables.ladder(item)))
+        yield from _table(portfolio_tables.FOLD_HEADER, plain(portfolio_tables.folds(item)))
+        yield from _table(["%", *map(str, item["monthly"]["years"])], plain(portfolio_tables.months(item)))
 
 
 def _gates(document: Mapping[str, Any]) -> Iterator[str]:
@@ -56,6 +82,18 @@ def _gates(document: Mapping[str, Any]) -> Iterator[str]:
                 for gate in gates
             ],
         )  # fmt: skip
+
+
+def _beside(document: Mapping[str, Any]) -> Iterator[str]:
+    for title, rows in (
+        ("Beside the gates: what informs and refuses nothing", beside_tables.beside_the_gates(document)),
+        ("Observed, and what an honest model of this IC shows", beside_tables.expected_against_observed(document)),
+    ):
+        if rows:
+            yield f"## {title}"
+            yield ""
+            header = ("figure", "about", *(horizon_name(horizon) for horizon in rows[0].cells))
+            yield from _table(header, [(row.label, row.about, *row.cells.values()) for row in rows])
 
 
 def _predictions(document: Mapping[str, Any]) -> Iterator[str]:
@@ -226,5 +264,5 @@ def _run(document: Mapping[str, Any]) -> Iterator[str]:
         yield f"- {version['model']} version {version['version']}: {version['event']}, {version['url'] or version['uri']}"
     for docs in document["links"]["data_docs"]:
         yield f"- Data Docs, {docs['suite']}: {docs['location']}"
-    for name, where in document["links"]["pages"].items():
+    for name, where in {**document["links"]["pages"], **document["links"]["trades"]}.items():
         yield f"- {name}: {where}"

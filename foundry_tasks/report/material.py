@@ -44,6 +44,8 @@ class Material:
     documents: Mapping[str, Any] = field(default_factory=dict)
     """JSON artifacts by name without `.json`; of a mapped stage, its shards' documents merged."""
     forecasts: Mapping[int, Forecasts] = field(default_factory=dict)
+    daily: Mapping[int, Mapping[str, AnyArray]] = field(default_factory=dict)
+    """Horizon → columns of the portfolio's daily.parquet."""
     predictions: Mapping[str, AnyArray] | None = None
     """Columns of predictions.parquet."""
     run_log: Sequence[Mapping[str, Any]] = ()
@@ -52,6 +54,8 @@ class Material:
     """Pages of this run beside the report: name relative to the report → where it lies."""
     locations: Mapping[str, str] = field(default_factory=dict)
     """Where the report's own pages will lie: name → path or URI."""
+    trades: Mapping[str, str] = field(default_factory=dict)
+    """Where every trade can be read, as csv: name relative to the report → path or URI."""
 
 
 def by_horizon(document: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from foundry_tasks.report.wording import ENTRY_NAMES
 
 _TOP, _BOTTOM = 16.0, 22.0
 _HEIGHT = 208.0
+_LOW_HEIGHT = 118.0
 _ENTRY_KINDS = {"close": "line one", "next_open": "line two", "next_close": "line three"}
 
 
@@ -103,9 +104,39 @@ def reliability(bins: Sequence[Mapping[str, Any]], base_rate: float | None) -> s
     return svg.drawing(_HEIGHT, body, "share of tickers that went up against P(up)")
 
 
-def _over_sessions(evidence: Mapping[str, Any], up: Scale, layer: str, *, reference: float, label: str) -> str:
-    """Grid, folds and dates around a stretched layer whose y is 0 at the top."""
-    sessions, height = evidence["sessions"], _plot_height()
+def equity_curve(curves: Mapping[str, Any]) -> str:
+    """Compounded gains after and before costs, over the benchmark's and the universe's."""
+    kinds = {"buy_and_hold": "line three", "benchmark": "line two", "gross": "line one pale", "net": "line one"}
+    return _curves(curves, kinds, "compounded gains in per cent", _HEIGHT)
+
+
+def drawdown_curve(curves: Mapping[str, Any]) -> str:
+    """What is lost from the highest point so far, below zero."""
+    return _curves(curves, {"drawdown": "line one"}, "drawdown in per cent", _LOW_HEIGHT)
+
+
+def exposure_curve(curves: Mapping[str, Any]) -> str:
+    """What is held: long and short added, and long less short."""
+    kinds = {"gross_exposure": "line three", "net_exposure": "line one"}
+    return _curves(curves, kinds, "what is held, in per cent of the capital", _LOW_HEIGHT)
+
+
+def _curves(curves: Mapping[str, Any], kinds: Mapping[str, str], label: str, height: float) -> str:
+    """Lines over sessions; name → class, the last on top."""
+    if not curves["sessions"]:
+        return ""
+    scale = svg.scale_over([0.0, *(value for name in kinds for value in curves[name])], pad=0.04)
+    up = Scale(scale.low, scale.high, _plot_height(height), 0.0)
+    across = Scale(0, max(len(curves["sessions"]) - 1, 1), 0.0, WIDTH)
+    layer = "".join(svg.shape(svg.line_path(curves[name], across, up), kind) for name, kind in kinds.items())
+    return _over_sessions(curves, up, layer, reference=0.0, label=label, whole=height)
+
+
+def _over_sessions(
+    evidence: Mapping[str, Any], up: Scale, layer: str, *, reference: float, label: str, whole: float = _HEIGHT
+) -> str:
+    """Grid, folds and dates around a stretched layer whose y is 0 at the top; `whole`: the drawing's height."""
+    sessions, height = evidence["sessions"], _plot_height(whole)
     across = Scale(0, max(len(sessions) - 1, 1))
     shifted = Scale(up.low, up.high, up.first + _TOP, up.last + _TOP)
     body = _grid(shifted, up)
@@ -121,8 +152,8 @@ def _over_sessions(evidence: Mapping[str, Any], up: Scale, layer: str, *, refere
     body += svg.line(0, shifted(reference), 100, shifted(reference), "reference")
     for at, name in svg.date_ticks(sessions):
         if 3 < across(at) < 97:
-            body += svg.text(across(at), _HEIGHT - 5, name, anchor="middle")
-    return svg.drawing(_HEIGHT, body + _grid_labels(shifted, up), label)
+            body += svg.text(across(at), whole - 5, name, anchor="middle")
+    return svg.drawing(whole, body + _grid_labels(shifted, up), label)
 
 
 def _grid(up: Scale, domain: Scale, *, factor: float | None = None) -> str:
@@ -140,5 +171,5 @@ def _grid_labels(up: Scale, domain: Scale, factor: float = 1.0) -> str:
     )
 
 
-def _plot_height() -> float:
-    return _HEIGHT - _TOP - _BOTTOM
+def _plot_height(whole: float = _HEIGHT) -> float:
+    return whole - _TOP - _BOTTOM

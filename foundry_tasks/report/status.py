@@ -63,6 +63,8 @@ def _consequence(material: Material, promotions: Mapping[str, Any]) -> str:
         return "The run ended before the gates could speak."
     if material.documents["gates"].get("validate_only"):
         return "Validation only: nothing was refitted, registered or predicted."
+    if "portfolio" in material.upstream and "promote" not in material.upstream:
+        return "A backtest: nothing was registered."
     if not promotions:
         return "Nothing was registered."
     promoted, others = [

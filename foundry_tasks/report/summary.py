@@ -9,7 +9,7 @@ from foundry_tasks.contract import artifacts
 from foundry_tasks.contract.errors import MissingInputError
 from foundry_tasks.contract.ports import Store
 from foundry_tasks.contract.stage_io import StageResult
-from foundry_tasks.report import wording
+from foundry_tasks.report import portfolio_tables, wording
 from foundry_tasks.report.wording import percent
 
 WIDTH = 100
@@ -30,8 +30,8 @@ def render(store: Store, dag: str, run_id: str | None) -> str:
 def summarise(document: Mapping[str, Any], report: StageResult, *, colour: bool = False) -> str:
     """The text for one report; `report` is the report stage's own result, which the document cannot hold."""
     blocks = (
-        _head(document), _gates(document, colour), _predictions(document), _live(document), _coverage(document),
-        _seconds(document, report), _places(document),
+        _head(document), _portfolio(document), _gates(document, colour), _predictions(document), _live(document),
+        _coverage(document), _seconds(document, report), _places(document),
     )  # fmt: skip
     return "\n".join(line.rstrip() for block in blocks for line in block) + "\n"
 
@@ -70,6 +70,34 @@ def _head(document: Mapping[str, Any]) -> Iterator[str]:
     yield from _wrapped(status["consequence"])
 
 
+def _portfolio(document: Mapping[str, Any]) -> Iterator[str]:
+    portfolio = document["portfolio"]
+    if portfolio is None:
+        return
+    yield ""
+    for item in portfolio["horizons"].values():
+        yield from _wrapped(item["said"])
+    if portfolio["replay"]:
+        yield from _wrapped(portfolio["replay"]["text"])
+    header = ("", "net a year", "Sharpe", "drawdown", "turnover", "costs bp", "trades", "benchmark", "hold")
+    yield ""
+    yield "  " + f"{header[0]:<8}" + "".join(f"{name:>11}" for name in header[1:])
+    for horizon, item in portfolio["horizons"].items():
+        own, beside, held = item["figures"], item["benchmark"], item["buy_and_hold"]
+        cells = (
+            wording.figure(own["annualised_return"], wording.signed_percent),
+            wording.figure(own["sharpe"], wording.ratio),
+            wording.figure(own["max_drawdown"], percent),
+            wording.figure(own["mean_turnover"], percent),
+            wording.bp(item["costs_bp"]["total"]),
+            str(item["trades"]),
+            wording.figure(beside["annualised_return"], wording.signed_percent),
+            wording.figure(held["annualised_return"], wording.signed_percent),
+        )
+        yield f"  {wording.horizon_name(horizon):<8}" + "".join(f"{cell:>11}" for cell in cells)
+    yield from _wrapped(portfolio_tables.rules(portfolio), "  ")
+
+
 def _gates(document: Mapping[str, Any], colour: bool) -> Iterator[str]:
     for item in document["status"]["horizons"]:
         verdict, gates = item["verdict"], document["gates"][item["horizon"]]
@@ -85,8 +113,10 @@ def _gates(document: Mapping[str, Any], colour: bool) -> Iterator[str]:
 
 
 def _predictions(document: Mapping[str, Any]) -> Iterator[str]:
-    yield ""
     predictions = document["predictions"]
+    if predictions is None and document["portfolio"] is not None:
+        return
+    yield ""
     if predictions is None:
         yield "no predictions in this run"
         return
@@ -150,6 +180,9 @@ def _places(document: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     yield "report"
     yield f"  {links['pages']['report.html']}"
+    if links["trades"]:
+        yield "trades"
+        yield from (f"  {where}" for where in links["trades"].values())
     if links["data_docs"]:
         yield "Data Docs"
         yield from (f"  {docs['location']}" for docs in links["data_docs"])

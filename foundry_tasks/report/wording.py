@@ -59,7 +59,10 @@ plain = _writer(".4f")
 fine = _writer(".5f")
 percent = _writer(".1f", 100, " %")
 signed_percent = _writer("+.1f", 100, " %")
-_whole_percent = _writer(".0f", 100, " %")
+signed_bare_percent = _writer("+.1f", 100)
+bp = _writer(".1f")
+ratio = _writer(".2f")
+whole_percent = _writer(".0f", 100, " %")
 
 INF = math.inf
 GATES: Mapping[str, GateStyle] = {
@@ -67,7 +70,7 @@ GATES: Mapping[str, GateStyle] = {
         "AUC per session", plain, lambda p: (p["min_auc_lower"], p["min_auc"]), lambda p: (p["min_auc"], INF)
     ),
     "wfe": GateStyle(
-        "Walk-forward efficiency", _whole_percent, lambda p: (p["min_wfe"],), lambda p: (p["min_wfe"], INF), (-1.0, 2.0)
+        "Walk-forward efficiency", whole_percent, lambda p: (p["min_wfe"],), lambda p: (p["min_wfe"], INF), (-1.0, 2.0)
     ),
     "brier": GateStyle("Brier against base rate", _writer("+.5f"), lambda _: (0.0,), lambda _: (-INF, 0.0)),
     "ece": GateStyle("Calibration error", plain, lambda p: (p["max_ece"],), lambda p: (0.0, p["max_ece"]), (0.0, INF)),

@@ -1,4 +1,4 @@
-"""report: what the run found, as one page to look at, the same as JSON and Markdown."""
+"""report: what the run found, as one page to look at, the same as JSON and Markdown, and its trades to download."""
 
 import json
 from collections.abc import Mapping
@@ -26,6 +26,8 @@ DOCUMENTS = {
     "comparison": "ensemble",
     "leakage": "leakage",
     "gates": "gates",
+    "portfolio": "portfolio",
+    "simulate": "simulate",
     "refit": "refit",
     "promotion": "promote",
     "predictions": "predict",
@@ -37,7 +39,10 @@ ENTRIES = ("close", "next_open", "next_close")
 
 
 def run(config: ReportConfig, io: StageIO) -> None:
-    """Whatever the run has published → report.html, report.json, report.md. A skipped stage is said, never an error."""
+    """Whatever the run has published → report.html, report.json, report.md. A skipped stage is said, never an error.
+
+    The portfolio's trades-{h}d.csv are laid beside them: a stage whose result is reused shows nothing itself.
+    """
     with io.step("read"):
         material = _material(config, io)
     with io.step("assemble"):
@@ -71,12 +76,14 @@ def _material(config: ReportConfig, io: StageIO) -> Material:
         results=results,
         documents=documents,
         forecasts=_forecasts(io, documents),
+        daily=_daily(io),
         predictions=_predictions(io),
         run_log=[json.loads(line) for line in (io.store.read(log) or b"").splitlines()],
         pages=_data_docs(io, results),
         locations={
             page: io.store.locate(artifacts.page_key(io.identity.dag, io.identity.run_id, page)) for page in PAGES
         },
+        trades=_show_trades(io),
     )
 
 
@@ -129,6 +136,20 @@ def _test(io: StageIO, ensemble: StageResult, horizon: int, fold: Fold) -> dict[
     """The test rows of a fold's file, which begins with its validation window."""
     file = read_matrices(io.artifact(ensemble, f"{horizon}d/{fold.name}.parquet"), ("p_up", "base_rate"))
     return {name: values[-len(fold.test) :] for name, values in file.values.items()}
+
+
+def _daily(io: StageIO) -> dict[int, dict[str, Any]]:
+    portfolio = io.find("portfolio")
+    files = (
+        {} if portfolio is None else {name: name.partition("d/")[0] for name in portfolio.outputs if "d/daily" in name}
+    )
+    return {int(horizon): read_table(io.path("portfolio", name)) for name, horizon in files.items()}
+
+
+def _show_trades(io: StageIO) -> dict[str, str]:
+    portfolio = io.find("portfolio")
+    files = [] if portfolio is None else [name for name in portfolio.outputs if name.endswith(".csv")]
+    return {name: io.show(name, io.path("portfolio", name).read_bytes()) for name in files}
 
 
 def _predictions(io: StageIO) -> dict[str, Any] | None:

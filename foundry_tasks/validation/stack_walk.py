@@ -89,7 +89,7 @@ def walk_stack(
             )  # fmt: skip
         for name, values in scores(fold, fold.test).items():
             oof[name][fold.test.slice] = values
-        if meta is not None:
+        if meta is not None and len(fold.test):  # one that is still to come has none
             tested = {name: values[fold.test.slice] for name, values in oof.items()}
             meta_oof[fold.test.slice] = meta.scores(
                 tested, {name: series[fold.test.slice] for name, series in regime.items()}

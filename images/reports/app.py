@@ -34,7 +34,7 @@ USER = "foundry"
 PASSWORD = "reports_password"  # noqa: S105 - the secret file's name
 SHOWN = 200
 """Runs on the start page."""
-TYPES = {"html": "text/html", "json": "application/json", "md": "text/markdown"}
+TYPES = {"html": "text/html", "json": "application/json", "md": "text/markdown", "csv": "text/csv"}
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'none'",
@@ -43,7 +43,7 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
-_PAGE = re.compile(r"pages(/[A-Za-z0-9_=-][A-Za-z0-9_.=-]*){2,6}\.(?P<kind>html|json|md)", re.ASCII)
+_PAGE = re.compile(r"pages(/[A-Za-z0-9_=-][A-Za-z0-9_.=-]*){2,6}\.(?P<kind>html|json|md|csv)", re.ASCII)
 """No part of a key begins with a dot, so that no path climbs."""
 _STYLE = Path(foundry_tasks.report.__file__).parent / "page.css"
 

@@ -15,7 +15,7 @@ def dag_of(load):
     return lambda name: load(name).dag
 
 
-@pytest.mark.parametrize("name", ["foundry_daily", "foundry_train"])
+@pytest.mark.parametrize("name", ["foundry_audit", "foundry_backtest", "foundry_daily", "foundry_train"])
 def test_a_dag_is_its_pipeline(dag_of, name):
     dag = dag_of(name)
     assert dag.dag_id == name

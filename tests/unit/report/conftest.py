@@ -16,8 +16,12 @@ from foundry_tasks.contract.config import GatePolicy, ReportConfig
 from foundry_tasks.contract.stage_io import Identity, StageIO, StageResult
 from foundry_tasks.data.tables import Matrices, write_matrices, write_table
 from foundry_tasks.evaluation import metrics
+from foundry_tasks.evaluation.standard_portfolio import DailyPnl
 from foundry_tasks.stages import report
-from foundry_tasks.validation.gates import Evidence, evaluate_gates, json_ready
+from foundry_tasks.validation.beside_gates import Edge, beside_gates, trial_figures
+from foundry_tasks.validation.evidence import Evidence
+from foundry_tasks.validation.gates import evaluate_gates, json_ready
+from foundry_tasks.validation.selection_bias import selection_bias
 from foundry_tasks.validation.walk_forward import Fold, Window, folds_to_json
 
 HORIZONS = (1, 5, 20)
@@ -67,6 +71,7 @@ class Market:
                 base_rate=np.full_like(p_up[rows], 0.52),
                 up=up[rows],
                 above_median=up[rows],
+                forward_return=self.returns[horizon][rows],
                 member=np.ones_like(up[rows], bool),
                 validation_relative=[series[validation.slice] for validation, _ in windows],
                 test_relative=[series[test.slice] for _, test in windows],
@@ -75,11 +80,22 @@ class Market:
                 leaks=leaks,
             )
             judged = evaluate_gates(evidence, POLICY, seed=1).as_dict()
-            horizons[str(horizon)] = judged | {"beside": json_ready(_beside()), "champion_version": None}
+            beside = json_ready(_beside(evidence))
+            horizons[str(horizon)] = judged | {"beside": beside, "champion_version": None}
         return {"validate_only": False, "policy": POLICY.model_dump(), "horizons": horizons}
 
 
-def _beside() -> dict[str, Any]:
+def _beside(evidence: Evidence) -> dict[str, Any]:
+    """What the gates stage publishes, but for figures that are round enough to be looked for."""
+    relative = Edge(evidence.validation_relative, evidence.test_relative, neutral=0.5)
+    edges = dict.fromkeys(("relative", "over_base_rate", "rank_ic"), relative)
+    found = beside_gates(evidence, edges, {"close": evidence.forward_return}, POLICY, seed=1)
+    sessions, rng = np.datetime64("2020-06-01") + np.arange(N_TEST), np.random.default_rng(8)
+    trials = [DailyPnl(sessions, rng.normal(0.0, 0.01, N_TEST)) for _ in range(12)]
+    return found | _round_figures() | {"trials": trial_figures(selection_bias(trials[0], trials))}
+
+
+def _round_figures() -> dict[str, Any]:
     def around(value: float, width: float = 0.008) -> dict[str, float]:
         return {"value": value, "lower": value - width, "upper": value + width}
 

@@ -61,6 +61,12 @@ def test_a_run_of_the_pipeline_is_listed_and_each_of_its_pages_opens(tmp_path, s
         assert page.get(f"{prefix}/{name}").headers["content-type"] == f"{kind}; charset=utf-8"
 
 
+def test_a_list_of_trades_comes_as_csv(store, serve):
+    key = write_run(store, "traded", [{"stage": "report"}], pages=("trades-20d.csv",), dag="foundry_backtest")
+    answer = serve(store).get(f"/pages/foundry_backtest/{key}/trades-20d.csv")
+    assert (answer.status, answer.headers["content-type"]) == (200, "text/csv; charset=utf-8")
+
+
 def test_runs_stand_newest_first_with_verdict_error_and_how_far_they_got(store, serve):
     write_run(
         store, "old", [{"stage": "gates", "timestamp": "2026-07-01T10:00:00+00:00"}],

@@ -1,0 +1,166 @@
+"""simulate: the portfolio's forecasts once more, session by session, by an account that sees only what there was."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from foundry_tasks.contract.config import (
+    BacktestConfig,
+    EnsembleConfig,
+    FeaturesConfig,
+    LabelsConfig,
+    ModelsConfig,
+    SimulateConfig,
+)
+from foundry_tasks.contract.stage_io import StageIO
+from foundry_tasks.data.panel import FloatArray, PricePanel
+from foundry_tasks.data.tables import read_matrices, read_prices, read_table
+from foundry_tasks.evaluation.costs import BP
+from foundry_tasks.evaluation.forward_simulator import ForwardSimulator, Strategy
+from foundry_tasks.evaluation.replay import TOLERANCE, ReplayedForecasts, largest_difference
+from foundry_tasks.evaluation.simulated_exchange import Day
+from foundry_tasks.validation.gates import json_ready
+
+SESSIONS_A_PIECE = 100
+"""Sessions after which the account is kept, for a try that goes on where this one was stopped."""
+
+
+def run(config: SimulateConfig, io: StageIO) -> None:
+    """Signals and rules of the portfolio stage → simulate.json, how far apart two ways to the same figures are."""
+    with io.step("read"):
+        prices = read_prices(io.path("prices", "prices.parquet"))
+        portfolio = io.json("portfolio", "portfolio.json")
+    rules = BacktestConfig(**portfolio["rules"])
+    found: dict[str, Any] = {}
+    for horizon in sorted(map(int, portfolio["horizons"])):
+        scene = Scene.of(io, prices, rules, horizon)
+        with io.step("replay"):
+            found[str(horizon)] = _replay(io, scene)
+        if config.retrain_sessions is not None:
+            with io.step("retrain"):
+                found[str(horizon)]["retrained"] = _retrain(io, scene, config.retrain_sessions)
+        _judge(io, horizon, found[str(horizon)])
+    io.publish_json("simulate.json", json_ready({"tolerance": TOLERANCE, "horizons": found}))
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What one horizon is simulated on.
+
+    prices: up to the session in which the last forecast is traded. p_up: (n_forecasts, n_tickers), of the sessions from
+    first_session on.
+    """
+
+    prices: PricePanel
+    p_up: FloatArray
+    first_session: int
+    rules: BacktestConfig
+    horizon: int
+
+    @classmethod
+    def of(cls, io: StageIO, prices: PricePanel, rules: BacktestConfig, horizon: int) -> "Scene":
+        """Of the portfolio's signals."""
+        signals = read_matrices(io.path("portfolio", f"{horizon}d/signals.parquet"), ("p_up",))
+        first = int(np.searchsorted(prices.sessions, signals.sessions[0]))
+        return cls(prices.up_to(first + len(signals.sessions) + 1), signals["p_up"], first, rules, horizon)
+
+    def simulator(self, strategy: Strategy, kept: Mapping[str, Any] | None, every: int | None) -> ForwardSimulator:
+        """At its beginning, or where an earlier try kept it."""
+        if kept is not None:
+            return ForwardSimulator.from_json(kept["simulator"], self.prices, strategy)
+        return ForwardSimulator(
+            self.prices,
+            strategy,
+            self.rules,
+            horizon=self.horizon,
+            first_session=self.first_session,
+            retrain_every_sessions=every,
+        )
+
+    def earning(self, days: list[Day]) -> list[Day]:
+        """Those after the first forecast."""
+        return days[self.first_session + 1 :]
+
+
+def _replay(io: StageIO, scene: Scene) -> dict[str, Any]:
+    """The same forecasts through an account of its own, against the backtest's daily figures."""
+    piece = f"{scene.horizon}d"
+    strategy = ReplayedForecasts(scene.p_up, scene.first_session, scene.rules)
+    simulator = scene.simulator(strategy, io.kept(piece), None)
+    days = scene.earning(_through(io, piece, simulator, scene, dict))
+    daily = read_table(io.path("portfolio", f"{piece}/daily.parquet"))
+    figures = [name for name in daily if name not in {"date", "benchmark", "buy_and_hold"}]
+    difference = largest_difference(days, daily, figures)
+    return asdict(difference) | {"agrees": difference.agrees, "sessions": len(days)}
+
+
+def _retrain(io: StageIO, scene: Scene, every: int) -> dict[str, Any]:
+    """Everything fitted anew on its own schedule, and how far its forecasts are from those of the folds."""
+    from foundry_tasks.validation.retraining import RetrainedForecasts, RetrainingRecipe  # noqa: PLC0415 - loads boosters
+
+    models = ModelsConfig.model_validate(io.any_result("models").config)
+    recipe = RetrainingRecipe(
+        feature_set=FeaturesConfig.model_validate(io.result("features").config).feature_set,
+        label_entry=LabelsConfig.model_validate(io.result("labels").config).label_entry,
+        models=models,
+        ensemble=EnsembleConfig.model_validate(io.result("ensemble").config),
+        first_session=scene.first_session,
+        every_sessions=every,
+    )
+    piece = f"{scene.horizon}d-retrained-{every}"
+    strategy, kept = RetrainedForecasts(recipe, scene.horizon, scene.rules), io.kept(piece)
+    earlier = 0.0 if kept is None else kept["apart"]
+
+    def apart() -> dict[str, Any]:
+        theirs = dict(enumerate(scene.p_up, start=scene.first_session))
+        said = {session: p_up for session, p_up in strategy.p_up.items() if session in theirs}
+        return {"apart": max([earlier, *(_apart(p_up, theirs[session]) for session, p_up in said.items())])}
+
+    days = scene.earning(_through(io, piece, scene.simulator(strategy, kept, every), scene, apart))
+    return {
+        "every_sessions": every,
+        "as_the_folds": every == models.test_sessions,
+        "forecasts_apart": apart()["apart"],
+        "net_bp": float(np.mean([day.net for day in days])) / BP,
+    }
+
+
+def _apart(mine: FloatArray, theirs: FloatArray) -> float:
+    """Largest difference of two sessions' forecasts; 1 where one of them has a forecast that the other lacks."""
+    if (np.isfinite(mine) != np.isfinite(theirs)).any():
+        return 1.0
+    return float(np.nan_to_num(np.abs(mine - theirs)).max(initial=0.0))
+
+
+def _through(
+    io: StageIO, piece: str, simulator: ForwardSimulator, scene: Scene, beside: Callable[[], Mapping[str, Any]]
+) -> list[Day]:
+    """Every step that is left; all days. beside: what else to keep with the simulator."""
+    n_sessions = len(scene.prices.sessions)
+    io.progress.start(f"simulate {piece}", -(-(n_sessions - simulator.session) // SESSIONS_A_PIECE))
+    while simulator.session < n_sessions:
+        for _ in range(min(SESSIONS_A_PIECE, n_sessions - simulator.session)):
+            simulator.step()
+        io.keep(piece, {"outputs": {}, "simulator": simulator.to_json(), **beside()})
+        io.progress.advance(f"{simulator.session} of {n_sessions} sessions")
+    return simulator.days
+
+
+def _judge(io: StageIO, horizon: int, item: Mapping[str, Any]) -> None:
+    """A difference that rounding does not explain is a leak or a fault, and said loudly."""
+    believed = "one of them sees what the other cannot. Believe neither"
+    if not item["agrees"]:
+        io.warn(
+            f"{horizon}d: forward simulation and backtest differ by {item['value']:.3g} in {item['figure']} at "
+            f"{item['session']}, more than {TOLERANCE:g}: {believed}"
+        )
+    again, agrees = item.get("retrained"), item["agrees"]
+    if again is not None and again["as_the_folds"] and not again["forecasts_apart"] <= TOLERANCE:
+        agrees = False
+        io.warn(
+            f"{horizon}d: fitted anew from what there was, forecasts differ from the folds' by {again['forecasts_apart']:.3g}, "
+            f"more than {TOLERANCE:g}: {believed}"
+        )
+    io.metrics[f"{horizon}d"] = {"agrees": agrees}

@@ -1,0 +1,208 @@
+"""What forecasts would have earned: the figures of a backtest, with intervals that tell an edge from luck.
+
+Every mean over sessions has its moving-block bootstrap interval, in blocks as long as the holding asks for; all are over the
+sessions that the forecasts were traded in, and basis points are those of the capital.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from foundry_tasks.data.panel import FloatArray
+from foundry_tasks.evaluation.backtest import Backtest
+from foundry_tasks.evaluation.costs import BP
+from foundry_tasks.evaluation.edge_decay import EdgeDecay
+from foundry_tasks.evaluation.performance import (
+    SESSIONS_PER_YEAR,
+    annualised_return,
+    annualised_volatility,
+    headline_figures,
+    max_drawdown,
+    monthly_table,
+    sharpe_ratio,
+)
+from foundry_tasks.validation.bootstrap import Interval, block_length, mean_interval, resampled_means
+from foundry_tasks.validation.overfitting import SharpeSample, probabilistic_sharpe_ratio
+from foundry_tasks.validation.wfe import walk_forward_efficiency
+
+UNDEFINED = float("nan")
+COSTS = ("commission", "spread", "impact", "borrow")
+
+
+@dataclass(frozen=True, slots=True)
+class Resampling:
+    """How intervals are made: of what level, from how many resamples; fewer blocks than min_blocks leave one undefined."""
+
+    confidence: float
+    resamples: int
+    min_blocks: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class FoldAccuracy:
+    """Accuracy by session in one fold, (n_sessions,) each, NaN where a session has none; stop: the session after its test.
+
+    relative: direction against the session's median. up: up or down.
+    """
+
+    number: int
+    stop: int
+    validation_relative: FloatArray
+    test_relative: FloatArray
+    validation_up: FloatArray
+    test_up: FloatArray
+
+
+def sharpe_interval(pnl: FloatArray, *, horizon: int, resampling: Resampling) -> Interval:
+    """Sharpe ratio a year of a daily P&L, (n_sessions,), with its two-sided interval.
+
+    Mean and mean square of the same resampled blocks; blocks and their least number as in `mean_interval`. A resample that
+    never moves, of blocks without a position, counts as 0.
+    """
+    value, blocks = sharpe_ratio(pnl), len(pnl) // block_length(horizon)
+    if blocks < resampling.min_blocks or not np.isfinite(value):
+        return Interval(value, UNDEFINED, UNDEFINED, blocks)
+    moments = resampled_means(
+        np.column_stack([pnl, pnl**2]),
+        block=block_length(horizon),
+        resamples=resampling.resamples,
+        rng=np.random.default_rng(resampling.seed),
+    )
+    mean, power = moments.T
+    variance = power - mean**2
+    moves = variance > 1e-12 * power
+    ratios = np.where(moves, mean / np.sqrt(np.where(moves, variance, 1.0)), 0.0) * np.sqrt(SESSIONS_PER_YEAR)
+    tail = (1 - resampling.confidence) / 2
+    lower, upper = np.quantile(ratios, [tail, 1 - tail])
+    return Interval(value, float(lower), float(upper), blocks)
+
+
+def earnings(backtest: Backtest, window: slice, *, holding_sessions: int, resampling: Resampling) -> dict[str, Any]:
+    """Figures by name of the sessions in `window`; a mean is {value, lower, upper}, NaN where undefined."""
+    net, gross, turnover = backtest.net[window], backtest.gross[window], backtest.holdings.turnover[window]
+    benchmark, everything = backtest.benchmark[window], backtest.buy_and_hold[window]
+    in_bp = partial(_in_bp, holding_sessions=holding_sessions, resampling=resampling)
+    costs = {kind: _mean(getattr(backtest.costs, kind)[window]) / BP for kind in COSTS}
+    months = monthly_table(backtest.sessions[window], net)
+    return {
+        "holding_sessions": holding_sessions,
+        "sessions": len(net),
+        "first": str(backtest.sessions[window][0]) if len(net) else None,
+        "last": str(backtest.sessions[window][-1]) if len(net) else None,
+        "net_bp": in_bp(net),
+        "gross_bp": in_bp(gross),
+        "sharpe": _bounds(sharpe_interval(net, horizon=holding_sessions, resampling=resampling)),
+        "sharpe_above_zero": probabilistic_sharpe_ratio(SharpeSample.of(net)),
+        "costs_bp": costs | {"total": sum(costs.values())},
+        "break_even_bp": float(gross.sum() / turnover.sum() / BP) if turnover.sum() else UNDEFINED,
+        "figures": headline_figures(net, turnover=turnover, benchmark=benchmark),
+        "benchmark": _market_figures(benchmark),
+        "buy_and_hold": _market_figures(everything),
+        "exposure": {
+            "gross": _mean(backtest.gross_exposure[window]),
+            "net": _mean(backtest.net_exposure[window]),
+        },
+        "halted": int(backtest.holdings.halted[window].sum()),
+        "delisted": int(backtest.holdings.delisted[window].sum()),
+        "trades": int(np.count_nonzero(backtest.holdings.traded[window])),
+        "monthly": {
+            "years": list(months.years),
+            "months": months.months.tolist(),
+            "totals": months.totals.tolist(),
+        },
+    }
+
+
+def ladder_figures(ladder: EdgeDecay, *, resampling: Resampling) -> dict[str, Any]:
+    """The ladder's cells with their intervals, its break-even costs, what could not be traded, and over how many sessions."""
+    cells = [
+        {
+            "entry": cell.entry,
+            "holding_sessions": cell.holding_sessions,
+            "cost_bp": cell.cost_bp,
+            **_in_bp(cell.net, holding_sessions=cell.holding_sessions, resampling=resampling),
+        }
+        for cell in ladder.cells
+    ]
+    break_even = [
+        {"entry": entry, "holding_sessions": holding, "cost_bp": cost_bp}
+        for (entry, holding), cost_bp in ladder.break_even_bp.items()
+    ]
+    sessions = ladder.window.stop - ladder.window.start
+    return {"cells": cells, "break_even_bp": break_even, "absent": list(ladder.absent), "sessions": sessions}
+
+
+def fold_figures(folds: Sequence[FoldAccuracy], net: FloatArray, first: int) -> list[dict[str, Any]]:
+    """What each fold kept of its validation edge, and what its decisions earned.
+
+    net: (n_sessions,), whole; first: the first tested session. Decisions of t trade at t + 1, so a fold earns from the
+    session after its first to the one after its last.
+    """
+    found = []
+    for fold in folds:
+        earned = net[first + 1 : fold.stop + 1]
+        relative, up = (
+            [_known_mean(series) for series in windows]
+            for windows in ((fold.validation_relative, fold.test_relative), (fold.validation_up, fold.test_up))
+        )
+        found.append(
+            {
+                "fold": fold.number,
+                "sessions": len(earned),
+                "validation_relative": relative[0],
+                "test_relative": relative[1],
+                "wfe_relative": walk_forward_efficiency(relative[:1], relative[1:]),
+                "wfe_up": walk_forward_efficiency(up[:1], up[1:]),
+                "net_bp": _mean(earned) / BP,
+                "sharpe": sharpe_ratio(earned),
+            }
+        )
+        first = fold.stop
+    return found
+
+
+def _market_figures(returns: FloatArray) -> dict[str, float]:
+    """What holding the market would have earned, without any cost."""
+    return {
+        "annualised_return": annualised_return(returns),
+        "annualised_volatility": annualised_volatility(returns),
+        "sharpe": sharpe_ratio(returns),
+        "max_drawdown": max_drawdown(returns),
+    }
+
+
+def _in_bp(series: FloatArray, *, holding_sessions: int, resampling: Resampling) -> dict[str, float]:
+    return _bounds(mean_interval(series / BP, horizon=holding_sessions, **asdict(resampling)))
+
+
+def _bounds(interval: Interval) -> dict[str, float]:
+    return {"value": interval.value, "lower": interval.lower, "upper": interval.upper}
+
+
+def _mean(series: FloatArray) -> float:
+    return float(np.mean(series)) if len(series) else UNDEFINED
+
+
+def _known_mean(series: FloatArray) -> float:
+    return _mean(series[np.isfinite(series)])
+
+
+def daily_columns(backtest: Backtest, window: slice) -> Mapping[str, Any]:
+    """Every daily figure of the window, a column each, as a table of the run."""
+    return {
+        "date": backtest.sessions[window].astype("datetime64[D]"),
+        "net": backtest.net[window],
+        "gross": backtest.gross[window],
+        **{kind: getattr(backtest.costs, kind)[window] for kind in COSTS},
+        "turnover": backtest.holdings.turnover[window],
+        "gross_exposure": backtest.gross_exposure[window],
+        "net_exposure": backtest.net_exposure[window],
+        "halted": backtest.holdings.halted[window],
+        "delisted": backtest.holdings.delisted[window],
+        "benchmark": backtest.benchmark[window],
+        "buy_and_hold": backtest.buy_and_hold[window],
+    }

@@ -1,0 +1,136 @@
+"""Retraining in a forward simulation: a fold's whole recipe, fitted anew when its day comes, from what there was then.
+
+Fitted before session s it is the fold whose test begins at s: features, labels, base models, meta-learner and calibrator
+are all made from the prices before s, and every later forecast from those up to its own session. Where the schedule is that
+of a run's folds its forecasts are the run's; if they are not, something in the run saw what was not there yet.
+
+Nothing is kept from one fit to the next, so that a fit can be repeated: the k-th fits all the blocks before it once more.
+"""
+
+from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
+
+from foundry_tasks.contract.config import BacktestConfig, EnsembleConfig, LabelEntry, ModelsConfig
+from foundry_tasks.data.panel import FeaturePanel, FloatArray, PricePanel
+from foundry_tasks.evaluation.positions import target_weights
+from foundry_tasks.features.build import build_features
+from foundry_tasks.features.definition import FeatureSet
+from foundry_tasks.features.labels import Labels, build_labels, reach
+from foundry_tasks.models.base_models import score_panel
+from foundry_tasks.models.bundle import regime_of
+from foundry_tasks.models.calibration import expanding_base_rate
+from foundry_tasks.models.design import Designs
+from foundry_tasks.models.estimator import FittedModel
+from foundry_tasks.models.fit_pool import FitPool
+from foundry_tasks.models.stack import Stack
+from foundry_tasks.validation.block_fits import BlockFitter, Walk
+from foundry_tasks.validation.stack_walk import walk_stack
+from foundry_tasks.validation.walk_forward import Fold, WalkForwardValidator, Window
+
+
+@dataclass(frozen=True)
+class RetrainingRecipe:
+    """What a run's configs say of how its models are made, and when they are made anew.
+
+    first_session: index of the first session that is forecast. every_sessions: how long a fit lasts.
+    """
+
+    feature_set: FeatureSet
+    label_entry: LabelEntry
+    models: ModelsConfig
+    ensemble: EnsembleConfig
+    first_session: int
+    every_sessions: int
+
+    def walk_before(self, session: int) -> Walk:
+        """Per horizon the blocks of a fit before `session`, the last of which has still to be tested.
+
+        Raises ConfigError where there are too few sessions to fit on.
+        """
+        number = 1 + (session - self.first_session) // self.every_sessions
+        schedule = {"test_sessions": self.every_sessions, "first_test_session": self.first_session, "folds": number}
+        validator = WalkForwardValidator(self.models.model_copy(update=schedule))
+        walk = {h: validator.folds(session + self.every_sessions, self.reach(h)) for h in self.models.horizons}
+        return {h: (*folds[:-1], replace(folds[-1], test=Window(session, session))) for h, folds in walk.items()}
+
+    def reach(self, horizon: int) -> int:
+        """How far a label of this horizon reaches."""
+        return reach(horizon, self.label_entry)
+
+
+@dataclass
+class RetrainedForecasts:
+    """The strategy that is fitted anew on its own schedule, and sizes what it then forecasts.
+
+    p_up: what it forecast, index of the session → (n_tickers,).
+    """
+
+    recipe: RetrainingRecipe
+    horizon: int
+    rules: BacktestConfig
+    p_up: dict[int, FloatArray] = field(default_factory=dict)
+    _models: dict[str, FittedModel] = field(default_factory=dict)
+    _stack: Stack | None = None
+
+    def fit(self, known: PricePanel) -> None:
+        """The recipe, fitted for the sessions that follow `known`."""
+        recipe, horizon = self.recipe, self.horizon
+        walk = recipe.walk_before(len(known.sessions))
+        features, labels = self._features(known), self._labels(known)
+        kinds = {"up": labels.up, "median": labels.median, "sector": labels.sector}
+        reaches = {h: recipe.reach(h) for h in walk}
+        fitter = BlockFitter(
+            recipe.models,
+            (horizon,),
+            walk,
+            reaches,
+            Designs(features),
+            lambda _, kind: kinds[kind],
+            lambda _: nullcontext(),
+        )
+        fitter.load(recipe.models.models)
+        found: dict[Fold, dict[str, FloatArray]] = {fold: {} for fold in walk[horizon]}
+        self._models = {}
+        with FitPool(recipe.models.threads) as pool:
+            for name in recipe.models.models:
+                for block in range(len(walk[horizon])):
+                    (fit,) = fitter.fit(pool, (name, block))
+                    found[fit.fold][name] = fit.scores
+                    if fit.last is not None:
+                        self._models[name] = fit.last
+
+        def scores(fold: Fold, window: Window) -> Mapping[str, FloatArray]:
+            start = (fold.validation or fold.test).start
+            return {name: values[window.start - start : window.stop - start] for name, values in found[fold].items()}
+
+        stacked = walk_stack(
+            walk[horizon],
+            scores,
+            regime_of(features),
+            labels,
+            horizon=horizon,
+            reach=reaches[horizon],
+            config=recipe.ensemble,
+            advance=lambda _: None,
+        )
+        self._stack = stacked.folds[-1].stack
+
+    def targets(self, known: PricePanel) -> FloatArray:
+        """Weights wanted after the last session of `known`."""
+        if self._stack is None:
+            raise RuntimeError("the strategy has to be fitted before it can forecast")
+        features = self._features(known)
+        last = replace(features, sessions=features.sessions[-1:], values=features.values[:, -1:])
+        base = {name: score_panel(model, last) for name, model in self._models.items()}
+        base_rate = expanding_base_rate(self._labels(known).up, self.recipe.reach(self.horizon))[-1:]
+        p_up = self._stack.p_up(base, regime_of(last), base_rate)
+        self.p_up[len(known.sessions) - 1] = p_up[0]
+        weights: FloatArray = target_weights(p_up, known.member[-1:], self.rules)[0]
+        return weights
+
+    def _features(self, known: PricePanel) -> FeaturePanel:
+        return build_features(known, self.recipe.feature_set).panel
+
+    def _labels(self, known: PricePanel) -> Labels:
+        return build_labels(known, self.horizon, self.recipe.label_entry)
