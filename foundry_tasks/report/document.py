@@ -58,13 +58,16 @@ def assemble(material: Material) -> dict[str, Any]:
 # ------------------------------------------------------------------ evidence
 def _evidence(material: Material) -> dict[str, Any]:
     gates = by_horizon(material.documents.get("gates"))
+    told = next((result.metrics for result in material.results if result.stage == "gates"), {})
     evidence = {}
     for horizon, forecasts in sorted(material.forecasts.items()):
         found = session_figures(forecasts, horizon)
         judged = gates.get(str(horizon))
         auc = next((gate for gate in judged["gates"] if gate["name"] == "auc"), None) if judged else None
         found["auc_mean"] = {key: auc[key] for key in ("value", "lower", "upper")} if auc else None
-        found["beside"] = _in_entry_order(judged["beside"]) if judged else None
+        found["beside"] = (
+            _in_entry_order(judged["beside"]) | {"trials": told[f"{horizon}d"]["trials"]} if judged else None
+        )
         evidence[str(horizon)] = found
     return evidence
 

@@ -17,6 +17,7 @@ from foundry_tasks.run_trials import record_run
 from foundry_tasks.validation.beside_gates import Edge, beside_gates, edges_of, trial_figures
 from foundry_tasks.validation.evidence import Evidence, FoldOutput, gather_evidence
 from foundry_tasks.validation.gates import GateReport, evaluate_gates, json_ready
+from foundry_tasks.validation.selection_bias import SelectionBias
 from foundry_tasks.validation.walk_forward import Fold, folds_from_json
 
 ENTRIES = ("close", "next_open", "next_close")
@@ -39,14 +40,20 @@ def run(config: GatesConfig, io: StageIO) -> None:
                 evidence = champion.beside(evidence, io, horizon, reported)
             report = evaluate_gates(evidence, policy, seed=config.seed)
             beside = beside_gates(evidence, edges, returns, policy, seed=config.seed)
-            beside["trials"] = trial_figures(biases[horizon])
         document = report.as_dict() | {"beside": json_ready(beside)}
         if config.skip_gates:
             document["verdict"] = "skipped"
         document["champion_version"] = champion.version if champion else None
         reports[str(horizon)] = document
-        io.metrics[f"{horizon}d"] = {"verdict": document["verdict"], "auc": document["gates"][0]["value"]}
-        _warn(io, horizon, report, beside, policy, skipped=config.skip_gates)
+        # What trials there are besides is no output: the same run, judged again, has the same gates.
+        trials = json_ready(trial_figures(biases[horizon]))
+        io.metrics[f"{horizon}d"] = {
+            "verdict": document["verdict"],
+            "auc": document["gates"][0]["value"],
+            "trials": trials,
+        }
+        _warn(io, horizon, report, beside, skipped=config.skip_gates)
+        _warn_of_trials(io, horizon, report, biases[horizon], policy)
     published = {"validate_only": config.validate_only, "policy": policy.model_dump(), "horizons": reports}
     io.publish("gates.json", canonical_json(published))
 
@@ -115,9 +122,7 @@ def _evidence(
     return evidence, edges_of(outputs, labels, evidence), entries
 
 
-def _warn(
-    io: StageIO, horizon: int, report: GateReport, beside: dict[str, Any], policy: GatePolicy, *, skipped: bool
-) -> None:
+def _warn(io: StageIO, horizon: int, report: GateReport, beside: dict[str, Any], *, skipped: bool) -> None:
     if skipped:
         io.warn(f"{horizon}d: gates skipped on request; this version can never become champion")
     elif report.failed:
@@ -125,9 +130,11 @@ def _warn(
     late = beside["entries"].get("next_close")
     if late and not late["auc_up"]["lower"] > 0.5:
         io.warn(f"{horizon}d: traded at the close of t+1 the ranking cannot be told from chance")
-    trials = beside["trials"]
-    if report.verdict in {"passed", "challenger"} and not trials["deflated"] >= policy.confidence:
+
+
+def _warn_of_trials(io: StageIO, horizon: int, report: GateReport, bias: SelectionBias, policy: GatePolicy) -> None:
+    if report.verdict in {"passed", "challenger"} and not bias.deflated >= policy.confidence:
         io.warn(
-            f"{horizon}d: after costs, a Sharpe ratio of {trials['sharpe']:.3f} a session is not more than the best of "
-            f"{trials['raw']['n_trials']} trials may show without skill (deflated {trials['deflated']:.2f})"
+            f"{horizon}d: after costs, a Sharpe ratio of {bias.sharpe:.3f} a session is not more than the best of "
+            f"{bias.raw.n_trials} trials may show without skill (deflated {bias.deflated:.2f})"
         )

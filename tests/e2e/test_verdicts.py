@@ -88,8 +88,16 @@ def test_changed_gates_are_one_trial_more_and_the_figures_say_so(counted):
     foundry, conf = counted
     before = len(distinct(TrialLedger(foundry.store).read("us")))
     results = foundry.train("asked_less", conf | {"min_auc": 0.51}, until="gates")
-    gates = json.loads(foundry.document(results["gates"], "gates.json"))["horizons"]["1"]
-    assert gates["beside"]["trials"]["raw"]["n_trials"] == before + 1
+    assert results["gates"].metrics["1d"]["trials"]["raw"]["n_trials"] == before + 1
+
+
+def test_the_same_run_judged_again_has_the_same_gates_whatever_was_tried_since(counted):
+    foundry, conf = counted
+    before = foundry.train("judged", conf, until="gates")["gates"]
+    foundry.train("asked_more", conf | {"min_auc": 0.53}, until="gates")
+    after = foundry.train("judged_again", conf, until="gates")["gates"]
+    assert after.outputs_digest == before.outputs_digest
+    assert after.metrics["1d"]["trials"]["raw"]["n_trials"] == before.metrics["1d"]["trials"]["raw"]["n_trials"] + 1
 
 
 def test_a_model_that_passes_after_many_wild_trials_is_marked_and_still_passes(counted):

@@ -90,9 +90,15 @@ def _beside(evidence: Evidence) -> dict[str, Any]:
     relative = Edge(evidence.validation_relative, evidence.test_relative, neutral=0.5)
     edges = dict.fromkeys(("relative", "over_base_rate", "rank_ic"), relative)
     found = beside_gates(evidence, edges, {"close": evidence.forward_return}, POLICY, seed=1)
+    return found | _round_figures()
+
+
+def _trials() -> dict[str, Any]:
+    """What the gates stage tells of the ledger's trials."""
     sessions, rng = np.datetime64("2020-06-01") + np.arange(N_TEST), np.random.default_rng(8)
     trials = [DailyPnl(sessions, rng.normal(0.0, 0.01, N_TEST)) for _ in range(12)]
-    return found | _round_figures() | {"trials": trial_figures(selection_bias(trials[0], trials))}
+    told: dict[str, Any] = json_ready(trial_figures(selection_bias(trials[0], trials)))
+    return told
 
 
 def _round_figures() -> dict[str, Any]:
@@ -140,8 +146,11 @@ class Run:
         self.store.append(artifacts.run_log_key(self.dag, self.run_id), artifacts.canonical_json(line))
         return result
 
-    def publish(self, stage: str, documents: Mapping[str, Any], warnings: Iterable[str] = ()) -> None:
+    def publish(
+        self, stage: str, documents: Mapping[str, Any], warnings: Iterable[str] = (), **metrics: Mapping[str, Any]
+    ) -> None:
         io = self.io(stage)
+        io.metrics |= metrics
         for name, document in documents.items():
             io.publish_json(name, document)
         io.warnings += warnings
@@ -245,7 +254,8 @@ def publish_train_run(run: Run, market: Market, *, until: str = "predict", gates
         run.finish(io, total=40.0)
     run.publish_panels(market)
     run.publish("leakage", {"leakage.json": LEAKAGE})
-    run.publish("gates", {"gates.json": gates or market.gates()}, ["5d: refused, gates auc"])
+    told = {f"{horizon}d": {"trials": _trials()} for horizon in HORIZONS}
+    run.publish("gates", {"gates.json": gates or market.gates()}, ["5d: refused, gates auc"], **told)
     if until == "gates":
         return
     refit = {"kind": "refit", "accepted": True, "reason": "", "rank_correlation": 0.93, "spread_ratio": 1.02}
