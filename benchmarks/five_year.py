@@ -1,9 +1,9 @@
-"""The bars of a train run on the five-year S&P set: seconds, memory, and what an honest recipe reaches.
+"""The bars of a run on the five-year S&P set: seconds, memory, what an honest recipe reaches, and what that would earn.
 
-    python benchmarks/five_year.py DATA_FOLDER [--seeds 3] [--keep FOLDER]
+    python benchmarks/five_year.py DATA_FOLDER [--pipeline train|backtest] [--seeds 3] [--keep FOLDER]
 
-Runs `foundry run train` on a store of its own and prints every bar with the figure that was measured. Folds are those of
-the figures it is compared with: five expanding ones of 150 sessions from session 500.
+Runs the pipeline on a store of its own and prints every bar with the figure that was measured. Folds are those of the
+figures it is compared with: five expanding ones of 150 sessions from session 500.
 """
 
 import argparse
@@ -24,8 +24,10 @@ def main() -> int:
     options = _options()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(options.keep or temporary)
-        seconds, peak_gb = _train(options, folder)
-        rows = list(_rows(folder / "store", seconds, peak_gb, options.seeds))
+        minutes, peak_gb = _run(options, folder)
+        run = Published(folder / "store")
+        rows = [_bar("whole run, minutes", minutes, _minutes(options)), _bar("peak memory of a stage, GB", peak_gb, 6)]
+        rows += _trained(run) if options.pipeline == "train" else _traded(run)
     width = max(len(row[0]) for row in rows)
     for name, measured, bar, met in rows:
         print(f"{name:<{width}}  {measured:>24}  {bar:>12}  {'met' if met else 'MISSED'}")
@@ -35,12 +37,21 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
+    parser.add_argument("--pipeline", choices=("train", "backtest"), default="train")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--keep", help="folder that keeps store and registry")
     return parser.parse_args()
 
 
-def _train(options: argparse.Namespace, folder: Path) -> tuple[float, float]:
+def _minutes(options: argparse.Namespace) -> float:
+    """What a whole run may take."""
+    if options.pipeline == "backtest":
+        return 8
+    return 6 if options.seeds == 1 else 12
+
+
+def _run(options: argparse.Namespace, folder: Path) -> tuple[float, float]:
+    """Minutes of the whole run, and the memory of its largest stage in GB."""
     conf = {
         "source": "parquet",
         "prices": str((options.data / "sp500_2013_2018.parquet").resolve()),
@@ -56,32 +67,33 @@ def _train(options: argparse.Namespace, folder: Path) -> tuple[float, float]:
         "FOUNDRY_MLFLOW_ARTIFACTS": str(folder / "mlartifacts"),
     }
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
-    command = [sys.executable, "-m", "foundry_tasks", "run", "train", "--run-id", RUN, "--config", json.dumps(conf)]
+    command = [sys.executable, "-m", "foundry_tasks", "run", options.pipeline, "--run-id", RUN, "--config"]
     started = time.perf_counter()
-    subprocess.run(command, check=True, env=environment, stdout=sys.stderr)  # noqa: S603 - our own program
+    subprocess.run([*command, json.dumps(conf)], check=True, env=environment, stdout=sys.stderr)  # noqa: S603 - our own program
     # Stages are grandchildren: the largest of them, in KiB on Linux.
     peak_kib = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    return time.perf_counter() - started, peak_kib / 2**20
+    return (time.perf_counter() - started) / 60, peak_kib / 2**20
 
 
-def _rows(store: Path, seconds: float, peak_gb: float, seeds: int):
-    results = {path.parts[-3]: json.loads(path.read_text()) for path in store.glob("runs/*/*/*/-/result.json")}
+class Published:
+    """What the stages of the one run in a store have published."""
 
-    def document(stage: str, name: str) -> dict:
-        return json.loads((store / "objects" / results[stage]["outputs"][name]["sha256"]).read_text())
+    def __init__(self, store: Path) -> None:
+        self.store = store
+        self.results = {path.parts[-3]: json.loads(path.read_text()) for path in store.glob("runs/*/*/*/-/result.json")}
+        self.elapsed = {stage: result["elapsed_s"] for stage, result in self.results.items()}
 
-    elapsed = {stage: result["elapsed_s"] for stage, result in results.items()}
-    minutes = 6 if seeds == 1 else 12
-    yield "whole run, minutes", f"{seconds / 60:.1f}", f"≤ {minutes}", seconds <= 60 * minutes
-    compute = elapsed["features"]["compute"]
-    yield "features computed, s", f"{compute:.1f}", "≤ 3", compute <= 3
+    def document(self, stage: str, name: str) -> dict:
+        return json.loads((self.store / "objects" / self.results[stage]["outputs"][name]["sha256"]).read_text())
+
+
+def _trained(run: Published):
+    yield _bar("features computed, s", run.elapsed["features"]["compute"], 3)
     for stage in ("gates", "report"):
-        yield f"{stage}, s", f"{elapsed[stage]['total']:.1f}", "≤ 10", elapsed[stage]["total"] <= 10
-    start = sum(steps["start"] for steps in elapsed.values())
-    yield "start-up and imports of all stages, s", f"{start:.1f}", "≤ 30", start <= 30
-    yield "peak memory of a stage, GB", f"{peak_gb:.1f}", "≤ 6", peak_gb <= 6
+        yield _bar(f"{stage}, s", run.elapsed[stage]["total"], 10)
+    yield _bar("start-up and imports of all stages, s", sum(steps["start"] for steps in run.elapsed.values()), 30)
 
-    day = document("gates", "gates.json")["horizons"]["1"]
+    day = run.document("gates", "gates.json")["horizons"]["1"]
     gate = {item["name"]: item for item in day["gates"]}
     beside = day["beside"]
     yield _bound("1-day AUC against up/down", gate["auc"], 0.515, 0.505)
@@ -96,6 +108,22 @@ def _rows(store: Path, seconds: float, peak_gb: float, seeds: int):
             "–",
             True,
         )
+
+
+def _traded(run: Published):
+    for stage in ("portfolio", "simulate", "report"):
+        yield f"{stage}, s", f"{run.elapsed[stage]['total']:.1f}", "–", True
+    for horizon, found in run.document("simulate", "simulate.json")["horizons"].items():
+        yield f"{horizon} d: simulator − backtest", f"{found['value']:.1e}", "≤ 1e-09", found["value"] <= 1e-9
+    for horizon, found in run.document("portfolio", "portfolio.json")["horizons"].items():
+        for name in ("gross_bp", "net_bp"):
+            kind = name.removesuffix("_bp")
+            figure = "{value:.2f} [{lower:.2f}, {upper:.2f}]".format(**found[name])
+            yield f"{horizon} d: {kind}, bp a day", figure, "–", True
+
+
+def _bar(name: str, measured: float, most: float) -> tuple[str, str, str, bool]:
+    return name, f"{measured:.1f}", f"≤ {most:g}", measured <= most
 
 
 def _bound(name: str, figure: dict, point: float, lower: float) -> tuple[str, str, str, bool]:

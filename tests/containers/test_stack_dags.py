@@ -12,7 +12,8 @@ from zoneinfo import ZoneInfo
 import exchange_calendars
 import pytest
 
-from tests.containers.stack import NEW, REPOSITORY, SMALL, make
+from foundry_tasks.contract.artifacts import run_key
+from tests.containers.stack import NEW, REPORTS, REPOSITORY, SMALL, basic, make, request, secret
 from tests.e2e.foundry_here import write_market
 from tests.leakage.markets import simulated_market
 
@@ -72,6 +73,23 @@ def test_a_session_that_came_while_nobody_scheduled_is_made_good_by_the_timetabl
     assert states["prices"] == states["features"] == "success"
     planned_next = stack.airflow("/dags/foundry_daily").json["next_dagrun_run_after"]
     assert datetime.fromisoformat(planned_next) > now
+
+
+def test_a_backtest_by_hand_ends_with_a_report_and_every_trade(stack):
+    run = f"backtest-{NEW}"
+    conf = SMALL | {"walk": "rolling", "sizing": "long_short", "half_spread_bp": 5, "retrain_sessions": 30}
+    assert stack.trigger("foundry_backtest", conf, run).status == 200
+    assert stack.wait("foundry_backtest", run) == "success"
+    login = basic("foundry", secret("reports_password"))
+    pages = f"{REPORTS}/pages/foundry_backtest/{run_key(run)}"
+    document = request(f"{pages}/report.json", headers=login).json
+    assert document["portfolio"]
+    trades = request(f"{pages}/trades-1d.csv", headers=login)
+    assert trades.headers["content-type"].startswith("text/csv")
+    assert trades.body.startswith(b"decided,executed,ticker,weight_change,price,cost\n20")
+    refused = stack.trigger("foundry_backtest", conf | {"sizing": "all_in"}, f"bad-backtest-{NEW}")
+    assert refused.status in {400, 422}
+    assert b"sizing" in refused.body
 
 
 def decide(stack, run, conf, reason):
