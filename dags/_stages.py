@@ -1,6 +1,5 @@
 """stage(): a StageSpec as an Airflow task, in the runtime that FOUNDRY_RUNTIME names; wire(): a pipeline of them."""
 
-import json
 from importlib import import_module
 from typing import Any
 
@@ -10,7 +9,7 @@ from airflow.sdk import BaseOperator, Param, task
 
 from foundry_tasks.contract.market import with_market
 from foundry_tasks.contract.settings import Settings
-from foundry_tasks.contract.stages import PIPELINES, STAGES, conf_fields, inputs_in, shards
+from foundry_tasks.contract.stages import PIPELINES, STAGES, conf_schema, inputs_in, shards
 
 OPERATORS = {
     "process": ("_process_stage", "ProcessStage"),
@@ -58,16 +57,4 @@ def wire(dag: str) -> dict[str, BaseOperator]:
 
 def trigger_form(dag: str) -> dict[str, Param]:
     """One optional field a key of the conf; what is left empty takes the market's default, then the built-in one."""
-    form = {}
-    for name, field in conf_fields(PIPELINES[dag]).items():
-        default = json.dumps(field.get_default(call_default_factory=True), default=str)
-        form[name] = Param(None, description=f"default: {default}", type=["null", *json_types(field.annotation)])
-    return form
-
-
-def json_types(annotation: Any) -> list[str]:
-    """JSON types that a form field of this annotation takes."""
-    text = str(annotation)
-    known = {"tuple": "array", "bool": "boolean", "int": "integer", "float": "number", "str": "string"}
-    found = [json_type for python, json_type in known.items() if python in text]
-    return found[:1] or ["string"]
+    return {name: Param(None, **schema) for name, schema in conf_schema(PIPELINES[dag]).items()}

@@ -33,7 +33,7 @@ Impact = Literal["none", "square_root", "volume_share"]
 class StageConfig(BaseModel):
     """Closed and immutable; unknown keys are refused by whoever merges a conf."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
 
 class HorizonsConfig(StageConfig):

@@ -3,6 +3,7 @@
 import ast
 
 import pytest
+from airflow.sdk.exceptions import ParamValidationError
 
 from foundry_tasks.contract.settings import REPOSITORY
 from foundry_tasks.contract.stages import PIPELINES, STAGES, conf_fields, inputs_in
@@ -73,6 +74,35 @@ def test_every_key_of_the_conf_is_a_field_of_the_form_and_empty_means_the_defaul
     params = dag_of("foundry_train").params
     assert set(params) == set(conf_fields(PIPELINES["foundry_train"]))
     assert all(value is None for value in params.dump().values())
+
+
+@pytest.mark.parametrize(
+    ("key", "takes", "refuses"),
+    [
+        ("sizing", "long_short", "all_in"),
+        ("entry", "next_close", "same_close"),
+        ("folds", 3, 1),
+        ("folds", None, "many"),
+        ("half_spread_bp", 0.5, -1),
+        ("horizons", [1, 5], [0]),
+        ("models", ["logistic"], ["oracle"]),
+        ("market", "us", "US!"),
+        ("start", "2020-01-02", "tomorrow"),
+        ("confidence", 0.9, 1),
+    ],
+)
+def test_the_form_takes_what_the_stage_takes_and_refuses_the_rest_before_anything_starts(dag_of, key, takes, refuses):
+    field = dag_of("foundry_backtest").params.get_param(key)
+    assert field.resolve(takes) == takes
+    with pytest.raises(ParamValidationError):
+        field.resolve(refuses)
+
+
+def test_every_field_of_a_form_says_what_it_is_for_and_its_default(dag_of):
+    for name in PIPELINES:
+        for key, field in dag_of(name).params.items():
+            assert field.description, key
+    assert dag_of("foundry_backtest").params.get_param("sizing").description.endswith('Default: "top_bottom".')
 
 
 def test_the_daily_run_skips_days_without_a_session_unless_it_is_told_otherwise(dag_of):
