@@ -1,12 +1,13 @@
 """Base models fitted to the blocks of a walk: their out-of-fold scores are what everything after lives on."""
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 from foundry_tasks.contract.config import LabelKind, ModelName, ModelsConfig
-from foundry_tasks.data.panel import FloatArray
+from foundry_tasks.data.panel import FeaturePanel, FloatArray
+from foundry_tasks.features.labels import Labels
 from foundry_tasks.models.averaged import AveragedModel
 from foundry_tasks.models.base_models import BASE_MODELS, load_libraries
 from foundry_tasks.models.design import Design, Designs, Scores
@@ -15,7 +16,7 @@ from foundry_tasks.models.fit_pool import FitPool
 from foundry_tasks.models.importance import permutation_importance
 from foundry_tasks.models.per_regime import PerRegimeModel
 from foundry_tasks.models.training import FitWindow, WindowTrainer
-from foundry_tasks.validation.walk_forward import Fold
+from foundry_tasks.validation.walk_forward import Fold, Window
 
 TOP_INPUTS = 12
 """Inputs whose permutation importance is measured, by gain."""
@@ -88,6 +89,40 @@ class BlockFitter:
 
     def _labels(self, name: ModelName, horizon: int) -> FloatArray:
         return self.targets(horizon, self.config.label_kind or BASE_MODELS[name].label_kind)
+
+
+@dataclass(frozen=True)
+class FittedWalk:
+    """The blocks of one horizon, fitted. scores: fold → model → (n, n_tickers) from validation to test. last: its models."""
+
+    scores: Mapping[Fold, Mapping[str, Scores]]
+    last: Mapping[str, FittedModel]
+
+    def of(self, fold: Fold, window: Window) -> Mapping[str, Scores]:
+        """Model → (len(window), n_tickers), by the models of `fold`, as the walk of the stack asks for them."""
+        start = (fold.validation or fold.test).start
+        return {name: values[window.start - start : window.stop - start] for name, values in self.scores[fold].items()}
+
+
+def fit_walk(
+    features: FeaturePanel, labels: Labels, config: ModelsConfig, walk: Walk, reaches: Mapping[int, int], horizon: int
+) -> FittedWalk:
+    """Fit every block of `horizon` in memory. walk, reaches: of every horizon that shares the blocks' bins."""
+    kinds = {"up": labels.up, "median": labels.median, "sector": labels.sector}
+    fitter = BlockFitter(
+        config, (horizon,), walk, reaches, Designs(features), lambda _, kind: kinds[kind], lambda _: nullcontext()
+    )
+    fitter.load(config.models)
+    scores: dict[Fold, dict[str, Scores]] = {fold: {} for fold in walk[horizon]}
+    last: dict[str, FittedModel] = {}
+    with FitPool(config.threads) as pool:
+        for name in config.models:
+            for block in range(len(walk[horizon])):
+                (fit,) = fitter.fit(pool, (name, block))
+                scores[fit.fold][name] = fit.scores
+                if fit.last is not None:
+                    last[name] = fit.last
+    return FittedWalk(scores, last)
 
 
 def fit_window(fold: Fold, reach: int) -> FitWindow:

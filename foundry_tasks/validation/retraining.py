@@ -8,7 +8,6 @@ Nothing is kept from one fit to the next, so that a fit can be repeated: the k-t
 """
 
 from collections.abc import Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 
 from foundry_tasks.contract.config import BacktestConfig, EnsembleConfig, LabelEntry, ModelsConfig
@@ -20,13 +19,11 @@ from foundry_tasks.features.labels import Labels, build_labels, reach
 from foundry_tasks.models.base_models import score_panel
 from foundry_tasks.models.bundle import regime_of
 from foundry_tasks.models.calibration import expanding_base_rate
-from foundry_tasks.models.design import Designs
 from foundry_tasks.models.estimator import FittedModel
-from foundry_tasks.models.fit_pool import FitPool
 from foundry_tasks.models.stack import Stack
-from foundry_tasks.validation.block_fits import BlockFitter, Walk
+from foundry_tasks.validation.block_fits import Walk, fit_walk
 from foundry_tasks.validation.stack_walk import walk_stack
-from foundry_tasks.validation.walk_forward import Fold, WalkForwardValidator, Window
+from foundry_tasks.validation.walk_forward import WalkForwardValidator, Window
 
 
 @dataclass(frozen=True)
@@ -70,7 +67,7 @@ class RetrainedForecasts:
     horizon: int
     rules: BacktestConfig
     p_up: dict[int, FloatArray] = field(default_factory=dict)
-    _models: dict[str, FittedModel] = field(default_factory=dict)
+    _models: Mapping[str, FittedModel] = field(default_factory=dict)
     _stack: Stack | None = None
 
     def fit(self, known: PricePanel) -> None:
@@ -78,35 +75,12 @@ class RetrainedForecasts:
         recipe, horizon = self.recipe, self.horizon
         walk = recipe.walk_before(len(known.sessions))
         features, labels = self._features(known), self._labels(known)
-        kinds = {"up": labels.up, "median": labels.median, "sector": labels.sector}
         reaches = {h: recipe.reach(h) for h in walk}
-        fitter = BlockFitter(
-            recipe.models,
-            (horizon,),
-            walk,
-            reaches,
-            Designs(features),
-            lambda _, kind: kinds[kind],
-            lambda _: nullcontext(),
-        )
-        fitter.load(recipe.models.models)
-        found: dict[Fold, dict[str, FloatArray]] = {fold: {} for fold in walk[horizon]}
-        self._models = {}
-        with FitPool(recipe.models.threads) as pool:
-            for name in recipe.models.models:
-                for block in range(len(walk[horizon])):
-                    (fit,) = fitter.fit(pool, (name, block))
-                    found[fit.fold][name] = fit.scores
-                    if fit.last is not None:
-                        self._models[name] = fit.last
-
-        def scores(fold: Fold, window: Window) -> Mapping[str, FloatArray]:
-            start = (fold.validation or fold.test).start
-            return {name: values[window.start - start : window.stop - start] for name, values in found[fold].items()}
-
+        fitted = fit_walk(features, labels, recipe.models, walk, reaches, horizon)
+        self._models = fitted.last
         stacked = walk_stack(
             walk[horizon],
-            scores,
+            fitted.of,
             regime_of(features),
             labels,
             horizon=horizon,

@@ -5,8 +5,7 @@ artifacts are missing in between. What it is asked of a market of noise is the s
 power.
 """
 
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,12 +17,10 @@ from foundry_tasks.features.definition import FeatureSet
 from foundry_tasks.features.labels import Labels, build_labels, reach
 from foundry_tasks.models.bundle import regime_of
 from foundry_tasks.models.calibration import expanding_base_rate
-from foundry_tasks.models.design import Designs
-from foundry_tasks.models.fit_pool import FitPool
-from foundry_tasks.validation.block_fits import BlockFitter
+from foundry_tasks.validation.block_fits import fit_walk
 from foundry_tasks.validation.evidence import Evidence, FoldOutput, gather_evidence
 from foundry_tasks.validation.stack_walk import StackWalk, walk_stack
-from foundry_tasks.validation.walk_forward import Fold, WalkForwardValidator, Window
+from foundry_tasks.validation.walk_forward import WalkForwardValidator
 
 ALWAYS_LONG = 0.52
 """P(up) of a model that says up of everything."""
@@ -81,33 +78,13 @@ def shifted_labels(labels: Labels, sessions: int) -> Labels:
 
 def walk(features: FeaturePanel, labels: Labels, recipe: Recipe) -> StackWalk:
     """Base models by block, and the stack on their out-of-fold scores."""
-    config, horizon = recipe.models, recipe.horizon
+    horizon = recipe.horizon
     h_reach = reach(horizon, "close")
-    folds = WalkForwardValidator(config).folds(len(features.sessions), h_reach)
-    kinds = {"up": labels.up, "median": labels.median, "sector": labels.sector}
-    fitter = BlockFitter(
-        config,
-        (horizon,),
-        {horizon: folds},
-        {horizon: h_reach},
-        Designs(features),
-        lambda _, kind: kinds[kind],
-        lambda _: nullcontext(),
-    )
-    fitter.load(config.models)
-    found: dict[Fold, dict[str, FloatArray]] = {fold: {} for fold in folds}
-    with FitPool(config.threads) as pool:
-        for name in config.models:
-            for block, fold in enumerate(folds):
-                found[fold][name] = fitter.fit(pool, (name, block))[0].scores
-
-    def scores(fold: Fold, window: Window) -> Mapping[str, FloatArray]:
-        start = (fold.validation or fold.test).start
-        return {name: values[window.start - start : window.stop - start] for name, values in found[fold].items()}
-
+    folds = WalkForwardValidator(recipe.models).folds(len(features.sessions), h_reach)
+    fitted = fit_walk(features, labels, recipe.models, {horizon: folds}, {horizon: h_reach}, horizon)
     return walk_stack(
         folds,
-        scores,
+        fitted.of,
         regime_of(features),
         labels,
         horizon=horizon,
