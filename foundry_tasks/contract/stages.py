@@ -135,11 +135,11 @@ def conf_schema(stages: Iterable[str] = STAGES) -> dict[str, dict[str, Any]]:
 
     Flat, as a form wants it. Null always fits: a field that is left empty. A key of several stages is what the first says.
     """
-    return {
-        name: _nullable(schema)
-        for stage in reversed(tuple(stages))
-        for name, schema in STAGES[stage].config.model_json_schema()["properties"].items()
-    }
+    found: dict[str, dict[str, Any]] = {}
+    for stage in stages:
+        for name, schema in STAGES[stage].config.model_json_schema()["properties"].items():
+            found.setdefault(name, _nullable(schema))
+    return found
 
 
 def _nullable(schema: Mapping[str, Any]) -> dict[str, Any]:
