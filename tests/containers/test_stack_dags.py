@@ -49,7 +49,8 @@ def test_the_daily_run_predicts_scores_and_reports(stack, version):
 @pytest.mark.filterwarnings("ignore:Series.values returning")  # exchange_calendars asks pandas in an old way
 def test_a_session_that_came_while_nobody_scheduled_is_made_good_by_the_timetable(stack):
     new_york, now = ZoneInfo("America/New_York"), datetime.now(UTC)
-    sessions = exchange_calendars.get_calendar("XNYS").sessions_in_range(now.date() - timedelta(days=14), now.date())
+    fortnight = timedelta(days=14)
+    sessions = exchange_calendars.get_calendar("XNYS").sessions_in_range(now.date() - fortnight, now.date() + fortnight)
     firings = [datetime.combine(session.date(), clock(8, 15), new_york) for session in sessions]
     missed = max(one for one in firings if one <= now)
     columns = (
@@ -71,8 +72,12 @@ def test_a_session_that_came_while_nobody_scheduled_is_made_good_by_the_timetabl
     stack.wait("foundry_daily", run["dag_run_id"])  # predict fails where a horizon has no version yet, and says so
     states = {one["task_id"]: one["state"] for one in stack.tasks("foundry_daily", run["dag_run_id"])}
     assert states["prices"] == states["features"] == "success"
-    planned_next = stack.airflow("/dags/foundry_daily").json["next_dagrun_run_after"]
-    assert datetime.fromisoformat(planned_next) > now
+    planned_next = stack.until(
+        lambda: datetime.fromisoformat(stack.airflow("/dags/foundry_daily").json["next_dagrun_run_after"]),
+        lambda at: at > now,
+        timeout_s=120,
+    )
+    assert planned_next == min(one for one in firings if one > now)
 
 
 def test_a_backtest_by_hand_ends_with_a_report_and_every_trade(stack):
