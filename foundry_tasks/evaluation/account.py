@@ -6,6 +6,7 @@ vectorised backtest is evidence for both.
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from math import fsum
 from typing import Any
 
 from foundry_tasks.evaluation.tranches import DELISTED_AFTER_SESSIONS
@@ -68,7 +69,7 @@ class Account:
             if ticker not in close and sessions + 1 == DELISTED_AFTER_SESSIONS
         }
         paid_out = {ticker: value for ticker, value in self.positions().items() if ticker in gone} if gone else {}
-        self.cash += sum(paid_out.values())
+        self.cash += fsum(paid_out.values())
         for tranche in self.tranches:
             for ticker in paid_out:
                 tranche.pop(ticker, None)
@@ -86,7 +87,7 @@ class Account:
             for ticker in sorted(holding.keys() | wanted.keys())
             if ticker in price
         }
-        turnover = sum(abs(order) * price[ticker] for ticker, order in orders.items())
+        turnover = fsum(abs(order) * price[ticker] for ticker, order in orders.items())
         filled = 1.0 if most is None or turnover <= most else most / turnover
         traded = {}
         for ticker, order in orders.items():

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import fsum
 
 import numpy as np
 
@@ -58,7 +59,7 @@ class SimulatedExchange:
             if value > 0 and ticker in close and (impact is None or np.isfinite(impact(ticker, 0.0)))
         }
         before = account.positions()
-        opening = account.cash + sum(before.values())
+        opening = account.cash + fsum(before.values())
         delisted = account.pay_out_delisted(close)
         holding_sessions = len(account.tranches)
         traded = account.rebuild(
@@ -68,23 +69,23 @@ class SimulatedExchange:
             None if config.max_turnover is None else config.max_turnover * config.capital,
         )
         account.mark(close)
-        turnover = sum(map(abs, traded.values()))
-        short = -sum(min(value, 0.0) for value in before.values())
+        turnover = fsum(map(abs, traded.values()))
+        short = -fsum(min(value, 0.0) for value in before.values())
         costs = {
             "commission": turnover * config.commission_bp * BP,
             "spread": turnover * config.half_spread_bp * BP,
-            "impact": sum(impact(ticker, value) for ticker, value in traded.items()) if impact else 0.0,
+            "impact": fsum(impact(ticker, value) for ticker, value in traded.items()) if impact else 0.0,
             "borrow": short * config.borrow_bp_a_year * BP / SESSIONS_PER_YEAR,
         }
-        account.pay(sum(costs.values()))
+        account.pay(fsum(costs.values()))
         after = account.positions()
         return Day(
             session=str(self._prices.sessions[session]),
-            net=(account.cash + sum(after.values()) - opening) / config.capital,
+            net=(account.cash + fsum(after.values()) - opening) / config.capital,
             **{kind: cost / config.capital for kind, cost in costs.items()},
             turnover=turnover / config.capital,
-            gross_exposure=sum(map(abs, after.values())) / config.capital,
-            net_exposure=sum(after.values()) / config.capital,
+            gross_exposure=fsum(map(abs, after.values())) / config.capital,
+            net_exposure=fsum(after.values()) / config.capital,
             halted=sum(abs(value) > HELD * config.capital for ticker, value in after.items() if ticker not in close),
             delisted=sum(abs(value) > HELD * config.capital for value in delisted.values()),
         )

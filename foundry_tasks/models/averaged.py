@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import fsum
 from typing import Any
 
 import numpy as np
@@ -38,7 +39,7 @@ class AveragedModel:
     def gain(self) -> Mapping[str, float]:
         """Mean of the members' shares."""
         gains = [member.gain() for member in self.members]
-        return shares(np.array([sum(gain[name] for gain in gains) for name in self.names]), self.names)
+        return shares(np.array([fsum(gain[name] for gain in gains) for name in self.names]), self.names)
 
     def first_seed(self) -> "AveragedModel":
         """The first member alone."""

@@ -1,6 +1,7 @@
 """One plain document from a run: what `report.json` is, and all that the page and the Markdown are written from. Pure."""
 
 from collections.abc import Mapping
+from math import fsum
 from typing import Any
 
 import numpy as np
@@ -103,7 +104,7 @@ def _ranked(by_model: Mapping[str, Any]) -> list[dict[str, Any]]:
             if measured:
                 # Models name their largest shares alone, so a share that is missing is next to nothing.
                 count = len(columns) if kind == "gain" else len(measured)
-                means.setdefault(feature, {})[kind] = float(sum(measured) / count)
+                means.setdefault(feature, {})[kind] = fsum(measured) / count
     order = sorted(means, key=lambda name: (-means[name].get("gain", 0), -means[name].get("permutation", 0), name))
     return [
         {

@@ -7,6 +7,7 @@ sessions that the forecasts were traded in, and basis points are those of the ca
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
+from math import fsum
 from typing import Any
 
 import numpy as np
@@ -97,7 +98,7 @@ def earnings(backtest: Backtest, window: slice, *, holding_sessions: int, resamp
         "gross_bp": in_bp(gross),
         "sharpe": _bounds(sharpe_interval(net, horizon=holding_sessions, resampling=resampling)),
         "sharpe_above_zero": probabilistic_sharpe_ratio(SharpeSample.of(net)),
-        "costs_bp": costs | {"total": sum(costs.values())},
+        "costs_bp": costs | {"total": fsum(costs.values())},
         "break_even_bp": float(gross.sum() / turnover.sum() / BP) if turnover.sum() else UNDEFINED,
         "figures": headline_figures(net, turnover=turnover, benchmark=benchmark),
         "benchmark": _market_figures(benchmark),

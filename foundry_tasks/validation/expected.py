@@ -11,7 +11,7 @@ off the rank IC: of N independent tickers and no skill it varies by 1 / (N − 1
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import asin, pi, sin, sqrt
+from math import asin, fsum, pi, sin, sqrt
 from statistics import NormalDist
 
 import numpy as np
@@ -111,7 +111,7 @@ class Signal:
         per_session = self.horizon / (4 * (self.breadth - 1))
 
         def edges(windows: Sequence[int]) -> FloatArray:
-            deviation = sqrt(sum(per_session / sessions for sessions in windows))
+            deviation = sqrt(fsum(per_session / sessions for sessions in windows))
             return rng.normal(len(windows) * (self.relative_accuracy - 0.5), deviation, _DRAWS)
 
         validation, test = edges(validation_sessions), edges(test_sessions)

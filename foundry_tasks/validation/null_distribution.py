@@ -11,6 +11,7 @@ diagonals they are; and every such table is a few matrix products.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import fsum
 
 import numpy as np
 import numpy.typing as npt
@@ -129,7 +130,7 @@ def _wfe(evidence: Evidence, shifts: Shifts) -> NullFigure:
     stops = np.cumsum([len(series) for series in evidence.test_relative])[:-1]
     everything = shifted(table, np.concatenate([[0], shifts]))
     test_edge = np.sum([_mean(part) - 0.5 for part in np.split(everything, stops, axis=1)], axis=0)
-    validation_edge = sum(float(_mean(series)) - 0.5 for series in evidence.validation_relative)
+    validation_edge = fsum(float(_mean(series)) - 0.5 for series in evidence.validation_relative)
     wfe = test_edge / validation_edge if validation_edge > MIN_EDGE else np.full(len(shifts) + 1, np.nan)
     return _summary(float(wfe[0]), wfe[1:])
 

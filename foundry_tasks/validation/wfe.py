@@ -11,6 +11,7 @@ every ratio.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import fsum
 from statistics import NormalDist
 from typing import Literal
 
@@ -115,9 +116,9 @@ def fieller_set(
     value = walk_forward_efficiency(_means(kept_validation), _means(kept_test), neutral=neutral)
     if not np.isfinite(value):
         return FiellerSet(value, "undefined")
-    bottom, top = (sum(_means(windows)) - neutral * len(windows) for windows in (kept_validation, kept_test))
+    bottom, top = (fsum(_means(windows)) - neutral * len(windows) for windows in (kept_validation, kept_test))
     v_bottom, v_top = (
-        sum(mean_standard_error(series, horizon=horizon) ** 2 for series in windows)
+        fsum(mean_standard_error(series, horizon=horizon) ** 2 for series in windows)
         for windows in (kept_validation, kept_test)
     )
     z = NormalDist().inv_cdf((1 + confidence) / 2)
