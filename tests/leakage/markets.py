@@ -1,5 +1,9 @@
-"""The package's simulated markets, under the name that the tests know them by."""
+"""The audit's simulated markets, as tests want them: their prices."""
 
-from foundry_tasks.validation.simulated_markets import nyse_sessions, simulated_market
+from foundry_tasks.data.panel import PricePanel
+from foundry_tasks.validation.simulated_markets import simulate
 
-__all__ = ["nyse_sessions", "simulated_market"]
+
+def simulated_market(**how) -> PricePanel:
+    """The prices of `simulate`, whose keys these are."""
+    return simulate(**how).prices

@@ -8,6 +8,7 @@ from foundry_tasks.data.panel import FeaturePanel
 from foundry_tasks.features import FEATURES, build_features
 from foundry_tasks.features.labels import build_labels
 from foundry_tasks.validation import leakage
+from foundry_tasks.validation.planted_leaks import centred_mean, scaled_on_all_rows, tomorrows_return
 from foundry_tasks.validation.walk_forward import Fold, WalkForwardValidator, Window
 from tests.leakage.markets import simulated_market
 
@@ -35,27 +36,11 @@ def leaking(feature):
     return build
 
 
-def future_return(panel):
-    close = panel.adjusted_close
-    return np.vstack([close[1:] / close[:-1] - 1, np.full((1, close.shape[1]), np.nan)])
-
-
-def centred_window(panel):
-    close = np.log(panel.adjusted_close)
-    padded = np.pad(close, ((2, 2), (0, 0)), mode="edge")
-    return sum(padded[k : k + len(close)] for k in range(5)) / 5
-
-
-def whole_sample_scale(panel):
-    close = panel.adjusted_close
-    return (close - np.nanmean(close, axis=0)) / np.nanstd(close, axis=0)
-
-
 def test_the_pipelines_own_features_are_clean(prices):
     assert leakage.audit_features(prices, clean(prices), clean, at=AT, rng=RNG) == ()
 
 
-@pytest.mark.parametrize("feature", [future_return, centred_window, whole_sample_scale])
+@pytest.mark.parametrize("feature", [tomorrows_return, centred_mean, scaled_on_all_rows])
 def test_a_feature_that_sees_the_future_is_found_by_name(prices, feature):
     build = leaking(feature)
     found = leakage.audit_features(prices, build(prices), build, at=AT, rng=RNG)
