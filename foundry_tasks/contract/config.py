@@ -5,7 +5,7 @@ same key means the same thing in every stage. Market files hold defaults for the
 """
 
 from datetime import date
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import (
     BaseModel,
@@ -22,6 +22,7 @@ Horizon = Annotated[int, Field(ge=1, le=60)]
 ModelName = Literal["logistic", "lightgbm", "xgboost"]
 LabelKind = Literal["up", "median", "sector"]
 LabelEntry = Literal["close", "next_open", "next_close"]
+LABEL_ENTRIES: tuple[LabelEntry, ...] = get_args(LabelEntry)
 FanOut = Literal["none", "horizon", "model", "fold"]
 Calibration = Literal["base_rate_slope", "platt", "isotonic", "beta"]
 Share = Annotated[float, Field(ge=0, le=1)]

@@ -97,23 +97,11 @@ STAGES: Mapping[str, StageSpec] = {
     )
 }
 
+_EVIDENCE = ("prices", "features", "labels", "models", "ensemble", "leakage", "gates")
 PIPELINES: Mapping[str, tuple[str, ...]] = {
-    "foundry_train": tuple(
-        name for name in STAGES if name not in {"portfolio", "simulate", "monitor", "decide", "audit"}
-    ),
+    "foundry_train": (*_EVIDENCE, "refit", "promote", "predict", "report"),
     "foundry_daily": ("prices", "features", "predict", "monitor", "report"),
-    "foundry_backtest": (
-        "prices",
-        "features",
-        "labels",
-        "models",
-        "ensemble",
-        "leakage",
-        "gates",
-        "portfolio",
-        "simulate",
-        "report",
-    ),
+    "foundry_backtest": (*_EVIDENCE, "portfolio", "simulate", "report"),
     "foundry_promote": ("decide",),
     "foundry_audit": ("audit",),
 }

@@ -131,6 +131,12 @@ def session_accuracy(p_up: FloatArray, labels: FloatArray) -> FloatArray:
     return _session_mean(np.where(both, (p_up > 0.5) == (labels > 0.5), np.nan))
 
 
+def known_mean(series: FloatArray) -> float:
+    """Mean of what is finite, NaN where nothing is: of a figure by session, some of which have none."""
+    known = series[np.isfinite(series)]
+    return float(known.mean()) if len(known) else float("nan")
+
+
 def _session_mean(values: FloatArray) -> FloatArray:
     finite = np.isfinite(values)
     count = finite.sum(axis=1)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from foundry_tasks.contract.artifacts import canonical_json, result_key
-from foundry_tasks.contract.config import GatePolicy, GatesConfig
+from foundry_tasks.contract.config import LABEL_ENTRIES, GatePolicy, GatesConfig
 from foundry_tasks.contract.ledger import model_name
 from foundry_tasks.contract.ledger_chain import Ledger
 from foundry_tasks.contract.stage_io import StageIO, StageResult
@@ -19,8 +19,6 @@ from foundry_tasks.validation.evidence import Evidence, FoldOutput, gather_evide
 from foundry_tasks.validation.gates import GateReport, evaluate_gates, json_ready
 from foundry_tasks.validation.selection_bias import SelectionBias
 from foundry_tasks.validation.walk_forward import Fold, folds_from_json
-
-ENTRIES = ("close", "next_open", "next_close")
 
 
 def run(config: GatesConfig, io: StageIO) -> None:
@@ -109,7 +107,7 @@ def _evidence(
 ) -> tuple[Evidence, dict[str, Edge], dict[str, FloatArray]]:
     """The evidence, the edges whose efficiency stands beside it, and the returns of every entry."""
     kinds = [f"{kind}_{horizon}d" for kind in ("return", "up", "median", "sector")]
-    names = [*kinds, "member", *(f"return_{horizon}d_{entry}" for entry in ENTRIES)]
+    names = [*kinds, "member", *(f"return_{horizon}d_{entry}" for entry in LABEL_ENTRIES)]
     matrices = read_matrices(io.path("labels", "labels.parquet"), names)
     labels = Labels(*(matrices[name].astype(np.float64) for name in kinds))
     outputs = []
@@ -118,7 +116,7 @@ def _evidence(
         outputs.append(FoldOutput(fold, forecast["p_up"], forecast["base_rate"]))
     evidence = gather_evidence(outputs, labels, matrices["member"], horizon=horizon, leaks=leaks)
     tested = slice(folds[0].test.start, folds[-1].test.stop)
-    entries = {entry: matrices[f"return_{horizon}d_{entry}"][tested] for entry in ENTRIES}
+    entries: dict[str, FloatArray] = {entry: matrices[f"return_{horizon}d_{entry}"][tested] for entry in LABEL_ENTRIES}
     return evidence, edges_of(outputs, labels, evidence), entries
 
 

@@ -2,20 +2,18 @@
 
 import numpy as np
 
-from foundry_tasks.contract.config import LabelEntry, LabelsConfig
+from foundry_tasks.contract.config import LABEL_ENTRIES, LabelsConfig
 from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.data.profile import profile_labels
 from foundry_tasks.data.tables import AnyArray, Matrices, read_prices, write_matrices
 from foundry_tasks.features.labels import build_labels, forward_returns
-
-ENTRIES: tuple[LabelEntry, ...] = ("close", "next_open", "next_close")
 
 
 def run(config: LabelsConfig, io: StageIO) -> None:
     """prices.parquet → labels.parquet.
 
     Matrices per horizon h: return_{h}d and the labels made of it, up_{h}d, median_{h}d, sector_{h}d; return_{h}d_{entry}
-    for each of ENTRIES, to be judged beside; and member.
+    for each of LABEL_ENTRIES, to be judged beside; and member.
     """
     io.expectations.warm_up()
     with io.step("read"):
@@ -30,7 +28,7 @@ def run(config: LabelsConfig, io: StageIO) -> None:
                 f"median_{horizon}d": labels.median.astype(np.float32),
                 f"sector_{horizon}d": labels.sector.astype(np.float32),
             }
-            for entry in ENTRIES:
+            for entry in LABEL_ENTRIES:
                 values[f"return_{horizon}d_{entry}"] = forward_returns(prices, horizon, entry)
             io.metrics[f"up_share_{horizon}d"] = float(np.nanmean(labels.up))
     with io.step("profile"):

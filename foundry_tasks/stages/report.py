@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from foundry_tasks.contract import artifacts
-from foundry_tasks.contract.config import ReportConfig
+from foundry_tasks.contract.config import LABEL_ENTRIES, ReportConfig
 from foundry_tasks.contract.stage_io import StageIO, StageResult
 from foundry_tasks.contract.stages import PIPELINES
 from foundry_tasks.data.panel import FloatArray
@@ -35,7 +35,6 @@ DOCUMENTS = {
 }
 """JSON artifact → the stage that publishes it."""
 PAGES = ("report.html", "report.json", "report.md")
-ENTRIES = ("close", "next_open", "next_close")
 
 
 def run(config: ReportConfig, io: StageIO) -> None:
@@ -119,7 +118,7 @@ def _forecasts(io: StageIO, documents: Mapping[str, Any]) -> dict[int, Forecasts
 
 def _forecast(io: StageIO, ensemble: StageResult, labels: StageResult, horizon: int, folds: list[Fold]) -> Forecasts:
     rows = slice(folds[0].test.start, folds[-1].test.stop)
-    names = [f"up_{horizon}d", *(f"return_{horizon}d_{entry}" for entry in ENTRIES)]
+    names = [f"up_{horizon}d", *(f"return_{horizon}d_{entry}" for entry in LABEL_ENTRIES)]
     truth = read_matrices(io.artifact(labels, "labels.parquet"), names)
     tests = [_test(io, ensemble, horizon, fold) for fold in folds]
     return Forecasts(
@@ -127,7 +126,7 @@ def _forecast(io: StageIO, ensemble: StageResult, labels: StageResult, horizon: 
         p_up=np.concatenate([test["p_up"] for test in tests]),
         base_rate=np.concatenate([test["base_rate"] for test in tests]),
         up=truth[names[0]][rows].astype(np.float64),
-        returns={entry: truth[name][rows] for entry, name in zip(ENTRIES, names[1:], strict=True)},
+        returns={entry: truth[name][rows] for entry, name in zip(LABEL_ENTRIES, names[1:], strict=True)},
         fold_stops=[fold.test.stop - rows.start for fold in folds],
     )
 

@@ -71,8 +71,8 @@ def beside_gates(
         "folds": _by_fold(evidence, auc_median, rank_ic),
         "efficiency": {name: _efficiency(edge, evidence.horizon, policy, seed) for name, edge in edges.items()},
         "overfitting_ratio": overfitting_ratio(
-            [_mean(series) for series in evidence.validation_relative],
-            [_mean(series) for series in evidence.test_relative],
+            [metrics.known_mean(series) for series in evidence.validation_relative],
+            [metrics.known_mean(series) for series in evidence.test_relative],
         ),
         "expected": [asdict(row) for row in _expected(evidence, policy)],
         "sessions": len(p_up),
@@ -147,9 +147,4 @@ def _by_fold(evidence: Evidence, auc_median: FloatArray, rank_ic: FloatArray) ->
     }
     stops = np.cumsum([len(tested) for tested in evidence.test_up])
     cut = {name: np.split(values, stops[:-1]) for name, values in series.items()}
-    return [{name: _mean(parts[fold]) for name, parts in cut.items()} for fold in range(len(stops))]
-
-
-def _mean(series: FloatArray) -> float:
-    known = series[np.isfinite(series)]
-    return float(known.mean()) if len(known) else float("nan")
+    return [{name: metrics.known_mean(parts[fold]) for name, parts in cut.items()} for fold in range(len(stops))]

@@ -16,6 +16,7 @@ from foundry_tasks.data.panel import FloatArray
 from foundry_tasks.evaluation.backtest import Backtest
 from foundry_tasks.evaluation.costs import BP
 from foundry_tasks.evaluation.edge_decay import EdgeDecay
+from foundry_tasks.evaluation.metrics import known_mean
 from foundry_tasks.evaluation.performance import (
     SESSIONS_PER_YEAR,
     annualised_return,
@@ -147,7 +148,7 @@ def fold_figures(folds: Sequence[FoldAccuracy], net: FloatArray, first: int) -> 
     for fold in folds:
         earned = net[first + 1 : fold.stop + 1]
         relative, up = (
-            [_known_mean(series) for series in windows]
+            [known_mean(series) for series in windows]
             for windows in ((fold.validation_relative, fold.test_relative), (fold.validation_up, fold.test_up))
         )
         found.append(
@@ -186,10 +187,6 @@ def _bounds(interval: Interval) -> dict[str, float]:
 
 def _mean(series: FloatArray) -> float:
     return float(np.mean(series)) if len(series) else UNDEFINED
-
-
-def _known_mean(series: FloatArray) -> float:
-    return _mean(series[np.isfinite(series)])
 
 
 def daily_columns(backtest: Backtest, window: slice) -> Mapping[str, Any]:

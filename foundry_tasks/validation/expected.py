@@ -18,6 +18,7 @@ import numpy as np
 
 from foundry_tasks.data.panel import FloatArray
 from foundry_tasks.evaluation import metrics
+from foundry_tasks.evaluation.metrics import known_mean
 from foundry_tasks.evaluation.newey_west import mean_standard_error
 from foundry_tasks.validation.wfe import MIN_EDGE, walk_forward_efficiency
 
@@ -50,9 +51,9 @@ class Signal:
         rank_ic = rank_ic[np.isfinite(rank_ic)]
         varies = len(rank_ic) > 1 and np.ptp(rank_ic) > 0
         return cls(
-            mean_return=_mean(returns),
-            deviation=_mean(metrics.session_spread(returns)),
-            ic=2 * sin(pi * _mean(rank_ic) / 6),
+            mean_return=known_mean(returns),
+            deviation=known_mean(metrics.session_spread(returns)),
+            ic=2 * sin(pi * known_mean(rank_ic) / 6),
             horizon=horizon,
             breadth=1 + 1 / float(np.var(rank_ic, ddof=1)) if varies else float("nan"),
         )
@@ -166,14 +167,14 @@ def expected_against_observed(
     wfe = walk_forward_efficiency([s.mean() for s in validation], [s.mean() for s in test]) if defined else float("nan")
     z = _NORMAL.inv_cdf((1 + confidence) / 2)
     return (
-        Comparison("independent tickers", _mean(rows[rows > 0]), signal.breadth, "N, observed as 1 + 1/var(rank IC)"),
+        Comparison("independent tickers", known_mean(rows[rows > 0]), signal.breadth, "N, observed as 1 + 1/var(rank IC)"),
         Comparison("spread of return forecasts", signal.return_spread, float("nan"), "IC·σ"),
-        Comparison("spread of P(up)", signal.p_up_spread, _mean(metrics.session_spread(kept)), "φ(μ/σ)·IC"),
+        Comparison("spread of P(up)", signal.p_up_spread, known_mean(metrics.session_spread(kept)), "φ(μ/σ)·IC"),
         Comparison(
             "share of P(up) above ½", signal.share_positive, float(np.mean(kept[np.isfinite(kept)] > 0.5)), "Φ(μ/(IC·σ))"
         ),
         Comparison(
-            "mean AUC per session", signal.auc, _mean(auc), "½ + φ(μ/σ)·IC / (2√π·b(1 − b))",
+            "mean AUC per session", signal.auc, known_mean(auc), "½ + φ(μ/σ)·IC / (2√π·b(1 − b))",
             signal.auc - z * deviation, signal.auc + z * deviation,
         ),
         Comparison(
@@ -182,9 +183,3 @@ def expected_against_observed(
         ),
         Comparison("WFE relative to the median", 1.0, wfe, "the same edge in validation and test", lower, upper),
     )  # fmt: skip
-
-
-def _mean(values: FloatArray) -> float:
-    """Mean of what is finite; NaN where nothing is."""
-    finite = values[np.isfinite(values)]
-    return float(finite.mean()) if len(finite) else float("nan")

@@ -75,19 +75,6 @@ def deflated_sharpe_ratio(sample: SharpeSample, *, n_trials: int, variance: floa
     return probabilistic_sharpe_ratio(sample, expected_maximum_sharpe(n_trials, variance))
 
 
-def minimum_track_record(sample: SharpeSample, *, benchmark: float = 0.0, confidence: float = 0.95) -> float:
-    """Sessions that show a Sharpe ratio above `benchmark` at this confidence: 1 + error_variance (z / (SR − SR*))².
-
-    Infinite where the Sharpe ratio is not above it, NaN for an undefined sample.
-    """
-    if not np.isfinite(sample.sharpe):
-        return UNDEFINED
-    if sample.sharpe <= benchmark:
-        return float("inf")
-    z = _NORMAL.inv_cdf(confidence)
-    return float(1 + sample.error_variance * (z / (sample.sharpe - benchmark)) ** 2)
-
-
 def trial_clusters(trials: FloatArray) -> npt.NDArray[np.int64]:
     """Cluster of each trial, 1 …; shape (n_trials,).
 

@@ -31,19 +31,6 @@ def signal_for(oracle_auc: float) -> float:
     return (oracle_auc - 0.5) / AUC_PER_SIGNAL
 
 
-def simulated_market(
-    *,
-    sessions: int = 500,
-    tickers: int = 40,
-    seed: int = 0,
-    signal: float = 0.0,
-    drift: float = 0.0003,
-    volume: bool = True,
-) -> PricePanel:
-    """The prices of `simulate`."""
-    return simulate(sessions=sessions, tickers=tickers, seed=seed, signal=signal, drift=drift, volume=volume).prices
-
-
 def simulate(
     *,
     sessions: int = 500,

@@ -13,7 +13,7 @@ import numpy as np
 
 from foundry_tasks.contract.config import AuditConfig, EnsembleConfig, GatePolicy, ModelsConfig
 from foundry_tasks.data.panel import FloatArray
-from foundry_tasks.evaluation.metrics import session_auc
+from foundry_tasks.evaluation.metrics import known_mean, session_auc
 from foundry_tasks.validation.evidence import Evidence
 from foundry_tasks.validation.gates import ModelVerdict, evaluate_gates
 from foundry_tasks.validation.null_distribution import admissible_shifts
@@ -132,7 +132,7 @@ class _Audit:
         tested = market.oracle[-len(evidence.p_up) :]
         return Outcome(
             report.verdict,
-            _mean(session_auc(tested, evidence.up)),
+            known_mean(session_auc(tested, evidence.up)),
             {gate.name: gate.value for gate in report.gates},
             evidence.leaks,
         )
@@ -152,8 +152,8 @@ def tally(kind: str, outcomes: Sequence[Outcome]) -> Tally:
         leaks_found=sum(bool(outcome.leaks) for outcome in outcomes),
         lower=lower,
         upper=upper,
-        attained_auc=_mean(figures["auc"]),
-        oracle_auc=_mean(np.array([outcome.oracle_auc for outcome in outcomes])),
+        attained_auc=known_mean(figures["auc"]),
+        oracle_auc=known_mean(np.array([outcome.oracle_auc for outcome in outcomes])),
         figures={name: _quantiles(values) for name, values in figures.items()},
     )
 
@@ -170,8 +170,3 @@ def _quantiles(values: FloatArray) -> Mapping[str, float]:
     known = values[np.isfinite(values)]
     low, middle, high = np.quantile(known, [0.05, 0.5, 0.95]) if len(known) else [math.nan] * 3
     return {"q05": float(low), "q50": float(middle), "q95": float(high)}
-
-
-def _mean(series: FloatArray) -> float:
-    known = series[np.isfinite(series)]
-    return float(known.mean()) if len(known) else math.nan

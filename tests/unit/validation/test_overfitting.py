@@ -17,7 +17,6 @@ from foundry_tasks.validation.overfitting import (
     deflate,
     deflated_sharpe_ratio,
     expected_maximum_sharpe,
-    minimum_track_record,
     probabilistic_sharpe_ratio,
     trial_clusters,
 )
@@ -68,22 +67,9 @@ def test_the_best_of_many_skill_less_trials_is_as_good_as_expected():
     assert np.mean(best) == pytest.approx(expected_maximum_sharpe(50, 1 / 250), rel=0.05)
 
 
-def test_a_track_record_of_the_minimum_length_reaches_the_confidence():
-    sample = SharpeSample(0.08, 500, skew=-0.4, kurtosis=5)
-    sessions = minimum_track_record(sample, benchmark=0.02)
-    at_length = SharpeSample(0.08, round(sessions), skew=-0.4, kurtosis=5)
-    assert sessions == pytest.approx(1 + (1 + 0.032 + 0.0064) * (1.6448536 / 0.06) ** 2)
-    assert probabilistic_sharpe_ratio(at_length, 0.02) == pytest.approx(0.95, abs=1e-3)
-
-
-def test_no_track_record_shows_a_sharpe_ratio_that_is_not_above_the_benchmark():
-    assert minimum_track_record(SharpeSample(0.02, 500), benchmark=0.02) == float("inf")
-
-
 def test_a_pnl_that_never_moves_has_no_sharpe_ratio_to_judge():
     sample = SharpeSample.of(np.zeros(100))
     assert np.isnan(probabilistic_sharpe_ratio(sample))
-    assert np.isnan(minimum_track_record(sample))
 
 
 def test_seeds_of_one_recipe_are_one_trial_and_recipes_are_several():
