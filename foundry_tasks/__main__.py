@@ -264,7 +264,7 @@ def _parser() -> argparse.ArgumentParser:
 
     run = commands.add_parser("run", help="run a pipeline, stage by stage, without Airflow")
     run.add_argument(
-        "pipeline", choices=[name.removeprefix("foundry_") for name, stages in PIPELINES.items() if "report" in stages]
+        "pipeline", choices=[name.removeprefix("foundry_") for name, stages in PIPELINES.items() if "prices" in stages]
     )
     run.add_argument("--run-id", help="name of the run; default: now")
     _add_conf(run, MARKET_STAGES)

@@ -13,7 +13,7 @@ from foundry_tasks.contract.artifacts import object_key, sha256_of
 from foundry_tasks.contract.ports import Store
 from foundry_tasks.contract.stage_io import StageResult
 
-_DOCUMENTS = ("runs/", "reuse/", "checkpoints/", "ledger/", "trials/", "predictions/", "markets/")
+_DOCUMENTS = ("runs/", "reuse/", "checkpoints/", "ledger/", "nulls/", "trials/", "predictions/", "markets/")
 
 
 @dataclass(frozen=True)

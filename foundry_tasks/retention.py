@@ -13,7 +13,7 @@ SETTLED = timedelta(days=1)
 """An object younger than this may belong to a run that has not yet published its result."""
 _OF_A_RUN = ("runs/", "pages/", "quarantine/")
 _BY_AGE = ("reuse/", "checkpoints/")
-_FOREVER = ("ledger/", "markets/", "predictions/", "trials/")
+_FOREVER = ("ledger/", "markets/", "nulls/", "predictions/", "trials/")
 _RISEN = {"challenger", "promoted", "rolled_back"}
 _SHA256 = re.compile(rb"\b[0-9a-f]{64}\b")
 
@@ -34,7 +34,7 @@ class Plan:
 def plan(store: Store, *, keep: timedelta, now: datetime) -> Plan:
     """What is older than `keep` and neither the newest run of its DAG nor named by what stays.
 
-    The ledger, price heads, predictions and trials always stay, and so do the results, log and pages of every run that the
+    The ledger, price heads, nulls, predictions and trials always stay, and so do the results, log and pages of every run that the
     ledger names; of a run whose version was refused only the bulk goes. Every sha256 in a document that stays keeps its
     object. Raises ConfigError where the ledger does not verify: then nobody knows what it refers to.
     """

@@ -1,21 +1,24 @@
-"""The trials that a run makes: each base model, the reference blend, the stack, and the P(up) that the gates judge."""
+"""The trials that a run makes: each base model, the reference blend, the stack, the P(up) that the gates judge, and every
+way in which somebody chose to trade it.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from foundry_tasks.contract.config import GatePolicy
+from foundry_tasks.contract.config import BacktestConfig, GatePolicy
 from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.data.panel import FloatArray, PricePanel
 from foundry_tasks.data.tables import read_matrices, read_prices
-from foundry_tasks.evaluation.standard_portfolio import standard_pnl
+from foundry_tasks.evaluation.standard_portfolio import DailyPnl, standard_pnl
 from foundry_tasks.out_of_fold import ScoreFiles
 from foundry_tasks.trials import Trial, TrialLedger, configuration, distinct
 from foundry_tasks.validation.selection_bias import SelectionBias, selection_bias
 from foundry_tasks.validation.walk_forward import Fold
 
 JUDGED = "p_up"
+TRADED = "p_up, traded by rules of its own"
 
 
 def record_run(
@@ -37,22 +40,39 @@ def record_run(
     return {horizon: selection_bias(daily, everything) for horizon, daily in judged.items()}
 
 
+def record_portfolio(io: StageIO, rules: BacktestConfig, horizon: int, daily: DailyPnl) -> None:
+    """Write down what the run's P(up) earned under rules that a person chose: another choice is another trial."""
+    prices = io.result("prices").config
+    what = configuration(
+        [prices, *(io.result(stage).config for stage in ("features", "labels", "ensemble")), _models(io)]
+    )
+    traded = rules.model_dump(mode="json") | {"scores": TRADED}
+    TrialLedger(io.store).record(prices["market"], _trial(io, what | traded, horizon, daily))
+
+
+def _models(io: StageIO) -> Mapping[str, Any]:
+    return io.any_result("models").config
+
+
+def _trial(io: StageIO, what: Mapping[str, Any], horizon: int, daily: DailyPnl) -> Trial:
+    run, recorded = f"{io.identity.dag}/{io.identity.run_id}", io.now().isoformat(timespec="seconds")
+    return Trial(what, horizon, daily, io.code_version, run, recorded)
+
+
 def _trials(
     io: StageIO, prices: PricePanel, scores: ScoreFiles, horizon: int, folds: Sequence[Fold], policy: GatePolicy
 ) -> Iterator[Trial]:
-    run, recorded = f"{io.identity.dag}/{io.identity.run_id}", io.now().isoformat(timespec="seconds")
     first = folds[0].test.start
 
     def trial(what: Mapping[str, Any], values: FloatArray) -> Trial:
-        daily = standard_pnl(prices, values, first_session=first, horizon=horizon)
-        return Trial(what, horizon, daily, io.code_version, run, recorded)
+        return _trial(io, what, horizon, standard_pnl(prices, values, first_session=first, horizon=horizon))
 
-    fitted = [io.result("prices"), io.result("features"), io.result("labels"), io.any_result("models")]
+    fitted = [io.result(stage).config for stage in ("prices", "features", "labels")] + [_models(io)]
     learned = configuration(fitted)
     alone = {key: value for key, value in learned.items() if key != "models"}
     for name, values in scores.tested(horizon, folds).items():
         yield trial(alone | {"scores": name}, values)
-    stacked = configuration([*fitted, io.result("ensemble")])
+    stacked = configuration([*fitted, io.result("ensemble").config])
     files = [read_matrices(io.path("ensemble", f"{horizon}d/{fold.name}.parquet"), ("score", "p_up")) for fold in folds]
     tested = {
         name: np.concatenate([file[name][-len(fold.test) :] for fold, file in zip(folds, files, strict=True)])

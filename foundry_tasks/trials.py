@@ -22,7 +22,6 @@ import numpy as np
 from foundry_tasks.contract.artifacts import canonical_json, digest_of, trial_key, trials_prefix
 from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.contract.ports import Store
-from foundry_tasks.contract.stage_io import StageResult
 from foundry_tasks.evaluation.standard_portfolio import DailyPnl
 
 _DIGITS = 10
@@ -122,9 +121,9 @@ def distinct(trials: Iterable[Trial]) -> tuple[Trial, ...]:
     return tuple(newest.values())
 
 
-def configuration(results: Iterable[StageResult], **more: Any) -> dict[str, Any]:
-    """The conf of these stages as one flat document, without what moves no figure, and whatever else made a trial."""
-    merged = {key: value for result in results for key, value in result.config.items()} | more
+def configuration(configs: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """The configs of a run's stages as one flat document, without what moves no figure."""
+    merged = {key: value for config in configs for key, value in config.items()}
     return {key: merged[key] for key in sorted(merged.keys() - _NO_PART_OF_A_TRIAL)}
 
 

@@ -103,6 +103,11 @@ def trials_prefix(market: str) -> str:
     return f"trials/{market}/"
 
 
+def null_key(market: str, horizon: int, recipe_digest: str) -> str:
+    """What the gated figures of a recipe are on this market where there is nothing to find; the newest audit's."""
+    return f"nulls/{market}/{horizon}d/{recipe_digest[:16]}.json"
+
+
 def outputs_digest(outputs: Mapping[str, str]) -> str:
     """One digest over a stage's outputs (name → sha256), free of time, run and runtime."""
     return digest_of(dict(outputs))

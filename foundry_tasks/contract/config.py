@@ -172,6 +172,15 @@ class EnsembleConfig(ThreadsConfig):
         return self
 
 
+class NullsConfig(ModelsConfig, EnsembleConfig):
+    """The recipe whose null is wanted: what the models and the ensemble of a run are made of."""
+
+    market: str = "us"
+    null_refits: NonNegativeInt = 40
+    """Walks fitted anew on this market, each under labels shifted by another number of sessions; the gates ask for 40.
+    Overnight, on a market of five hundred tickers; 0: none."""
+
+
 class LeakageConfig(ThreadsConfig):
     audit_dates: PositiveInt = 3
     """Dates at which prices are cut and poisoned."""

@@ -48,6 +48,7 @@ STAGES: Mapping[str, StageSpec] = {
         StageSpec("labels", c.LabelsConfig, inputs=("prices",)),
         StageSpec("models", c.ModelsConfig, inputs=("prices", "features", "labels"), mapped=True, timeout_s=4 * 3600),
         StageSpec("ensemble", c.EnsembleConfig, inputs=("features", "labels", "models")),
+        StageSpec("nulls", c.NullsConfig, inputs=("prices", "features", "labels"), timeout_s=24 * 3600),
         StageSpec("leakage", c.LeakageConfig, inputs=("prices", "features", "labels", "models")),
         StageSpec(
             "gates",
@@ -55,7 +56,7 @@ STAGES: Mapping[str, StageSpec] = {
             inputs=("prices", "features", "labels", "models", "ensemble", "leakage"),
             pure=False,
         ),
-        StageSpec("portfolio", c.PortfolioConfig, inputs=("prices", "labels", "models", "ensemble")),
+        StageSpec("portfolio", c.PortfolioConfig, inputs=("prices", "features", "labels", "models", "ensemble")),
         StageSpec(
             "simulate",
             c.SimulateConfig,
@@ -103,7 +104,7 @@ PIPELINES: Mapping[str, tuple[str, ...]] = {
     "foundry_daily": ("prices", "features", "predict", "monitor", "report"),
     "foundry_backtest": (*_EVIDENCE, "portfolio", "simulate", "report"),
     "foundry_promote": ("decide",),
-    "foundry_audit": ("audit",),
+    "foundry_audit": ("audit", "prices", "features", "labels", "nulls"),
 }
 """Which stages a DAG runs, in an order that respects their inputs."""
 

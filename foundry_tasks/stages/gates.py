@@ -6,13 +6,18 @@ from typing import Any
 import numpy as np
 
 from foundry_tasks.contract.artifacts import canonical_json, result_key
-from foundry_tasks.contract.config import LABEL_ENTRIES, GatePolicy, GatesConfig
+from foundry_tasks.contract.config import (
+    LABEL_ENTRIES,
+    GatePolicy,
+    GatesConfig,
+)
 from foundry_tasks.contract.ledger import model_name
 from foundry_tasks.contract.ledger_chain import Ledger
 from foundry_tasks.contract.stage_io import StageIO, StageResult
 from foundry_tasks.data.panel import DateArray, FloatArray
 from foundry_tasks.data.tables import Matrices, read_matrices
 from foundry_tasks.features.labels import Labels
+from foundry_tasks.null_store import recipe_of, stored_null
 from foundry_tasks.run_trials import record_run
 from foundry_tasks.validation.beside_gates import Edge, beside_gates, edges_of, trial_figures
 from foundry_tasks.validation.evidence import Evidence, FoldOutput, gather_evidence
@@ -29,6 +34,12 @@ def run(config: GatesConfig, io: StageIO) -> None:
     reported_folds = {horizon: [fold for fold in walk if fold.reported] for horizon, walk in folds.items()}
     with io.step("trials"):
         biases = record_run(io, config.market, reported_folds, policy)
+    recipe = recipe_of(
+        [
+            *(io.result(stage).config for stage in ("prices", "features", "labels", "ensemble")),
+            io.any_result("models").config,
+        ]
+    )
     reports = {}
     for horizon, reported in reported_folds.items():
         with io.step(f"gates_{horizon}d"):
@@ -36,7 +47,8 @@ def run(config: GatesConfig, io: StageIO) -> None:
             champion = Champion.of(io, model_name(config.market, horizon))
             if champion is not None:
                 evidence = champion.beside(evidence, io, horizon, reported)
-            report = evaluate_gates(evidence, policy, seed=config.seed)
+            refitted = stored_null(io.store, config.market, horizon, recipe)
+            report = evaluate_gates(evidence, policy, seed=config.seed, refitted=refitted)
             beside = beside_gates(evidence, edges, returns, policy, seed=config.seed)
         document = report.as_dict() | {"beside": json_ready(beside)}
         if config.skip_gates:

@@ -15,7 +15,9 @@ from foundry_tasks.evaluation.backtest import Backtest, run_backtest
 from foundry_tasks.evaluation.costs import require_volume
 from foundry_tasks.evaluation.edge_decay import edge_decay_ladder
 from foundry_tasks.evaluation.positions import target_weights
+from foundry_tasks.evaluation.standard_portfolio import DailyPnl
 from foundry_tasks.evaluation.tranches import execution_at
+from foundry_tasks.run_trials import record_portfolio
 from foundry_tasks.validation.earnings import (
     FoldAccuracy,
     Resampling,
@@ -30,7 +32,10 @@ from foundry_tasks.validation.walk_forward import Fold, folds_from_json
 
 
 def run(config: PortfolioConfig, io: StageIO) -> None:
-    """P(up) of the reported tests → portfolio.json; {h}d/signals.parquet, {h}d/daily.parquet and trades-{h}d.csv."""
+    """P(up) of the reported tests → portfolio.json; {h}d/signals.parquet, {h}d/daily.parquet and trades-{h}d.csv.
+
+    What it earned goes to the trial ledger: who tries many sizings and costs has tried often.
+    """
     with io.step("read"):
         prices = read_prices(io.path("prices", "prices.parquet"))
         folds = folds_from_json(io.json("models", "folds.json", io.any_result("models").shard))
@@ -47,6 +52,7 @@ def run(config: PortfolioConfig, io: StageIO) -> None:
             found = json_ready(_figures(traded, accuracies, rules.holding_sessions or horizon, resampling))
         with io.step("write"):
             _publish(io, traded, horizon)
+            record_portfolio(io, rules, horizon, traded.daily)
         horizons[str(horizon)] = found
         io.metrics[f"{horizon}d"] = {"net_bp": found["net_bp"]["value"], "sharpe": found["sharpe"]["value"]}
     io.publish_json(
@@ -105,6 +111,11 @@ class Traded:
     def window(self) -> slice:
         """The sessions that earn: from the one after the first forecast on."""
         return slice(self.first_session + 1, None)
+
+    @property
+    def daily(self) -> DailyPnl:
+        """After costs."""
+        return DailyPnl(self.prices.sessions[self.window], self.backtest.net[self.window])
 
 
 def _laid(weights: FloatArray, first: int, prices: PricePanel) -> FloatArray:

@@ -17,16 +17,20 @@ import numpy as np
 import numpy.typing as npt
 
 from foundry_tasks.data.panel import BoolArray, FloatArray
-from foundry_tasks.evaluation.metrics import session_ranks
+from foundry_tasks.evaluation.metrics import known_mean, session_auc, session_brier, session_rank_ic, session_ranks
 from foundry_tasks.models.stacking import standardise
 from foundry_tasks.validation.bootstrap import block_length
 from foundry_tasks.validation.evidence import Evidence
-from foundry_tasks.validation.wfe import MIN_EDGE
+from foundry_tasks.validation.wfe import MIN_EDGE, walk_forward_efficiency
 
 Shifts = npt.NDArray[np.intp]
 
 MIN_SHIFT_SESSIONS = 250
 """A year: what most features remember, so that a forecast has not seen the outcomes that it is held against."""
+
+
+MIN_REFITS = 40
+"""With fewer the 95 % quantile is hardly more than the largest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +58,44 @@ class NullDistribution:
     figures: Mapping[str, NullFigure]
 
 
+@dataclass(frozen=True, slots=True)
+class RefittedNull:
+    """The expensive null: every gated figure of the whole recipe, fitted anew once a shift of the label panel.
+
+    figures: name → one a shift, NaN where undefined. shifts: in sessions. until: last session of the market it was made on.
+    """
+
+    figures: Mapping[str, tuple[float, ...]]
+    shifts: tuple[int, ...]
+    until: str
+
+    def q95(self, figure: str) -> float:
+        """What chance reaches at 95 %; NaN below MIN_REFITS, which say nothing of a tail."""
+        known = np.array([value for value in self.figures[figure] if np.isfinite(value)])
+        return float(np.quantile(known, 0.95)) if len(known) >= MIN_REFITS else float("nan")
+
+
+def gated_figures(evidence: Evidence) -> dict[str, float]:
+    """What is observed of each figure that a null is made for; `brier` is lower the better."""
+    e = evidence
+    validation, test = ([known_mean(series) for series in each] for each in (e.validation_relative, e.test_relative))
+    return {
+        "auc": known_mean(session_auc(e.p_up, e.up)),
+        "wfe": walk_forward_efficiency(validation, test),
+        "brier": known_mean(session_brier(e.p_up, e.up) - session_brier(e.base_rate, e.up)),
+        "rank_ic": known_mean(session_rank_ic(e.p_up, e.forward_return)),
+    }
+
+
+def spread_shifts(n_sessions: int, refits: int) -> tuple[int, ...]:
+    """`refits` admissible shifts as far apart as they get; fewer where there are not so many."""
+    shifts = admissible_shifts(n_sessions)
+    places = np.unique(np.linspace(0, len(shifts) - 1, min(refits, len(shifts))).round().astype(int))
+    return tuple(shifts[places].tolist())
+
+
 def admissible_shifts(n_sessions: int) -> Shifts:
-    """Circular shifts of at least MIN_SHIFT_SESSIONS either way, or of a third of the window where that is less."""
+    """Circular shifts of at least MIN_SHIFT_SESSIONS either way, or of a third of the sessions where that is less."""
     least = min(MIN_SHIFT_SESSIONS, n_sessions // 3)
     return np.arange(least, n_sessions - least + 1)
 

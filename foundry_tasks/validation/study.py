@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from foundry_tasks.contract.config import EnsembleConfig, GatePolicy, ModelsConfig
-from foundry_tasks.data.panel import FeaturePanel, FloatArray, PricePanel
+from foundry_tasks.contract.config import EnsembleConfig, GatePolicy, LabelEntry, ModelsConfig
+from foundry_tasks.data.panel import BoolArray, FeaturePanel, FloatArray, PricePanel
 from foundry_tasks.features.build import build_features
 from foundry_tasks.features.definition import FeatureSet
 from foundry_tasks.features.labels import Labels, build_labels, reach
@@ -34,11 +34,17 @@ class Recipe:
     models: ModelsConfig
     ensemble: EnsembleConfig
     policy: GatePolicy
+    label_entry: LabelEntry = "close"
 
     @property
     def horizon(self) -> int:
         """The first of the config's."""
         return self.models.horizons[0]
+
+    @property
+    def reach(self) -> int:
+        """How far its labels reach."""
+        return reach(self.horizon, self.label_entry)
 
 
 def study(prices: PricePanel, recipe: Recipe, *, shift_sessions: int = 0, leaks: tuple[str, ...] = ()) -> Evidence:
@@ -48,19 +54,33 @@ def study(prices: PricePanel, recipe: Recipe, *, shift_sessions: int = 0, leaks:
     market that keeps the prices' own dependence in time and across tickers. leaks: what a leakage audit has found.
     """
     features = build_features(prices, recipe.feature_set).panel
-    labels = shifted_labels(build_labels(prices, recipe.horizon), shift_sessions)
-    stacked = walk(features, labels, recipe)
+    labels = build_labels(prices, recipe.horizon, recipe.label_entry)
+    return study_panel(features, labels, prices.member, recipe, shift_sessions=shift_sessions, leaks=leaks)
+
+
+def study_panel(
+    features: FeaturePanel,
+    labels: Labels,
+    member: BoolArray,
+    recipe: Recipe,
+    *,
+    shift_sessions: int,
+    leaks: tuple[str, ...] = (),
+) -> Evidence:
+    """The same of features and labels that are there already."""
+    learned = shifted_labels(labels, shift_sessions)
+    stacked = walk(features, learned, recipe)
     outputs = [
         FoldOutput(item.fold, item.p_up, np.broadcast_to(item.base_rate[:, None], item.p_up.shape))
         for item in stacked.folds
     ]
-    return gather_evidence(outputs, labels, prices.member, horizon=recipe.horizon, leaks=leaks)
+    return gather_evidence(outputs, learned, member, horizon=recipe.horizon, leaks=leaks)
 
 
 def always_long(prices: PricePanel, recipe: Recipe) -> Evidence:
     """The evidence of a model that says ALWAYS_LONG of every ticker of every session, on the recipe's folds."""
-    labels = build_labels(prices, recipe.horizon)
-    h_reach = reach(recipe.horizon, "close")
+    labels = build_labels(prices, recipe.horizon, recipe.label_entry)
+    h_reach = recipe.reach
     base_rate = expanding_base_rate(labels.up, h_reach)
     outputs = []
     for fold in WalkForwardValidator(recipe.models).folds(len(prices.sessions), h_reach):
@@ -78,8 +98,7 @@ def shifted_labels(labels: Labels, sessions: int) -> Labels:
 
 def walk(features: FeaturePanel, labels: Labels, recipe: Recipe) -> StackWalk:
     """Base models by block, and the stack on their out-of-fold scores."""
-    horizon = recipe.horizon
-    h_reach = reach(horizon, "close")
+    horizon, h_reach = recipe.horizon, recipe.reach
     folds = WalkForwardValidator(recipe.models).folds(len(features.sessions), h_reach)
     fitted = fit_walk(features, labels, recipe.models, {horizon: folds}, {horizon: h_reach}, horizon)
     return walk_stack(

@@ -17,7 +17,9 @@ from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.contract.ledger_chain import Ledger
 from foundry_tasks.contract.stages import PIPELINES
 from foundry_tasks.data.tables import read_matrices, read_prices, read_table
+from foundry_tasks.run_trials import TRADED
 from foundry_tasks.terminal import PlainProgress
+from foundry_tasks.trials import TrialLedger, distinct
 from tests.e2e.foundry_here import TINY, Foundry, write_market
 from tests.leakage.markets import simulated_market
 
@@ -58,6 +60,20 @@ def test_the_report_says_what_it_earned_and_where_every_trade_is(backtest):
         rows = list(csv.DictReader(io.StringIO(foundry.store.read(page_key(DAG, RUN, item["trades_page"])).decode())))
         assert len(rows) == item["trades"] > 100, horizon
         assert all(row["decided"] < row["executed"] for row in rows)
+
+
+def test_every_way_to_trade_the_same_forecasts_is_a_trial(backtest, conf):
+    foundry, _ = backtest
+
+    def trials():
+        return [trial for trial in distinct(TrialLedger(foundry.store).read("us")) if trial.what["scores"] == TRADED]
+
+    assert sorted(trial.horizon for trial in trials()) == [1, 5]
+    foundry.stage("portfolio", RUN, conf | {"sizing": "long_short"}, DAG)
+    assert sorted(trial.horizon for trial in trials()) == [1, 1, 5, 5]
+    foundry.stage("portfolio", RUN, conf, DAG)
+    assert len(trials()) == 4
+    assert {trial.what["sizing"] for trial in trials()} == {"top_bottom", "long_short"}
 
 
 def test_a_planted_edge_is_earned_and_a_later_entry_loses_it(backtest):

@@ -7,7 +7,9 @@ import pytest
 
 from foundry_tasks.contract.config import EnsembleConfig, GatePolicy, ModelsConfig
 from foundry_tasks.contract.stages import stage_config
+from foundry_tasks.terminal import PlainProgress
 from foundry_tasks.validation.gates import evaluate_gates
+from foundry_tasks.validation.null_distribution import MIN_REFITS
 from foundry_tasks.validation.size_and_power import kinds
 from foundry_tasks.validation.study import Recipe, study
 from tests.e2e.foundry_here import TINY, Foundry, write_market
@@ -48,3 +50,63 @@ def test_the_audit_stage_publishes_a_tally_for_every_kind_of_market(foundry):
     assert {item["kind"]: item["promoted"] for item in published}["edge 0.55"] == 1
     assert published[0]["figures"]["auc"]["q50"] == pytest.approx(published[0]["attained_auc"])
     assert all(item["leaks_found"] == 1 for item in published if item["kind"].startswith("leak"))
+
+
+@pytest.fixture(scope="module")
+def audited(foundry, tmp_path_factory):
+    """A market with an edge, and the null of a recipe on it."""
+    prices = simulated_market(sessions=400, tickers=12, seed=4, signal=0.2)
+    conf = TINY | write_market(tmp_path_factory.mktemp("market"), prices)
+    for stage in ("prices", "features", "labels", "nulls"):
+        result = foundry.stage(stage, "null", conf | {"null_refits": MIN_REFITS}, dag="foundry_audit")
+    return conf, json.loads(foundry.document(result, "nulls.json"))["1"]
+
+
+def test_a_recipe_fitted_anew_under_shifted_labels_ranks_no_better_than_chance(audited):
+    _, null = audited
+    aucs = np.array(null["figures"]["auc"])
+    assert len(aucs) == len(set(null["shifts"])) == MIN_REFITS
+    assert len(set(aucs)) > MIN_REFITS / 2  # where a fold's slope is clipped at 0 its AUC is one half
+    assert abs(aucs.mean() - 0.5) < 4 * aucs.std() / np.sqrt(MIN_REFITS)
+
+
+def test_the_gates_read_what_an_audit_of_the_same_recipe_has_found(foundry, audited):
+    conf, null = audited
+    reached = np.quantile(null["figures"]["auc"], 0.95)
+
+    def note(run_id, conf):
+        gates = foundry.train(run_id, conf, until="gates")["gates"]
+        return json.loads(foundry.document(gates, "gates.json"))["horizons"]["1"]["gates"][0]["note"]
+
+    assert f"and {reached:.4f} where the recipe is fitted anew, 40 times, until" in note("same", conf | {"threads": 2})
+    assert "fitted anew" not in note("other", conf | {"feature_set": "extended"})
+
+
+class Killed(BaseException):
+    """What a signal does to a stage."""
+
+
+class KilledAfter(PlainProgress):
+    def __init__(self, steps: int) -> None:
+        super().__init__()
+        self.steps = steps
+
+    def advance(self, what: str) -> None:
+        self.steps -= 1
+        if self.steps == 0:
+            raise Killed(what)
+
+
+def test_an_audit_that_was_killed_goes_on_where_it_was(foundry, audited):
+    conf = audited[0] | {"null_refits": 5, "seed": 11}
+    for stage in ("prices", "features", "labels"):
+        foundry.stage(stage, "killed", conf, dag="foundry_audit")
+    with pytest.raises(Killed):
+        foundry.stage("nulls", "killed", conf, dag="foundry_audit", progress=KilledAfter(3))
+    marked = next(iter(sorted(foundry.store.keys("checkpoints/nulls/"))))
+    kept = json.loads(foundry.store.read(marked))
+    foundry.store.write(marked, json.dumps(kept | {"figures": kept["figures"] | {"auc": 0.25}}).encode())
+    result = foundry.stage("nulls", "killed", conf, dag="foundry_audit")
+    assert 0.25 in json.loads(foundry.document(result, "nulls.json"))["1"]["figures"]["auc"]
+    assert "95 % quantile" in result.warnings[0]
+    assert result.metrics["1d"] == {"refits": 5, "auc_q95": None}

@@ -8,6 +8,7 @@ import pytest
 from foundry_tasks.contract.config import GatePolicy
 from foundry_tasks.evaluation import metrics
 from foundry_tasks.validation.gates import Gate, evaluate_gates, verdict_of
+from foundry_tasks.validation.null_distribution import MIN_REFITS, RefittedNull
 from tests.unit.validation.forecaster import FOLDS, SESSIONS, TICKERS, evidence
 
 POLICY = GatePolicy(resamples=400)
@@ -49,6 +50,19 @@ def test_an_edge_that_shifted_labels_have_too_is_refused():
     assert auc.lower > POLICY.min_auc_lower
     assert auc.value > POLICY.min_auc
     assert auc.verdict == "failed"
+
+
+def test_the_stricter_of_two_nulls_counts():
+    lucky = RefittedNull({"auc": tuple(np.linspace(0.5, 0.6, MIN_REFITS))}, tuple(range(MIN_REFITS)), "2018-02-07")
+    auc = gate(evaluate_gates(evidence(), POLICY, seed=0, refitted=lucky), "auc")
+    assert auc.value < lucky.q95("auc")
+    assert auc.verdict == "failed"
+    assert "0.5950 where the recipe is fitted anew, 40 times, until 2018-02-07" in auc.note
+
+
+def test_few_refits_say_nothing_of_a_tail():
+    few = RefittedNull({"auc": (0.6,) * (MIN_REFITS - 1)}, tuple(range(MIN_REFITS - 1)), "2018-02-07")
+    assert evaluate_gates(evidence(), POLICY, seed=0, refitted=few) == evaluate_gates(evidence(), POLICY, seed=0)
 
 
 def test_a_report_holds_what_chance_makes_of_every_gated_figure():

@@ -95,3 +95,16 @@ def test_too_few_sessions_for_one_shift_leave_the_null_undefined():
     rows = {name: getattr(short, name)[:0] for name in ("p_up", "base_rate", "up", "above_median", "forward_return")}
     figures = null.null_distribution(replace(short, **rows, test_relative=[])).figures
     assert np.isnan(figures["auc"].q95)
+
+
+def test_the_figures_of_a_refit_are_those_that_the_cheap_null_observes():
+    found, cheap = null.gated_figures(evidence()), null.null_distribution(evidence()).figures
+    assert found == pytest.approx({name: figure.observed for name, figure in cheap.items()}, rel=1e-9)
+
+
+@given(st.integers(30, 400), st.integers(1, 60))
+def test_shifts_are_spread_over_all_that_are_admissible(n_sessions, refits):
+    shifts, admissible = null.spread_shifts(n_sessions, refits), null.admissible_shifts(n_sessions)
+    assert len(shifts) == min(refits, len(admissible))
+    assert set(shifts) <= set(admissible.tolist())
+    assert shifts[0] == admissible[0]

@@ -1,0 +1,100 @@
+"""nulls: a recipe fitted anew under shifted labels, many times, on a market of one's own: what its gates see in noise."""
+
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
+
+import numpy as np
+
+from foundry_tasks.contract.config import (
+    EnsembleConfig,
+    FeaturesConfig,
+    GatePolicy,
+    LabelsConfig,
+    ModelsConfig,
+    NullsConfig,
+    StageConfig,
+)
+from foundry_tasks.contract.errors import NothingToDo
+from foundry_tasks.contract.stage_io import StageIO
+from foundry_tasks.data.panel import BoolArray, FeaturePanel
+from foundry_tasks.data.tables import read_features, read_matrices
+from foundry_tasks.features.labels import Labels
+from foundry_tasks.null_store import recipe_of, store_null
+from foundry_tasks.validation.gates import json_ready
+from foundry_tasks.validation.null_distribution import MIN_REFITS, RefittedNull, gated_figures, spread_shifts
+from foundry_tasks.validation.study import Recipe, study_panel
+
+
+def run(config: NullsConfig, io: StageIO) -> None:
+    """features, labels → nulls.json, and each horizon's null where the gates of this market look for it.
+
+    A refit that an earlier try has finished is not made again. Raises NothingToDo where none is wanted.
+    """
+    if not config.null_refits:
+        raise NothingToDo("null_refits=0: nothing is fitted anew under shifted labels.")
+    with io.step("read"):
+        features = read_features(io.path("features", "features.parquet"))
+    upstream = {stage: io.result(stage).config for stage in ("prices", "features", "labels")}
+    models, ensemble = _part(ModelsConfig, config), _part(EnsembleConfig, config)
+    recipe = recipe_of([*upstream.values(), models.model_dump(mode="json"), ensemble.model_dump(mode="json")])
+    shifts = spread_shifts(len(features.sessions), config.null_refits)
+    documents = {}
+    io.progress.start("nulls", len(config.horizons) * len(shifts))
+    for horizon in config.horizons:
+        rows = _refits(
+            io,
+            Recipe(
+                FeaturesConfig.model_validate(upstream["features"]).feature_set,
+                models.model_copy(update={"horizons": (horizon,)}),
+                ensemble,
+                GatePolicy(),
+                LabelsConfig.model_validate(upstream["labels"]).label_entry,
+            ),
+            features,
+            shifts,
+        )
+        null = RefittedNull(_by_figure(rows), shifts, str(features.sessions[-1]))
+        documents[str(horizon)] = store_null(io.store, config.market, horizon, recipe, null)
+        io.metrics[f"{horizon}d"] = {"refits": len(shifts), "auc_q95": json_ready(null.q95("auc"))}
+    if len(shifts) < MIN_REFITS:
+        io.warn(f"{len(shifts)} refits say too little of a 95 % quantile: the gates ask for {MIN_REFITS}")
+    io.publish_json("nulls.json", documents)
+
+
+Part = TypeVar("Part", bound=StageConfig)
+
+
+def _part(kind: type[Part], config: NullsConfig) -> Part:
+    """The keys of one stage's config."""
+    return kind.model_validate({name: getattr(config, name) for name in kind.model_fields})
+
+
+def _refits(
+    io: StageIO, recipe: Recipe, features: FeaturePanel, shifts: Sequence[int]
+) -> list[Mapping[str, float | None]]:
+    """The figures of one horizon, one row a shift."""
+    horizon, rows = recipe.horizon, []
+    labels, member = _labels(io, horizon)
+    for shift in shifts:
+        piece = f"{horizon}d-{shift}"
+        note = io.kept(piece)
+        if note is None:
+            with io.step(f"refit_{horizon}d"):
+                evidence = study_panel(features, labels, member, recipe, shift_sessions=shift)
+            note = {"outputs": [], "figures": json_ready(gated_figures(evidence))}
+            io.keep(piece, note)
+        rows.append(note["figures"])
+        io.progress.advance(f"{horizon}d labels shifted by {shift} sessions")
+    return rows
+
+
+def _labels(io: StageIO, horizon: int) -> tuple[Labels, BoolArray]:
+    names = [f"{kind}_{horizon}d" for kind in ("return", "up", "median", "sector")]
+    matrices = read_matrices(io.path("labels", "labels.parquet"), [*names, "member"])
+    member: BoolArray = matrices["member"]
+    return Labels(*(matrices[name].astype(np.float64) for name in names)), member
+
+
+def _by_figure(rows: Sequence[Mapping[str, float | None]]) -> dict[str, tuple[float, ...]]:
+    """A row a refit → a row a figure, NaN for null."""
+    return {name: tuple(np.array([row[name] for row in rows], dtype=np.float64).tolist()) for name in rows[0]}
