@@ -175,7 +175,21 @@ def _comparison(document: Mapping[str, Any]) -> dict[str, dict[str, str]]:
         }
         for key, _, _ in _FIGURES
     }
-    return _drawn_by_figure(rows)
+    drawn = _drawn_by_figure(rows)
+    added = {
+        horizon: [
+            Row(wording.model_title(item["model"]), **item["adds"])
+            for item in models["comparison"]
+            if item.get("adds") is not None
+        ]
+        for horizon, models in document["models"].items()
+    }
+    scale = _shared(added, 0.0)
+    for horizon, items in added.items():
+        if items:
+            drawing = bars.interval_rows(items, wording.signed, reference=0.0, domain=scale, height=21)
+            drawn[horizon]["AUC that the average gains by it"] = drawing
+    return drawn
 
 
 def _drawn_by_figure(rows: Mapping[str, Mapping[str, list[Row]]]) -> dict[str, dict[str, str]]:

@@ -197,10 +197,12 @@ def _models(document: Mapping[str, Any]) -> Iterator[str]:
     yield "## Models"
     yield ""
     yield from _table(
-        ("horizon", "model", "AUC against up/down", "AUC against the median", "rank IC", "pooled AUC"),
+        ("horizon", "model", "AUC against up/down", "AUC against the median", "rank IC", "pooled AUC",
+         "adds to the average"),
         [
             (horizon_name(h), wording.model_title(item["model"]),
-             *(figure(item.get(key)) for key in ("auc_up", "auc_median", "rank_ic", "pooled_auc_up")))
+             *(figure(item.get(key)) for key in ("auc_up", "auc_median", "rank_ic", "pooled_auc_up")),
+             wording.added(item.get("adds")))
             for h, models in document["models"].items()
             for item in models["comparison"]
         ],

@@ -122,6 +122,11 @@ def gate_interval(gate: Mapping[str, Any]) -> str:
     return interval(gate.get("lower"), gate.get("upper"), write)
 
 
+def signed(value: float) -> str:
+    """A difference."""
+    return f"{value:+.4f}".replace("-", "−")
+
+
 def interval(lower: float | None, upper: float | None, write: Callable[[float], str] = plain) -> str:
     """[lower, upper], empty where it is undefined."""
     return "" if lower is None or upper is None else f"[{write(lower)}, {write(upper)}]"
@@ -194,8 +199,21 @@ def seconds(value: float) -> str:
 
 def model_title(name: str) -> str:
     """A base model or blend as people write it."""
-    titles = {"blend_40_60": "40/60 blend", "lightgbm": "LightGBM", "xgboost": "XGBoost"}
+    titles = {
+        "blend_40_60": "40/60 blend",
+        "lightgbm": "LightGBM",
+        "xgboost": "XGBoost",
+        "lstm_transformer": "LSTM–Transformer",
+        "xlstm_ts": "xLSTM-TS",
+    }
     return titles.get(name, name.replace("_", " "))
+
+
+def added(adds: Mapping[str, float | None] | None) -> str:
+    """AUC that the average of the base models gains by one of them, with its interval; empty where nobody asked."""
+    if adds is None or adds["value"] is None:
+        return ""
+    return f"{signed(adds['value'])} {interval(adds['lower'], adds['upper'], signed)}".rstrip()
 
 
 def position(entry: Mapping[str, Any], horizons: Sequence[str]) -> str:

@@ -17,6 +17,8 @@ from foundry_tasks.models.bundle import regime_of
 from foundry_tasks.models.market_regime import need_volatility
 from foundry_tasks.models.stacking import REGIMES
 from foundry_tasks.out_of_fold import ScoreFiles
+from foundry_tasks.validation.drop_one import drop_one
+from foundry_tasks.validation.gates import json_ready
 from foundry_tasks.validation.stack_walk import StackWalk, walk_stack
 from foundry_tasks.validation.walk_forward import Fold, folds_from_json
 
@@ -84,7 +86,7 @@ def _publish(io: StageIO, horizon: int, walk: StackWalk, grid: Matrices) -> None
 def _compare(
     walk: tuple[Fold, ...], scores: ScoreFiles, stacked: StackWalk, labels: Labels, horizon: int
 ) -> dict[str, Any]:
-    """Every base model, the reference blend and the stack on the reported test sessions."""
+    """Every base model, the reference blend and the stack on the reported test sessions, and what each base model adds."""
     reported = [fold for fold in walk if fold.reported]
     sessions = slice(reported[0].test.start, reported[-1].test.stop)
     columns = scores.tested(horizon, reported)
@@ -93,6 +95,10 @@ def _compare(
     )
     found: dict[str, Any] = {name: _figures(values, labels, sessions) for name, values in columns.items()}
     found["stack"]["why"] = stacked.final.why
+    if len(stacked.final.models) > 1:
+        base = {name: columns[name] for name in stacked.final.models}
+        for name, interval in drop_one(base, labels.up[sessions], horizon=horizon).items():
+            found[name]["adds"] = json_ready({key: getattr(interval, key) for key in ("value", "lower", "upper")})
     return found
 
 

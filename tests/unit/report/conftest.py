@@ -181,7 +181,12 @@ class Run:
                 write_matrices(path, matrices)
                 ensemble.publish(f"{horizon}d/{fold.name}.parquet", path)
         figures = {"auc_up": 0.512, "auc_median": 0.511, "rank_ic": None, "pooled_auc_up": 0.51}
-        compared = {"logistic": figures, "blend_40_60": figures, "stack": figures | {"why": "won by a paired interval"}}
+        adds = {"value": 0.0012, "lower": -0.0004, "upper": 0.0029}
+        compared = {
+            "logistic": figures | {"adds": adds},
+            "blend_40_60": figures,
+            "stack": figures | {"why": "won by a paired interval"},
+        }
         ensemble.publish_json("comparison.json", {str(h): compared for h in HORIZONS})
         self.finish(ensemble, total=31.0)
 

@@ -49,6 +49,12 @@ def test_the_page_is_well_formed(page):
     assert parsed(page).tag == "html"
 
 
+def test_a_base_model_says_what_it_adds_to_the_average(page, train_run):
+    assert "AUC that the average gains by it" in shown(page)
+    assert "+0.0012" in shown(page)
+    assert "+0.0012 [−0.0004, +0.0029]" in train_run.page("report.md")
+
+
 def test_opening_the_page_asks_nobody_for_anything(page):
     loads = Loads()
     loads.feed(page)
