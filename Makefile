@@ -11,7 +11,7 @@ PYTHON ?= $(shell python3 -c 'import sys; print(sys.executable)')
 UV     := .tools/python/bin/uv
 VENV   := .venv
 BIN    := $(VENV)/bin
-GROUPS_LOCKED := tools cpu cuda airflow mlflow docker-proxy reports laptop dev
+GROUPS_LOCKED := tools cpu cuda airflow mlflow docker-proxy reports laptop deep dev dev-deep
 
 .PHONY: help
 help:  ## This list
@@ -23,7 +23,7 @@ $(UV): requirements/tools.txt
 	  || $(PYTHON) -m pip install --upgrade --require-hashes --no-deps --target .tools/python -r $<
 	@touch $@
 
-# One environment; the stamp names the group that is in it, and dev holds laptop.
+# One environment; a stamp names a group that is in it. Groups add to each other, and each of the later holds laptop.
 .venv/%.stamp: requirements/%.txt pyproject.toml | $(UV)
 	@test -x $(BIN)/python || $(UV) venv --quiet --python $(PYTHON) $(VENV)
 	@echo "installing the $* group (hash-pinned) into $(VENV)"
@@ -44,13 +44,16 @@ export AIRFLOW__LOGGING__LOGGING_LEVEL ?= WARNING
 export AIRFLOW__LOGGING__NAMESPACE_LEVELS ?= airflow.task.operators._process_stage=INFO
 export FOUNDRY_RUNTIME := process
 
-LAPTOP := $(if $(wildcard .venv/dev.stamp),.venv/dev.stamp,.venv/laptop.stamp)
+LAPTOP := $(or $(firstword $(wildcard .venv/dev-deep.stamp .venv/dev.stamp .venv/deep.stamp)),.venv/laptop.stamp)
 
 # make demo PRICES=… SECTORS=… BENCHMARK=… VIX=… UNIVERSE=… HORIZONS=1,5 MODELS=logistic,lightgbm, or any key: SET="seeds=1"
 DEMO_CONF = $(if $(PRICES),--set source=parquet --set prices=$(abspath $(PRICES))) \
   $(if $(SECTORS),--set sectors=$(abspath $(SECTORS))) $(if $(BENCHMARK),--set benchmark=$(abspath $(BENCHMARK))) \
   $(if $(VIX),--set vix=$(abspath $(VIX))) $(if $(UNIVERSE),--set universe=$(abspath $(UNIVERSE))) \
   $(if $(HORIZONS),--set horizons=$(HORIZONS)) $(if $(MODELS),--set models=$(MODELS)) $(addprefix --set ,$(SET))
+
+.PHONY: deep
+deep: .venv/deep.stamp  ## Add TensorFlow, which fits the deep models, to this checkout's environment
 
 .PHONY: demo
 demo: $(LAPTOP)  ## Prices to a promoted model, or an honest refusal, through Airflow
@@ -118,11 +121,14 @@ restore:  ## Bring a backup back, in the place of what is there
 	@echo 'no images yet: `make images` builds them, `make closed-network-images` where no registry is in reach'; exit 1
 
 # ---------------------------------------------------------------- checks
-.PHONY: test test-containers
-test: .venv/dev.stamp  ## All tests that need no Docker
+.PHONY: test test-deep test-containers
+test: .venv/dev.stamp  ## All tests that need neither Docker nor TensorFlow
 	@if command -v go >/dev/null; then $(MAKE) --no-print-directory .tools/bin/versitygw; \
 	  else echo 'no Go here to compile the S3 server with: the tests of the S3 store will be skipped'; fi
-	@$(BIN)/pytest -m 'not containers and not stack'
+	@$(BIN)/pytest -m 'not containers and not stack and not deep'
+test-deep: .venv/dev-deep.stamp  ## The tests of the deep models on TensorFlow, and of their layers on JAX
+	@$(BIN)/pytest -m 'deep and not containers and not stack'
+	@KERAS_BACKEND=jax $(BIN)/pytest tests/unit/models/deep/layers
 test-containers: .venv/dev.stamp  ## The tests of the images and of the stack that `make up` started
 	@$(BIN)/pytest -m 'containers or stack'
 

@@ -1,0 +1,46 @@
+"""A short look back: each unit's last few steps, weighted. It never looks ahead."""
+
+from typing import Any
+
+import foundry_tasks.models.deep.keras_backend  # noqa: F401 - before Keras
+
+# isort: split
+import keras
+from keras import ops
+
+from foundry_tasks.models.deep.layers.block_diagonal import Tensor
+
+
+@keras.saving.register_keras_serializable(package="foundry")
+class CausalConvolution(keras.layers.Layer):
+    """Depthwise causal convolution: y_t = b + Σ_j w_j ⊙ x_{t−j}, j < kernel_size, with x = 0 before the first step.
+
+    (batch, steps, units) → the same shape. A masked step counts as 0. Beck et al. (2024), figures 10 and 11.
+    A sum of shifted products: what a depthwise convolution is, without the layouts that differ between backends.
+    """
+
+    def __init__(self, *, kernel_size: int = 4, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.kernel_size = kernel_size
+        self.supports_masking = True
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        spread = keras.initializers.RandomUniform(-(self.kernel_size**-0.5), self.kernel_size**-0.5)
+        self.kernel = self.add_weight(shape=(self.kernel_size, input_shape[-1]), initializer=spread, name="kernel")
+        self.bias = self.add_weight(shape=(input_shape[-1],), initializer="zeros", name="bias")
+
+    def call(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
+        if mask is not None:
+            inputs = inputs * ops.cast(ops.expand_dims(mask, -1), inputs.dtype)
+        steps = inputs.shape[1]
+        before = ops.pad(inputs, ((0, 0), (self.kernel_size - 1, 0), (0, 0)))
+        kernel = ops.convert_to_tensor(self.kernel, dtype=self.compute_dtype)
+        first = self.kernel_size - 1
+        taps = (kernel[back] * before[:, first - back : first - back + steps] for back in range(self.kernel_size))
+        return sum(taps, start=ops.convert_to_tensor(self.bias, dtype=self.compute_dtype))
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "kernel_size": self.kernel_size}

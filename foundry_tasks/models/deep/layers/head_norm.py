@@ -1,0 +1,44 @@
+"""Each head on a scale of its own, so that a head with large states does not drown the others."""
+
+from typing import Any
+
+import foundry_tasks.models.deep.keras_backend  # noqa: F401 - before Keras
+
+# isort: split
+import keras
+from keras import ops
+
+from foundry_tasks.models.deep.layers.block_diagonal import Tensor, in_parts
+
+
+@keras.saving.register_keras_serializable(package="foundry")
+class HeadNorm(keras.layers.Layer):
+    """Group norm with a group a head, at each step alone: (x − mean) / √(variance + epsilon) · scale.
+
+    (batch, steps, units) → the same shape; moments over a head's units in float32, ddof=0. Wu and He (2018).
+    A step sees itself alone, so a mask passes through.
+    """
+
+    def __init__(self, *, heads: int, epsilon: float = 1e-5, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.heads = heads
+        self.epsilon = epsilon
+        self.supports_masking = True
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        self.head_size = in_parts(input_shape[-1], self.heads, "heads")
+        self.scale = self.add_weight(shape=(input_shape[-1],), initializer="ones", name="scale")
+
+    def call(self, inputs: Tensor) -> Tensor:
+        steps, units = inputs.shape[1:]
+        x = ops.reshape(ops.cast(inputs, "float32"), (-1, steps, self.heads, self.head_size))
+        x = x - ops.mean(x, axis=-1, keepdims=True)
+        x = x * ops.rsqrt(ops.mean(ops.square(x), axis=-1, keepdims=True) + self.epsilon)
+        scaled = ops.reshape(x, (-1, steps, units)) * ops.convert_to_tensor(self.scale, dtype="float32")
+        return ops.cast(scaled, self.compute_dtype)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "heads": self.heads, "epsilon": self.epsilon}

@@ -1,0 +1,187 @@
+"""mLSTM: a memory that is a matrix, written by keys, read by queries, without recurrent weights. Beck et al. (2024), section 2.3.
+
+    C_t = f_t C_{t−1} + i_t k_t v_tᵀ,   n_t = f_t n_{t−1} + i_t k_t,   h_t = C_tᵀ q_t / max(|n_t · q_t|, √d)
+
+with i = exp(ĩ), f = σ(f̃), all of it in units of exp(m_t), the largest exponent so far. (The paper has 1 for √d and keys
+divided by it, which is the same and one more pass over them.) Nothing is recurrent but sums, hence three forms that
+agree: step by step (`mlstm_step`, constant memory), all steps at once (`mlstm_parallel`, products of
+steps × steps), and chunks of steps that hand a state on (`mlstm_chunked`, what long sequences need).
+
+Shapes: q, k, v (batch, heads, steps, size); i, f (batch, heads, steps) pre-activations, float32; h as v. Products are
+computed in q's dtype, everything else in float32.
+"""
+
+from typing import Any
+
+import foundry_tasks.models.deep.keras_backend  # noqa: F401 - before Keras
+
+# isort: split
+import keras
+import numpy as np
+from keras import ops
+
+from foundry_tasks.models.deep.layers.block_diagonal import Tensor, in_parts
+
+EPSILON = 1e-6
+NOTHING_YET = -1e30
+"""The stabiliser before the first step: whatever comes is more."""
+_LARGEST_EXPONENT = 60.0
+"""exp of it is within float32, and so large that what it divides is nothing."""
+_CLOSED, _OPEN = -1e30, 1e4
+"""Gates of a masked step: nothing is written, nothing forgotten."""
+
+State = tuple[Tensor, Tensor, Tensor]
+"""C (batch, heads, size, size), n (batch, heads, size), m (batch, heads), float32."""
+
+
+def mlstm_start(q: Tensor) -> State:
+    """The state before the first step."""
+    zero = ops.zeros_like(q[:, :, 0], dtype="float32")
+    return zero[..., None] * zero[..., None, :], zero, zero[..., 0] + NOTHING_YET
+
+
+def mlstm_step(q: Tensor, k: Tensor, v: Tensor, i: Tensor, f: Tensor, state: State) -> tuple[Tensor, State]:
+    """One step, as the equations stand: what the other forms are proved against, and what a stream needs.
+
+    q, k, v: (batch, heads, size); i, f: (batch, heads). Returns h (batch, heads, size) float32 and the next state.
+    """
+    memory, n, m = state
+    q, k, v = (ops.cast(x, "float32") for x in (q, k, v))
+    log_f = ops.log_sigmoid(f) + m
+    m = ops.maximum(log_f, i)
+    f_prime, i_prime = ops.exp(log_f - m)[..., None], ops.exp(i - m)[..., None]
+    k = i_prime * k
+    memory = f_prime[..., None] * memory + k[..., None] * v[..., None, :]
+    n = f_prime * n + k
+    numerator = ops.einsum("bhde,bhd->bhe", memory, q)
+    return numerator * _normaliser(ops.sum(n * q, axis=-1), -m, q.shape[-1]), (memory, n, m)
+
+
+def mlstm_parallel(q: Tensor, k: Tensor, v: Tensor, i: Tensor, f: Tensor) -> Tensor:
+    """All steps at once; memory grows with steps²."""
+    return _read_chunk(q, k, v, *_exponents(i, f), None)
+
+
+def mlstm_chunked(q: Tensor, k: Tensor, v: Tensor, i: Tensor, f: Tensor, *, chunk_size: int) -> Tensor:
+    """The parallel form within chunks, a state between them; memory grows with steps · chunk_size. The last may be short."""
+    outputs, state = [], None
+    steps = q.shape[2]
+    for first in range(0, steps, chunk_size):
+        q_, k_, v_, i_, f_ = (x[:, :, first : first + chunk_size] for x in (q, k, v, i, f))
+        a, log_forgotten = _exponents(i_, f_)
+        outputs.append(_read_chunk(q_, k_, v_, a, log_forgotten, state))
+        if first + chunk_size < steps:
+            state = _write_chunk(k_, v_, a, log_forgotten, state)
+    return outputs[0] if len(outputs) == 1 else ops.concatenate(outputs, axis=2)
+
+
+def _exponents(i: Tensor, f: Tensor) -> tuple[Tensor, Tensor]:
+    """a_j = ĩ_j − F_j and F = Σ log σ(f̃): at step t, what step j wrote weighs exp(F_t + a_j)."""
+    log_forgotten = ops.cumsum(ops.log_sigmoid(ops.cast(f, "float32")), axis=-1)
+    return ops.cast(i, "float32") - log_forgotten, log_forgotten
+
+
+def _read_chunk(q: Tensor, k: Tensor, v: Tensor, a: Tensor, log_forgotten: Tensor, state: State | None) -> Tensor:
+    """h of a chunk's steps. exp(F_t) divides out of h_t, so the unit is that of a alone, exp(μ_t), μ_t = max a_j; m = F + μ.
+
+    h does not depend on the unit, which is therefore a constant to the gradient: only a running maximum of a remains of
+    D, and no maximum over a matrix of steps × steps, which is what this form's time is spent on.
+    """
+    dtype = q.dtype
+    largest = _running_maximum(a)
+    if state is not None:
+        largest = ops.maximum(largest, state[2][..., None])
+    largest = ops.stop_gradient(largest)
+    # Masked first: broadcasting one side at a time is what the backends do fast.
+    weights = ops.exp(a[..., None, :] + _causal(a.shape[-1]) - largest[..., None])
+    scores = ops.matmul(q, ops.swapaxes(k, -1, -2)) * ops.cast(weights, dtype)
+    numerator = ops.cast(ops.matmul(scores, v), "float32")
+    total = ops.sum(ops.cast(scores, "float32"), axis=-1)
+    if state is not None:
+        memory, n, m = state
+        kept = ops.cast(q, "float32") * ops.exp(m[..., None] - largest)[..., None]
+        numerator += ops.cast(ops.matmul(ops.cast(kept, dtype), ops.cast(memory, dtype)), "float32")
+        total += ops.einsum("bhtd,bhd->bht", kept, n)
+    return ops.cast(numerator * _normaliser(total, -log_forgotten - largest, q.shape[-1]), dtype)
+
+
+def _write_chunk(k: Tensor, v: Tensor, a: Tensor, log_forgotten: Tensor, state: State | None) -> State:
+    """The state after a chunk."""
+    largest = ops.max(a, axis=-1)
+    if state is not None:
+        largest = ops.maximum(largest, state[2])
+    largest = ops.stop_gradient(largest)
+    written = ops.cast(k, "float32") * ops.exp(a - largest[..., None])[..., None]
+    memory = ops.cast(ops.matmul(ops.swapaxes(ops.cast(written, v.dtype), -1, -2), v), "float32")
+    n = ops.sum(written, axis=-2)
+    if state is not None:
+        kept = ops.exp(state[2] - largest)[..., None]
+        memory, n = memory + kept[..., None] * state[0], n + kept * state[1]
+    return memory, n, log_forgotten[..., -1] + largest
+
+
+def _normaliser(total: Tensor, exponent: Tensor, size: int) -> Tensor:
+    """1 / max(|n · q|, √d) in units of exp(m), exponent being −m; with a last axis for what it multiplies."""
+    floor = ops.exp(ops.minimum(exponent, _LARGEST_EXPONENT))
+    return ops.expand_dims(size**-0.5 / (ops.maximum(ops.abs(total) * size**-0.5, floor) + EPSILON), -1)
+
+
+def _running_maximum(a: Tensor) -> Tensor:
+    """max over j ≤ t along the last axis, in log₂(steps) passes."""
+    reach = 1
+    while reach < a.shape[-1]:
+        a = ops.maximum(a, ops.concatenate([a[..., :reach], a[..., :-reach]], axis=-1))
+        reach *= 2
+    return a
+
+
+def _causal(steps: int) -> Tensor:
+    return ops.convert_to_tensor(np.where(np.tri(steps), 0.0, -np.inf).astype(np.float32))
+
+
+@keras.saving.register_keras_serializable(package="foundry")
+class MLSTM(keras.layers.Layer):
+    """(batch, steps, 3 · units), that is q, k and v side by side → (batch, steps, units).
+
+    The gates are linear in all three and start from their biases alone: nothing in particular is written, and the heads
+    forget at rates of their own (biases from +3 to +6). Up to `chunk_size` steps in parallel, more in chunks. A masked
+    step writes and forgets nothing.
+    """
+
+    def __init__(self, units: int, *, heads: int, chunk_size: int = 64, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.units = units
+        self.heads = heads
+        self.chunk_size = chunk_size
+        self.head_size = in_parts(units, heads, "heads")
+        self.supports_masking = True
+        self.gates = keras.layers.Dense(
+            2 * heads, kernel_initializer="zeros", bias_initializer=_gate_bias, dtype="float32", name="gates"
+        )
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        self.gates.build(input_shape)
+
+    def call(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
+        steps = inputs.shape[1]
+        gates = ops.transpose(ops.reshape(self.gates(inputs), (-1, steps, 2, self.heads)), (2, 0, 3, 1))
+        i, f = gates[0], gates[1]
+        if mask is not None:
+            seen = ops.expand_dims(mask, 1)
+            i, f = ops.where(seen, i, _CLOSED), ops.where(seen, f, _OPEN)
+        heads = ops.reshape(inputs, (-1, steps, 3, self.heads, self.head_size))
+        q, k, v = (ops.transpose(heads[:, :, part], (0, 2, 1, 3)) for part in range(3))
+        h = mlstm_chunked(q, k, v, i, f, chunk_size=self.chunk_size)
+        return ops.reshape(ops.transpose(h, (0, 2, 1, 3)), (-1, steps, self.units))
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return (*input_shape[:-1], self.units)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "units": self.units, "heads": self.heads, "chunk_size": self.chunk_size}
+
+
+def _gate_bias(shape: tuple[int], dtype: str | None = None) -> Tensor:
+    """(2 · heads,): input gates 0, forget gates +3 … +6 over the heads."""
+    heads = shape[0] // 2
+    return ops.cast(ops.concatenate([ops.zeros(heads), ops.linspace(3.0, 6.0, heads)]), dtype or "float32")

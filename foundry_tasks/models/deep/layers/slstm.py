@@ -1,0 +1,114 @@
+"""sLSTM: a recurrent network that can revise what it stored, since its gates are exponential. Beck et al. (2024), section 2.2.
+
+Exponentials overflow, so all states are kept in units of exp(m), the stabiliser, and are float32 whatever the policy says.
+What leaves the network is c / n, from which the unit cancels: m is therefore a constant to the gradient.
+"""
+
+from typing import Any
+
+import foundry_tasks.models.deep.keras_backend  # noqa: F401 - before Keras
+
+# isort: split
+import keras
+from keras import ops
+
+from foundry_tasks.models.deep.layers.block_diagonal import Tensor, block_diagonal, in_parts
+
+GATES = 4
+"""In this order: input i, forget f, cell input z, output o."""
+NOTHING_YET = -1e30
+"""The stabiliser before the first step: whatever comes is more."""
+
+State = tuple[Tensor, Tensor, Tensor, Tensor]
+"""(h, c, n, m), each (batch, units) float32: output, memory, the memory's weight, and the logarithm of their unit."""
+
+
+def slstm_step(gates: Tensor, state: State) -> State:
+    """One step of the recurrence; equations (8)–(17) of the paper, with σ as the forget gate.
+
+    gates: (batch, 4 · units) pre-activations, recurrent part and bias included, float32.
+    """
+    _, c, n, m = state
+    i, f, z, o = ops.split(gates, GATES, axis=-1)
+    log_f = ops.log_sigmoid(f) + m
+    m = ops.stop_gradient(ops.maximum(i, log_f))
+    i_prime, f_prime = ops.exp(i - m), ops.exp(log_f - m)
+    c = f_prime * c + i_prime * ops.tanh(z)
+    n = f_prime * n + i_prime
+    return ops.sigmoid(o) * c / n, c, n, m
+
+
+@keras.saving.register_keras_serializable(package="foundry")
+class SLSTMCell(keras.layers.Layer):
+    """What is recurrent in an sLSTM, for `keras.layers.RNN`: g̃_t = W x_t + R h_{t−1} + b, W x_t being the cell's input.
+
+    inputs: (batch, 4 · units), by gate, then head, then a head's unit. R is block-diagonal by head and starts at zero, so
+    that a network first learns from its inputs; forget biases fall from +5 to −7 over a head's units: some remember for
+    ever, some nothing. Weights: `recurrent_kernel` (heads, unit in, 4, unit out), `bias` (heads, 4, unit).
+    """
+
+    def __init__(self, units: int, *, heads: int, **kwargs: Any) -> None:
+        super().__init__(**{**kwargs, "dtype": "float32"})
+        self.units = units
+        self.heads = heads
+        self.head_size = in_parts(units, heads, "heads")
+        self.state_size = [units] * 4
+        self.output_size = units
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:  # noqa: ARG002 - Keras' signature
+        size = self.head_size
+        self.recurrent_kernel = self.add_weight(
+            shape=(self.heads, size, GATES, size), initializer="zeros", name="recurrent_kernel"
+        )
+        self.bias = self.add_weight(shape=(self.heads, GATES, size), initializer=_forget_bias, name="bias")
+
+    def get_initial_state(self, batch_size: Any) -> list[Tensor]:
+        """The state before the first step."""
+        zero = ops.zeros((batch_size, self.units))
+        return [zero, zero, zero, zero + NOTHING_YET]
+
+    def call(self, inputs: Tensor, states: State) -> tuple[Tensor, list[Tensor]]:
+        recurrent = ops.matmul(states[0], block_diagonal(ops.convert_to_tensor(self.recurrent_kernel)))
+        bias = ops.reshape(ops.transpose(self.bias, (1, 0, 2)), (-1,))
+        state = slstm_step(inputs + recurrent + bias, states)
+        return state[0], list(state)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "units": self.units, "heads": self.heads}
+
+
+@keras.saving.register_keras_serializable(package="foundry")
+class SLSTM(keras.layers.Layer):
+    """The cell over all steps: (batch, steps, 4 · units) gate inputs → (batch, steps, units) outputs.
+
+    Every W x_t is the caller's, one product for all steps; only R h stays in the scan. A masked step leaves the state and
+    the output as they were. float32 inside; the output has the policy's dtype.
+    """
+
+    def __init__(self, units: int, *, heads: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.units = units
+        self.heads = heads
+        self.supports_masking = True
+        self.scan = keras.layers.RNN(SLSTMCell(units, heads=heads), return_sequences=True, dtype="float32", name="scan")
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        self.scan.build(input_shape)
+
+    def call(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
+        return ops.cast(self.scan(inputs, mask=mask), self.compute_dtype)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return (*input_shape[:-1], self.units)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "units": self.units, "heads": self.heads}
+
+
+def _forget_bias(shape: tuple[int, int, int], dtype: str | None = None) -> Tensor:
+    """(heads, 4, units of a head): 0 but for the forget gate, which falls by a power law as the reference has it."""
+    heads, _, size = shape
+    unit = ops.arange(size, dtype="float32") / max(size - 1, 1)
+    forget = 5.0 - 12.0 * unit**0.3
+    gate = ops.reshape(ops.one_hot(1, GATES), (1, GATES, 1))
+    return ops.cast(ops.tile(gate * forget, (heads, 1, 1)), dtype or "float32")
