@@ -75,6 +75,7 @@ GATES: Mapping[str, GateStyle] = {
     "brier": GateStyle("Brier against base rate", _writer("+.5f"), lambda _: (0.0,), lambda _: (-INF, 0.0)),
     "ece": GateStyle("Calibration error", plain, lambda p: (p["max_ece"],), lambda p: (0.0, p["max_ece"]), (0.0, INF)),
     "spread": GateStyle("Spread of P(up)", plain),
+    "collapse": GateStyle("Collapsed fits of base models", _writer(".0f")),
     "sign_balance": GateStyle(
         "Sign balance",
         _writer("+.1f", 100, " pp"),

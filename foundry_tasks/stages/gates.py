@@ -1,6 +1,8 @@
 """gates: hold each horizon's evidence against the policy. A refusal is a result; only a broken stage fails."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,9 +20,10 @@ from foundry_tasks.data.panel import DateArray, FloatArray
 from foundry_tasks.data.tables import Matrices, read_matrices
 from foundry_tasks.features.labels import Labels
 from foundry_tasks.null_store import recipe_of, stored_null
+from foundry_tasks.out_of_fold import ScoreFiles
 from foundry_tasks.run_trials import record_run
 from foundry_tasks.validation.beside_gates import Edge, beside_gates, edges_of, trial_figures
-from foundry_tasks.validation.evidence import Evidence, FoldOutput, gather_evidence
+from foundry_tasks.validation.evidence import Evidence, FoldOutput, collapsed_folds, gather_evidence
 from foundry_tasks.validation.gates import GateReport, evaluate_gates, json_ready
 from foundry_tasks.validation.selection_bias import SelectionBias
 from foundry_tasks.validation.walk_forward import Fold, folds_from_json
@@ -40,10 +43,11 @@ def run(config: GatesConfig, io: StageIO) -> None:
             io.any_result("models").config,
         ]
     )
-    reports = {}
+    scores, reports = ScoreFiles(io), {}
     for horizon, reported in reported_folds.items():
         with io.step(f"gates_{horizon}d"):
-            evidence, edges, returns = _evidence(io, horizon, reported, leaks)
+            collapsed = collapsed_folds(reported, partial(scores.of, horizon))
+            evidence, edges, returns = _evidence(io, horizon, reported, leaks, collapsed)
             champion = Champion.of(io, model_name(config.market, horizon))
             if champion is not None:
                 evidence = champion.beside(evidence, io, horizon, reported)
@@ -115,7 +119,7 @@ def _lay(into: FloatArray, sessions: DateArray, tickers: tuple[str, ...], theirs
 
 
 def _evidence(
-    io: StageIO, horizon: int, folds: list[Fold], leaks: tuple[str, ...]
+    io: StageIO, horizon: int, folds: list[Fold], leaks: tuple[str, ...], collapsed: Mapping[str, tuple[int, ...]]
 ) -> tuple[Evidence, dict[str, Edge], dict[str, FloatArray]]:
     """The evidence, the edges whose efficiency stands beside it, and the returns of every entry."""
     kinds = [f"{kind}_{horizon}d" for kind in ("return", "up", "median", "sector")]
@@ -126,7 +130,7 @@ def _evidence(
     for fold in folds:
         forecast = read_matrices(io.path("ensemble", f"{horizon}d/{fold.name}.parquet"))
         outputs.append(FoldOutput(fold, forecast["p_up"], forecast["base_rate"]))
-    evidence = gather_evidence(outputs, labels, matrices["member"], horizon=horizon, leaks=leaks)
+    evidence = gather_evidence(outputs, labels, matrices["member"], horizon=horizon, leaks=leaks, collapsed=collapsed)
     tested = slice(folds[0].test.start, folds[-1].test.stop)
     entries: dict[str, FloatArray] = {entry: matrices[f"return_{horizon}d_{entry}"][tested] for entry in LABEL_ENTRIES}
     return evidence, edges_of(outputs, labels, evidence), entries

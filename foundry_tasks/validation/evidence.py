@@ -1,16 +1,19 @@
 """Evidence: what a model did on sessions that it never saw, cut from the walk's forecasts for the gates to read."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from foundry_tasks.data.panel import BoolArray, FloatArray
 from foundry_tasks.evaluation import metrics
+from foundry_tasks.evaluation.collapse import MAX_FLAT_SESSIONS, collapse_of
 from foundry_tasks.features.labels import Labels
 from foundry_tasks.validation.walk_forward import Fold, Window
 
 Metric = Callable[[FloatArray, FloatArray], FloatArray]
+BaseScores = Callable[[Fold, Window], Mapping[str, FloatArray]]
+"""fold, window → base model → (len(window), n_tickers), by that fold's models."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +23,8 @@ class Evidence:
     p_up, base_rate, up, above_median, forward_return: (n_sessions, n_tickers) on the reported test windows, in the order
     of time; NaN where there is no prediction or no label; base_rate is what was known at that session, forward_return
     decimal. member: who should have a prediction. validation_* / test_*: per fold, accuracy by session. leaks: what the
-    leakage audit found, empty if clean. champion_p_up: the champion's P(up) on the same rows where it has not seen them,
-    else None.
+    leakage audit found, empty if clean. collapsed: base model → folds in which it said the same of every ticker.
+    champion_p_up: the champion's P(up) on the same rows where it has not seen them, else None.
     """
 
     horizon: int
@@ -36,6 +39,7 @@ class Evidence:
     validation_up: Sequence[FloatArray]
     test_up: Sequence[FloatArray]
     leaks: tuple[str, ...]
+    collapsed: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     champion_p_up: FloatArray | None = None
     champion_note: str = "no champion yet"
 
@@ -58,8 +62,30 @@ class FoldOutput:
         return slice(window.start - start, window.stop - start)
 
 
+def collapsed_folds(folds: Sequence[Fold], scores: BaseScores) -> dict[str, tuple[int, ...]]:
+    """Base model → numbers of the reported folds in whose test it said the same of every ticker in too many sessions.
+
+    A few distinct scores a session are no fault of a base model: a tree of a small market has no more.
+    """
+    found: dict[str, tuple[int, ...]] = {}
+    for fold in folds:
+        if fold.reported and len(fold.test):
+            for name, values in scores(fold, fold.test).items():
+                session, ticker = np.nonzero(np.isfinite(values))
+                flat = collapse_of(values[session, ticker], session).flat_sessions > MAX_FLAT_SESSIONS
+                here = (fold.number,) if flat else ()
+                found[name] = found.get(name, ()) + here
+    return found
+
+
 def gather_evidence(
-    outputs: Sequence[FoldOutput], labels: Labels, member: BoolArray, *, horizon: int, leaks: tuple[str, ...]
+    outputs: Sequence[FoldOutput],
+    labels: Labels,
+    member: BoolArray,
+    *,
+    horizon: int,
+    leaks: tuple[str, ...],
+    collapsed: Mapping[str, tuple[int, ...]] | None = None,
 ) -> Evidence:
     """The evidence of the reported folds, in the order of time. labels, member: (all sessions, n_tickers)."""
     tested = slice(outputs[0].fold.test.start, outputs[-1].fold.test.stop)
@@ -84,4 +110,5 @@ def gather_evidence(
         validation_up=by_fold(metrics.session_accuracy, labels.up, "validation"),
         test_up=by_fold(metrics.session_accuracy, labels.up, "test"),
         leaks=leaks,
+        collapsed=collapsed or {},
     )

@@ -14,17 +14,12 @@ import numpy as np
 from foundry_tasks.contract.config import GatePolicy
 from foundry_tasks.data.panel import FloatArray
 from foundry_tasks.evaluation import metrics
+from foundry_tasks.evaluation.collapse import collapse_of
 from foundry_tasks.validation.bootstrap import Interval, mean_interval
 from foundry_tasks.validation.calibration_error import calibration_error_interval
 from foundry_tasks.validation.evidence import Evidence
 from foundry_tasks.validation.null_distribution import NullDistribution, RefittedNull, null_distribution
 from foundry_tasks.validation.wfe import wfe_interval
-
-MIN_SPREAD = 1e-6
-"""A session whose P(up) spreads less than this is flat: every ticker has the same."""
-MAX_FLAT_SESSIONS = 0.1
-MIN_DISTINCT = 0.1
-"""Share of a session's scores that differ."""
 
 GateVerdict = Literal["passed", "warned", "near miss", "failed", "undefined", "skipped"]
 ModelVerdict = Literal["passed", "challenger", "refused", "skipped"]
@@ -83,6 +78,7 @@ def evaluate_gates(
         _brier(evidence, policy, seed),
         _calibration(evidence, policy, seed),
         _spread(evidence, policy),
+        _collapse(evidence),
         _sign_balance(evidence, policy),
         _coverage(evidence, policy),
         _leakage(evidence),
@@ -205,20 +201,35 @@ def _spread(evidence: Evidence, policy: GatePolicy) -> Gate:
 
     A calibrated P(up) with base rate b and AUC a spreads by about 2√π·b(1 − b)·(a − ½).
     """
-    spread = metrics.session_spread(evidence.p_up)
-    observed, flat = float(np.nanmean(spread)), float(np.mean(spread[np.isfinite(spread)] < MIN_SPREAD))
+    session, ticker = np.nonzero(np.isfinite(evidence.p_up))
+    found = collapse_of(evidence.p_up[session, ticker], session)
     base = float(np.nanmean(evidence.up))
     auc = float(np.nanmean(metrics.session_auc(evidence.p_up, evidence.up)))
     expected = 2 * math.sqrt(math.pi) * base * (1 - base) * max(auc - 0.5, 0.0)
-    distinct = _distinct_share(evidence.p_up)
-    ratio = observed / expected if expected > 0 else math.nan
-    collapsed = flat > MAX_FLAT_SESSIONS or distinct < MIN_DISTINCT
+    ratio = found.spread / expected if expected > 0 else math.nan
     narrow = math.isfinite(ratio) and ratio < policy.min_spread_ratio
-    verdict: GateVerdict = "failed" if collapsed else "warned" if narrow else "passed"
+    verdict: GateVerdict = "failed" if found.collapsed else "warned" if narrow else "passed"
+    if math.isnan(found.spread):
+        verdict = "undefined"
     return Gate(
-        "spread", "Do predictions differ between tickers?", observed,
+        "spread", "Do predictions differ between tickers?", found.spread,
         f"not collapsed; warns below {policy.min_spread_ratio:g} × expected", verdict,
-        note=f"expected {expected:.4f} from the AUC; {flat:.0%} of the sessions flat, {distinct:.0%} of a session's distinct",
+        note=f"expected {expected:.4f} from the AUC; {found.flat_sessions:.0%} of the sessions flat, "
+        f"{found.distinct_share:.0%} of a session's distinct",
+    )  # fmt: skip
+
+
+def _collapse(evidence: Evidence) -> Gate:
+    """A word and no refusal: the average outlives a model that says the same of everything, and `spread` refuses where all do.
+
+    Trees that are told to keep thousands of rows a leaf do so in every small market.
+    """
+    folds = len(evidence.test_relative)
+    lost = {name: len(where) for name, where in evidence.collapsed.items() if where}
+    return Gate(
+        "collapse", "Does every base model tell tickers apart?", float(sum(lost.values())), "warns where one does not",
+        "warned" if lost else "passed",
+        note="; ".join(f"{name} collapsed in {n} of {folds} folds" for name, n in lost.items()) or "every one in every fold",
     )  # fmt: skip
 
 
@@ -261,16 +272,6 @@ def _champion(evidence: Evidence, policy: GatePolicy, seed: int) -> Gate:
     verdict: GateVerdict = "passed" if interval.lower > policy.min_champion_difference else "failed"
     return Gate("champion", question, interval.value, threshold, verdict if interval.defined else "undefined",
                 interval.lower, interval.upper, evidence.champion_note)  # fmt: skip
-
-
-def _distinct_share(p_up: FloatArray) -> float:
-    """Mean over sessions of distinct scores / scores."""
-    ordered = np.sort(np.round(p_up, 9), axis=1)
-    counts = np.isfinite(ordered).sum(axis=1)
-    with np.errstate(invalid="ignore"):
-        steps = (np.diff(ordered, axis=1) > 0).sum(axis=1)
-    kept = counts > 1
-    return float(((steps[kept] + 1) / counts[kept]).mean()) if kept.any() else 0.0
 
 
 def _percent(value: float) -> str:

@@ -17,10 +17,10 @@ from foundry_tasks.features.definition import FeatureSet
 from foundry_tasks.features.labels import Labels, build_labels, reach
 from foundry_tasks.models.bundle import regime_of
 from foundry_tasks.models.calibration import expanding_base_rate
-from foundry_tasks.validation.block_fits import fit_walk
-from foundry_tasks.validation.evidence import Evidence, FoldOutput, gather_evidence
+from foundry_tasks.validation.block_fits import FittedWalk, fit_walk
+from foundry_tasks.validation.evidence import Evidence, FoldOutput, collapsed_folds, gather_evidence
 from foundry_tasks.validation.stack_walk import StackWalk, walk_stack
-from foundry_tasks.validation.walk_forward import WalkForwardValidator
+from foundry_tasks.validation.walk_forward import Fold, WalkForwardValidator
 
 ALWAYS_LONG = 0.52
 """P(up) of a model that says up of everything."""
@@ -69,12 +69,14 @@ def study_panel(
 ) -> Evidence:
     """The same of features and labels that are there already."""
     learned = shifted_labels(labels, shift_sessions)
-    stacked = walk(features, learned, recipe)
+    folds, fitted = _fitted(features, learned, recipe)
+    stacked = _stacked(features, learned, recipe, folds, fitted)
     outputs = [
         FoldOutput(item.fold, item.p_up, np.broadcast_to(item.base_rate[:, None], item.p_up.shape))
         for item in stacked.folds
     ]
-    return gather_evidence(outputs, learned, member, horizon=recipe.horizon, leaks=leaks)
+    collapsed = collapsed_folds(folds, fitted.of)
+    return gather_evidence(outputs, learned, member, horizon=recipe.horizon, leaks=leaks, collapsed=collapsed)
 
 
 def always_long(prices: PricePanel, recipe: Recipe) -> Evidence:
@@ -98,16 +100,25 @@ def shifted_labels(labels: Labels, sessions: int) -> Labels:
 
 def walk(features: FeaturePanel, labels: Labels, recipe: Recipe) -> StackWalk:
     """Base models by block, and the stack on their out-of-fold scores."""
+    return _stacked(features, labels, recipe, *_fitted(features, labels, recipe))
+
+
+def _fitted(features: FeaturePanel, labels: Labels, recipe: Recipe) -> tuple[tuple[Fold, ...], FittedWalk]:
     horizon, h_reach = recipe.horizon, recipe.reach
     folds = WalkForwardValidator(recipe.models).folds(len(features.sessions), h_reach)
-    fitted = fit_walk(features, labels, recipe.models, {horizon: folds}, {horizon: h_reach}, horizon)
+    return folds, fit_walk(features, labels, recipe.models, {horizon: folds}, {horizon: h_reach}, horizon)
+
+
+def _stacked(
+    features: FeaturePanel, labels: Labels, recipe: Recipe, folds: Sequence[Fold], fitted: FittedWalk
+) -> StackWalk:
     return walk_stack(
         folds,
         fitted.of,
         regime_of(features),
         labels,
-        horizon=horizon,
-        reach=h_reach,
+        horizon=recipe.horizon,
+        reach=recipe.reach,
         config=recipe.ensemble,
         advance=lambda _: None,
     )

@@ -7,8 +7,10 @@ import pytest
 
 from foundry_tasks.contract.config import GatePolicy
 from foundry_tasks.evaluation import metrics
+from foundry_tasks.validation.evidence import collapsed_folds
 from foundry_tasks.validation.gates import Gate, evaluate_gates, verdict_of
 from foundry_tasks.validation.null_distribution import MIN_REFITS, RefittedNull
+from foundry_tasks.validation.walk_forward import Fold, Window
 from tests.unit.validation.forecaster import FOLDS, SESSIONS, TICKERS, evidence
 
 POLICY = GatePolicy(resamples=400)
@@ -50,6 +52,23 @@ def test_an_edge_that_shifted_labels_have_too_is_refused():
     assert auc.lower > POLICY.min_auc_lower
     assert auc.value > POLICY.min_auc
     assert auc.verdict == "failed"
+
+
+@pytest.mark.parametrize(("where", "verdict"), [((), "passed"), ((3,), "warned"), ((1, 2, 4), "warned")])
+def test_a_base_model_that_collapsed_is_named(where, verdict):
+    found = gate(
+        evaluate_gates(replace(evidence(), collapsed={"xlstm_ts": where, "logistic": ()}), POLICY, seed=0), "collapse"
+    )
+    assert (found.verdict, found.value) == (verdict, len(where))
+    assert (f"xlstm_ts collapsed in {len(where)} of {FOLDS} folds" in found.note) == bool(where)
+
+
+def test_the_folds_in_which_a_base_model_says_the_same_of_all_are_found():
+    folds = [Fold(number, Window(0, 10), None, Window(10 * number, 10 * number + 10)) for number in (0, 1, 2)]
+    honest = np.random.default_rng(0).normal(size=(30, 20))
+    flat = np.where(np.arange(30)[:, None] < 20, 0.0, honest)
+    scores = lambda _, window: {"honest": honest[window.slice], "flat": flat[window.slice]}  # noqa: E731 - a stand-in
+    assert collapsed_folds(folds, scores) == {"honest": (), "flat": (1,)}
 
 
 def test_the_stricter_of_two_nulls_counts():
