@@ -19,7 +19,12 @@ from pydantic import (
 )
 
 Horizon = Annotated[int, Field(ge=1, le=60)]
-ModelName = Literal["logistic", "lightgbm", "xgboost"]
+ModelName = Literal["logistic", "lightgbm", "xgboost", "lstm_transformer", "xlstm_ts"]
+DEEP_MODELS: tuple[ModelName, ...] = ("lstm_transformer", "xlstm_ts")
+"""Sequence models: TensorFlow fits them, in an image of their own."""
+DeepLoss = Literal["cross_entropy", "cross_entropy_correlation", "directional_huber", "anti_collapse_directional"]
+DeepSize = Literal["small", "full"]
+Precision = Literal["float32", "bfloat16", "float16"]
 LabelKind = Literal["up", "median", "sector"]
 LabelEntry = Literal["close", "next_open", "next_close"]
 LABEL_ENTRIES: tuple[LabelEntry, ...] = get_args(LabelEntry)
@@ -119,10 +124,37 @@ class WalkConfig(HorizonsConfig):
     embargo_sessions: NonNegativeInt = 0
     """Sessions dropped besides the purge of h."""
 
+    @property
+    def lookback_sessions(self) -> int:
+        """Sessions before its own that a row's inputs are taken from."""
+        return 0
 
-class ModelsConfig(WalkConfig, ThreadsConfig):
+    @property
+    def gap_sessions(self) -> int:
+        """What a purge holds besides the sessions that a label reaches ahead."""
+        return self.embargo_sessions + self.lookback_sessions
+
+
+class DeepConfig(StageConfig):
+    """How the sequence models are built and trained; without one of them in `models` nothing reads it."""
+
+    sequence_sessions: Annotated[int, Field(ge=2, le=250)] = 20
+    """Sessions that a deep model looks back on, its own included; the purge of the whole walk grows by one less."""
+    deep_size: DeepSize | None = None
+    """How large they are and how long they train; null: full on a GPU, small on a CPU."""
+    deep_epochs: PositiveInt | None = None
+    """Passes over the fit window; null: what the size has."""
+    deep_loss: DeepLoss = "cross_entropy_correlation"
+    """What they minimise."""
+    learning_rate: PositiveFloat = 1e-3
+    """Its largest value; warm-up before, cosine decay after."""
+    precision: Precision = "float32"
+    """Of matrix products; gates, states and loss are float32 always."""
+
+
+class ModelsConfig(WalkConfig, ThreadsConfig, DeepConfig):
     models: tuple[ModelName, ...] = Field(("logistic", "lightgbm", "xgboost"), min_length=1)
-    """Base models."""
+    """Base models: logistic, lightgbm, xgboost, and the deep ones lstm_transformer and xlstm_ts."""
     label_kind: LabelKind | None = None
     """What base models learn: up or down, above the session's median, or above the sector's; None: each its own best."""
     seeds: PositiveInt = 3
@@ -139,6 +171,25 @@ class ModelsConfig(WalkConfig, ThreadsConfig):
     """How finely the stage is mapped: a task a horizon, a base model of it, a fold of that; null: as the runtime likes it."""
     per_regime: bool = False
     """Fit every base model once on the calm and once on the turbulent sessions, parted by market volatility."""
+
+    @property
+    def deep_models(self) -> tuple[ModelName, ...]:
+        """Those of `models` that look at sequences."""
+        return tuple(name for name in self.models if name in DEEP_MODELS)
+
+    @property
+    def lookback_sessions(self) -> int:
+        """Of the longest sequence: all models share one walk, so that their scores can be stacked."""
+        return self.sequence_sessions - 1 if self.deep_models else 0
+
+    @model_validator(mode="after")
+    def _deep_models_are_fitted_as_they_are(self) -> Self:
+        if self.deep_models and (self.per_regime or self.tuning_trials):
+            raise ValueError(
+                f"{' and '.join(self.deep_models)} can be neither fitted per regime, on half the sessions, nor tuned, one "
+                "training a draw. Set per_regime=false and tuning_trials=0, or leave them out of models"
+            )
+        return self
 
     @model_validator(mode="after")
     def _regimes_leave_no_room_to_stop_or_tune(self) -> Self:

@@ -14,6 +14,7 @@ from typing import Any, Literal, Protocol
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from foundry_tasks.contract import artifacts
+from foundry_tasks.contract.config import ModelsConfig
 from foundry_tasks.contract.errors import DataRejectedError, MissingInputError
 from foundry_tasks.contract.ports import Expectations, Registry, Store, Verdict
 from foundry_tasks.contract.stages import inputs_in
@@ -167,6 +168,12 @@ class StageIO:
         """One result of a stage that may be mapped over shards, whose config and folds agree. Raises MissingInputError."""
         found = self.shards(stage)
         return found[0] if found else self.result(stage)
+
+    def models_config(self, **changed: Any) -> ModelsConfig:
+        """What the models stage was asked, with the size of deep models that its machine chose where it was asked for none."""
+        sizes = [result.metrics["deep"]["size"] for result in self.shards("models") if "deep" in result.metrics]
+        chosen = {"deep_size": sizes[0]} if sizes else {}
+        return ModelsConfig.model_validate(self.any_result("models").config | chosen | changed)
 
     def _command(self, stage: str, shard: str | None) -> str:
         piece = f" --shard {shard}" if shard else ""

@@ -85,3 +85,12 @@ class FeaturePanel:
     def items(self) -> Iterator[tuple[str, npt.NDArray[np.float32]]]:
         """Name and matrix, in order."""
         return zip(self.names, self.values, strict=True)
+
+    def up_to(self, n_sessions: int) -> "FeaturePanel":
+        """The first `n_sessions` sessions, not copied."""
+        return replace(self, sessions=self.sessions[:n_sessions], values=self.values[:, :n_sessions])
+
+    def last(self, n_sessions: int) -> "FeaturePanel":
+        """The last `n_sessions` sessions, all where there are fewer; not copied."""
+        start = max(0, len(self.sessions) - n_sessions)
+        return replace(self, sessions=self.sessions[start:], values=self.values[:, start:])

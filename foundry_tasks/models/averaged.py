@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from foundry_tasks.models.design import Inputs, Scores, Transform
+from foundry_tasks.models.design import Rows, Scores, Transform
 from foundry_tasks.models.estimator import Each, Estimator, FittedModel, Prepared, Stopping, Target, shares
 
 
@@ -29,8 +29,13 @@ class AveragedModel:
         """The members'."""
         return self.members[0].transform
 
-    def score(self, inputs: Inputs, *, threads: int = 1) -> Scores:
-        """(n_rows, n_inputs) → (n_rows,) log-odds."""
+    @property
+    def lookback_sessions(self) -> int:
+        """The members'."""
+        return self.members[0].lookback_sessions
+
+    def score(self, inputs: Rows, *, threads: int = 1) -> Scores:
+        """n_rows → (n_rows,) log-odds."""
         total = np.zeros(len(inputs))
         for member in self.members:
             total += member.score(inputs, threads=threads)

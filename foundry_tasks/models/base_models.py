@@ -6,12 +6,15 @@ To add one: a module with an Estimator and its FittedModel, a row in each of the
 
 import json
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
-from foundry_tasks.contract.config import ModelName
+from foundry_tasks.contract.config import DEEP_MODELS, ModelName, ModelsConfig
 from foundry_tasks.data.panel import FeaturePanel
 from foundry_tasks.models.averaged import AveragedModel
+from foundry_tasks.models.deep.deep_classifier import DeepClassifier, DeepModel, need_training_backend
+from foundry_tasks.models.deep.journal import NO_JOURNAL, FitJournal
 from foundry_tasks.models.design import Scores, build_design
 from foundry_tasks.models.estimator import Estimator, FittedModel
 from foundry_tasks.models.lightgbm_classifier import LightGBMClassifier, LightGBMModel
@@ -23,20 +26,33 @@ BASE_MODELS: Mapping[ModelName, Estimator] = {
     "logistic": LogisticRegression(),
     "lightgbm": LightGBMClassifier(),
     "xgboost": XGBoostClassifier(),
+    **{name: DeepClassifier(name) for name in DEEP_MODELS},
 }
 
 _READERS: Mapping[str, Callable[[Mapping[str, Any]], FittedModel]] = {
     LogisticRegression.name: LogisticModel.from_dict,
     LightGBMClassifier.name: LightGBMModel.from_dict,
     XGBoostClassifier.name: XGBoostModel.from_dict,
+    **dict.fromkeys(DEEP_MODELS, DeepModel.from_dict),
     AveragedModel.kind: lambda saved: AveragedModel.from_dict(saved, _read),
     PerRegimeModel.kind: lambda saved: PerRegimeModel.from_dict(saved, _read),
 }
 
 
+def estimator_for(name: ModelName, config: ModelsConfig, journal: FitJournal = NO_JOURNAL) -> Estimator:
+    """A base model as this config trains it. journal: where a deep one keeps how far it has come."""
+    estimator = BASE_MODELS[name]
+    return replace(estimator, config=config, journal=journal) if isinstance(estimator, DeepClassifier) else estimator
+
+
 def load_libraries(names: Iterable[ModelName]) -> None:
-    """Import what these models are made of now, and not in the threads that fit them, where nobody counts start-up."""
+    """Import what these models are made of now, and not in the threads that fit them, where nobody counts start-up.
+
+    Raises ConfigError where one of them cannot be trained here.
+    """
     for name in names:
+        if name in DEEP_MODELS:
+            need_training_backend()
         import_module(BASE_MODELS[name].library)
 
 

@@ -43,6 +43,11 @@ class Bundle:
     stack: Stack
     about: Mapping[str, Any]
 
+    @property
+    def lookback_sessions(self) -> int:
+        """Sessions before the ones asked about that a panel has to hold too."""
+        return lookback_of(self.models)
+
     def p_up(self, panel: FeaturePanel, *, threads: int = 1) -> FloatArray:
         """P(up) of a panel that holds `features`, (n_sessions, n_tickers), NaN where a row has too few of them."""
         base = {name: score_panel(model, panel, threads=threads) for name, model in self.models.items()}
@@ -97,6 +102,11 @@ def regime_of(panel: FeaturePanel) -> dict[str, FloatArray]:
     return {name: first_known(values) for name, values in panel.items() if name in REGIMES}
 
 
+def lookback_of(models: Mapping[str, FittedModel]) -> int:
+    """Sessions before a row's own that at least one of the models looks at."""
+    return max(model.lookback_sessions for model in models.values())
+
+
 def needed_features(models: Mapping[str, FittedModel], stack: Stack, available: tuple[str, ...]) -> tuple[str, ...]:
     """What the base models and the stack eat, in the order of `available`."""
     needed = {name for model in models.values() for name in model.names}
@@ -114,7 +124,11 @@ class PyfuncBundle:
         self.bundle = bundle
 
     def predict(self, model_input: "pd.DataFrame", params: Mapping[str, Any] | None = None) -> "pd.DataFrame":  # noqa: ARG002 - MLflow's signature
-        """P(up) of every row; NaN where a row has too few features. A session's rows belong into one call: they are ranked."""
+        """P(up) of every row; NaN where a row has too few features.
+
+        A session's rows belong into one call, since they are ranked, and with them, for a deep model, those of the
+        `foundry.lookback_sessions` before it that the version's tags name.
+        """
         import pandas as pd  # noqa: PLC0415 - the package's own stages need none of it
 
         sessions, at_session = np.unique(

@@ -5,7 +5,7 @@ copies nothing. Nothing here is learned: a session's ranks depend on that sessio
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import bottleneck as bn
 import numpy as np
@@ -13,11 +13,14 @@ import numpy.typing as npt
 
 from foundry_tasks.data.panel import FeaturePanel
 from foundry_tasks.features.registry import FEATURES
+from foundry_tasks.models.deep.sequences import Sequences
 from foundry_tasks.models.market_regime import market_volatility
 
 Inputs = npt.NDArray[np.float32]
 Scores = npt.NDArray[np.float64]
-Transform = Literal["raw", "rank"]
+Transform = Literal["raw", "rank", "sequence"]
+Rows = Any
+"""Inputs, or Sequences where the transform is `sequence`: what a model gets is what its own `transform` asks for."""
 
 MIN_CROSS_SECTION = 10
 """With fewer tickers a rank within the session says little: inputs stay raw, and features of the whole market join."""
@@ -35,12 +38,13 @@ _LEFT_TO_OTHERS = frozenset(
 class Design:
     """Model inputs, one row a ticker-session.
 
-    values: (n_rows, n_inputs) float32, NaN where undefined. session, ticker: (n_rows,) places in the panel's grid of
-    `shape` (n_sessions, n_tickers). volatility: (n_sessions,), the market's, for models that are fitted per regime.
+    values: (n_rows, n_inputs) float32, NaN where undefined, or the Sequences of as many rows. session, ticker: (n_rows,)
+    places in the panel's grid of `shape` (n_sessions, n_tickers). volatility: (n_sessions,), the market's, for models that
+    are fitted per regime.
     """
 
     names: tuple[str, ...]
-    values: Inputs
+    values: Rows
     session: npt.NDArray[np.int32]
     ticker: npt.NDArray[np.int32]
     shape: tuple[int, int]
@@ -73,27 +77,34 @@ def build_design(features: FeaturePanel, transform: Transform, names: tuple[str,
     """The rows of a panel.
 
     transform: `rank` turns an input into its rank within the session, (rank − ½) / count − ½, in (−½, ½), ties sharing
-    their mean rank, NaN kept; `raw` leaves it. names: inputs in order, those of `input_names` where not given.
+    their mean rank, NaN kept; `sequence` does so too, and keeps the sessions before a row; `raw` leaves it. names: inputs
+    in order, those of `input_names` where not given.
     """
     names = input_names(features) if names is None else names
     places = [features.names.index(name) for name in names]
     n_sessions, n_tickers = features.values.shape[1:]
-    ranked = transform == "rank" and n_tickers >= MIN_CROSS_SECTION
+    ranked = transform != "raw" and n_tickers >= MIN_CROSS_SECTION
     has_row = np.empty((n_sessions, n_tickers), dtype=bool)
     for chunk in _chunks(n_sessions):
         has_row[chunk] = np.isfinite(features.values[places, chunk]).mean(axis=0) >= _MIN_SHARE
-    session, ticker = np.nonzero(has_row)
-    values = np.empty((len(session), len(names)), dtype=np.float32)
+    session, ticker = (place.astype(np.int32) for place in np.nonzero(has_row))
+    wide = transform == "sequence"
+    values: Rows = np.empty((n_sessions, n_tickers, len(names)) if wide else (len(session), len(names)), np.float32)
     done = 0
     for chunk in _chunks(n_sessions):
         block = features.values[places, chunk]
+        if ranked or wide:
+            block = np.where(has_row[chunk], block, np.nan)
         if ranked:
-            block = _session_ranks(np.where(has_row[chunk], block, np.nan))
-        rows = block.transpose(1, 2, 0)[has_row[chunk]]
+            block = _session_ranks(block)
+        block = block.transpose(1, 2, 0)
+        rows = block if wide else block[has_row[chunk]]
         values[done : done + len(rows)] = rows
         done += len(rows)
+    if wide:
+        values = Sequences(values, session, ticker)
     volatility = market_volatility(features)
-    return Design(names, values, session.astype(np.int32), ticker.astype(np.int32), (n_sessions, n_tickers), volatility)
+    return Design(names, values, session, ticker, (n_sessions, n_tickers), volatility)
 
 
 def _chunks(n_sessions: int) -> list[slice]:

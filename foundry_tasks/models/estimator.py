@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from foundry_tasks.contract.config import LabelKind
-from foundry_tasks.models.design import Inputs, Scores, Transform
+from foundry_tasks.models.design import Rows, Scores, Transform
 
 Target = npt.NDArray[np.floating]
 """(n_rows,) 0 or 1, NaN where the row is not to be learned: no label, purged, or another regime's."""
@@ -34,10 +34,10 @@ class Prepared:
 class Stopping:
     """A purged window that says after how many rounds to stop: where its per-session AUC is highest.
 
-    inputs: (n_rows, n_inputs); target, session: (n_rows,).
+    inputs: n_rows of them; target, session: (n_rows,).
     """
 
-    inputs: Inputs
+    inputs: Rows
     target: Target
     session: npt.NDArray[np.int32]
 
@@ -53,8 +53,12 @@ class FittedModel(Protocol):
     def transform(self) -> Transform:
         """How features become its inputs."""
 
-    def score(self, inputs: Inputs, *, threads: int = 1) -> Scores:
-        """(n_rows, n_inputs) → (n_rows,) log-odds; higher means more likely above."""
+    @property
+    def lookback_sessions(self) -> int:
+        """Sessions before a row's own that its score looks at: a panel has to hold them, or the score is another."""
+
+    def score(self, inputs: Rows, *, threads: int = 1) -> Scores:
+        """n_rows → (n_rows,) log-odds; higher means more likely above."""
 
     def gain(self) -> Mapping[str, float]:
         """How much each input helped, summing to 1 where anything did."""
@@ -66,7 +70,10 @@ class FittedModel(Protocol):
 class Estimator(Protocol):
     """A base model that can learn, on one thread. Equal rows, target and seed give the same model."""
 
-    name: ClassVar[str]
+    @property
+    def name(self) -> str:
+        """What a config calls it."""
+
     transform: ClassVar[Transform]
     """Which design it eats."""
     label_kind: ClassVar[LabelKind]
@@ -76,7 +83,7 @@ class Estimator(Protocol):
     library: ClassVar[str]
     """The package that it is made of, imported when it is first used."""
 
-    def prepare(self, inputs: Inputs, names: tuple[str, ...]) -> Prepared:
+    def prepare(self, inputs: Rows, names: tuple[str, ...]) -> Prepared:
         """Whatever is learned from the rows' inputs alone: bins, scale. inputs: the fit rows of a fold, no others."""
 
     def fit(

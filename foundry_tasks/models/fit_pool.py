@@ -40,9 +40,19 @@ class FitPool:
         self._pool.shutdown(cancel_futures=True)
         self._limits.restore_original_limits()
 
-    def jobs(self, call: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-        """Results in the order of the items, each once it is there; what is long belongs first."""
-        return self._pool.map(call, items)
+    def jobs(
+        self, call: Callable[[Item], Result], items: Iterable[Item], *, alone: Callable[[Item], bool] = lambda _: False
+    ) -> Iterator[Result]:
+        """Results in the order of the items, each once it is there; what is long belongs first.
+
+        alone: whether an item has threads of its own, so that it waits until the others are done, and is done by the caller.
+        """
+        items = list(items)
+        pooled = {place: self._pool.submit(call, item) for place, item in enumerate(items) if not alone(item)}
+        for place, item in enumerate(items):
+            if place not in pooled:
+                wait(pooled.values())
+            yield pooled[place].result() if place in pooled else call(item)
 
     def share(self, call: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
         """As `list(map(call, items))`, by the calling thread, which may be in a job, and by those that are idle."""

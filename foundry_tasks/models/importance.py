@@ -3,14 +3,15 @@
 import numpy as np
 
 from foundry_tasks.models.averaged import AveragedModel
-from foundry_tasks.models.design import Inputs, Scores
+from foundry_tasks.models.deep.sequences import Sequences
+from foundry_tasks.models.design import Rows, Scores
 from foundry_tasks.models.per_regime import PerRegimeModel
 from foundry_tasks.models.session_auc import mean_session_auc
 
 
 def permutation_importance(
     model: AveragedModel | PerRegimeModel,
-    inputs: Inputs,
+    inputs: Rows,
     target: Scores,
     session: np.ndarray,
     *,
@@ -19,8 +20,8 @@ def permutation_importance(
 ) -> dict[str, float]:
     """Loss of mean per-session AUC by input, for the `top` inputs by gain, largest first.
 
-    inputs: (n_rows, n_inputs) of sessions that the model has not seen; target, session: (n_rows,), rows in order of
-    session. The first seed's model stands for all: the others differ by chance only.
+    inputs: n_rows of sessions that the model has not seen; target, session: (n_rows,), rows in order of session. The
+    first seed's model stands for all: the others differ by chance only.
     """
     first = model.first_seed()
     base = mean_session_auc(first.score(inputs), target, session)
@@ -30,10 +31,18 @@ def permutation_importance(
     losses = {}
     for name in chosen:
         column = first.names.index(name)
-        shuffled = inputs.copy()
-        shuffled[:, column] = inputs[_within_sessions(session, rng), column]
+        shuffled = _with_input_of(inputs, column, _within_sessions(session, rng))
         losses[name] = base - mean_session_auc(first.score(shuffled), target, session)
     return dict(sorted(losses.items(), key=lambda item: -item[1]))
+
+
+def _with_input_of(inputs: Rows, column: int, rows: np.ndarray) -> Rows:
+    """The inputs, but that one is other rows'; of a sequence its whole window."""
+    if isinstance(inputs, Sequences):
+        return inputs.with_input_of(column, rows)
+    shuffled = inputs.copy()
+    shuffled[:, column] = inputs[rows, column]
+    return shuffled
 
 
 def _within_sessions(session: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 class LightGBMModel:
     """A booster as text, read when it is first used."""
 
+    lookback_sessions: ClassVar[int] = 0
     names: tuple[str, ...]
     transform: Transform
     text: str

@@ -16,47 +16,19 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped] # it
 from foundry_tasks.contract.config import LabelKind
 from foundry_tasks.models.design import Inputs, Scores, Transform
 from foundry_tasks.models.estimator import Each, Prepared, Stopping, Target, learnable, shares
+from foundry_tasks.models.scaler import Scaler, Vector
 
-_CLIP = 5.0
-"""Deviations; an input beyond them is as far as one can be."""
 _CHUNK_ROWS = 65_536
 _MAX_STEPS = 20
 _TOLERANCE = 1e-3
 """Newton's error is the square of its last step."""
-
-Vector = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Scaler:
-    """Mean and deviation of each input over the fit rows; a missing value becomes the mean, that is 0."""
-
-    mean: Vector
-    deviation: Vector
-
-    @classmethod
-    def of(cls, inputs: Inputs) -> "Scaler":
-        """Learn from the fit rows. An input that does not move, or is never there, is scaled to 0."""
-        known = np.isfinite(inputs)
-        count = np.maximum(known.sum(axis=0), 1)
-        mean = np.where(known, inputs, 0).sum(axis=0, dtype=np.float64) / count
-        variance = np.square(np.where(known, inputs - mean.astype(np.float32), 0)).sum(axis=0, dtype=np.float64) / count
-        deviation = np.sqrt(variance)
-        return cls(mean, np.where(deviation > 1e-9 * np.maximum(np.abs(mean), 1e-9), deviation, np.inf))
-
-    def apply(self, inputs: Inputs) -> Inputs:
-        """(n_rows, n_inputs) float32: scaled, clipped, without NaN."""
-        scaled: Inputs = np.subtract(inputs, self.mean, dtype=np.float32)
-        scaled /= self.deviation.astype(np.float32)
-        np.clip(scaled, -_CLIP, _CLIP, out=scaled)
-        scaled[np.isnan(scaled)] = 0.0
-        return scaled
 
 
 @dataclass(frozen=True)
 class LogisticModel:
     """log-odds = intercept + Σ coefficient · scaled input."""
 
+    lookback_sessions: ClassVar[int] = 0
     names: tuple[str, ...]
     transform: Transform
     scaler: Scaler
@@ -82,8 +54,7 @@ class LogisticModel:
                 "kind": LogisticRegression.name,
                 "names": self.names,
                 "transform": self.transform,
-                "mean": self.scaler.mean.tolist(),
-                "deviation": [None if np.isinf(value) else value for value in self.scaler.deviation.tolist()],
+                **self.scaler.to_dict(),
                 "coefficients": self.coefficients.tolist(),
                 "intercept": self.intercept,
             }
@@ -92,8 +63,7 @@ class LogisticModel:
     @classmethod
     def from_dict(cls, saved: Mapping[str, Any]) -> "LogisticModel":
         """What `to_bytes` wrote."""
-        deviation = np.array([np.inf if value is None else value for value in saved["deviation"]], dtype=np.float64)
-        scaler = Scaler(np.array(saved["mean"], dtype=np.float64), deviation)
+        scaler = Scaler.from_dict(saved)
         coefficients = np.array(saved["coefficients"], dtype=np.float64)
         return cls(tuple(saved["names"]), saved["transform"], scaler, coefficients, float(saved["intercept"]))
 

@@ -39,6 +39,11 @@ class PerRegimeModel:
         """Both models'."""
         return self.calm.transform
 
+    @property
+    def lookback_sessions(self) -> int:
+        """Both models'."""
+        return self.calm.lookback_sessions
+
     def score(self, inputs: Inputs, *, threads: int = 1) -> Scores:
         """(n_rows, n_inputs) → (n_rows,) log-odds in no known regime: the mean of the two."""
         return (self.calm.score(inputs, threads=threads) + self.turbulent.score(inputs, threads=threads)) / 2

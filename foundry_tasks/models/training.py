@@ -18,7 +18,7 @@ from foundry_tasks.models.tuning import tuned
 
 @dataclass(frozen=True)
 class FitWindow:
-    """Sessions start … stop − 1 to learn from; labels reach `reach` sessions ahead, embargo included."""
+    """Sessions start … stop − 1 to learn from; labels reach `reach` sessions ahead, embargo and lookback included."""
 
     start: int
     stop: int

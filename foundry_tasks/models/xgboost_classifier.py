@@ -69,6 +69,7 @@ MIN_INPUTS = 15
 class XGBoostModel:
     """A booster in XGBoost's own format, read when first used; `used` are the places of its inputs in `names`."""
 
+    lookback_sessions: ClassVar[int] = 0
     names: tuple[str, ...]
     used: tuple[int, ...]
     transform: Transform

@@ -4,13 +4,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from foundry_tasks.contract.config import LabelEntry, LabelsConfig, LeakageConfig, ModelName, ModelsConfig
+from foundry_tasks.contract.config import DEEP_MODELS, LabelEntry, LabelsConfig, LeakageConfig, ModelName, ModelsConfig
 from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.data.panel import FeaturePanel, FloatArray, PricePanel
 from foundry_tasks.data.tables import read_features, read_matrices, read_prices
 from foundry_tasks.features import FEATURES, build_features
 from foundry_tasks.features.labels import reach
-from foundry_tasks.models.base_models import BASE_MODELS, load_libraries
+from foundry_tasks.models.base_models import BASE_MODELS, estimator_for, load_libraries
 from foundry_tasks.models.design import build_design
 from foundry_tasks.models.fit_pool import FitPool
 from foundry_tasks.models.targets import TargetFile
@@ -28,7 +28,7 @@ def run(config: LeakageConfig, io: StageIO) -> None:
     with io.step("read"):
         prices = read_prices(io.path("prices", "prices.parquet"))
         published = read_features(io.path("features", "features.parquet"))
-    recipe = ModelsConfig.model_validate(io.any_result("models").config | {"threads": config.threads})
+    recipe = io.models_config(threads=config.threads)
     entry = LabelsConfig.model_validate(io.result("labels").config).label_entry
     folds = folds_from_json(io.json("models", "folds.json", io.any_result("models").shard))
     feature_set = io.result("features").config["feature_set"]
@@ -57,7 +57,7 @@ def run(config: LeakageConfig, io: StageIO) -> None:
     checked.append(f"features with one ticker's history halved; free to change: {', '.join(sensitive)}")
     io.progress.advance("rescaling")
     for horizon, walk in folds.items():
-        leaks += leakage.audit_folds(walk, reach=reach(horizon, entry))
+        leaks += leakage.audit_folds(walk, reach=reach(horizon, entry), lookback=recipe.lookback_sessions)
     checked.append(f"windows and purges of {sum(map(len, folds.values()))} folds")
     io.progress.advance("folds")
     with io.step("refit"):
@@ -96,10 +96,10 @@ def _refits(
         if name.startswith(f"scores/{horizon}d/") and name.endswith(f"/{fold.name}.parquet")
     }
     windows = [
-        FitWindow(walk[0].fit.start, walk[0].fit.stop, reach(h, entry) + recipe.embargo_sessions)
+        FitWindow(walk[0].fit.start, walk[0].fit.stop, reach(h, entry) + recipe.gap_sessions)
         for h, walk in folds.items()
     ]
-    window = FitWindow(fold.fit.start, fold.fit.stop, h_reach + recipe.embargo_sessions)
+    window = FitWindow(fold.fit.start, fold.fit.stop, h_reach + recipe.gap_sessions)
     stop = at + POISONED_SESSIONS
     spoilt = features.values[:, :stop].copy()
     spoilt[:, at + 1 :] = rng.normal(0, 10, size=spoilt[:, at + 1 :].shape).astype(np.float32)
@@ -116,12 +116,12 @@ def _refits(
         name, values, labels = case
         panel = FeaturePanel(features.sessions[:stop], features.tickers, features.names, values)
         design = build_design(panel, BASE_MODELS[name].transform)
-        trainer = WindowTrainer(BASE_MODELS[name], design, windows, recipe, each=pool.share)
+        trainer = WindowTrainer(estimator_for(name, recipe), design, windows, recipe, each=pool.share)
         scored: FloatArray = trainer.score(trainer.fit(labels, window), at, at + 1)[0]
         return scored
 
     with FitPool(recipe.threads) as pool:
-        scores = pool.jobs(first_test_session, cases)
+        scores = pool.jobs(first_test_session, cases, alone=lambda case: case[0] in DEEP_MODELS)
         for name in recipe.models:
             published = read_matrices(files[name])["score"][at - (fold.validation or fold.test).start]
             yield name, leakage.audit_scores(name, published, next(scores), next(scores))

@@ -1,15 +1,17 @@
 """models: base models per horizon and walk-forward fold; their out-of-fold scores are what everything after lives on."""
 
+import base64
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from foundry_tasks.contract.config import LabelsConfig, ModelName, ModelsConfig
+from foundry_tasks.contract.config import DEEP_MODELS, LabelsConfig, ModelName, ModelsConfig
 from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.contract.stage_io import StageIO
+from foundry_tasks.contract.stages import models_of, shard_parts
 from foundry_tasks.data.tables import Matrices, read_features, write_matrices
 from foundry_tasks.features.labels import reach
 from foundry_tasks.models.base_models import BASE_MODELS
@@ -18,7 +20,7 @@ from foundry_tasks.models.fit_pool import FitPool
 from foundry_tasks.models.market_regime import need_volatility
 from foundry_tasks.models.per_regime import MIN_REGIME_SESSIONS
 from foundry_tasks.models.targets import TargetFile
-from foundry_tasks.validation.block_fits import BlockFitter, Fit, Walk
+from foundry_tasks.validation.block_fits import BlockFitter, Fit, Walk, fitted_alone
 from foundry_tasks.validation.walk_forward import WalkForwardValidator, folds_to_json
 
 
@@ -40,20 +42,24 @@ def run(config: ModelsConfig, io: StageIO) -> None:
     walk: Walk = {h: validator.folds(len(features.sessions), reaches[h]) for h in config.horizons}
     piece = Piece.of(io.identity.shard, config, walk)
     io.publish_json("folds.json", folds_to_json(walk))
-    fitter = BlockFitter(config, piece.horizons, walk, reaches, Designs(features), targets.wide, io.step)
+    journal = StageJournal(io)
+    fitter = BlockFitter(config, piece.horizons, walk, reaches, Designs(features), targets.wide, io.step, journal)
     with io.step("design"):
         fitter.load(piece.models)
     jobs = piece.longest_first()
     notes = {job: note for job in jobs if (note := io.kept(_name(job, walk)))}
     to_do = [job for job in jobs if job not in notes]
-    io.progress.start("models", len(jobs) * len(piece.horizons))
+    epochs = sum(map(fitted_alone, to_do)) * _plan_deep_models(io, piece.models, config) * config.seeds
+    io.progress.start("models", (len(jobs) + epochs) * len(piece.horizons))
     for job in notes:
         for horizon in piece.horizons:
             io.progress.advance(f"{_name(job, walk)} {horizon}d kept by an earlier try")
     with FitPool(config.threads) as pool:
-        for job, fits in zip(to_do, pool.jobs(partial(fitter.fit, pool), to_do), strict=True):
+        fitted = pool.jobs(partial(fitter.fit, pool), to_do, alone=fitted_alone)
+        for job, fits in zip(to_do, fitted, strict=True):
             notes[job] = _publish(io, fits, targets.grid, config)
             io.keep(_name(job, walk), notes[job])
+            journal.forget()
     importance: dict[str, dict[str, Any]] = {str(h): {} for h in piece.horizons}
     for job in jobs:
         for warning in notes[job]["warnings"]:
@@ -76,11 +82,11 @@ class Piece:
     @classmethod
     def of(cls, shard: str | None, config: ModelsConfig, walk: Walk) -> "Piece":
         """Read a shard. Raises ConfigError where it names what the config does not hold."""
-        wanted = dict(part.partition("=")[::2] for part in (shard or "").split(",") if part)
+        wanted = shard_parts(shard)
         names = [fold.name for fold in walk[config.horizons[0]]]
         piece = cls(
             tuple(h for h in config.horizons if wanted.get("h", str(h)) == str(h)),
-            tuple(m for m in config.models if wanted.get("model", m) == m),
+            models_of(shard, config.models),
             tuple(i for i, name in enumerate(names) if wanted.get("fold", name) == name),
         )
         if not (piece.horizons and piece.models and piece.blocks) or set(wanted) - {"h", "model", "fold"}:
@@ -91,9 +97,55 @@ class Piece:
         return piece
 
     def longest_first(self) -> list[tuple[ModelName, int]]:
-        """Models and blocks, so that no long fit is left over at the end: boosters, and the longest windows, first."""
-        models = sorted(self.models, key=lambda name: not BASE_MODELS[name].seeded)
+        """Models and blocks, so that no long fit is left over at the end: boosters, and the longest windows, first.
+
+        Deep models come last, when nobody else needs the machine.
+        """
+        models = sorted(self.models, key=lambda name: (name in DEEP_MODELS, not BASE_MODELS[name].seeded))
         return [(name, block) for name in models for block in reversed(self.blocks)]
+
+
+@dataclass(frozen=True)
+class StageJournal:
+    """Where a deep fit's epochs are kept, until its block is published, and told of."""
+
+    io: StageIO
+    _fits: set[str] = field(default_factory=set)
+
+    def kept(self, fit: str) -> bytes | None:
+        """What an earlier try of this stage left of a fit."""
+        note = self.io.kept(fit)
+        return base64.b64decode(note["state"]) if note and note["state"] else None
+
+    def keep(self, fit: str, state: bytes) -> None:
+        """Keep a fit's last epoch."""
+        self._fits.add(fit)
+        self.io.keep(fit, {"outputs": {}, "state": base64.b64encode(state).decode()})
+
+    def advance(self, note: str) -> None:
+        """Another epoch."""
+        self.io.progress.advance(note)
+
+    def forget(self) -> None:
+        """The block is kept, so its fits need not be."""
+        while self._fits:
+            self.io.keep(self._fits.pop(), {"outputs": {}, "state": ""})
+
+
+def _plan_deep_models(io: StageIO, models: Sequence[ModelName], config: ModelsConfig) -> int:
+    """Epochs of a deep fit, 0 where there is none. What this machine makes of the config goes into the result."""
+    if not set(models) & set(DEEP_MODELS):
+        return 0
+    from foundry_tasks.models.deep.training import plan_for  # noqa: PLC0415 - loads TensorFlow
+
+    plan = plan_for(config)
+    io.metrics["deep"] = {"device": plan.device, "size": plan.size, "epochs": plan.epochs}
+    if config.deep_size is None and not plan.on_gpu:
+        io.warn(
+            f"no GPU here: deep models are trained on the CPU at size {plan.size}. deep_size=full asks for the size that a "
+            "GPU trains"
+        )
+    return plan.epochs
 
 
 def _name(job: tuple[ModelName, int], walk: Walk) -> str:

@@ -11,7 +11,6 @@ from foundry_tasks.contract.config import (
     EnsembleConfig,
     FeaturesConfig,
     LabelsConfig,
-    ModelsConfig,
     SimulateConfig,
 )
 from foundry_tasks.contract.stage_io import StageIO
@@ -100,7 +99,7 @@ def _retrain(io: StageIO, scene: Scene, every: int) -> dict[str, Any]:
     """Everything fitted anew on its own schedule, and how far its forecasts are from those of the folds."""
     from foundry_tasks.validation.retraining import RetrainedForecasts, RetrainingRecipe  # noqa: PLC0415 - loads boosters
 
-    models = ModelsConfig.model_validate(io.any_result("models").config)
+    models = io.models_config()
     recipe = RetrainingRecipe(
         feature_set=FeaturesConfig.model_validate(io.result("features").config).feature_set,
         label_entry=LabelsConfig.model_validate(io.result("labels").config).label_entry,

@@ -5,11 +5,12 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-from foundry_tasks.contract.config import LabelKind, ModelName, ModelsConfig
+from foundry_tasks.contract.config import DEEP_MODELS, LabelKind, ModelName, ModelsConfig
 from foundry_tasks.data.panel import FeaturePanel, FloatArray
 from foundry_tasks.features.labels import Labels
 from foundry_tasks.models.averaged import AveragedModel
-from foundry_tasks.models.base_models import BASE_MODELS, load_libraries
+from foundry_tasks.models.base_models import BASE_MODELS, estimator_for, load_libraries
+from foundry_tasks.models.deep.journal import NO_JOURNAL, FitJournal
 from foundry_tasks.models.design import Design, Designs, Scores
 from foundry_tasks.models.estimator import FittedModel
 from foundry_tasks.models.fit_pool import FitPool
@@ -54,6 +55,7 @@ class BlockFitter:
     designs: Designs
     targets: Targets
     step: Callable[[str], AbstractContextManager[None]]
+    journal: FitJournal = NO_JOURNAL
 
     def load(self, names: Sequence[ModelName]) -> None:
         """Whatever is loaded or made when it is first asked for, before threads ask for it."""
@@ -66,10 +68,10 @@ class BlockFitter:
     def fit(self, pool: FitPool, job: tuple[ModelName, int]) -> list[Fit]:
         """The fits of a model in a block, by horizon; their seeds are shared out."""
         (name, block), config = job, self.config
-        estimator = BASE_MODELS[name]
+        estimator = estimator_for(name, config, self.journal)
         design = self.designs[estimator.transform]
         folds = {h: walk[block] for h, walk in self.walk.items()}
-        windows = {h: fit_window(fold, self.reaches[h] + config.embargo_sessions) for h, fold in folds.items()}
+        windows = {h: fit_window(fold, self.reaches[h] + config.gap_sessions) for h, fold in folds.items()}
         with self.step(f"fit_{name}"):
             trainer = WindowTrainer(estimator, design, list(windows.values()), config, each=pool.share)
         fits = []
@@ -128,6 +130,11 @@ def fit_walk(
 def fit_window(fold: Fold, reach: int) -> FitWindow:
     """A fold's fit window, as a trainer takes it."""
     return FitWindow(fold.fit.start, fold.fit.stop, reach)
+
+
+def fitted_alone(job: tuple[ModelName, int]) -> bool:
+    """Whether the fits of a model in a block have the machine for themselves: TensorFlow brings threads of its own."""
+    return job[0] in DEEP_MODELS
 
 
 def _importance(

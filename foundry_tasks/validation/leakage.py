@@ -99,16 +99,20 @@ def audit_labels(
     return tuple(found)
 
 
-def audit_folds(folds: Sequence[Fold], *, reach: int) -> tuple[str, ...]:
-    """Windows of a fold must not overlap and must lie `reach` sessions apart; test windows must not overlap."""
+def audit_folds(folds: Sequence[Fold], *, reach: int, lookback: int = 0) -> tuple[str, ...]:
+    """Windows of a fold must not overlap and must lie `reach` + `lookback` sessions apart; test windows must not overlap.
+
+    reach: sessions that a label looks ahead. lookback: sessions that inputs look back, where a model reads sequences.
+    """
+    needed = f"labels reach {reach}" + (f" and sequences {lookback} back" if lookback else "")
     found = []
     for fold in folds:
         for (name, window), (later_name, later) in pairwise(fold.windows()):
             gap = later.start - window.stop
             if gap < 0:
                 found.append(f"{fold.name}: {name} and {later_name} overlap by {-gap} sessions")
-            elif gap < reach:
-                found.append(f"{fold.name}: {gap} sessions between {name} and {later_name}, labels reach {reach}")
+            elif gap < reach + lookback:
+                found.append(f"{fold.name}: {gap} sessions between {name} and {later_name}, {needed}")
     for fold, later_fold in pairwise(folds):
         if later_fold.test.start < fold.test.stop:
             found.append(f"tests of {fold.name} and {later_fold.name} overlap")

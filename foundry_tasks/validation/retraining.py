@@ -17,7 +17,7 @@ from foundry_tasks.features.build import build_features
 from foundry_tasks.features.definition import FeatureSet
 from foundry_tasks.features.labels import Labels, build_labels, reach
 from foundry_tasks.models.base_models import score_panel
-from foundry_tasks.models.bundle import regime_of
+from foundry_tasks.models.bundle import lookback_of, regime_of
 from foundry_tasks.models.calibration import expanding_base_rate
 from foundry_tasks.models.estimator import FittedModel
 from foundry_tasks.models.stack import Stack
@@ -95,8 +95,8 @@ class RetrainedForecasts:
         if self._stack is None:
             raise RuntimeError("the strategy has to be fitted before it can forecast")
         features = self._features(known)
-        last = replace(features, sessions=features.sessions[-1:], values=features.values[:, -1:])
-        base = {name: score_panel(model, last) for name, model in self._models.items()}
+        last, recent = features.last(1), features.last(1 + lookback_of(self._models))
+        base = {name: score_panel(model, recent)[-1:] for name, model in self._models.items()}
         base_rate = expanding_base_rate(self._labels(known).up, self.recipe.reach(self.horizon))[-1:]
         p_up = self._stack.p_up(base, regime_of(last), base_rate)
         self.p_up[len(known.sessions) - 1] = p_up[0]

@@ -1,7 +1,8 @@
 """Purged walk-forward folds, by session and never by row.
 
 The line of a fold of horizon h: fit | purge | validation | purge | test. A label at session t reaches to t + h, so a
-purge of h sessions keeps every label of a window out of the next one. Warm-up blocks come first: tests without a
+purge of h sessions keeps every label of a window out of the next one; where a model looks back on a sequence, its length
+less one comes on top, so that no input of a window is one of the window before. Warm-up blocks come first: tests without a
 validation window, whose out-of-fold scores teach the meta-learner and the calibrator of the reported folds.
 López de Prado (2018), chapter 7; Pardo (2008), chapter 11.
 """
@@ -76,7 +77,7 @@ class WalkForwardValidator:
         ConfigError where the sessions do not suffice.
         """
         c = self.config
-        purge = horizon + c.embargo_sessions
+        purge = horizon + c.gap_sessions
         first = self.first_test(n_sessions)
         needed = max(first, 0) + c.folds * c.test_sessions
         if needed > n_sessions:

@@ -110,8 +110,8 @@ PURGE = (
     Mutant(
         "the purge is dropped",
         WALK,
-        "purge = horizon + c.embargo_sessions",
-        "purge = c.embargo_sessions",
+        "purge = horizon + c.gap_sessions",
+        "purge = c.gap_sessions",
         (
             "test_purge.py::test_the_last_label_of_a_window_ends_before_the_next_window_begins",
             "test_purge.py::test_no_price_of_a_later_window_moves_a_label_of_an_earlier_one",
@@ -131,12 +131,22 @@ PURGE = (
     ),
     Mutant(
         "the embargo is forgotten",
-        WALK,
-        "purge = horizon + c.embargo_sessions",
-        "purge = horizon",
+        "contract/config.py",
+        "return self.embargo_sessions + self.lookback_sessions",
+        "return self.lookback_sessions",
         (
             "test_purge.py::test_an_embargo_comes_on_top_of_the_purge_on_both_sides",
             "test_split.py::test_an_anchored_walk_by_hand",
+        ),
+    ),
+    Mutant(
+        "the purge forgets that sequences look back",
+        "contract/config.py",
+        "return self.embargo_sessions + self.lookback_sessions",
+        "return self.embargo_sessions",
+        (
+            "test_purge.py::test_no_sequence_of_a_window_begins_where_a_label_of_the_window_before_ends",
+            "test_purge.py::test_the_audit_asks_for_the_lookback_of_sequences_too",
         ),
     ),
     Mutant(

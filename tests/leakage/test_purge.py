@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foundry_tasks.contract.config import ModelsConfig, WalkConfig
+from foundry_tasks.contract.config import DEEP_MODELS, ModelsConfig, WalkConfig
 from foundry_tasks.features import build_features
 from foundry_tasks.features.labels import build_labels, reach
 from foundry_tasks.models.design import build_design
@@ -30,6 +30,11 @@ def prices():
 
 def folds_of(prices, horizon, entry, config=WALK):
     return WalkForwardValidator(config).folds(len(prices.sessions), reach(horizon, entry))
+
+
+def with_sequences(walk, config):
+    """The blocks of a walk that has as many more sessions as sequences may cost it."""
+    return WalkForwardValidator(config).folds(walk.n_sessions + 120, walk.horizon)
 
 
 # ------------------------------------------------------------------ by the calendar
@@ -72,6 +77,25 @@ def test_the_audit_finds_tests_that_share_a_single_session(walk, data):
     at = data.draw(st.integers(0, len(folds) - 2))
     folds[at] = replace(folds[at], test=Window(folds[at].test.start, folds[at].test.stop + 1))
     assert audit_folds(folds, reach=walk.horizon) == (f"tests of {folds[at].name} and {folds[at + 1].name} overlap",)
+
+
+@given(walks(), st.integers(2, 60), st.sampled_from(DEEP_MODELS))
+def test_no_sequence_of_a_window_begins_where_a_label_of_the_window_before_ends(walk, steps, name):
+    config = ModelsConfig(**walk.config.model_dump(), models=("logistic", name), sequence_sessions=steps)
+    for fold in with_sequences(walk, config):
+        for (_, earlier), (_, later) in pairwise(fold.windows()):
+            assert earlier.stop - 1 + walk.horizon < later.start - (steps - 1)
+
+
+@given(walks(), st.integers(2, 60))
+def test_the_audit_asks_for_the_lookback_of_sequences_too(walk, steps):
+    config = ModelsConfig(**walk.config.model_dump(), models=("xlstm_ts",), sequence_sessions=steps)
+    folds = with_sequences(walk, config)
+    assert config.lookback_sessions == steps - 1
+    assert audit_folds(folds, reach=walk.horizon, lookback=config.lookback_sessions) == ()
+    found = audit_folds(folds, reach=walk.horizon, lookback=config.gap_sessions + 1)
+    assert len(found) == sum(len(list(fold.windows())) - 1 for fold in folds)
+    assert all(f"labels reach {walk.horizon} and sequences {config.gap_sessions + 1} back" in line for line in found)
 
 
 # ------------------------------------------------------------------ by what labels depend on

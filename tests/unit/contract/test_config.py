@@ -77,3 +77,16 @@ def test_a_dag_reads_only_what_it_runs_and_a_users_own_dag_may_run_everything():
     assert inputs_in("foundry_daily", "predict") == ("prices", "features")
     assert inputs_in("my_own", "predict") == STAGES["predict"].inputs
     assert set().union(*PIPELINES.values()) == set(STAGES)
+
+
+@pytest.mark.parametrize("other", [{"per_regime": True}, {"tuning_trials": 3}], ids=str)
+def test_deep_models_are_neither_fitted_per_regime_nor_tuned(other):
+    with pytest.raises(
+        ConfigError, match=r"^xlstm_ts can be neither fitted per regime, .* nor tuned, .* Set per_regime=false"
+    ):
+        check_conf({"models": ["logistic", "xlstm_ts"], **other})
+
+
+def test_a_walk_with_deep_models_has_a_purge_longer_by_their_lookback():
+    assert ModelsConfig(models=("logistic", "xlstm_ts"), sequence_sessions=60, embargo_sessions=2).gap_sessions == 61
+    assert ModelsConfig(sequence_sessions=60, embargo_sessions=2).gap_sessions == 2

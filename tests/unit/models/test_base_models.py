@@ -4,6 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from foundry_tasks.contract.config import DEEP_MODELS
 from foundry_tasks.features import FEATURES
 from foundry_tasks.models.averaged import fit_averaged
 from foundry_tasks.models.base_models import BASE_MODELS, load_model, score_panel
@@ -13,7 +14,7 @@ from foundry_tasks.models.session_auc import mean_session_auc
 from foundry_tasks.models.xgboost_classifier import INPUTS
 
 FIT, TEST = (0, 45), (46, 60)
-every_model = pytest.mark.parametrize("name", BASE_MODELS)
+every_model = pytest.mark.parametrize("name", [name for name in BASE_MODELS if name not in DEEP_MODELS])
 
 
 def small(name):

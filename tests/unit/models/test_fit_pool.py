@@ -55,6 +55,19 @@ def test_results_are_in_the_order_of_the_items_in_a_job_and_outside(threads):
         assert pool.share(abs, []) == []
 
 
+def test_who_is_alone_waits_for_the_others_and_results_keep_their_order():
+    seen = []
+
+    def job(item):
+        seen.append((item, threading.current_thread() is threading.main_thread()))
+        return item
+
+    with FitPool(2) as pool:
+        assert list(pool.jobs(job, [3, 0, 1, 4, 2], alone=lambda item: item >= 3)) == [3, 0, 1, 4, 2]
+    assert {item for item, _ in seen[:3]} == {0, 1, 2}
+    assert seen[3:] == [(3, True), (4, True)]
+
+
 def test_who_has_no_job_left_takes_over_a_share_of_anothers():
     """Both calls wait for each other: one thread alone would never get past the first."""
     meet = threading.Barrier(2, timeout=TIMEOUT_S)

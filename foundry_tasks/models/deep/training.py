@@ -1,0 +1,349 @@
+"""How a network learns: batches of whole sessions, a learning rate that warms up and cools down, a state after every epoch.
+
+Two fits with one seed on one machine give the same bits, and so does one that was killed between two epochs and went on
+from its state: whatever is drawn follows from seed and epoch.
+"""
+
+import io
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import foundry_tasks.models.deep.keras_backend  # noqa: F401 - before Keras
+
+# isort: split
+import keras
+import numpy as np
+import numpy.typing as npt
+from keras import ops
+
+from foundry_tasks.contract.config import DeepConfig, DeepLoss, DeepSize
+from foundry_tasks.contract.errors import ConfigError
+from foundry_tasks.evaluation.collapse import collapse_of
+from foundry_tasks.models.deep.deep_classifier import Network
+from foundry_tasks.models.deep.journal import FitJournal
+from foundry_tasks.models.deep.losses import loss_named
+from foundry_tasks.models.deep.scoring import score_sessions
+from foundry_tasks.models.deep.sequences import Sequences
+from foundry_tasks.models.estimator import Stopping, Target
+from foundry_tasks.models.scaler import Scaler
+from foundry_tasks.models.session_auc import mean_session_auc
+
+Weights = list[npt.NDArray[np.float32]]
+
+BATCH_ROWS = 512
+"""A batch is as many whole sessions as hold at least this many rows."""
+XLA_ROWS = 64
+"""XLA compiles once a shape: there a batch has a multiple of this many rows, and the rest sits the epoch out."""
+DROPOUT = 0.1
+WEIGHT_DECAY = 1e-2
+CLIP_NORM = 1.0
+WARM_UP_SHARE = 0.1
+"""Of all steps."""
+PATIENCE_EPOCHS = 3
+"""Epochs without a better AUC on the stopping window, after which a fit is over."""
+JUDGED_SESSIONS = 20
+"""The last fit sessions, whose scores tell a collapse where there is no stopping window."""
+RESTART_SEED = 1_000_003
+"""What a second try after a collapse adds to the seed."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """A network and how often it sees its rows."""
+
+    width: int
+    blocks: int
+    epochs: int
+
+
+SIZES: dict[DeepSize, Size] = {"small": Size(width=32, blocks=2, epochs=4), "full": Size(width=64, blocks=4, epochs=10)}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a config comes to on this machine."""
+
+    device: str
+    """`CPU`, or the name of the GPU."""
+    size: DeepSize
+    width: int
+    blocks: int
+    epochs: int
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether there is one."""
+        return self.device != "CPU"
+
+
+def plan_for(config: DeepConfig) -> Plan:
+    """The plan of this machine: its GPU where there is one, which has time for the full size."""
+    device = _device()
+    size: DeepSize = config.deep_size or ("small" if device == "CPU" else "full")
+    shape = SIZES[size]
+    return Plan(device, size, shape.width, shape.blocks, config.deep_epochs or shape.epochs)
+
+
+def _device() -> str:
+    found = keras.distribution.list_devices("gpu")
+    if not found:
+        return "CPU"
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf  # noqa: PLC0415 - other backends lack it
+
+        details = tf.config.experimental.get_device_details(tf.config.list_physical_devices("GPU")[0])
+        return str(details.get("device_name", found[0]))
+    return str(found[0])
+
+
+@dataclass(frozen=True)
+class LearningRows:
+    """Rows that have a target, (n_rows,) 0 or 1, and what their windows are scaled with."""
+
+    sequences: Sequences
+    target: Target
+    scaler: Scaler
+    steps: int
+
+
+class SessionBatches(keras.utils.PyDataset):
+    """An epoch: every session once, in an order of its own, in batches of whole sessions.
+
+    A batch is the windows (n, steps, inputs) and, for the head `sign`, (n, 2): the target and the session's number in the
+    batch, for losses that compare the rows of a session.
+    """
+
+    def __init__(self, rows: LearningRows, *, rng: np.random.Generator, multiple: int = 1) -> None:
+        super().__init__()
+        self._rows = rows
+        sessions = [np.arange(one.start, one.stop) for one in rows.sequences.by_session()]
+        n_batches = batches_of(rows)
+        self._batches = []
+        for chosen in np.array_split(rng.permutation(len(sessions)), n_batches):
+            places = np.concatenate([sessions[one] for one in chosen])
+            slots = np.repeat(np.arange(len(chosen)), [len(sessions[one]) for one in chosen])
+            kept = np.sort(rng.permutation(len(places))[: max(len(places) // multiple, 1) * multiple])
+            self._batches.append((places[kept], slots[kept]))
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def __getitem__(self, index: int) -> tuple[npt.NDArray[np.float32], dict[str, npt.NDArray[np.float32]]]:
+        places, slots = self._batches[index]
+        rows = self._rows
+        windows = rows.scaler.apply(rows.sequences[places].windows(rows.steps))
+        return windows, {"sign": np.stack([rows.target[places], slots], axis=1).astype(np.float32)}
+
+
+def batches_of(rows: LearningRows) -> int:
+    """How many batches an epoch has."""
+    n_sessions = sum(1 for _ in rows.sequences.by_session())
+    sessions_a_batch = -(-BATCH_ROWS * n_sessions // len(rows.sequences))
+    return max(n_sessions // sessions_a_batch, 1)
+
+
+@dataclass
+class Course:
+    """How far a fit has come; `best` are the weights of the best epoch on the stopping window."""
+
+    epochs_done: int = 0
+    best_auc: float = -np.inf
+    best_epoch: int = 0
+    best: Weights = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Training:
+    """Everything that the fits of one model to one target share."""
+
+    model: str
+    network: Network
+    config: DeepConfig
+    plan: Plan
+    rows: LearningRows
+    stopping: Stopping | None
+    journal: FitJournal
+
+    def fit(self, seed: int, *, name: str) -> Weights:
+        """Train a network; a collapsed one is given up and begun again with another seed, once.
+
+        name: what the journal knows the fit by. Raises ConfigError where the second collapses too, and where the loss is
+        not finite.
+        """
+        try:
+            return self._try(seed, name)
+        except _CollapsedError:
+            return self._try(seed + RESTART_SEED, f"{name}-again")
+
+    def _try(self, seed: int, name: str) -> Weights:
+        network = self._begin(seed)
+        course = Course()
+        if (state := self.journal.kept(name)) is not None:
+            course = _restore(network, state)
+        for _ in range(course.epochs_done):
+            self.journal.advance(f"{self.model} seed {seed} kept by an earlier try")
+        while course.epochs_done < self.plan.epochs and not self._stopped(course):
+            loss = self._epoch(network, np.random.default_rng([seed, course.epochs_done]))
+            course.epochs_done += 1
+            self._judge(network, course, loss)
+            self.journal.keep(name, _state(network, course))
+            self.journal.advance(f"{self.model} seed {seed} epoch {course.epochs_done}, loss {loss:.4f}")
+        for _ in range(course.epochs_done, self.plan.epochs):
+            self.journal.advance(f"{self.model} seed {seed} stopped after epoch {course.best_epoch}")
+        return course.best or [np.asarray(weight, dtype=np.float32) for weight in network.get_weights()]
+
+    def _begin(self, seed: int) -> keras.Model:
+        """A network with the weights that this seed draws, and everything else as it is before a first step."""
+        rows, plan = self.rows, self.plan
+        shape = _Shape(self.network, rows.steps, rows.sequences.panel.shape[2], plan.width, plan.blocks)
+        compiled = _compiled(shape, self.config.precision, self.config.deep_loss, self.config.learning_rate, self._xla)
+        # Here Keras draws the seeds of whatever draws. A seed for TensorFlow itself would have it forget what it compiled.
+        random.seed(seed)
+        drawn = shape.build(self.config.precision)
+        for variable, value in zip(compiled.network.variables, drawn.variables, strict=True):
+            variable.assign(value)
+        for variable, value in zip(compiled.network.optimizer.variables, compiled.untouched, strict=True):
+            variable.assign(value)
+        compiled.rate.steps.assign(plan.epochs * batches_of(rows))
+        return compiled.network
+
+    @property
+    def _xla(self) -> bool:
+        return self.plan.on_gpu and self.network.xla
+
+    def _epoch(self, network: keras.Model, rng: np.random.Generator) -> float:
+        batches = SessionBatches(self.rows, rng=rng, multiple=XLA_ROWS if self._xla else 1)
+        if keras.backend.backend() != "tensorflow":
+            network.train_function = None  # elsewhere a compiled step holds the schedule's length as it was
+        return float(network.fit(batches, verbose=0, shuffle=False).history["loss"][0])
+
+    def _judge(self, network: keras.Model, course: Course, loss: float) -> None:
+        """Refuse what is no model any more; on a stopping window, remember the best epoch."""
+        config, epoch, rows, stopping = self.config, course.epochs_done, self.rows, self.stopping
+        last = rows.sequences.session[-1] - JUDGED_SESSIONS
+        judged = rows.sequences[rows.sequences.session > last] if stopping is None else stopping.inputs
+        scores = score_sessions(network, judged, rows.scaler, rows.steps)
+        if not (np.isfinite(loss) and np.isfinite(scores).all()):
+            raise ConfigError(
+                f"{self.model}: loss {config.deep_loss} or scores are not finite after epoch {epoch} with precision="
+                f"{config.precision}. Set precision=float32, or a learning_rate below {config.learning_rate:g}."
+            )
+        report = collapse_of(scores, judged.session)
+        if report.collapsed:
+            raise _CollapsedError(
+                f"{self.model} has collapsed in epoch {epoch}, and did so with another seed: {report.why}. Set another "
+                f"deep_loss than {config.deep_loss}, or a learning_rate below {config.learning_rate:g}."
+            )
+        if stopping is not None:
+            auc = mean_session_auc(scores, stopping.target, stopping.session)
+            if auc > course.best_auc:
+                course.best_auc, course.best_epoch = auc, epoch
+                course.best = [np.asarray(weight, dtype=np.float32) for weight in network.get_weights()]
+
+    def _stopped(self, course: Course) -> bool:
+        return course.best_epoch > 0 and course.epochs_done - course.best_epoch >= PATIENCE_EPOCHS
+
+
+class _CollapsedError(ConfigError):
+    """The network says the same of every ticker."""
+
+
+# ------------------------------------------------------------------ a network that is compiled once
+class WarmUpCosine(keras.optimizers.schedules.LearningRateSchedule):
+    """Up to `peak` in a straight line over the first steps, then down to 0 as half a cosine. Loshchilov and Hutter (2017).
+
+    How many steps there are is a variable: one compiled step serves fits of any length.
+    """
+
+    def __init__(self, peak: float) -> None:
+        self.peak = peak
+        self.steps = keras.Variable(1.0, trainable=False, dtype="float32")
+
+    def __call__(self, step: Any) -> Any:
+        """The learning rate of a step, counted from 0."""
+        done = (ops.cast(step, "float32") + 1.0) / (self.steps + 1.0)
+        cooling = 0.5 * (1.0 + ops.cos(np.pi * (done - WARM_UP_SHARE) / (1.0 - WARM_UP_SHARE)))
+        return self.peak * ops.where(done < WARM_UP_SHARE, done / WARM_UP_SHARE, cooling)
+
+    def get_config(self) -> dict[str, Any]:
+        """What makes an equal one."""
+        return {"peak": self.peak}
+
+
+@dataclass(frozen=True)
+class _Shape:
+    network: Network
+    steps: int
+    inputs: int
+    width: int
+    blocks: int
+
+    def build(self, precision: str) -> keras.Model:
+        """The network, its weights drawn anew."""
+        arguments = {"steps": self.steps, "inputs": self.inputs, "width": self.width, "blocks": self.blocks}
+        with _policy(precision):
+            return self.network.build(**arguments, dropout=DROPOUT)
+
+
+@dataclass(frozen=True)
+class _Compiled:
+    """untouched: the optimizer's variables before its first step."""
+
+    network: keras.Model
+    rate: WarmUpCosine
+    untouched: list[npt.NDArray[Any]]
+
+
+@lru_cache(maxsize=2)
+def _compiled(shape: _Shape, precision: str, loss: DeepLoss, learning_rate: float, xla: bool) -> _Compiled:
+    """Made once for all fits: tracing a step takes longer than many a fit."""
+    jax = keras.backend.backend() == "jax"
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf  # noqa: PLC0415 - other backends lack it
+
+        tf.config.experimental.enable_op_determinism()
+    network, rate = shape.build(precision), WarmUpCosine(learning_rate)
+    optimizer = keras.optimizers.AdamW(rate, weight_decay=WEIGHT_DECAY, global_clipnorm=CLIP_NORM)
+    network.compile(optimizer, {"sign": loss_named(loss)}, jit_compile=jax or xla)
+    network.optimizer.build(network.trainable_variables)
+    return _Compiled(network, rate, [np.asarray(variable) for variable in network.optimizer.variables])
+
+
+@contextmanager
+def _policy(precision: str) -> Iterator[None]:
+    """Layers that are made meanwhile multiply matrices in this precision."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(precision if precision == "float32" else f"mixed_{precision}")
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+# ------------------------------------------------------------------ how far a fit has come, as bytes
+def _state(network: keras.Model, course: Course) -> bytes:
+    """Weights, generators of dropout, optimizer and course; never a pickle."""
+    arrays: dict[str, Any] = {"course": np.array([course.epochs_done, course.best_epoch, course.best_auc])}
+    arrays |= {f"best{place}": weight for place, weight in enumerate(course.best)}
+    arrays |= {f"variable{place}": np.asarray(variable) for place, variable in enumerate(_variables(network))}
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **arrays)
+    return buffer.getvalue()
+
+
+def _restore(network: keras.Model, state: bytes) -> Course:
+    """The inverse of `_state`, into a network that is compiled as that one was."""
+    with np.load(io.BytesIO(state), allow_pickle=False) as arrays:
+        for place, variable in enumerate(_variables(network)):
+            variable.assign(arrays[f"variable{place}"])
+        epochs_done, best_epoch, best_auc = arrays["course"]
+        best = [arrays[f"best{place}"] for place in range(len(network.weights))] if best_epoch else []
+    return Course(int(epochs_done), float(best_auc), int(best_epoch), best)
+
+
+def _variables(network: keras.Model) -> list[keras.Variable]:
+    return [*network.variables, *network.optimizer.variables]

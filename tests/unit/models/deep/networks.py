@@ -1,0 +1,45 @@
+"""A network that is a network and no more, for what is asked of training and not of architecture."""
+
+import keras
+import numpy as np
+
+from foundry_tasks.data.panel import FeaturePanel
+from foundry_tasks.models.deep.deep_classifier import Network
+
+NAMES = ("ret_1d", "ret_5d", "vol_20d")
+
+
+def build_flat(*, steps, inputs, width, blocks, dropout=0.0):
+    """A window's steps side by side, one hidden layer; `blocks` is not used."""
+    window = keras.Input((steps, inputs))
+    x = keras.layers.Dense(width, name="projection")(window)
+    x = keras.layers.Flatten()(x)
+    x = keras.layers.Dropout(dropout)(keras.layers.Dense(width, activation="tanh")(x))
+    return keras.Model(window, {"sign": keras.layers.Dense(1, dtype="float32")(x)})
+
+
+def build_constant(*, steps, inputs, width, blocks, dropout=0.0):
+    """The same of every ticker, whatever it learns."""
+    network = build_flat(steps=steps, inputs=inputs, width=width, blocks=blocks, dropout=dropout)
+    zeros = keras.layers.Lambda(lambda window: window * 0.0)
+    window = keras.Input((steps, inputs))
+    return keras.Model(window, network(zeros(window)))
+
+
+FLAT = Network(build_flat, xla=True)
+CONSTANT = Network(build_constant, xla=True)
+
+
+def noise_panel(n_sessions=120, n_tickers=20, seed=0):
+    """Features that say nothing."""
+    rng = np.random.default_rng(seed)
+    values = rng.normal(size=(len(NAMES), n_sessions, n_tickers)).astype(np.float32)
+    sessions = np.datetime64("2020-01-01") + np.arange(n_sessions)
+    return FeaturePanel(sessions, tuple(f"T{i:02}" for i in range(n_tickers)), NAMES, values)
+
+
+def remembered(panel, *, lag, noise=0.5, seed=1001):
+    """Labels (n_sessions, n_tickers) that follow ret_1d of `lag` sessions ago: today's features do not tell them."""
+    rng = np.random.default_rng(seed)
+    past = np.roll(panel["ret_1d"], lag, axis=0)
+    return (past + noise * rng.normal(size=past.shape) > 0).astype(float)

@@ -1,0 +1,200 @@
+"""A deep model among the base models: it keeps an estimator's promises, in a file that needs no TensorFlow to be read."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from foundry_tasks.contract.config import DEEP_MODELS, ModelsConfig
+from foundry_tasks.contract.errors import ConfigError
+from foundry_tasks.data.tables import write_features
+from foundry_tasks.models.base_models import BASE_MODELS, estimator_for, load_libraries, load_model, score_panel
+from foundry_tasks.models.deep import deep_classifier
+from foundry_tasks.models.deep.deep_classifier import NETWORKS, DeepModel
+from foundry_tasks.models.design import build_design
+from foundry_tasks.models.estimator import DegenerateTargetError
+from foundry_tasks.models.importance import permutation_importance
+from foundry_tasks.models.training import FitWindow, WindowTrainer
+from tests.unit.models.deep.networks import FLAT, noise_panel, remembered
+
+PANEL = noise_panel(n_sessions=150)
+LABELS = remembered(PANEL, lag=2)
+WINDOW = FitWindow(0, 120, reach=1)
+both = pytest.mark.parametrize("name", DEEP_MODELS)
+
+
+def config(name, **keys):
+    quick = {"deep_size": "small", "deep_epochs": 1, "sequence_sessions": 4, "seeds": 1, "threads": 1}
+    return ModelsConfig(models=(name,), **{**quick, **keys})
+
+
+def fitted(name, panel=PANEL, labels=LABELS, window=WINDOW, **keys):
+    settings = config(name, **keys)
+    design = build_design(panel, "sequence")
+    return WindowTrainer(estimator_for(name, settings), design, [window], settings).fit(labels, window)
+
+
+@pytest.fixture
+def flat(monkeypatch):
+    """A network that trains in no time, by the name of one that does not."""
+    monkeypatch.setitem(NETWORKS, "xlstm_ts", FLAT)
+    return "xlstm_ts"
+
+
+@pytest.fixture(scope="module")
+def models():
+    """One of each."""
+    return {name: fitted(name) for name in DEEP_MODELS}
+
+
+# ------------------------------------------------------------------ an estimator's promises
+def test_a_seed_makes_the_model_and_rows_after_the_window_do_not(flat):
+    first = fitted(flat, seeds=2)
+    spoilt, wrong = noise_panel(n_sessions=150), LABELS.copy()
+    spoilt.values[:, 120:] = 9.0
+    wrong[120:] = 1 - wrong[120:]
+    assert fitted(flat, panel=spoilt, labels=wrong, seeds=2).to_bytes() == first.to_bytes()
+    assert first.members[0].to_bytes() != first.members[1].to_bytes()
+
+
+def test_rows_without_a_target_teach_nothing_but_are_the_past_of_others(flat):
+    blank = LABELS.copy()
+    blank[40:60] = np.nan
+    before = fitted(flat, labels=blank).to_bytes()
+    poisoned = noise_panel(n_sessions=150)
+    poisoned.values[:, 50] = np.random.default_rng(5).normal(size=poisoned.values[:, 50].shape)
+    assert fitted(flat, panel=poisoned, labels=blank).to_bytes() == before, "ranks of no learned window"
+    poisoned.values[:, 59] = np.random.default_rng(5).normal(size=poisoned.values[:, 59].shape)
+    assert fitted(flat, panel=poisoned, labels=blank).to_bytes() != before
+
+
+def test_one_class_is_refused(flat):
+    with pytest.raises(DegenerateTargetError, match="two classes"):
+        fitted(flat, labels=np.ones_like(LABELS))
+
+
+@both
+def test_a_session_alone_scores_as_it_does_among_others_where_its_past_is_there(name, models):
+    whole = score_panel(models[name], PANEL)
+    past = models[name].lookback_sessions
+    assert past == 3
+    alone = replace(PANEL, sessions=PANEL.sessions[130 - past : 131], values=PANEL.values[:, 130 - past : 131])
+    assert np.array_equal(score_panel(models[name], alone)[-1], whole[130])
+
+
+@both
+def test_the_future_of_a_session_does_not_move_its_score(name, models):
+    future = noise_panel(n_sessions=150)
+    future.values[:, 131:] = 5.0
+    assert np.array_equal(score_panel(models[name], future)[:131], score_panel(models[name], PANEL)[:131])
+
+
+@both
+def test_a_ticker_that_is_missing_now_and_then_is_scored(name, models):
+    holed = noise_panel(n_sessions=150)
+    holed.values[:, 100:103, 4] = np.nan
+    holed.values[:, :140, 5] = np.nan
+    scores = score_panel(models[name], holed)
+    assert np.isnan(scores[100:103, 4]).all()
+    assert np.isfinite(scores[103:, 4]).all()
+    assert np.isfinite(scores[140:, 5]).all()
+
+
+# ------------------------------------------------------------------ saved and read back
+@both
+def test_a_saved_model_scores_the_same_bit_for_bit(name, models):
+    (member,) = models[name].members
+    again = load_model(models[name].to_bytes())
+    assert isinstance(again.members[0], DeepModel)
+    assert np.array_equal(score_panel(again, PANEL), score_panel(models[name], PANEL), equal_nan=True)
+    assert again.members[0].gain() == member.gain()
+    assert set(json.loads(member.to_bytes())) == {
+        "kind", "names", "steps", "width", "blocks", "mean", "deviation", "weights",
+    }  # fmt: skip
+
+
+SCORE_ELSEWHERE = """
+import sys
+sys.modules["tensorflow"] = None  # as if it were not installed
+import numpy as np
+from pathlib import Path
+from foundry_tasks.data.tables import read_features
+from foundry_tasks.models.base_models import load_model, score_panel
+scores = score_panel(load_model(Path(sys.argv[1]).read_bytes()), read_features(Path(sys.argv[2])))
+import keras
+assert keras.backend.backend() == "numpy"
+np.save(sys.argv[3], scores)
+"""
+
+
+@both
+def test_a_process_without_tensorflow_scores_the_same(name, models, tmp_path):
+    (tmp_path / "model.json").write_bytes(models[name].to_bytes())
+    write_features(tmp_path / "features.parquet", PANEL)
+    files = [str(tmp_path / file) for file in ("model.json", "features.parquet", "scores.npy")]
+    environment = {key: value for key, value in os.environ.items() if key != "KERAS_BACKEND"}
+    done = subprocess.run(
+        [sys.executable, "-c", SCORE_ELSEWHERE, *files], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    np.testing.assert_allclose(np.load(files[2]), score_panel(models[name], PANEL), rtol=0, atol=1e-5)
+
+
+def test_weights_of_another_shape_are_refused(models):
+    saved = json.loads(models["xlstm_ts"].members[0].to_bytes())
+    with pytest.raises(ValueError, match=r"a xlstm_ts of this shape has \d+ weights, the saved one has \d+"):
+        score_panel(DeepModel.from_dict(saved | {"width": 16}), PANEL)
+
+
+def test_base_models_are_imported_without_keras():
+    code = "import sys, foundry_tasks.models.base_models; sys.exit('keras' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+# ------------------------------------------------------------------ what it looks at
+@both
+def test_gains_are_shares_of_the_weights_that_an_input_enters_by(name, models):
+    saved = json.loads(models[name].members[0].to_bytes())
+    (member,) = models[name].members
+    louder = np.frombuffer(member.weights, "<f4").copy()
+    louder[: saved["width"]] *= 100
+    gain = replace(member, weights=louder.tobytes()).gain()
+    assert max(gain, key=gain.get) == "ret_1d"
+    assert sum(gain.values()) == pytest.approx(1)
+
+
+def test_permutation_importance_shuffles_an_inputs_whole_window(flat):
+    model = fitted(flat, deep_epochs=10, learning_rate=1e-2)
+    design = build_design(PANEL, "sequence")
+    rows = design.rows(121, 150)
+    losses = permutation_importance(
+        model, design.values[rows], design.from_wide(LABELS, rows), design.session[rows], top=3, seed=1
+    )
+    assert next(iter(losses)) == "ret_1d"
+    assert losses["ret_1d"] > 0.1
+    assert abs(losses["vol_20d"]) < 0.05
+
+
+# ------------------------------------------------------------------ what it asks for
+def test_the_configs_settings_reach_the_network(flat):
+    (member,) = fitted(flat, sequence_sessions=7, deep_size="full").members
+    assert (member.steps, member.width, member.blocks) == (7, 64, 4)
+
+
+def test_without_tensorflow_there_is_no_training_and_one_line_that_says_what_to_do(monkeypatch):
+    monkeypatch.setattr(deep_classifier, "find_spec", lambda _: None)
+    with pytest.raises(
+        ConfigError, match=r"trained by TensorFlow, which is not installed here\. Install it by `make deep`"
+    ):
+        load_libraries(["xlstm_ts"])
+    load_libraries(["logistic"])
+
+
+def test_every_deep_model_has_a_network_and_no_other():
+    assert (
+        set(NETWORKS) == set(DEEP_MODELS) == {name for name, one in BASE_MODELS.items() if one.transform == "sequence"}
+    )
