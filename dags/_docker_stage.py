@@ -17,6 +17,7 @@ from _stage_task import (
     UID,
     container_environment,
     container_labels,
+    image_kind,
     image_of,
     published,
     raise_for_exit,
@@ -55,7 +56,7 @@ class DockerStage(DockerOperator):
 
     def __init__(self, *, stage: str, shard: str | None = None, **arguments: Any) -> None:
         settings = Settings.from_environment()
-        image = image_of(stage, settings)
+        image = image_of("cpu", settings)
         super().__init__(
             image=image,
             environment=container_environment(settings, image),
@@ -65,10 +66,12 @@ class DockerStage(DockerOperator):
         )
         self.stage = stage
         self.shard = shard
+        self.gpus = False
         self.files = settings.promote_files if STAGES[stage].governs else settings.stage_files
 
     # ------------------------------------------------------------ a task's life
     def execute(self, context: Context) -> dict[str, Any]:
+        self.choose_image(context)
         command = stage_command(self.stage, self.shard, context)
         labels = container_labels(self.stage, self.shard, context)
         self.log.info("by hand: %s", self.by_hand(command))
@@ -95,6 +98,14 @@ class DockerStage(DockerOperator):
             pass  # gone by itself
 
     # ------------------------------------------------------------ its container
+    def choose_image(self, context: Context) -> None:
+        """The image of the deep models, and a GPU, where this run's conf has this task fit one."""
+        settings = Settings.from_environment()
+        kind = image_kind(self.stage, self.shard, context, settings)
+        self.image = image_of(kind, settings)
+        self.environment = container_environment(settings, self.image)
+        self.gpus = kind == "cuda"
+
     def _adopt(self, labels: dict[str, str]) -> dict[str, Any] | None:
         """What an earlier try of this task left behind: at work or done well, it is ours; failed, it is removed."""
         for found in self.cli.containers(all=True, filters={"label": [f"{k}={v}" for k, v in labels.items()]}):
@@ -110,15 +121,17 @@ class DockerStage(DockerOperator):
         return None
 
     def _start(self, command: list[str], labels: dict[str, str]) -> dict[str, Any]:
-        """A new container at work: with a GPU where the stage wants one and the host has it, else without."""
-        if STAGES[self.stage].image == "cuda":
+        """A new container at work: with a GPU where the task wants one and the host has it, else without."""
+        if self.gpus:
             try:
                 return self._create(command, labels, gpus=True)
             except APIError as error:
                 if _NO_GPU not in str(error.explanation):
                     raise
                 self._remove_named(labels)
-                self.log.warning("no GPU on this host, so on the CPU: %s", error.explanation)
+                self.log.warning(
+                    "no GPU on this host, so on the CPU, and by hand without --gpus: %s", error.explanation
+                )
         return self._create(command, labels, gpus=False)
 
     def _create(self, command: list[str], labels: dict[str, str], *, gpus: bool) -> dict[str, Any]:
@@ -159,7 +172,8 @@ class DockerStage(DockerOperator):
                 "--security-opt", "no-new-privileges:true", "--user", USER, "--network", self.network_mode,
                 "--cpus", f"{spec.cpus:g}", "--memory", f"{spec.memory_mb}m", "--pids-limit", str(spec.pids),
                 "--tmpfs", ":".join(next(iter(WORKSPACE.items()))),
-                "--volume", f"{self.files}:{FILES_AT}:ro", *environment, self.image, *command[1:],
+                "--volume", f"{self.files}:{FILES_AT}:ro", *(["--gpus", "all"] if self.gpus else []),
+                *environment, self.image, *command[1:],
             ]
         )  # fmt: skip
 

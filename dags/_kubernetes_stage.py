@@ -9,6 +9,7 @@ from _stage_task import (
     UID,
     container_environment,
     container_labels,
+    image_kind,
     image_of,
     published,
     raise_for_exit,
@@ -31,14 +32,10 @@ class KubernetesStage(KubernetesPodOperator):
 
     def __init__(self, *, stage: str, shard: str | None = None, **arguments: Any) -> None:
         settings, spec = Settings.from_environment(), STAGES[stage]
-        limits = {"cpu": f"{spec.cpus:g}", "memory": f"{spec.memory_mb}Mi"}
-        gpu = {"nvidia.com/gpu": "1"} if spec.image == "cuda" else {}
         super().__init__(
             name=f"foundry-{stage}",
-            image=image_of(stage, settings),
+            image=image_of("cpu", settings),
             cmds=["foundry"],
-            env_vars=container_environment(settings, image_of(stage, settings)),
-            container_resources=k8s.V1ResourceRequirements(limits=limits | gpu, requests=limits | gpu),
             container_security_context=k8s.V1SecurityContext(
                 run_as_non_root=True,
                 run_as_user=UID,
@@ -74,6 +71,7 @@ class KubernetesStage(KubernetesPodOperator):
         self.shard = shard
 
     def execute(self, context: Context) -> dict[str, Any]:
+        self.choose_image(context)
         command = stage_command(self.stage, self.shard, context)
         self.arguments = command[1:]
         self.labels = container_labels(self.stage, self.shard, context) | {
@@ -83,6 +81,17 @@ class KubernetesStage(KubernetesPodOperator):
         super().execute(context)
         self.do_xcom_push = True  # until here it meant a sidecar that reads a file; from here it is what we return
         return published(self.stage, self.shard, context)
+
+    def choose_image(self, context: Context) -> None:
+        """The image of the deep models, and a GPU, where this run's conf has this task fit one."""
+        settings, spec = Settings.from_environment(), STAGES[self.stage]
+        kind = image_kind(self.stage, self.shard, context, settings)
+        limits = {"cpu": f"{spec.cpus:g}", "memory": f"{spec.memory_mb}Mi"}
+        if kind == "cuda" and settings.pod_gpus:
+            limits["nvidia.com/gpu"] = str(settings.pod_gpus)
+        self.image = image_of(kind, settings)
+        self.env_vars = container_environment(settings, self.image)
+        self.container_resources = k8s.V1ResourceRequirements(limits=limits, requests=limits)
 
     def cleanup(self, pod: Any, remote_pod: Any, xcom_result: Any = None, context: Context | None = None) -> None:
         """As the operator's, but a pod's exit code means what it means in every runtime."""

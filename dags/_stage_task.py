@@ -11,10 +11,11 @@ from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
 from foundry_tasks.contract import artifacts
-from foundry_tasks.contract.errors import NothingToDo, TransientError
+from foundry_tasks.contract.errors import ConfigError, NothingToDo, TransientError
+from foundry_tasks.contract.market import with_market
 from foundry_tasks.contract.settings import PREFIX, Settings
 from foundry_tasks.contract.stage_io import last_completed_session
-from foundry_tasks.contract.stages import STAGES
+from foundry_tasks.contract.stages import STAGES, Image, image_of_task
 
 KILLED = {-9, 128 + 9}
 """What a stage ends with when the machine ran out of memory, or somebody out of patience."""
@@ -26,6 +27,10 @@ FILES_AT = "/run/foundry"
 """Where secrets and market files are mounted, in stages and in Airflow's own containers."""
 _FROM_HERE = ("store", "s3_endpoint", "secrets", "mlflow_uri", "markets")
 """Settings that a container is given as they are here; the others are the image's own or Airflow's business."""
+_BUILT_BY: dict[Image, str] = {
+    "cpu": "build the images with `make images`, which writes their IDs",
+    "cuda": "deep models run in it, so build it with `make image-cuda`, then `make up`",
+}
 _WARNING = re.compile(r"^\d\d:\d\d:\d\d warning ")
 
 
@@ -47,12 +52,16 @@ def task_arguments(stage: str) -> dict[str, Any]:
 def stage_command(stage: str, shard: str | None, context: Context) -> list[str]:
     """`foundry <stage> …` for this run: everything follows from its identity."""
     run = context["dag_run"]
-    conf = {key: value for key, value in dict(context["params"]).items() if value is not None}
     as_of = last_completed_session(context.get("data_interval_end") or run.run_after)
     return [
         "foundry", stage, "--dag", run.dag_id, "--run-id", run.run_id, *(["--shard", shard] if shard else []),
-        "--as-of", as_of.isoformat(), "--config", json.dumps(conf, sort_keys=True),
+        "--as-of", as_of.isoformat(), "--config", json.dumps(conf_of(context), sort_keys=True),
     ]  # fmt: skip
+
+
+def conf_of(context: Context) -> dict[str, Any]:
+    """What the run's form says; a field that was left empty says nothing."""
+    return {key: value for key, value in dict(context["params"]).items() if value is not None}
 
 
 def process_environment() -> dict[str, str]:
@@ -66,14 +75,21 @@ def container_environment(settings: Settings, image: str) -> dict[str, str]:
     return told | {f"{PREFIX}IMAGE_DIGEST": image, f"{PREFIX}RUNTIME": settings.runtime}
 
 
-def image_of(stage: str, settings: Settings) -> str:
-    """The image that a stage runs in. Raises AirflowFailException where no setting names it."""
-    kind = STAGES[stage].image
+def image_kind(stage: str, shard: str | None, context: Context, settings: Settings) -> Image:
+    """Which of the images a task runs in. Raises AirflowFailException for a conf that no stage would take."""
+    if not STAGES[stage].fits_models:
+        return "cpu"
+    try:
+        return image_of_task(stage, shard, with_market(conf_of(context), settings.markets))
+    except ConfigError as error:
+        raise AirflowFailException(str(error)) from error
+
+
+def image_of(kind: Image, settings: Settings) -> str:
+    """The image of a kind. Raises AirflowFailException where no setting names it."""
     image: str = getattr(settings, f"image_{kind}")
     if not image:
-        raise AirflowFailException(
-            f"{PREFIX}IMAGE_{kind.upper()} is not set: build the images with `make images`, which writes their IDs."
-        )
+        raise AirflowFailException(f"{PREFIX}IMAGE_{kind.upper()} is not set: {_BUILT_BY[kind]}.")
     return image
 
 

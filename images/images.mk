@@ -33,15 +33,18 @@ BUILD    = $(BUILDX) build --quiet --tag foundry/$* \
   $(foreach label,title=foundry-$* version=$(VERSION) revision=$(REVISION) source=$(IMAGE_SOURCE) licenses=Apache-2.0,\
     --label org.opencontainers.image.$(label))
 
-.PHONY: images image-cuda closed-network-images sbom $(addprefix image-,$(IMAGES) stage-cuda postgres)
+.PHONY: images image-cuda closed-network-images closed-network-image-cuda closed-network-base sbom $(addprefix image-,$(IMAGES) stage-cuda postgres)
 images: $(addprefix image-,$(IMAGES))  ## Build the images, but for CUDA's, and say how big each is
 	@images/built $(IMAGES)
-image-cuda: image-stage-cuda  ## Build the image of the deep models
+image-cuda: image-stage-cuda  ## Build the image of the deep models, 8 GB, for CPUs too
 	@images/built --add stage-cuda
-closed-network-images:  ## The same where no registry is in reach, from packages of Debian, PyPI and Go alone
-	@docker image inspect $(CLOSED_BASE) >/dev/null 2>&1 || images/closed-network/base $(CLOSED_BASE) >/dev/null
+closed-network-images: closed-network-base  ## The same where no registry is in reach, from packages of Debian, PyPI and Go alone
 	@$(MAKE) --no-print-directory BASE=$(CLOSED_BASE) $(addprefix image-,$(IMAGES) postgres)
 	@images/built $(IMAGES) postgres
+closed-network-image-cuda: closed-network-base
+	@$(MAKE) --no-print-directory BASE=$(CLOSED_BASE) image-cuda
+closed-network-base:
+	@docker image inspect $(CLOSED_BASE) >/dev/null 2>&1 || images/closed-network/base $(CLOSED_BASE) >/dev/null
 
 image-s3: .tools/bin/versitygw
 $(addprefix image-,$(IMAGES) stage-cuda): image-%: | $(BUILDX)

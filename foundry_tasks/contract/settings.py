@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError
 
 from foundry_tasks.contract.errors import ConfigError
 
@@ -47,7 +47,10 @@ class Settings(BaseModel):
     image_cpu: str = ""
     """Image of the cpu stages where they run in containers: an ID or a digest, so that nothing stale is run."""
     image_cuda: str = ""
-    """Image of the deep models' stages."""
+    """Image of the tasks that fit deep models."""
+    pod_gpus: NonNegativeInt = 1
+    """GPUs that such a task asks Kubernetes for; 0 where the cluster has none, so that they train on its CPUs. Docker finds out
+    by itself."""
     stage_network: str = "foundry-stages"
     """Docker network of the stages: the store and MLflow, nothing else."""
     outside_network: str = "foundry-outside"

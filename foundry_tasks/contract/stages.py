@@ -1,4 +1,7 @@
-"""STAGES: name → config, image, inputs, outputs, retries, resources. Operators, the CLI and the docs all read this."""
+"""STAGES: name → config, inputs, retries, resources; the pieces of a stage, and the image of a task.
+
+Operators, the CLI and the docs all read this.
+"""
 
 import itertools
 import json
@@ -23,7 +26,8 @@ class StageSpec:
     config: type[c.StageConfig]
     inputs: tuple[str, ...] = ()
     """Upstream stages whose results it reads; in a DAG that lacks one, it does without."""
-    image: Image = "cpu"
+    fits_models: bool = False
+    """Whether it may fit models, so that deep ones make their image its own."""
     mapped: bool = False
     """Whether it may run in pieces, each a shard of its own."""
     pure: bool = True
@@ -46,10 +50,29 @@ STAGES: Mapping[str, StageSpec] = {
         StageSpec("prices", c.PricesConfig, outside=True),
         StageSpec("features", c.FeaturesConfig, inputs=("prices",)),
         StageSpec("labels", c.LabelsConfig, inputs=("prices",)),
-        StageSpec("models", c.ModelsConfig, inputs=("prices", "features", "labels"), mapped=True, timeout_s=4 * 3600),
+        StageSpec(
+            "models",
+            c.ModelsConfig,
+            inputs=("prices", "features", "labels"),
+            fits_models=True,
+            mapped=True,
+            timeout_s=4 * 3600,
+        ),
         StageSpec("ensemble", c.EnsembleConfig, inputs=("features", "labels", "models")),
-        StageSpec("nulls", c.NullsConfig, inputs=("prices", "features", "labels"), timeout_s=24 * 3600),
-        StageSpec("leakage", c.LeakageConfig, inputs=("prices", "features", "labels", "models")),
+        StageSpec(
+            "nulls",
+            c.NullsConfig,
+            inputs=("prices", "features", "labels"),
+            fits_models=True,
+            timeout_s=24 * 3600,
+        ),
+        StageSpec(
+            "leakage",
+            c.LeakageConfig,
+            inputs=("prices", "features", "labels", "models"),
+            fits_models=True,
+            timeout_s=4 * 3600,
+        ),
         StageSpec(
             "gates",
             c.GatesConfig,
@@ -61,9 +84,16 @@ STAGES: Mapping[str, StageSpec] = {
             "simulate",
             c.SimulateConfig,
             inputs=("prices", "features", "labels", "models", "ensemble", "portfolio"),
+            fits_models=True,
             timeout_s=4 * 3600,
         ),
-        StageSpec("refit", c.RefitConfig, inputs=("features", "labels", "models", "ensemble", "gates")),
+        StageSpec(
+            "refit",
+            c.RefitConfig,
+            inputs=("features", "labels", "models", "ensemble", "gates"),
+            fits_models=True,
+            timeout_s=4 * 3600,
+        ),
         StageSpec(
             "promote",
             c.PromoteConfig,
@@ -142,21 +172,55 @@ def _nullable(schema: Mapping[str, Any]) -> dict[str, Any]:
     return about | found | {"type": ["null", found["type"]]}
 
 
+LIGHT = "light"
+"""What a shard names in the place of a model: all of them that are not deep."""
+
+
 def shards(conf: Mapping[str, Any], default: c.FanOut = "none") -> list[str]:
     """The pieces that the models stage is mapped over, as `fan_out` says: what `--shard` takes, one task a piece.
 
-    conf: a run's whole conf, its market's defaults merged in. default: where the conf does not say. Raises ConfigError
-    for a conf that the stage would refuse.
+    A deep model is a piece of its own however coarse the others are, since its image is another. conf: a run's whole conf,
+    its market's defaults merged in. default: where the conf does not say. Raises ConfigError for a conf that the stage
+    would refuse.
     """
     config = cast(c.ModelsConfig, stage_config("models", conf))
     finest = ("none", "horizon", "model", "fold").index(config.fan_out or default)
-    parts: dict[str, Iterable[Any]] = {
-        "h": config.horizons,
-        "model": config.models,
-        "fold": map(c.fold_name, range(1 - config.warmup_blocks, config.folds + 1)),
-    }
-    chosen = [[f"{name}={value}" for value in values] for name, values in list(parts.items())[:finest]]
+    parts: dict[str, Iterable[Any]] = {}
+    if finest >= 1:
+        parts["h"] = config.horizons
+    if finest >= 2:
+        parts["model"] = config.models
+    elif deep := [name for name in config.models if name in c.DEEP_MODELS]:
+        parts["model"] = [*([LIGHT] if len(deep) < len(config.models) else []), *deep]
+    if finest >= 3:
+        parts["fold"] = map(c.fold_name, range(1 - config.warmup_blocks, config.folds + 1))
+    chosen = [[f"{name}={value}" for value in values] for name, values in parts.items()]
     return [",".join(piece) for piece in itertools.product(*chosen)]
+
+
+def shard_parts(shard: str | None) -> dict[str, str]:
+    """What a shard names: `h=5,model=light` is {"h": "5", "model": "light"}, none is {}."""
+    return dict(part.partition("=")[::2] for part in (shard or "").split(",") if part)
+
+
+def models_of(shard: str | None, models: Iterable[c.ModelName]) -> tuple[c.ModelName, ...]:
+    """Those of `models` that a shard is about; empty where it names none of them."""
+    named = shard_parts(shard).get("model")
+    if named == LIGHT:
+        return tuple(name for name in models if name not in c.DEEP_MODELS)
+    return tuple(name for name in models if named in {None, name})
+
+
+def image_of_task(stage: str, shard: str | None, conf: Mapping[str, Any]) -> Image:
+    """Which image a task runs in: that of the deep models where it fits one, and only there it asks for a GPU.
+
+    conf: a run's whole conf, its market's defaults merged in. Raises ConfigError for one that the models stage would refuse.
+    """
+    replays = stage == "simulate" and conf.get("retrain_sessions") is None
+    if not STAGES[stage].fits_models or replays:
+        return "cpu"
+    config = cast(c.ModelsConfig, stage_config("models", conf))
+    return "cuda" if set(models_of(shard, config.models)) & set(c.DEEP_MODELS) else "cpu"
 
 
 def stage_config(stage: str, conf: Mapping[str, Any]) -> c.StageConfig:

@@ -27,7 +27,7 @@ def run(config: PredictConfig, io: StageIO) -> None:
     io.expectations.warm_up()
     with io.step("read"):
         features = read_features(io.path("features", "features.parquet"))
-    today = FeaturePanel(features.sessions[-1:], features.tickers, features.names, features.values[:, -1:])
+    today = features.last(1)
     p_up: dict[int, FloatArray] = {}
     used: dict[int, dict[str, Any]] = {}
     versions: dict[int, dict[str, Any]] = {}
@@ -35,7 +35,7 @@ def run(config: PredictConfig, io: StageIO) -> None:
         with io.step("load"):
             version, path, kind, why = _version(io, model_name(config.market, horizon))
         with io.step("predict"):
-            p_up[horizon], facts = _predict(path, today, version)
+            p_up[horizon], facts = _predict(path, features, version)
         versions[horizon] = {"model": version.model, "version": version.version, "kind": kind, **facts}
         used[horizon] = {"model": version.model, "version": version.version, "kind": kind, "why": why}
         if kind == "shadow":
@@ -102,18 +102,18 @@ def _enter(versions: Mapping[int, Mapping[str, Any]], predictions: str, as_of: s
         io.store.create(key, canonical_json({"horizon": horizon, **kept, **said, **run}))
 
 
-def _predict(path: Path, today: FeaturePanel, version: ModelVersion) -> tuple[FloatArray, dict[str, Any]]:
-    """(n_tickers,) P(up), and what there is to know of the bundle that says so."""
+def _predict(path: Path, features: FeaturePanel, version: ModelVersion) -> tuple[FloatArray, dict[str, Any]]:
+    """(n_tickers,) P(up) after the last session, and what there is to know of the bundle that says so."""
     from foundry_tasks.models.bundle import Bundle  # noqa: PLC0415 - only once its sha256 is known
 
     bundle = Bundle.from_file(path)
-    missing = sorted(set(bundle.features) - set(today.names))
+    missing = sorted(set(bundle.features) - set(features.names))
     if missing:
         raise ConfigError(
             f"{version.model} version {version.version} needs features that this run lacks: {', '.join(missing)}. "
             "Bring the columns that they need, or train again."
         )
-    p_up: FloatArray = bundle.p_up(today)[0]
+    p_up: FloatArray = bundle.p_up(features.last(1 + bundle.lookback_sessions))[-1]
     about = {
         "sha256": version.sha256,
         "fitted_until": bundle.about["last_session"],

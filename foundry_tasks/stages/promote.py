@@ -160,12 +160,20 @@ def _refuse_other_bundle(state: LedgerState, version: ModelVersion, candidate: C
 def _registration(candidate: Candidate, digests: Digests, io: StageIO) -> Registration:
     features, example = _example(candidate, io)
     made_of = digests.model_dump(exclude={"run"})
-    tags = {"run": digests.run, "verdict": candidate.gates["verdict"], "horizon": str(candidate.horizon), **made_of}
+    lookback = candidate.refit.get("lookback_sessions")
+    tags = {
+        "run": digests.run,
+        "verdict": candidate.gates["verdict"],
+        "horizon": str(candidate.horizon),
+        "lookback_sessions": str(lookback) if lookback else "",
+        **made_of,
+    }
     return Registration(
         model=candidate.model,
         bundle=candidate.bundle,
         sha256=candidate.sha256,
         horizon=candidate.horizon,
+        models=tuple(candidate.refit.get("models", ())),
         features=features,
         example=example,
         evidence={

@@ -5,14 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from foundry_tasks.contract.config import LabelsConfig, ModelName, ModelsConfig, RefitConfig
+from foundry_tasks.contract.config import DEEP_MODELS, LabelsConfig, ModelName, ModelsConfig, RefitConfig
 from foundry_tasks.contract.errors import NothingToDo
 from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.data.panel import FeaturePanel, FloatArray
 from foundry_tasks.data.tables import read_features, read_matrices
 from foundry_tasks.evaluation.metrics import session_rank_ic, session_spread
 from foundry_tasks.features.labels import reach
-from foundry_tasks.models.base_models import BASE_MODELS, load_libraries, load_model
+from foundry_tasks.models.base_models import BASE_MODELS, estimator_for, load_libraries, load_model
 from foundry_tasks.models.bundle import Bundle, needed_features
 from foundry_tasks.models.design import Design, Designs
 from foundry_tasks.models.estimator import FittedModel
@@ -32,7 +32,7 @@ def run(config: RefitConfig, io: StageIO) -> None:
         features = read_features(io.path("features", "features.parquet"))
         targets = TargetFile(io.path("labels", "labels.parquet"))
     designs = Designs(features)
-    recipe = ModelsConfig.model_validate(io.any_result("models").config | {"threads": config.threads})
+    recipe = io.models_config(threads=config.threads)
     folds = folds_from_json(io.json("models", "folds.json", io.any_result("models").shard))
     report = {}
     io.progress.start("refit", len(folds))
@@ -48,7 +48,7 @@ def run(config: RefitConfig, io: StageIO) -> None:
             if found["accepted"]:
                 bundle, kind = refitted, "refit"
         io.publish(f"bundle/{horizon}d.zip", bundle.to_bytes())
-        report[str(horizon)] = {"horizon": horizon, "kind": kind, "features": bundle.features, **found}
+        report[str(horizon)] = {"horizon": horizon, "kind": kind, **_needs(bundle), **found}
         io.metrics[f"{horizon}d"] = kind
         io.progress.advance(f"{horizon}d {kind}")
     io.publish_json("refit.json", {"horizons": report})
@@ -74,7 +74,7 @@ def _refit(
     if recipe.walk == "rolling":
         folds = folds_from_json(io.json("models", "folds.json", io.any_result("models").shard))
         start = max(0, n_sessions - h_reach - len(folds[horizon][-1].fit))
-    window = FitWindow(start, n_sessions - h_reach, h_reach + recipe.embargo_sessions)
+    window = FitWindow(start, n_sessions - h_reach, h_reach + recipe.gap_sessions)
     load_libraries(recipe.models)
     learned: dict[str, tuple[Design, FloatArray]] = {}
     for name in recipe.models:
@@ -84,10 +84,12 @@ def _refit(
 
     def fit(name: ModelName) -> FittedModel:
         design, labels = learned[name]
-        return WindowTrainer(BASE_MODELS[name], design, [window], recipe, each=pool.share).fit(labels, window)
+        estimator = estimator_for(name, recipe)
+        return WindowTrainer(estimator, design, [window], recipe, each=pool.share).fit(labels, window)
 
     with FitPool(recipe.threads) as pool:
-        models: dict[str, FittedModel] = dict(zip(recipe.models, pool.jobs(fit, recipe.models), strict=True))
+        fitted = pool.jobs(fit, recipe.models, alone=DEEP_MODELS.__contains__)
+        models: dict[str, FittedModel] = dict(zip(recipe.models, fitted, strict=True))
     return _bundle(io, horizon, models, "final", features)
 
 
@@ -115,15 +117,19 @@ def _bundle(
     )
 
 
+def _needs(bundle: Bundle) -> dict[str, Any]:
+    """What whoever predicts with it has to bring."""
+    return {"models": list(bundle.models), "features": bundle.features, "lookback_sessions": bundle.lookback_sessions}
+
+
 def _compare(
     refitted: Bundle, io: StageIO, horizon: int, fold: Fold, features: FeaturePanel, config: RefitConfig
 ) -> dict[str, Any]:
     """Refitted against the last fold's model, on that fold's test sessions: the same recipe must still say the same."""
     published = read_matrices(io.path("ensemble", f"{horizon}d/{fold.name}.parquet"))
-    rows = fold.test.slice
-    panel = FeaturePanel(features.sessions[rows], features.tickers, features.names, features.values[:, rows])
+    panel = features.up_to(fold.test.stop).last(len(fold.test) + refitted.lookback_sessions)
     old: FloatArray = published["p_up"][-len(fold.test) :]
-    new = refitted.p_up(panel, threads=config.threads)
+    new = refitted.p_up(panel, threads=config.threads)[-len(fold.test) :]
     correlation = float(np.nanmean(session_rank_ic(new, old)))
     ratio = float(np.nanmean(session_spread(new)) / np.nanmean(session_spread(old)))
     low, high = config.spread_ratio_band

@@ -1,6 +1,5 @@
 """The operator against a real engine: what asking again does not change fails at once, and a GPU is used where there is one."""
 
-import dataclasses
 import importlib
 import sys
 
@@ -9,7 +8,6 @@ import pytest
 from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowFailException
 
-from foundry_tasks.contract import stages
 from tests.containers.stack import NEW, REPOSITORY, images
 
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(120)]
@@ -62,16 +60,18 @@ def test_what_the_engine_lacks_fails_at_once_and_leaves_nothing(operator, change
     assert docker.from_env().containers.list(all=True, filters={"label": f"foundry.run={NEW}-00000000"}) == []
 
 
-def test_a_stage_that_wants_a_gpu_runs_on_the_cpu_of_a_host_without_one_and_says_so(operator, monkeypatch, capsys):
+def test_a_stage_that_wants_a_gpu_runs_on_the_cpu_of_a_host_without_one_and_says_so(operator, capsys):
     if "nvidia" in docker.from_env().info()["Runtimes"]:
         pytest.skip("this host has a GPU")
-    wants_one = dataclasses.replace(stages.STAGES["models"], image="cuda")
-    monkeypatch.setitem(stages.STAGES, "models", wants_one)
     task = operator()
+    task.gpus = True
     task.container = task._start(COMMAND, LABELS)
     try:
         assert task.cli.wait(task.container["Id"])["StatusCode"] == 0
         assert task.cli.inspect_container(task.container["Id"])["HostConfig"]["DeviceRequests"] is None
-        assert "no GPU on this host, so on the CPU: could not select device driver" in capsys.readouterr().out
+        assert (
+            "no GPU on this host, so on the CPU, and by hand without --gpus: could not select device driver"
+            in capsys.readouterr().out
+        )
     finally:
         task._remove()

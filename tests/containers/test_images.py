@@ -17,10 +17,10 @@ from tests.containers.stack import REPOSITORY
 
 pytestmark = pytest.mark.containers
 
-OURS = ("stage-cpu", "airflow", "mlflow", "docker-proxy", "reports", "s3")
-WITH_OUR_CODE = ("stage-cpu", "airflow", "reports")
+OURS = ("stage-cpu", "stage-cuda", "airflow", "mlflow", "docker-proxy", "reports", "s3")
+WITH_OUR_CODE = ("stage-cpu", "stage-cuda", "airflow", "reports")
 SERVERS = ("mlflow", "docker-proxy", "reports", "s3")
-MOST_BYTES = {"stage-cpu": 1.6e9, "airflow": 1.2e9}
+MOST_BYTES = {"stage-cpu": 2.0e9, "stage-cuda": 8.5e9, "airflow": 1.2e9}
 SBOM = REPOSITORY / ".foundry" / "sbom"
 HARDENED = ("--read-only", "--network=none", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--tmpfs=/tmp")
 AS_ROOT = ("--user=0", "--network=none")
@@ -31,14 +31,21 @@ def engine():
     return docker.from_env(timeout=120)
 
 
+class ImageIds(dict[str, str]):
+    """Image ID by name; a test of one that was not built is skipped."""
+
+    def __missing__(self, name: str) -> str:
+        pytest.skip(f"no {name} image: `make image-cuda` builds the one that `make images` leaves out")
+
+
 @pytest.fixture(scope="session")
-def image_ids() -> dict[str, str]:
-    """Image ID by name."""
+def image_ids() -> ImageIds:
+    """Of the images that were built."""
     path = REPOSITORY / ".images.env"
     if not path.is_file():
         pytest.skip("no images: `make images`")
     lines = [line.split("=", 1) for line in path.read_text().splitlines()]
-    return {key.removeprefix("FOUNDRY_IMAGE_").lower().replace("_", "-"): image_id for key, image_id in lines}
+    return ImageIds((key.removeprefix("FOUNDRY_IMAGE_").lower().replace("_", "-"), image_id) for key, image_id in lines)
 
 
 @pytest.fixture
@@ -191,6 +198,15 @@ def test_the_stage_image_answers_without_network_or_a_place_to_write(inside, con
     assert config("stage-cpu")["Entrypoint"] == ["foundry"]
     no_tmp = tuple(option for option in HARDENED if option != "--tmpfs=/tmp")
     assert inside("stage-cpu", "foundry", "--help", how=no_tmp).startswith("usage: foundry")
+
+
+def test_the_cpu_image_scores_deep_models_and_leaves_their_training_to_the_other(inside):
+    ask = (
+        "import foundry_tasks.models.deep.keras_backend, keras, importlib.util as u; "
+        "print(keras.backend.backend(), u.find_spec('tensorflow') is not None)"
+    )
+    assert inside("stage-cpu", "python", "-c", ask).split() == ["numpy", "False"]
+    assert inside("stage-cuda", "python", "-c", ask).split() == ["tensorflow", "True"]
 
 
 def test_a_stage_runs_on_a_read_only_root(inside):

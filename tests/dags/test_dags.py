@@ -38,6 +38,7 @@ def test_a_dag_is_its_pipeline(dag_of, name):
             ["h=5,model=logistic", "h=5,model=xgboost"],
         ),
         ("docker", {"fan_out": "none", "folds": None}, [""]),
+        ("process", {"models": ["logistic", "xgboost", "xlstm_ts"]}, ["model=light", "model=xlstm_ts"]),
     ],
 )
 def test_the_models_stage_is_mapped_as_the_conf_says(dag_of, monkeypatch, runtime, conf, pieces):
@@ -86,6 +87,10 @@ def test_every_key_of_the_conf_is_a_field_of_the_form_and_empty_means_the_defaul
         ("half_spread_bp", 0.5, -1),
         ("horizons", [1, 5], [0]),
         ("models", ["logistic"], ["oracle"]),
+        ("models", ["logistic", "lightgbm", "xgboost", "lstm_transformer", "xlstm_ts"], ["xlstm"]),
+        ("deep_size", "small", "tiny"),
+        ("precision", "bfloat16", "int8"),
+        ("sequence_sessions", 60, 1),
         ("market", "us", "US!"),
         ("start", "2020-01-02", "tomorrow"),
         ("confidence", 0.9, 1),

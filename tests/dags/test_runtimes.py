@@ -134,6 +134,69 @@ def test_a_container_may_do_nothing_that_its_stage_does_not_need(task, pod_of, s
     assert not {"hostNetwork", "hostPID", "hostIPC"} & {key for key, value in pod.items() if value}
 
 
+# ------------------------------------------------------------------ deep models
+DEEP = {"models": ["lightgbm", "xlstm_ts"]}
+
+
+def context_of(conf):
+    return CONTEXT | {"params": ParamsDict({key: Param(value) for key, value in conf.items()})}
+
+
+@pytest.mark.parametrize(
+    ("stage", "shard", "conf", "kind"),
+    [
+        ("models", "model=xlstm_ts", DEEP, "CUDA"),
+        ("models", "model=light", DEEP, "CPU"),
+        ("models", None, {}, "CPU"),
+        ("refit", None, DEEP, "CUDA"),
+        ("refit", None, {}, "CPU"),
+        ("predict", None, DEEP, "CPU"),
+    ],
+)
+def test_in_either_kind_of_container_a_fit_of_a_deep_model_has_its_image_and_asks_for_a_gpu(
+    task, stage, shard, conf, kind
+):
+    docker, kubernetes = task("docker", stage, shard), task("kubernetes", stage, shard)
+    for operator in (docker, kubernetes):
+        operator.choose_image(context_of(conf))
+        assert operator.image == SETTINGS[f"FOUNDRY_IMAGE_{kind}"]
+    assert docker.environment["FOUNDRY_IMAGE_DIGEST"] == kubernetes.env_vars["FOUNDRY_IMAGE_DIGEST"] == docker.image
+    assert docker.gpus == (kind == "CUDA")
+    assert ("--gpus all" in docker.by_hand(["foundry", stage])) == (kind == "CUDA")
+    assert ("nvidia.com/gpu" in kubernetes.container_resources.limits) == (kind == "CUDA")
+
+
+def test_a_markets_models_count_as_the_confs(task, tmp_path, monkeypatch):
+    (tmp_path / "us.toml").write_text('models = ["xlstm_ts"]')
+    monkeypatch.setenv("FOUNDRY_MARKETS", str(tmp_path))
+    docker = task("docker", "refit")
+    docker.choose_image(CONTEXT)
+    assert docker.image == SETTINGS["FOUNDRY_IMAGE_CUDA"]
+
+
+def test_a_cluster_without_a_gpu_is_asked_for_none(task, monkeypatch):
+    monkeypatch.setenv("FOUNDRY_POD_GPUS", "0")
+    kubernetes = task("kubernetes", "models", "model=xlstm_ts")
+    kubernetes.choose_image(context_of(DEEP))
+    assert kubernetes.image == SETTINGS["FOUNDRY_IMAGE_CUDA"]
+    assert set(kubernetes.container_resources.limits) == {"cpu", "memory"}
+
+
+def test_without_the_image_of_the_deep_models_the_one_line_says_how_to_make_it(task, monkeypatch):
+    monkeypatch.setenv("FOUNDRY_IMAGE_CUDA", "")
+    task("docker", "models", "model=light").choose_image(context_of(DEEP))
+    with pytest.raises(
+        AirflowFailException, match=r"FOUNDRY_IMAGE_CUDA is not set: .* `make image-cuda`, then `make up`"
+    ):
+        task("docker", "models", "model=xlstm_ts").choose_image(context_of(DEEP))
+
+
+def test_an_impossible_conf_fails_at_once_and_no_container_is_asked_for(task):
+    with pytest.raises(AirflowFailException, match="folds=1"):
+        task("docker", "refit").choose_image(context_of({"folds": 1}))
+
+
+# ------------------------------------------------------------------ what only some stages have
 def test_only_prices_reaches_outside_and_only_what_governs_has_the_keys_of_the_ledger(task):
     networks = {name: task("docker", name).network_mode for name in STAGES}
     assert {name for name, network in networks.items() if network == "foundry-outside"} == {"prices"}

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import os
 import subprocess
 import sys
 from importlib import metadata
@@ -12,9 +13,10 @@ import pandas as pd
 import pytest
 
 from foundry_tasks.adapters import pyfunc_model
+from foundry_tasks.contract.config import DEEP_MODELS, ModelsConfig
 from foundry_tasks.data.panel import FeaturePanel
 from foundry_tasks.data.tables import write_features
-from foundry_tasks.models.base_models import BASE_MODELS
+from foundry_tasks.models.base_models import BASE_MODELS, estimator_for
 from foundry_tasks.models.bundle import Bundle
 from foundry_tasks.models.calibration import BaseRateSlope
 from foundry_tasks.models.design import build_design
@@ -30,6 +32,7 @@ pytestmark = [  # MLflow's own
 STRANGER = """
 import json, sys
 sys.path[:] = [entry for entry in sys.path if entry != sys.argv[1]]
+sys.modules["tensorflow"] = None  # as if it were not installed
 import mlflow
 import pandas as pd
 mlflow.set_tracking_uri(sys.argv[2])
@@ -43,12 +46,16 @@ print(json.dumps({
 """
 
 
+LIGHT_MODELS = tuple(name for name in BASE_MODELS if name not in DEEP_MODELS)
+
+
 @pytest.mark.slow
-def test_a_stranger_loads_the_champion_and_predicts_with_the_code_and_the_libraries_that_came_with_it(tmp_path):
+@pytest.mark.parametrize("names", [LIGHT_MODELS, pytest.param(DEEP_MODELS, marks=pytest.mark.deep)])
+def test_a_stranger_loads_the_champion_and_predicts_with_the_code_and_the_libraries_that_came_with_it(tmp_path, names):
     world = World(tmp_path)
-    panel, bundle = _panel(), _bundle(_panel())
+    panel, bundle = _panel(), _bundle(_panel(), names)
     world.prepare("first")
-    refit = world.refit("first") | {"features": bundle.features}
+    refit = world.refit("first") | {"features": bundle.features, "models": names}
     write_features(tmp_path / "features.parquet", panel)
     world.publish("first", "features", {"features.parquet": tmp_path / "features.parquet"})
     document = json.dumps({"horizons": {"5": refit}}).encode()
@@ -64,17 +71,23 @@ def test_a_stranger_loads_the_champion_and_predicts_with_the_code_and_the_librar
     elsewhere.mkdir()
     files = [str(tmp_path / "rows.csv"), str(tmp_path / "predicted.csv")]
     command = [sys.executable, "-I", "-c", STRANGER, str(REPOSITORY), world.uri, f"models:/{MODEL}@champion", *files]
-    done = subprocess.run(command, cwd=elsewhere, capture_output=True, text=True, check=False)
+    environment = {key: value for key, value in os.environ.items() if key != "KERAS_BACKEND"}  # fitting here has set it
+    done = subprocess.run(command, cwd=elsewhere, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     predicted = pd.read_csv(tmp_path / "predicted.csv")
     assert list(predicted.columns) == ["date", "ticker", "horizon", "p_up"]
     assert set(predicted["horizon"]) == {5}
-    np.testing.assert_allclose(predicted["p_up"], bundle.p_up(panel).ravel(), rtol=0, atol=1e-12)
+    deep = names == DEEP_MODELS
+    np.testing.assert_allclose(predicted["p_up"], bundle.p_up(panel).ravel(), rtol=0, atol=1e-6 if deep else 1e-12)
     assert predicted["p_up"].nunique() > 100
     seen = json.loads(done.stdout)
     assert all("mlartifacts" in file for file in seen["files"])
-    assert not {"airflow", "great_expectations", "boto3", "tensorflow", "yfinance"} & set(seen["modules"])
-    assert _imported(seen["files"]) | {"mlflow", "pandas"} == set(pyfunc_model.PREDICTION_PACKAGES)
+    assert not {"airflow", "great_expectations", "boto3", "yfinance"} & set(seen["modules"])
+    assert ("keras" in seen["modules"]) == deep
+    (requirements,) = tmp_path.glob("mlartifacts/**/requirements.txt")
+    required = {line.split("==")[0] for line in requirements.read_text().split()}
+    assert required - set(pyfunc_model.DEEP_PACKAGES) == _imported(seen["files"]) - {"keras"} | {"mlflow", "pandas"}
+    assert set(pyfunc_model.DEEP_PACKAGES) <= required if deep else required.isdisjoint(pyfunc_model.DEEP_PACKAGES)
 
 
 def _panel():
@@ -88,19 +101,21 @@ def _panel():
     return FeaturePanel(sessions, tuple(f"T{number:02d}" for number in range(30)), names, values)
 
 
-def _bundle(panel):
-    """All three base models, hastily fitted."""
+def _bundle(panel, names):
+    """Base models, hastily fitted to the side of the first input's median that a row is on."""
+    rows = build_design(panel, "rank").values[:, 0]
+    target = (rows > np.median(rows)).astype(np.float64)
     models = {}
-    for name, estimator in BASE_MODELS.items():
+    for name in names:
+        estimator = estimator_for(name, ModelsConfig(models=names, sequence_sessions=3, deep_epochs=1))
         design = build_design(panel, estimator.transform)
-        target = (design.values[:, 0] > np.median(design.values[:, 0])).astype(np.float64)
         (models[name],) = estimator.fit(estimator.prepare(design.values, design.names), target, seeds=[7])
     stack = Stack(tuple(models), None, BaseRateSlope(0.1), "a test")
     return Bundle("us", 5, panel.names, 0.52, models, stack, {})
 
 
 def _imported(files):
-    """Distributions that Foundry's loaded modules import."""
+    """Distributions that Foundry's loaded modules import, some only when they need them."""
     imported = set()
     for file in files:
         for node in ast.walk(ast.parse(Path(file).read_text())):

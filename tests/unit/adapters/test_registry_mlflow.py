@@ -69,6 +69,16 @@ def test_a_version_holds_all_that_a_stranger_needs(registry, tmp_path):
     assert run.info.status == "FINISHED"
 
 
+@pytest.mark.parametrize(
+    ("models", "needs_keras"), [(("logistic", "xgboost"), False), (("logistic", "xlstm_ts"), True)]
+)
+def test_only_a_version_with_a_deep_model_asks_for_keras(registry, tmp_path, models, needs_keras):
+    version = registry.register(registration(tmp_path, " ".join(models).encode(), models=models))
+    requirements = (files_of(registry, version) / "requirements.txt").read_text()
+    assert ("keras==" in requirements) == needs_keras
+    assert "tensorflow" not in requirements
+
+
 def test_the_bundle_that_comes_back_is_the_one_that_went_in(registry, tmp_path):
     version = registry.register(registration(tmp_path, b"abc"))
     assert registry.bundle(version).read_bytes() == b"abc"

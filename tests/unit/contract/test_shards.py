@@ -1,19 +1,21 @@
-"""The pieces of the models stage: together the whole, none twice, and each one that the stage understands."""
+"""The pieces of the models stage: together the whole, none twice, each one that the stage understands, and its image."""
 
 import pytest
 
 from foundry_tasks.contract.config import ModelsConfig
 from foundry_tasks.contract.errors import ConfigError
-from foundry_tasks.contract.stages import shards, stage_config
+from foundry_tasks.contract.stages import STAGES, image_of_task, shards, stage_config
 from foundry_tasks.stages.models import Piece
 from foundry_tasks.validation.walk_forward import WalkForwardValidator
 
 CONF = {"horizons": [1, 5], "models": ["logistic", "lightgbm"], "folds": 2, "warmup_blocks": 2}
+DEEP = CONF | {"models": ["logistic", "xlstm_ts", "lightgbm"]}
+FITTING = ("models", "leakage", "refit")
 
 
-def cells(shard):
+def cells(shard, conf=CONF):
     """Horizon, model and block of everything that the stage computes for a shard."""
-    config = ModelsConfig(**CONF)
+    config = ModelsConfig(**conf)
     piece = Piece.of(shard, config, {h: WalkForwardValidator(config).folds(1200, h) for h in config.horizons})
     return [(h, model, block) for h in piece.horizons for model in piece.models for block in piece.blocks]
 
@@ -40,6 +42,56 @@ def test_the_finest_piece_names_horizon_model_and_fold():
     ]
 
 
+# ------------------------------------------------------------------ deep models
+@pytest.mark.parametrize(("fan_out", "count"), [("none", 2), ("horizon", 4), ("model", 6), ("fold", 24)])
+def test_a_deep_model_is_a_piece_of_its_own_and_the_pieces_are_still_the_whole(fan_out, count):
+    found = shards(DEEP | {"fan_out": fan_out})
+    assert len(found) == count
+    computed = [cell for shard in found for cell in cells(shard, DEEP)]
+    assert sorted(computed) == sorted(cells(None, DEEP))
+    for shard in found:
+        assert {name == "xlstm_ts" for _, name, _ in cells(shard, DEEP)} in ({True}, {False})
+
+
+def test_what_is_not_deep_stays_together_under_one_name():
+    assert shards(DEEP) == ["model=light", "model=xlstm_ts"]
+    assert shards(DEEP, default="horizon")[:2] == ["h=1,model=light", "h=1,model=xlstm_ts"]
+    assert {name for _, name, _ in cells("h=5,model=light", DEEP)} == {"logistic", "lightgbm"}
+
+
+def test_deep_models_alone_leave_no_empty_piece():
+    assert shards(DEEP | {"models": ["xlstm_ts", "lstm_transformer"]}) == ["model=xlstm_ts", "model=lstm_transformer"]
+    with pytest.raises(ConfigError, match="shard 'model=light' is not a piece"):
+        cells("model=light", DEEP | {"models": ["xlstm_ts"]})
+
+
+@pytest.mark.parametrize(
+    ("shard", "image"),
+    [
+        (None, "cuda"),
+        ("h=1", "cuda"),
+        ("h=1,model=xlstm_ts,fold=fold1", "cuda"),
+        ("model=light", "cpu"),
+        ("h=1,model=lightgbm", "cpu"),
+    ],
+)
+def test_a_piece_has_the_image_of_the_deep_models_where_it_fits_one(shard, image):
+    assert image_of_task("models", shard, DEEP) == image
+    assert image_of_task("models", shard, CONF) == "cpu"
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_only_what_fits_deep_models_anew_leaves_the_cpu(stage):
+    assert image_of_task(stage, None, DEEP) == ("cuda" if stage in FITTING else "cpu")
+    assert image_of_task(stage, None, {}) == "cpu"
+
+
+def test_a_simulation_fits_models_only_where_it_retrains():
+    assert image_of_task("simulate", None, DEEP) == "cpu"
+    assert image_of_task("simulate", None, DEEP | {"retrain_sessions": 20}) == "cuda"
+
+
+# ------------------------------------------------------------------ the rest
 def test_an_impossible_conf_has_no_pieces():
     with pytest.raises(ConfigError, match="fan_out='ticker'"):
         shards({"fan_out": "ticker"})
