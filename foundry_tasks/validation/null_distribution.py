@@ -16,6 +16,7 @@ from math import fsum
 import numpy as np
 import numpy.typing as npt
 
+from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.data.panel import BoolArray, FloatArray
 from foundry_tasks.evaluation.metrics import known_mean, session_auc, session_brier, session_rank_ic, session_ranks
 from foundry_tasks.models.stacking import standardise
@@ -29,6 +30,8 @@ MIN_SHIFT_SESSIONS = 250
 """A year: what most features remember, so that a forecast has not seen the outcomes that it is held against."""
 
 
+MEMORY_SESSIONS = 315
+"""A year and a quarter: what the features of one session are made of, the volatility of residuals of yearly betas the longest."""
 MIN_REFITS = 40
 """With fewer the 95 % quantile is hardly more than the largest."""
 
@@ -87,11 +90,21 @@ def gated_figures(evidence: Evidence) -> dict[str, float]:
     }
 
 
-def spread_shifts(n_sessions: int, refits: int) -> tuple[int, ...]:
-    """`refits` admissible shifts as far apart as they get; fewer where there are not so many."""
-    shifts = admissible_shifts(n_sessions)
-    places = np.unique(np.linspace(0, len(shifts) - 1, min(refits, len(shifts))).round().astype(int))
-    return tuple(shifts[places].tolist())
+def spread_shifts(n_sessions: int, horizon: int, refits: int) -> tuple[int, ...]:
+    """`refits` shifts for labels that are learned anew, as far apart as they get.
+
+    A label that was moved to a later session is an outcome of the past there, and a recipe that learns it finds the features
+    that remember that past: shifted by 250 sessions, one reached an AUC of 0.59 on real prices by what it knew of last
+    year's month. So these shifts are longer than any memory, either way. Raises ConfigError where there are not so many.
+    """
+    least = MEMORY_SESSIONS + horizon
+    shifts = np.arange(least, n_sessions - least + 1)
+    if len(shifts) < refits:
+        raise ConfigError(
+            f"{n_sessions} sessions have no {refits} shifts of at least {least} sessions either way, which is what features "
+            f"remember. Bring {2 * least + refits - 1} sessions, or lower null_refits."
+        )
+    return tuple(shifts[np.linspace(0, len(shifts) - 1, refits).round().astype(int)].tolist())
 
 
 def admissible_shifts(n_sessions: int) -> Shifts:

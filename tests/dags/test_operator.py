@@ -64,7 +64,7 @@ def foundry(prepared, monkeypatch, tmp_path):
     """The settings of that foundry, as an Airflow worker's environment holds them."""
     foundry, _ = prepared
     for key, value in foundry.settings.model_dump().items():
-        monkeypatch.setenv(f"FOUNDRY_{key.upper()}", value)
+        monkeypatch.setenv(f"FOUNDRY_{key.upper()}", str(value))
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     return foundry
 

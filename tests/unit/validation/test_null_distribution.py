@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.evaluation import metrics
 from foundry_tasks.validation import null_distribution as null
 from tests.unit.validation.forecaster import evidence
@@ -102,9 +103,16 @@ def test_the_figures_of_a_refit_are_those_that_the_cheap_null_observes():
     assert found == pytest.approx({name: figure.observed for name, figure in cheap.items()}, rel=1e-9)
 
 
-@given(st.integers(30, 400), st.integers(1, 60))
-def test_shifts_are_spread_over_all_that_are_admissible(n_sessions, refits):
-    shifts, admissible = null.spread_shifts(n_sessions, refits), null.admissible_shifts(n_sessions)
-    assert len(shifts) == min(refits, len(admissible))
-    assert set(shifts) <= set(admissible.tolist())
-    assert shifts[0] == admissible[0]
+@given(st.integers(1, 60), st.integers(0, 500), st.integers(1, 60))
+def test_shifts_for_refits_are_distinct_and_longer_than_what_features_remember(horizon, more, refits):
+    least = null.MEMORY_SESSIONS + horizon
+    n_sessions = 2 * least + refits - 1 + more
+    shifts = null.spread_shifts(n_sessions, horizon, refits)
+    assert len(set(shifts)) == refits
+    assert min(shifts) == least
+    assert max(shifts) <= n_sessions - least
+
+
+def test_a_market_that_is_too_short_to_forget_is_refused():
+    with pytest.raises(ConfigError, match="Bring 672 sessions, or lower null_refits"):
+        null.spread_shifts(671, 1, 41)
