@@ -145,7 +145,7 @@ RACE = textwrap.dedent("""
 
 def race_of_processes(settings, act):
     """Wins of each of four processes that begin at one moment."""
-    variables = {f"FOUNDRY_{name.upper()}": value for name, value in settings.model_dump().items()}
+    variables = {f"FOUNDRY_{name.upper()}": str(value) for name, value in settings.model_dump().items()}
     start = time.time() + 2.0
     racers = [
         subprocess.Popen(

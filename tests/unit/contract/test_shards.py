@@ -10,7 +10,7 @@ from foundry_tasks.validation.walk_forward import WalkForwardValidator
 
 CONF = {"horizons": [1, 5], "models": ["logistic", "lightgbm"], "folds": 2, "warmup_blocks": 2}
 DEEP = CONF | {"models": ["logistic", "xlstm_ts", "lightgbm"]}
-FITTING = ("models", "leakage", "refit")
+FITTING = ("models", "leakage", "nulls", "refit")
 
 
 def cells(shard, conf=CONF):
