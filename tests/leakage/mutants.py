@@ -180,14 +180,14 @@ THE_AUDIT = (
     Mutant(
         "the audit forgives a purge that lacks a session",
         AUDIT,
-        "elif gap < reach:",
+        "elif gap < reach + lookback:",
         "elif gap < reach - 1:",
         ("test_purge.py::test_the_audit_finds_a_purge_that_lacks_a_single_session",),
     ),
     Mutant(
         "the audit sees overlaps alone",
         AUDIT,
-        "elif gap < reach:",
+        "elif gap < reach + lookback:",
         "elif gap < 0:",
         ("test_audit.py::test_unpurged_labels_are_found",),
     ),
