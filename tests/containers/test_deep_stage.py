@@ -5,6 +5,7 @@ import subprocess
 
 import pytest
 
+import foundry_tasks.models.deep.keras_backend  # noqa: F401 - says how TensorFlow computes, before it is imported
 from tests.containers.stack import SMALL, images
 from tests.e2e.foundry_here import AS_OF, Foundry
 
