@@ -89,6 +89,7 @@ class KubernetesStage(KubernetesPodOperator):
         limits = {"cpu": f"{spec.cpus:g}", "memory": f"{spec.memory_mb}Mi"}
         if kind == "cuda" and settings.pod_gpus:
             limits["nvidia.com/gpu"] = str(settings.pod_gpus)
+        self.pod_template_file = f"{settings.pod_templates}/{kind}.yaml" if settings.pod_templates else None
         self.image = image_of(kind, settings)
         self.env_vars = container_environment(settings, self.image)
         self.container_resources = k8s.V1ResourceRequirements(limits=limits, requests=limits)

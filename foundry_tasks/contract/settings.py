@@ -59,6 +59,9 @@ class Settings(BaseModel):
     """Docker volume or Kubernetes secret, mounted read-only, with the files that `secrets` and `markets` name."""
     promote_files: str = "foundry-promote"
     """The same for the stages that may write registry and ledger."""
+    pod_templates: str = ""
+    """Folder of `cpu.yaml` and `cuda.yaml`: what a cluster decides of the stages' pods (namespace, service account, pool,
+    market files); empty: nothing, they run where Airflow does."""
     image_digest: str = ""
     """Digest of the image this process runs in; whoever starts the container sets it."""
 

@@ -79,6 +79,32 @@ def docker_call(operator):
     return dict(limits)
 
 
+def test_a_pod_lies_over_what_the_cluster_decides_of_it(task, pod_of, monkeypatch, tmp_path):
+    (tmp_path / "cpu.yaml").write_text(
+        """
+apiVersion: v1
+kind: Pod
+metadata: {namespace: stages, annotations: {pool: cheap}}
+spec:
+  serviceAccountName: foundry-stage
+  nodeSelector: {pool: cheap}
+  containers:
+    - name: base
+      image: none
+      volumeMounts: [{name: markets, mountPath: /run/foundry/markets}]
+  volumes: [{name: markets, configMap: {name: foundry-markets}}]
+"""
+    )
+    monkeypatch.setenv("FOUNDRY_POD_TEMPLATES", str(tmp_path))
+    pod = pod_of(task("kubernetes", "labels"))
+    container = pod["spec"]["containers"][0]
+    assert pod["metadata"]["annotations"]["pool"] == "cheap"
+    assert (pod["spec"]["serviceAccountName"], pod["spec"]["nodeSelector"]) == ("foundry-stage", {"pool": "cheap"})
+    assert container["image"] == SETTINGS["FOUNDRY_IMAGE_CPU"]
+    assert container["securityContext"]["readOnlyRootFilesystem"]
+    assert {"/run/foundry/markets", "/tmp"} <= {mount["mountPath"] for mount in container["volumeMounts"]}  # noqa: S108 - the pod's
+
+
 @pytest.mark.parametrize("stage", list(STAGES))
 def test_every_runtime_gives_a_stage_the_same_command_environment_limits_and_retries(task, pod_of, stage):
     spec = STAGES[stage]
