@@ -120,11 +120,28 @@ restore:  ## Bring a backup back, in the place of what is there
 .images.env:
 	@echo 'no images yet: `make images` builds them, `make closed-network-images` where no registry is in reach'; exit 1
 
+# ---------------------------------------------------------------- the chart
+HELM  := .tools/bin/helm
+CHART := helm/foundry
+$(HELM): helm/version
+	@command -v go >/dev/null || { echo 'Helm is compiled: install Go 1.26 or later'; exit 1; }
+	@echo "compiling helm $$(cat $<), which takes minutes the first time"
+	@CGO_ENABLED=0 GOBIN=$(CURDIR)/$(@D) go install -trimpath -ldflags '-s -w' helm.sh/helm/v4/cmd/helm@$$(cat $<)
+	@touch $@
+
+.PHONY: chart
+chart: $(HELM)  ## Lint the chart with every file of values, render it, and pack it into dist/
+	@for values in $(CHART)/values*.yaml $(CHART)/ci/*.yaml; do \
+	  $(HELM) lint --strict --quiet $(CHART) --values "$$values" && \
+	  $(HELM) template foundry $(CHART) --namespace foundry --values "$$values" >/dev/null || { echo "$$values does not render"; exit 1; }; \
+	done
+	@$(HELM) package $(CHART) --destination dist
+
 # ---------------------------------------------------------------- checks
 .PHONY: test test-deep test-containers
 test: .venv/dev.stamp  ## All tests that need neither Docker nor TensorFlow
-	@if command -v go >/dev/null; then $(MAKE) --no-print-directory .tools/bin/versitygw; \
-	  else echo 'no Go here to compile the S3 server with: the tests of the S3 store will be skipped'; fi
+	@if command -v go >/dev/null; then $(MAKE) --no-print-directory .tools/bin/versitygw $(HELM); \
+	  else echo 'no Go here to compile the S3 server and Helm with: the tests of the S3 store and of the chart will be skipped'; fi
 	@$(BIN)/pytest -m 'not containers and not stack and not deep'
 test-deep: .venv/dev-deep.stamp  ## The tests of the deep models on TensorFlow, and of their layers on JAX
 	@$(BIN)/pytest -m 'deep and not containers and not stack'

@@ -34,17 +34,22 @@ def with_password(url: str, password: str) -> str:
     return parts._replace(netloc=parts.netloc.replace("@", f":{quote(password, safe='')}@")).geturl()
 
 
-def environment() -> dict[str, str]:
-    """What MLflow reads: its own variables are left as they are, where they are set."""
-    database = with_password(
+def database() -> str:
+    """The database's URL, with its password."""
+    return with_password(
         os.environ.get("MLFLOW_DATABASE", "postgresql+psycopg2://mlflow@postgres/mlflow"), secret("mlflow_db_password")
     )
+
+
+def environment() -> dict[str, str]:
+    """What MLflow reads: its own variables are left as they are, where they are set."""
+    url = database()
     AUTH_CONFIG.unlink(missing_ok=True)
     AUTH_CONFIG.touch(mode=0o600)
     AUTH_CONFIG.write_text(
         "[mlflow]\n"
         "default_permission = READ\n"
-        f"database_uri = {database.replace('%', '%%')}\n"
+        f"database_uri = {url.replace('%', '%%')}\n"
         "authorization_function = mlflow.server.auth:authenticate_request_basic_auth\n"
         # A model is a hundred files, and a password takes a third of a second to verify; a changed one holds after this.
         "auth_cache_ttl_seconds = 60\n"
@@ -59,7 +64,7 @@ def environment() -> dict[str, str]:
         "MLFLOW_AUTH_ADMIN_USERNAME": "admin",
     } | os.environ
     wanted |= {
-        "MLFLOW_BACKEND_STORE_URI": database,
+        "MLFLOW_BACKEND_STORE_URI": url,
         "MLFLOW_AUTH_CONFIG_PATH": str(AUTH_CONFIG),
         "MLFLOW_AUTH_ADMIN_PASSWORD": secret("mlflow_admin_password"),
         "MLFLOW_FLASK_SERVER_SECRET_KEY": secret("mlflow_flask_secret_key"),

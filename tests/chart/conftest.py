@@ -1,0 +1,16 @@
+"""Helm, for whoever names it."""
+
+import shutil
+
+import pytest
+
+from tests.chart.helm import REPOSITORY, Helm
+
+
+@pytest.fixture(scope="session")
+def helm(tmp_path_factory) -> Helm:
+    own = REPOSITORY / ".tools" / "bin" / "helm"
+    program = str(own) if own.is_file() else shutil.which("helm")
+    if program is None:
+        pytest.skip("no helm: `make .tools/bin/helm` compiles it")
+    return Helm(program, tmp_path_factory.mktemp("helm"))

@@ -1,0 +1,110 @@
+"""Every file of values: it lints, renders, is what three versions of Kubernetes understand, and is the same each time."""
+
+import functools
+import json
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from tests.chart.helm import CHART, EVERY, Refused, files, load, release
+
+KUBERNETES = ("1.29", "1.33", "1.37")
+"""The oldest that Chart.yaml lets in, one between, and the newest whose schemas there are."""
+CUSTOM = {"monitoring.coreos.com/v1", "gateway.networking.k8s.io/v1"}
+"""Not Kubernetes' own, hence without a schema there; test_web.py and test_metrics.py look at them."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def schemas_read_once():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            "kubernetes_validate.utils.schema_contents", functools.cache(kubernetes_validate.utils.schema_contents)
+        )
+        yield
+
+
+@functools.cache
+def fault(document: str, version: str) -> str:
+    """What a version of Kubernetes finds wrong in an object; unknown fields are wrong."""
+    try:
+        kubernetes_validate.validate(json.loads(document), version, strict=True)
+    except kubernetes_validate.ValidationError as error:
+        return f"{'/'.join(map(str, error.path))}: {error.message}"
+    return ""
+
+
+@pytest.mark.parametrize("values", EVERY)
+def test_the_values_pass_a_strict_lint(helm, values):
+    helm.run("lint", "--strict", str(CHART), *files(values))
+
+
+@pytest.mark.parametrize("version", KUBERNETES)
+@pytest.mark.parametrize("values", EVERY)
+def test_every_object_is_one_that_kubernetes_knows(helm, values, version):
+    faults = {
+        f"{one['kind']} {one['metadata']['name']}": fault(json.dumps(one, sort_keys=True), version)
+        for one in helm.objects(values, version=version)
+        if one["apiVersion"] not in CUSTOM
+    }
+    assert not {name: why for name, why in faults.items() if why}
+
+
+def test_a_field_that_kubernetes_does_not_know_is_found():
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "p"},
+        "spec": {"containers": [{"name": "c", "imagge": "i"}]},
+    }
+    assert "imagge" in fault(json.dumps(pod), "1.37")
+
+
+@pytest.mark.parametrize("kind", ["cpu", "cuda"])
+@pytest.mark.parametrize("values", EVERY)
+def test_the_pods_that_airflow_is_to_make_are_ones_that_kubernetes_knows(helm, values, kind):
+    template = helm.find("ConfigMap", "foundry-pod-templates", values)["data"][f"{kind}.yaml"]
+    assert not fault(json.dumps(yaml.safe_load(template), sort_keys=True), "1.37")
+
+
+@pytest.mark.parametrize("values", EVERY)
+def test_the_same_values_give_the_same_text_but_for_secrets_made_anew(helm, values):
+    again = helm.run(*release(), "--kube-version", "1.37", *files(values))
+
+    def known(text):
+        return [part for part in text.split("\n---\n") if "\nkind: Secret\n" not in part]
+
+    assert known(again) == known(helm.text(values))
+
+
+@pytest.mark.parametrize("values", ["existing-secrets", "values-production"])
+def test_with_given_secrets_the_whole_text_is_the_same(helm, values):
+    assert helm.run(*release(), "--kube-version", "1.37", *files(values)) == helm.text(values)
+
+
+def test_an_older_kubernetes_is_refused_by_name(helm):
+    with pytest.raises(Refused, match="requires kubeVersion"):
+        helm.text(version="1.28")
+
+
+@pytest.mark.parametrize("values", EVERY)
+def test_no_two_objects_have_one_name(helm, values):
+    names = [(one["kind"], one["metadata"].get("namespace"), one["metadata"]["name"]) for one in helm.objects(values)]
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("values", EVERY)
+def test_every_object_says_its_namespace(helm, values):
+    known = {"foundry", "foundry-stages", "model-runs", "airflow"}
+    assert {one["metadata"]["namespace"] for one in helm.objects(values) if one["kind"] != "Namespace"} <= known
+
+
+def test_the_longest_name_of_a_release_leaves_room_for_every_objects(helm):
+    text = helm.run("template", "a" * 53, str(CHART), "--namespace", "foundry")
+    assert max(len(one["metadata"]["name"]) for one in load(text)) <= 63
+
+
+def test_the_packages_version_is_the_images(helm):
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    project = (CHART.parents[1] / "pyproject.toml").read_text()
+    assert f'\nversion = "{chart["appVersion"]}"\n' in project
