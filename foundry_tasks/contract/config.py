@@ -258,6 +258,9 @@ class GatePolicy(StageConfig):
     """Share of the universe with a prediction."""
     min_champion_difference: float = -0.002
     """Lower bound of the paired AUC difference to the champion."""
+    promotion_window_sessions: NonNegativeInt = 20
+    """Sessions that pass between two versions that are held against a champion: every look at much the same sessions is another
+    chance to be lucky, so that a second one needs a person's approval; 0: each run may promote."""
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
     """Two-sided level of every interval."""
     resamples: Annotated[int, Field(ge=200)] = 2000

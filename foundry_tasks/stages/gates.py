@@ -1,7 +1,9 @@
 """gates: hold each horizon's evidence against the policy. A refusal is a result; only a broken stage fails."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import date
 from functools import partial
 from typing import Any
 
@@ -44,11 +46,12 @@ def run(config: GatesConfig, io: StageIO) -> None:
         ]
     )
     scores, reports = ScoreFiles(io), {}
+    sessions = read_matrices(io.path("labels", "labels.parquet"), []).sessions
     for horizon, reported in reported_folds.items():
         with io.step(f"gates_{horizon}d"):
             collapsed = collapsed_folds(reported, partial(scores.of, horizon))
             evidence, edges, returns = _evidence(io, horizon, reported, leaks, collapsed)
-            champion = Champion.of(io, model_name(config.market, horizon))
+            champion = Champion.of(io, model_name(config.market, horizon), horizon)
             if champion is not None:
                 evidence = champion.beside(evidence, io, horizon, reported)
             refitted = stored_null(io.store, config.market, horizon, recipe)
@@ -58,6 +61,7 @@ def run(config: GatesConfig, io: StageIO) -> None:
         if config.skip_gates:
             document["verdict"] = "skipped"
         document["champion_version"] = champion.version if champion else None
+        document["last_session"] = str(sessions[reported[-1].test.stop - 1])
         reports[str(horizon)] = document
         # What trials there are besides is no output: the same run, judged again, has the same gates.
         trials = json_ready(trial_figures(biases[horizon]))
@@ -77,36 +81,58 @@ class Champion:
     """The version that the ledger calls champion, and the run that made it."""
 
     version: int
-    dag: str
-    run_id: str
+    run: str
+    """`<dag>/<run_id>` that made it."""
+    looked_until: date | None
+    """The last session on which another version was held against a champion."""
 
     @classmethod
-    def of(cls, io: StageIO, model: str) -> "Champion | None":
+    def of(cls, io: StageIO, model: str, horizon: int) -> "Champion | None":
         """None where there is no champion yet."""
         state = Ledger(io.store).state(model)
         if state.champion is None:
             return None
-        dag, _, run_id = state.versions[state.champion].digests.run.partition("/")
-        return cls(state.champion, dag, run_id)
+        runs = [facts.digests.run for _, facts in sorted(state.versions.items(), reverse=True)]
+        mine = f"{io.identity.dag}/{io.identity.run_id}"
+        looks = (_looked_until(io, run, horizon) for run in runs if run != mine)
+        return cls(state.champion, state.versions[state.champion].digests.run, next(filter(None, looks), None))
 
     def beside(self, evidence: Evidence, io: StageIO, horizon: int, folds: list[Fold]) -> Evidence:
         """The evidence with the champion's own out-of-fold forecasts of the same sessions and tickers.
 
         Both recipes' out-of-fold scores are compared: a refitted champion has seen the rows.
         """
-        found = io.store.read(result_key(self.dag, self.run_id, "ensemble", None))
         forecast = np.full(evidence.p_up.shape, np.nan)
-        if found is not None:
-            result = StageResult.model_validate_json(found)
-            mine = read_matrices(io.path("labels", "labels.parquet"), [])
-            sessions = mine.sessions[folds[0].test.start : folds[-1].test.stop]
-            for name in sorted(result.outputs):
-                if name.startswith(f"{horizon}d/fold"):
-                    theirs = read_matrices(io.artifact(result, name), ["p_up"])
-                    _lay(forecast, sessions, mine.tickers, theirs)
+        mine = read_matrices(io.path("labels", "labels.parquet"), [])
+        sessions = mine.sessions[folds[0].test.start : folds[-1].test.stop]
+        result = _result_of(io, self.run, "ensemble")
+        for name in sorted(result.outputs) if result else ():
+            if result and name.startswith(f"{horizon}d/fold"):
+                theirs = read_matrices(io.artifact(result, name), ["p_up"])
+                _lay(forecast, sessions, mine.tickers, theirs)
         common = int(np.isfinite(forecast).any(axis=1).sum())
         note = f"champion is version {self.version}; {common} sessions that both recipes forecast out of fold"
-        return replace(evidence, champion_p_up=forecast, champion_note=note)
+        since = None if self.looked_until is None else int((sessions > np.datetime64(self.looked_until)).sum())
+        return replace(evidence, champion_p_up=forecast, champion_note=note, sessions_since_look=since)
+
+
+def _looked_until(io: StageIO, run: str, horizon: int) -> date | None:
+    """The last session of a run that held its version against a champion; None where something else kept the version out."""
+    result = _result_of(io, run, "gates")
+    judged = (
+        json.loads(io.artifact(result, "gates.json").read_bytes())["horizons"].get(str(horizon)) if result else None
+    )
+    if not judged or judged["verdict"] == "skipped" or judged["champion_version"] is None:
+        return None
+    lost = any(gate["verdict"] in {"failed", "undefined"} for gate in judged["gates"] if gate["name"] != "champion")
+    return None if lost else date.fromisoformat(judged["last_session"])
+
+
+def _result_of(io: StageIO, run: str, stage: str) -> StageResult | None:
+    """What a stage of another run has published, as long as the store keeps it."""
+    dag, _, run_id = run.partition("/")
+    found = io.store.read(result_key(dag, run_id, stage, None))
+    return None if found is None else StageResult.model_validate_json(found)
 
 
 def _lay(into: FloatArray, sessions: DateArray, tickers: tuple[str, ...], theirs: Matrices) -> None:

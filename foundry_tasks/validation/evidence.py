@@ -24,7 +24,8 @@ class Evidence:
     of time; NaN where there is no prediction or no label; base_rate is what was known at that session, forward_return
     decimal. member: who should have a prediction. validation_* / test_*: per fold, accuracy by session. leaks: what the
     leakage audit found, empty if clean. collapsed: base model → folds in which it said the same of every ticker.
-    champion_p_up: the champion's P(up) on the same rows where it has not seen them, else None.
+    champion_p_up: the champion's P(up) on the same rows where it has not seen them, else None. sessions_since_look: how many of
+    these sessions no earlier version was held against a champion on; None where there was no such version.
     """
 
     horizon: int
@@ -42,6 +43,7 @@ class Evidence:
     collapsed: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     champion_p_up: FloatArray | None = None
     champion_note: str = "no champion yet"
+    sessions_since_look: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -270,8 +270,12 @@ def _champion(evidence: Evidence, policy: GatePolicy, seed: int) -> Gate:
     difference = metrics.session_auc(mine, evidence.up) - metrics.session_auc(theirs, evidence.up)
     interval = interval_of(difference, evidence, policy, seed)
     verdict: GateVerdict = "passed" if interval.lower > policy.min_champion_difference else "failed"
+    since, window, note = evidence.sessions_since_look, policy.promotion_window_sessions, evidence.champion_note
+    if verdict == "passed" and since is not None and since < window:
+        verdict = "near miss"
+        note += f"; another version was held against a champion {since} sessions earlier, one look in {window} promotes by itself"
     return Gate("champion", question, interval.value, threshold, verdict if interval.defined else "undefined",
-                interval.lower, interval.upper, evidence.champion_note)  # fmt: skip
+                interval.lower, interval.upper, note)  # fmt: skip
 
 
 def _percent(value: float) -> str:

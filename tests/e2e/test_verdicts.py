@@ -22,6 +22,7 @@ SMALL = {
     "resamples": 500,
 }
 NOISE_SEEDS = 20
+ANY_TIME = {"promotion_window_sessions": 0}
 
 
 def market(folder, **keys):
@@ -110,6 +111,14 @@ def test_a_model_that_passes_after_many_wild_trials_is_marked_and_still_passes(c
     gates = foundry.train("tried_often", conf, until="gates")["gates"]
     assert gates.metrics["1d"]["verdict"] == "passed"
     assert any("trials may show without skill" in warning for warning in gates.warnings), gates.warnings
+
+
+def test_of_two_versions_held_against_a_champion_within_a_window_the_second_waits_for_a_person(planted, tmp_path):
+    _, conf, _ = planted
+    foundry = Foundry(tmp_path)
+    runs = (("champion", {}), ("successor", {"seed": 8}), ("another", {"seed": 9}), ("patient", {"seed": 9} | ANY_TIME))
+    events = [foundry.train(run, conf | keys)["promote"].metrics["1d"]["event"] for run, keys in runs]
+    assert events == ["promoted", "promoted", "challenger", "promoted"]
 
 
 def test_skipped_gates_never_make_a_champion(planted, tmp_path):
