@@ -85,15 +85,17 @@ def _read_chunk(q: Tensor, k: Tensor, v: Tensor, a: Tensor, log_forgotten: Tenso
     """h of a chunk's steps. exp(F_t) divides out of h_t, so the unit is that of a alone, exp(μ_t), μ_t = max a_j; m = F + μ.
 
     h does not depend on the unit, which is therefore a constant to the gradient: only a running maximum of a remains of
-    D, and no maximum over a matrix of steps × steps, which is what this form's time is spent on.
+    D, and no maximum over a matrix of steps × steps, which is what this form's time is spent on. The weights are one to the
+    gradient too: a scales its key as well as its column of scores, and a key has but `size` numbers to collect it from.
     """
     dtype = q.dtype
-    largest = _running_maximum(a)
+    fixed = ops.stop_gradient(a)
+    k = k * ops.cast(ops.exp(a - fixed), dtype)[..., None]
+    largest = _running_maximum(fixed)
     if state is not None:
-        largest = ops.maximum(largest, state[2][..., None])
-    largest = ops.stop_gradient(largest)
+        largest = ops.maximum(largest, ops.stop_gradient(state[2])[..., None])
     # Masked first: broadcasting one side at a time is what the backends do fast.
-    weights = ops.exp(a[..., None, :] + _causal(a.shape[-1]) - largest[..., None])
+    weights = ops.exp(fixed[..., None, :] + _causal(a.shape[-1]) - largest[..., None])
     scores = ops.matmul(q, ops.swapaxes(k, -1, -2)) * ops.cast(weights, dtype)
     numerator = ops.cast(ops.matmul(scores, v), "float32")
     total = ops.sum(ops.cast(scores, "float32"), axis=-1)
