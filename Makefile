@@ -31,6 +31,13 @@ $(UV): requirements/tools.txt
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@touch $@
 
+# What benchmarks are measured beside has an environment of its own.
+.venv-peers/peers.stamp: requirements/peers.txt | $(UV)
+	@test -x $(@D)/bin/python || $(UV) venv --quiet --python $(PYTHON) $(@D)
+	@echo "installing the peers (hash-pinned) into $(@D)"
+	@$(UV) pip install --quiet --python $(@D)/bin/python --require-hashes --no-deps --compile-bytecode -r $<
+	@touch $@
+
 # ---------------------------------------------------------------- use
 # Everything the demo makes lies in .foundry/: Airflow's SQLite, the store, MLflow's SQLite and files.
 export AIRFLOW_HOME := $(CURDIR)/.foundry/airflow
@@ -169,10 +176,20 @@ lock-check: | $(UV)
 	@diff -r .tools/requirements-before requirements && rm -r .tools/requirements-before \
 	  || { rm -rf .tools/requirements-before; echo 'the locks are not current: commit what `make lock` made'; exit 1; }
 
+# make bench MARKET_DATA=folder ONLY="features validation"
+MARKET_DATA ?= ../shared/data
+BENCH = $(BIN)/python -m benchmarks $(MARKET_DATA) .venv-peers/bin/python $(if $(ONLY),--only $(ONLY))
+.PHONY: bench bench-check
+bench: .venv/dev.stamp .venv-peers/peers.stamp  ## Measure Foundry beside its peers; writes benchmarks/results and docs/benchmarks.md
+	@$(BENCH)
+bench-check: .venv/dev.stamp .venv-peers/peers.stamp  ## Measure the quick ones again; fails where a ratio has fallen
+	@$(BENCH) --check
+
 .PHONY: docs
 docs: .venv/dev.stamp  ## Write the generated parts of docs/
 	@$(BIN)/python -c 'from foundry_tasks.features import feature_table_markdown as table; print("# Features\n\n" + table(), end="")' \
 	  > docs/features.md
+	@$(BIN)/python -c 'from benchmarks.record import benchmarks_markdown as page; print(page(), end="")' > docs/benchmarks.md
 
 # ---------------------------------------------------------------- locks
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
@@ -186,5 +203,6 @@ lock: | $(UV)  ## Resolve pyproject.toml's groups into requirements/*.txt
 	@for group in $(GROUPS_LOCKED); do \
 	  $(COMPILE) $$(test $$group = cuda || echo $(WITHOUT_CUDA)) \
 	    --constraint requirements/all.txt --group pyproject.toml:$$group -o requirements/$$group.txt; done
+	@$(COMPILE) --group pyproject.toml:peers -o requirements/peers.txt
 
 include images/images.mk

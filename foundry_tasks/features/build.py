@@ -1,6 +1,6 @@
 """From a PricePanel to a FeaturePanel: which features the prices allow, computed, masked and packed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,7 +28,12 @@ def build_features(prices: PricePanel, feature_set: FeatureSet) -> BuiltFeatures
     """
     wanted = features_in(feature_set)
     reasons = {feature.name: _reason(feature, prices) for feature in wanted}
-    features = [feature for feature in wanted if not reasons[feature.name]]
+    panel = compute_features(prices, [feature for feature in wanted if not reasons[feature.name]])
+    return BuiltFeatures(panel, {name: reason for name, reason in reasons.items() if reason})
+
+
+def compute_features(prices: PricePanel, features: Sequence[Feature]) -> FeaturePanel:
+    """These features, all of which the prices allow; values as `build_features` has them."""
     history = History(prices)
     hidden = ~history.live
     values = np.empty((len(features), *hidden.shape), dtype=np.float32)
@@ -36,8 +41,7 @@ def build_features(prices: PricePanel, feature_set: FeatureSet) -> BuiltFeatures
         for feature, out in zip(features, values, strict=True):
             out[...] = feature.compute(history)
             out[~np.isfinite(out) | hidden] = np.nan
-    panel = FeaturePanel(prices.sessions, prices.tickers, tuple(feature.name for feature in features), values)
-    return BuiltFeatures(panel, {name: reason for name, reason in reasons.items() if reason})
+    return FeaturePanel(prices.sessions, prices.tickers, tuple(feature.name for feature in features), values)
 
 
 def _reason(feature: Feature, prices: PricePanel) -> str:

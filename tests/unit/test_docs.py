@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from benchmarks.record import benchmarks_markdown
 from foundry_tasks.features import FEATURES, feature_table_markdown
 
 REPOSITORY = Path(__file__).parents[2]
@@ -9,6 +10,10 @@ REPOSITORY = Path(__file__).parents[2]
 
 def test_the_feature_table_is_current_run_make_docs():
     assert (REPOSITORY / "docs" / "features.md").read_text() == f"# Features\n\n{feature_table_markdown()}"
+
+
+def test_the_benchmarks_page_is_what_was_measured_run_make_docs():
+    assert (REPOSITORY / "docs" / "benchmarks.md").read_text() == benchmarks_markdown()
 
 
 def test_there_are_at_least_sixty_features_each_with_a_line_of_documentation():

@@ -1,0 +1,129 @@
+"""Features: the seconds and the memory of a set, beside pandas, Polars and Qlib's Alpha158 on the same bars."""
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.markets import FIVE_YEAR, SCALE, read_market
+from benchmarks.peer import Peer
+from benchmarks.row import Row, each, taking_turns, timed
+from foundry_tasks.data.panel import PricePanel
+from foundry_tasks.features import FEATURES, build_features
+from foundry_tasks.features.build import compute_features
+
+# Some of every kind: return, mean, deviation, extreme, covariance, skewness, correlation, volume, sector, rank.
+COMPARED = (
+    "ret_1d", "ret_5d", "ret_20d", "ma_ratio_20_50", "vol_20d", "zscore_20d", "rsi_14d", "max_ret_20d", "high_252d",
+    "range_position_20d", "beta_60d", "skew_60d", "volume_move_corr_20d", "vol_ratio_20d", "ret_5d_vs_sector", "rank_ret_5d",
+    "rank_vol_20d",
+)  # fmt: skip
+LONGEST_WINDOW = 252
+LEAST_RATIO = {"pandas": 4, "polars": 1.5}
+
+
+def rows(market_data: Path, peers: Path, *, quick: bool) -> Iterator[Row]:
+    """Equal first, then timed."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        market = read_market(market_data, FIVE_YEAR)
+        whole = _without_gaps(market)
+        for program in LEAST_RATIO:
+            _assert_equal(whole, peers, program, folder)
+            yield _beside(market, peers, program, folder, quick=True, pairs=5)
+        if quick:
+            return
+        yield _beside_alpha158(market, peers, folder)
+        large = read_market(market_data, SCALE)
+        for program in LEAST_RATIO:
+            yield _beside(large, peers, program, folder, quick=False, pairs=3)
+        yield _linear(market, large)
+
+
+def _size(market: PricePanel) -> str:
+    return "{1} × {0:,}".format(*market.member.shape)
+
+
+def _beside(market: PricePanel, peers: Path, program: str, folder: Path, *, quick: bool, pairs: int) -> Row:
+    compared = [feature for feature in FEATURES if feature.name in COMPARED]
+    _write_bars(market, folder / "bars.parquet")
+    with Peer(peers, f"{program}_features", folder / "bars.parquet") as peer:
+        turns = taking_turns(timed(lambda: compute_features(market, compared)), peer.seconds, pairs=pairs)
+    name = f"{len(COMPARED)} features of every kind, {_size(market)}"
+    against = f"the same in {program}"
+    return Row.of(turns, name, against, least_ratio=LEAST_RATIO[program], quick=quick)
+
+
+def _beside_alpha158(market: PricePanel, peers: Path, folder: Path) -> Row:
+    extended = build_features(market, "extended").panel.names
+    _write_bars(market, folder / "bars.parquet")
+    with Peer(peers, "alpha158", folder / "bars.parquet", folder / "qlib") as peer:
+        turns = taking_turns(timed(lambda: build_features(market, "extended")), peer.seconds, pairs=2)
+    return Row.of(
+        each(turns, len(extended), 158),
+        f"a feature of {len(extended)}, {_size(market)}",
+        "one of Alpha158 by Qlib",
+        least_ratio=8,
+    )
+
+
+def _linear(small: PricePanel, large: PricePanel) -> Row:
+    """Seconds a row, which a cost that is linear in rows does not raise."""
+    turns = taking_turns(
+        timed(lambda: build_features(large, "extended")), timed(lambda: build_features(small, "extended")), pairs=3
+    )
+    return Row.of(
+        [(1e9 * ours, 1e9 * theirs) for ours, theirs in each(turns, large.member.size, small.member.size)],
+        f"all features, {_size(large)}",
+        f"{_size(small)}",
+        unit="ns a row",
+        least_ratio=0.8,
+    )
+
+
+# ---------------------------------------------------------------- the same features
+def _write_bars(market: PricePanel, path: Path) -> None:
+    """One row a bar, sorted by ticker and date, as peers read it."""
+    bar = np.isfinite(market.adjusted_close.T)
+    ticker, session = np.nonzero(bar)
+    long = {name: values.T[bar] for name, values in market.fields.items()}
+    pd.DataFrame(
+        {
+            "ticker": pd.Categorical.from_codes(ticker, pd.Index(market.tickers)),
+            "date": market.sessions[session].astype("datetime64[s]"),
+            **long,
+            "close": market.adjusted_close.T[bar],
+            "volume": np.where(long["volume"] > 0, long["volume"], np.nan),
+            "sector": pd.Categorical(np.array(market.sectors)[ticker]),
+            "benchmark": np.asarray(market.benchmark)[session],
+        }
+    ).to_parquet(path)
+
+
+def _without_gaps(market: PricePanel) -> PricePanel:
+    """The tickers that trade from the first session to the last: where a bar is missing everyone has a rule of their own."""
+    whole = np.isfinite(market.adjusted_close).all(axis=0)
+    return replace(
+        market,
+        tickers=tuple(np.array(market.tickers)[whole]),
+        sectors=tuple(np.array(market.sectors)[whole]),
+        fields={name: np.ascontiguousarray(values[:, whole]) for name, values in market.fields.items()},
+        member=market.member[:, whole],
+    )
+
+
+def _assert_equal(market: PricePanel, peers: Path, program: str, folder: Path) -> None:
+    """Peers compute what we compute, once every window is full."""
+    _write_bars(market, folder / "whole.parquet")
+    with Peer(peers, f"{program}_features", folder / "whole.parquet") as peer:
+        peer.save(folder / "theirs.npz")
+    theirs = np.load(folder / "theirs.npz")
+    ours = compute_features(market, [feature for feature in FEATURES if feature.name in COMPARED])
+    for name in COMPARED:
+        other = theirs[name].reshape(len(market.tickers), -1).T[LONGEST_WINDOW:]
+        np.testing.assert_allclose(
+            ours[name][LONGEST_WINDOW:], other, rtol=1e-4, atol=1e-5, err_msg=f"{program}, {name}"
+        )

@@ -1,0 +1,22 @@
+"""A peer's side of `benchmarks.peer.Peer`; peers know nothing of Foundry."""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+
+def take_turns(compute: Callable[[], Mapping[str, np.ndarray]]) -> None:
+    """Compute whenever asked: `turn` is answered with the seconds it took, `save PATH` writes what it made."""
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)  # what libraries print is no answer
+    for line in sys.stdin:
+        started = time.perf_counter()
+        made = compute()
+        seconds = time.perf_counter() - started
+        if line.startswith("save "):
+            np.savez(line.removeprefix("save ").strip(), **made)
+        print(json.dumps({"seconds": seconds}), file=answers)
