@@ -1,8 +1,9 @@
 """Wide matrices: sessions down, tickers across. All of compute happens on these."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -65,6 +66,28 @@ class PricePanel:
         )
 
 
+class FeatureSource(Protocol):
+    """Named features on a grid of sessions and tickers, in memory or in a file."""
+
+    @property
+    def sessions(self) -> DateArray:
+        """(n_sessions,), ascending."""
+
+    @property
+    def tickers(self) -> tuple[str, ...]:
+        """Of the columns."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the features."""
+
+    def __getitem__(self, name: str) -> npt.NDArray[np.float32]:
+        """One feature, (n_sessions, n_tickers)."""
+
+    def block(self, names: Sequence[str], sessions: slice) -> npt.NDArray[np.float32]:
+        """Features by name on a range of sessions, (len(names), n, n_tickers); not to be written to."""
+
+
 @dataclass(frozen=True)
 class FeaturePanel:
     """Named features on the grid of their prices.
@@ -81,6 +104,10 @@ class FeaturePanel:
     def __getitem__(self, name: str) -> npt.NDArray[np.float32]:
         matrix: npt.NDArray[np.float32] = self.values[self.names.index(name)]
         return matrix
+
+    def block(self, names: Sequence[str], sessions: slice) -> npt.NDArray[np.float32]:
+        """As `FeatureSource` has it."""
+        return self.values[[self.names.index(name) for name in names], sessions]
 
     def items(self) -> Iterator[tuple[str, npt.NDArray[np.float32]]]:
         """Name and matrix, in order."""

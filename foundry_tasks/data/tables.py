@@ -95,6 +95,25 @@ def read_features(path: Path, names: Sequence[str] | None = None, between: DateR
     return FeaturePanel(reader.sessions, reader.tickers, wanted, values)
 
 
+class FeatureFile:
+    """A file of features as a `FeatureSource`: the grid is read at once, values when they are asked for."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        grid = read_matrices(path, [])
+        self.sessions = grid.sessions
+        self.tickers = grid.tickers
+        self.names = panel_names(path)
+
+    def __getitem__(self, name: str) -> npt.NDArray[np.float32]:
+        matrix: npt.NDArray[np.float32] = read_matrices(self._path, [name])[name]
+        return matrix
+
+    def block(self, names: Sequence[str], sessions: slice) -> npt.NDArray[np.float32]:
+        wanted = self.sessions[sessions]
+        return read_features(self._path, names, between=(wanted[0].item(), wanted[-1].item())).values
+
+
 def write_prices(path: Path, panel: PricePanel) -> None:
     """Write prices; membership, sectors, benchmark and vix become columns too, so that any tool can read them."""
     shape = (len(panel.sessions), len(panel.tickers))

@@ -11,7 +11,7 @@ import bottleneck as bn
 import numpy as np
 import numpy.typing as npt
 
-from foundry_tasks.data.panel import FeaturePanel
+from foundry_tasks.data.panel import FeatureSource
 from foundry_tasks.features.registry import FEATURES
 from foundry_tasks.models.deep.sequences import Sequences
 from foundry_tasks.models.market_regime import market_volatility
@@ -66,33 +66,31 @@ class Design:
         return matrix
 
 
-def input_names(features: FeaturePanel) -> tuple[str, ...]:
+def input_names(features: FeatureSource) -> tuple[str, ...]:
     """Which features are inputs of base models; the market's own are left to the ensemble, where there is one."""
     if len(features.tickers) < MIN_CROSS_SECTION:
         return features.names
     return tuple(name for name in features.names if name not in _LEFT_TO_OTHERS)
 
 
-def build_design(features: FeaturePanel, transform: Transform, names: tuple[str, ...] | None = None) -> Design:
-    """The rows of a panel.
+def build_design(features: FeatureSource, transform: Transform, names: tuple[str, ...] | None = None) -> Design:
+    """The rows of a panel, made block by block: besides them no more than a block of it is in memory.
 
     transform: `rank` turns an input into its rank within the session, (rank − ½) / count − ½, in (−½, ½), ties sharing
     their mean rank, NaN kept; `sequence` does so too, and keeps the sessions before a row; `raw` leaves it. names: inputs
     in order, those of `input_names` where not given.
     """
     names = input_names(features) if names is None else names
-    places = [features.names.index(name) for name in names]
-    n_sessions, n_tickers = features.values.shape[1:]
+    n_sessions, n_tickers = len(features.sessions), len(features.tickers)
     ranked = transform != "raw" and n_tickers >= MIN_CROSS_SECTION
-    has_row = np.empty((n_sessions, n_tickers), dtype=bool)
-    for chunk in _chunks(n_sessions):
-        has_row[chunk] = np.isfinite(features.values[places, chunk]).mean(axis=0) >= _MIN_SHARE
-    session, ticker = (place.astype(np.int32) for place in np.nonzero(has_row))
     wide = transform == "sequence"
-    values: Rows = np.empty((n_sessions, n_tickers, len(names)) if wide else (len(session), len(names)), np.float32)
+    has_row = np.empty((n_sessions, n_tickers), dtype=bool)
+    # As many rows as there can be: what no row is written to takes no memory.
+    values: Rows = np.empty((n_sessions, n_tickers, len(names)) if wide else (has_row.size, len(names)), np.float32)
     done = 0
     for chunk in _chunks(n_sessions):
-        block = features.values[places, chunk]
+        block = features.block(names, chunk)
+        has_row[chunk] = np.isfinite(block).mean(axis=0) >= _MIN_SHARE
         if ranked or wide:
             block = np.where(has_row[chunk], block, np.nan)
         if ranked:
@@ -101,8 +99,8 @@ def build_design(features: FeaturePanel, transform: Transform, names: tuple[str,
         rows = block if wide else block[has_row[chunk]]
         values[done : done + len(rows)] = rows
         done += len(rows)
-    if wide:
-        values = Sequences(values, session, ticker)
+    session, ticker = (place.astype(np.int32) for place in np.nonzero(has_row))
+    values = Sequences(values, session, ticker) if wide else values[:done]
     volatility = market_volatility(features)
     return Design(names, values, session, ticker, (n_sessions, n_tickers), volatility)
 
@@ -118,9 +116,9 @@ def _session_ranks(block: Inputs) -> Inputs:
 
 
 class Designs:
-    """The designs of one panel, each made once and only when asked for."""
+    """The designs of one panel, each made when it is first asked for, and kept until it is dropped."""
 
-    def __init__(self, features: FeaturePanel) -> None:
+    def __init__(self, features: FeatureSource) -> None:
         self.features = features
         self._made: dict[Transform, Design] = {}
 
@@ -128,3 +126,7 @@ class Designs:
         if transform not in self._made:
             self._made[transform] = build_design(self.features, transform)
         return self._made[transform]
+
+    def drop(self, transform: Transform) -> None:
+        """Nobody asks for it again."""
+        self._made.pop(transform, None)

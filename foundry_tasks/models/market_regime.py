@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from foundry_tasks.contract.errors import ConfigError
-from foundry_tasks.data.panel import BoolArray, FeaturePanel, FloatArray
+from foundry_tasks.data.panel import BoolArray, FeatureSource, FloatArray
 
 VOLATILITY = "market_vol_20d"
 """The feature that says which regime a session is in."""
@@ -31,7 +31,7 @@ class RegimeSplit:
         return volatility <= self.threshold, volatility > self.threshold
 
 
-def market_volatility(features: FeaturePanel) -> npt.NDArray[np.float64]:
+def market_volatility(features: FeatureSource) -> npt.NDArray[np.float64]:
     """Each session's, (n_sessions,): the first that a ticker has; NaN where none has, or where the panel lacks it."""
     if VOLATILITY not in features.names:
         return np.full(len(features.sessions), np.nan)

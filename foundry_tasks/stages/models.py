@@ -4,6 +4,7 @@ import base64
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,10 @@ from foundry_tasks.contract.config import DEEP_MODELS, LabelsConfig, ModelName, 
 from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.contract.stages import models_of, shard_parts
-from foundry_tasks.data.tables import Matrices, read_features, write_matrices
+from foundry_tasks.data.tables import FeatureFile, Matrices, write_matrices
 from foundry_tasks.features.labels import reach
 from foundry_tasks.models.base_models import BASE_MODELS
-from foundry_tasks.models.design import Designs
+from foundry_tasks.models.design import Designs, Transform
 from foundry_tasks.models.fit_pool import FitPool
 from foundry_tasks.models.market_regime import need_volatility
 from foundry_tasks.models.per_regime import MIN_REGIME_SESSIONS
@@ -34,7 +35,7 @@ def run(config: ModelsConfig, io: StageIO) -> None:
         )
     reaches = {h: reach(h, labelled.label_entry) for h in config.horizons}
     with io.step("read"):
-        features = read_features(io.path("features", "features.parquet"))
+        features = FeatureFile(io.path("features", "features.parquet"))
         targets = TargetFile(io.path("labels", "labels.parquet"))
     if config.per_regime:
         need_volatility(features.names, "per_regime")
@@ -44,8 +45,6 @@ def run(config: ModelsConfig, io: StageIO) -> None:
     io.publish_json("folds.json", folds_to_json(walk))
     journal = StageJournal(io)
     fitter = BlockFitter(config, piece.horizons, walk, reaches, Designs(features), targets.wide, io.step, journal)
-    with io.step("design"):
-        fitter.load(piece.models)
     jobs = piece.longest_first()
     notes = {job: note for job in jobs if (note := io.kept(_name(job, walk)))}
     to_do = [job for job in jobs if job not in notes]
@@ -55,11 +54,18 @@ def run(config: ModelsConfig, io: StageIO) -> None:
         for horizon in piece.horizons:
             io.progress.advance(f"{_name(job, walk)} {horizon}d kept by an earlier try")
     with FitPool(config.threads) as pool:
-        fitted = pool.jobs(partial(fitter.fit, pool), to_do, alone=fitted_alone)
-        for job, fits in zip(to_do, fitted, strict=True):
-            notes[job] = _publish(io, fits, targets.grid, config)
-            io.keep(_name(job, walk), notes[job])
-            journal.forget()
+        for transform, together in groupby(to_do, key=lambda job: BASE_MODELS[job[0]].transform):
+            alike = list(together)
+            with io.step("design"):
+                fitter.load(tuple(dict.fromkeys(name for name, _ in alike)))
+            fitted = pool.jobs(partial(fitter.fit, pool), alike, alone=fitted_alone)
+            for job, fits in zip(alike, fitted, strict=True):
+                notes[job] = _publish(io, fits, targets.grid, config)
+                io.keep(_name(job, walk), notes[job])
+                journal.forget()
+            fitter.designs.drop(
+                transform
+            )  # rows of one kind at a time: on a large market they are what memory is full of
     importance: dict[str, dict[str, Any]] = {str(h): {} for h in piece.horizons}
     for job in jobs:
         for warning in notes[job]["warnings"]:
@@ -99,9 +105,12 @@ class Piece:
     def longest_first(self) -> list[tuple[ModelName, int]]:
         """Models and blocks, so that no long fit is left over at the end: boosters, and the longest windows, first.
 
-        Deep models come last, when nobody else needs the machine.
+        Models that learn from rows of one kind follow each other. Deep ones come last, when nobody else needs the machine.
         """
-        models = sorted(self.models, key=lambda name: (name in DEEP_MODELS, not BASE_MODELS[name].seeded))
+        kinds: tuple[Transform, ...] = ("raw", "rank", "sequence")
+        models = sorted(
+            self.models, key=lambda name: (kinds.index(BASE_MODELS[name].transform), not BASE_MODELS[name].seeded)
+        )
         return [(name, block) for name in models for block in reversed(self.blocks)]
 
 

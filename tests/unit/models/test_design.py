@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from foundry_tasks.data.tables import FeatureFile, write_features
 from foundry_tasks.models.design import Designs, build_design, input_names
 
 
@@ -27,6 +28,19 @@ def test_rows_come_by_session_then_ticker(features):
 def test_taking_a_folds_rows_copies_nothing(features):
     design = build_design(features, "raw")
     assert np.shares_memory(design.values[design.rows(3, 50)], design.values)
+
+
+@pytest.mark.parametrize("transform", ["raw", "rank", "sequence"])
+def test_rows_made_from_a_file_block_by_block_are_those_made_in_memory(make_features, transform, tmp_path):
+    features = make_features(n_sessions=150)
+    features.values[:, ::7, 3] = np.nan
+    write_features(tmp_path / "features.parquet", features)
+    ours, theirs = (build_design(one, transform) for one in (FeatureFile(tmp_path / "features.parquet"), features))
+    for name in ("session", "ticker", "volatility"):
+        np.testing.assert_array_equal(getattr(ours, name), getattr(theirs, name))
+    wide = transform == "sequence"
+    rows = [design.values.panel if wide else design.values for design in (ours, theirs)]
+    np.testing.assert_array_equal(*rows)
 
 
 def test_ranks_are_evenly_spread_around_zero_and_keep_what_is_missing(features):
