@@ -109,9 +109,13 @@ class FeatureFile:
         matrix: npt.NDArray[np.float32] = read_matrices(self._path, [name])[name]
         return matrix
 
-    def block(self, names: Sequence[str], sessions: slice) -> npt.NDArray[np.float32]:
+    def panel(self, names: Sequence[str], sessions: slice) -> FeaturePanel:
+        """Features by name on a range of sessions."""
         wanted = self.sessions[sessions]
-        return read_features(self._path, names, between=(wanted[0].item(), wanted[-1].item())).values
+        return read_features(self._path, names, between=(wanted[0].item(), wanted[-1].item()))
+
+    def block(self, names: Sequence[str], sessions: slice) -> npt.NDArray[np.float32]:
+        return self.panel(names, sessions).values
 
 
 def write_prices(path: Path, panel: PricePanel) -> None:

@@ -5,7 +5,7 @@ To add one: a module with an Estimator and its FittedModel, a row in each of the
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from importlib import import_module
 from typing import Any
@@ -15,7 +15,7 @@ from foundry_tasks.data.panel import FeaturePanel
 from foundry_tasks.models.averaged import AveragedModel
 from foundry_tasks.models.deep.deep_classifier import DeepClassifier, DeepModel, need_training_backend
 from foundry_tasks.models.deep.journal import NO_JOURNAL, FitJournal
-from foundry_tasks.models.design import Scores, build_design
+from foundry_tasks.models.design import Scores, Transform, build_design
 from foundry_tasks.models.estimator import Estimator, FittedModel
 from foundry_tasks.models.lightgbm_classifier import LightGBMClassifier, LightGBMModel
 from foundry_tasks.models.logistic_regression import LogisticModel, LogisticRegression
@@ -37,6 +37,15 @@ _READERS: Mapping[str, Callable[[Mapping[str, Any]], FittedModel]] = {
     AveragedModel.kind: lambda saved: AveragedModel.from_dict(saved, _read),
     PerRegimeModel.kind: lambda saved: PerRegimeModel.from_dict(saved, _read),
 }
+
+
+def by_transform(names: Iterable[ModelName]) -> Iterator[tuple[Transform, tuple[ModelName, ...]]]:
+    """Models that learn from rows of one kind, together; boosters before others, deep ones at the end."""
+    kinds: tuple[Transform, ...] = ("raw", "rank", "sequence")
+    names = sorted(names, key=lambda name: not BASE_MODELS[name].seeded)
+    for transform in kinds:
+        if alike := tuple(name for name in names if BASE_MODELS[name].transform == transform):
+            yield transform, alike
 
 
 def estimator_for(name: ModelName, config: ModelsConfig, journal: FitJournal = NO_JOURNAL) -> Estimator:

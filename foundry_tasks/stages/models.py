@@ -4,7 +4,6 @@ import base64
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -15,8 +14,8 @@ from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.contract.stages import models_of, shard_parts
 from foundry_tasks.data.tables import FeatureFile, Matrices, write_matrices
 from foundry_tasks.features.labels import reach
-from foundry_tasks.models.base_models import BASE_MODELS
-from foundry_tasks.models.design import Designs, Transform
+from foundry_tasks.models.base_models import by_transform
+from foundry_tasks.models.design import Designs
 from foundry_tasks.models.fit_pool import FitPool
 from foundry_tasks.models.market_regime import need_volatility
 from foundry_tasks.models.per_regime import MIN_REGIME_SESSIONS
@@ -54,18 +53,17 @@ def run(config: ModelsConfig, io: StageIO) -> None:
         for horizon in piece.horizons:
             io.progress.advance(f"{_name(job, walk)} {horizon}d kept by an earlier try")
     with FitPool(config.threads) as pool:
-        for transform, together in groupby(to_do, key=lambda job: BASE_MODELS[job[0]].transform):
-            alike = list(together)
+        # Rows of one kind at a time: on a large market they are what memory is full of.
+        for transform, names in by_transform({name for name, _ in to_do}):
+            alike = [job for job in to_do if job[0] in names]
             with io.step("design"):
-                fitter.load(tuple(dict.fromkeys(name for name, _ in alike)))
+                fitter.load(names)
             fitted = pool.jobs(partial(fitter.fit, pool), alike, alone=fitted_alone)
             for job, fits in zip(alike, fitted, strict=True):
                 notes[job] = _publish(io, fits, targets.grid, config)
                 io.keep(_name(job, walk), notes[job])
                 journal.forget()
-            fitter.designs.drop(
-                transform
-            )  # rows of one kind at a time: on a large market they are what memory is full of
+            fitter.designs.drop(transform)
     importance: dict[str, dict[str, Any]] = {str(h): {} for h in piece.horizons}
     for job in jobs:
         for warning in notes[job]["warnings"]:
@@ -107,10 +105,7 @@ class Piece:
 
         Models that learn from rows of one kind follow each other. Deep ones come last, when nobody else needs the machine.
         """
-        kinds: tuple[Transform, ...] = ("raw", "rank", "sequence")
-        models = sorted(
-            self.models, key=lambda name: (kinds.index(BASE_MODELS[name].transform), not BASE_MODELS[name].seeded)
-        )
+        models = [name for _, alike in by_transform(self.models) for name in alike]
         return [(name, block) for name in models for block in reversed(self.blocks)]
 
 

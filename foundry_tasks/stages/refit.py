@@ -1,6 +1,6 @@
 """refit: where the gates passed, the same recipe on all data; elsewhere the last fold's model, to be kept with its refusal."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,13 +8,13 @@ import numpy as np
 from foundry_tasks.contract.config import DEEP_MODELS, LabelsConfig, ModelName, ModelsConfig, RefitConfig
 from foundry_tasks.contract.errors import NothingToDo
 from foundry_tasks.contract.stage_io import StageIO
-from foundry_tasks.data.panel import FeaturePanel, FloatArray
-from foundry_tasks.data.tables import read_features, read_matrices
+from foundry_tasks.data.panel import FloatArray
+from foundry_tasks.data.tables import FeatureFile, read_matrices
 from foundry_tasks.evaluation.metrics import session_rank_ic, session_spread
 from foundry_tasks.features.labels import reach
-from foundry_tasks.models.base_models import BASE_MODELS, estimator_for, load_libraries, load_model
+from foundry_tasks.models.base_models import BASE_MODELS, by_transform, estimator_for, load_libraries, load_model
 from foundry_tasks.models.bundle import Bundle, needed_features
-from foundry_tasks.models.design import Design, Designs
+from foundry_tasks.models.design import Designs
 from foundry_tasks.models.estimator import FittedModel
 from foundry_tasks.models.fit_pool import FitPool
 from foundry_tasks.models.stack import Stack
@@ -29,20 +29,22 @@ def run(config: RefitConfig, io: StageIO) -> None:
     if gates["validate_only"]:
         raise NothingToDo("validate_only: the gates have spoken, nothing is refitted.")
     with io.step("read"):
-        features = read_features(io.path("features", "features.parquet"))
+        features = FeatureFile(io.path("features", "features.parquet"))
         targets = TargetFile(io.path("labels", "labels.parquet"))
-    designs = Designs(features)
     recipe = io.models_config(threads=config.threads)
     folds = folds_from_json(io.json("models", "folds.json", io.any_result("models").shard))
-    report = {}
+    verdicts = {horizon: gates["horizons"][str(horizon)]["verdict"] for horizon in folds}
     io.progress.start("refit", len(folds))
+    wanted = [horizon for horizon, verdict in verdicts.items() if verdict in {"passed", "challenger"}]
+    with io.step("refit"):
+        fitted = _refit(io, folds, wanted, recipe, features, targets) if wanted else {}
+    report = {}
     for horizon, walk in folds.items():
-        verdict = gates["horizons"][str(horizon)]["verdict"]
         last = _last_fold(io, horizon, recipe, features)
-        bundle, kind, found = last, "last_fold", {"accepted": False, "reason": f"the gates said {verdict}"}
-        if verdict in {"passed", "challenger"}:
-            with io.step(f"refit_{horizon}d"):
-                refitted = _refit(io, horizon, recipe, designs, targets, features)
+        bundle, kind = last, "last_fold"
+        found: dict[str, Any] = {"accepted": False, "reason": f"the gates said {verdicts[horizon]}"}
+        if horizon in wanted:
+            refitted = _bundle(io, horizon, fitted[horizon], "final", features)
             with io.step("compare"):
                 found = _compare(refitted, io, horizon, walk[-1], features, config)
             if found["accepted"]:
@@ -54,7 +56,7 @@ def run(config: RefitConfig, io: StageIO) -> None:
     io.publish_json("refit.json", {"horizons": report})
 
 
-def _last_fold(io: StageIO, horizon: int, recipe: ModelsConfig, features: FeaturePanel) -> Bundle:
+def _last_fold(io: StageIO, horizon: int, recipe: ModelsConfig, features: FeatureFile) -> Bundle:
     fits: dict[str, FittedModel] = {
         name.removeprefix(f"fit/{horizon}d/").removesuffix(".json"): load_model(io.artifact(result, name).read_bytes())
         for result in io.shards("models")
@@ -66,35 +68,48 @@ def _last_fold(io: StageIO, horizon: int, recipe: ModelsConfig, features: Featur
 
 
 def _refit(
-    io: StageIO, horizon: int, recipe: ModelsConfig, designs: Designs, targets: TargetFile, features: FeaturePanel
-) -> Bundle:
-    n_sessions = len(features.sessions)
-    h_reach = reach(horizon, LabelsConfig.model_validate(io.result("labels").config).label_entry)
-    start = 0
-    if recipe.walk == "rolling":
-        folds = folds_from_json(io.json("models", "folds.json", io.any_result("models").shard))
-        start = max(0, n_sessions - h_reach - len(folds[horizon][-1].fit))
-    window = FitWindow(start, n_sessions - h_reach, h_reach + recipe.gap_sessions)
+    io: StageIO,
+    folds: Mapping[int, tuple[Fold, ...]],
+    wanted: Sequence[int],
+    recipe: ModelsConfig,
+    features: FeatureFile,
+    targets: TargetFile,
+) -> Mapping[int, Mapping[str, FittedModel]]:
+    """Horizon → its models, for those `wanted`: as in a fold, the horizons of the run share the bins of a model."""
+    entry = LabelsConfig.model_validate(io.result("labels").config).label_entry
+    n_sessions, windows = len(features.sessions), {}
+    for horizon, walk in folds.items():
+        stop = n_sessions - reach(horizon, entry)
+        start = max(0, stop - len(walk[-1].fit)) if recipe.walk == "rolling" else 0
+        windows[horizon] = FitWindow(start, stop, reach(horizon, entry) + recipe.gap_sessions)
     load_libraries(recipe.models)
-    learned: dict[str, tuple[Design, FloatArray]] = {}
-    for name in recipe.models:
-        estimator = BASE_MODELS[name]
-        labels = targets.wide(horizon, recipe.label_kind or estimator.label_kind)
-        learned[name] = designs[estimator.transform], labels
+    fitted: dict[int, dict[str, FittedModel]] = {horizon: {} for horizon in wanted}
+    designs = Designs(features)
 
-    def fit(name: ModelName) -> FittedModel:
-        design, labels = learned[name]
+    def fit(name: ModelName) -> list[FittedModel]:
         estimator = estimator_for(name, recipe)
-        return WindowTrainer(estimator, design, [window], recipe, each=pool.share).fit(labels, window)
+        trainer = WindowTrainer(
+            estimator, designs[estimator.transform], list(windows.values()), recipe, each=pool.share
+        )
+        return [trainer.fit(learned[name, horizon], windows[horizon]) for horizon in wanted]
 
     with FitPool(recipe.threads) as pool:
-        fitted = pool.jobs(fit, recipe.models, alone=DEEP_MODELS.__contains__)
-        models: dict[str, FittedModel] = dict(zip(recipe.models, fitted, strict=True))
-    return _bundle(io, horizon, models, "final", features)
+        for transform, names in by_transform(recipe.models):
+            designs[transform]
+            learned = {(name, horizon): _labels(targets, name, horizon, recipe) for name in names for horizon in wanted}
+            for name, models in zip(names, pool.jobs(fit, names, alone=DEEP_MODELS.__contains__), strict=True):
+                for horizon, model in zip(wanted, models, strict=True):
+                    fitted[horizon][name] = model
+            designs.drop(transform)
+    return {horizon: {name: models[name] for name in recipe.models} for horizon, models in fitted.items()}
+
+
+def _labels(targets: TargetFile, name: ModelName, horizon: int, recipe: ModelsConfig) -> FloatArray:
+    return targets.wide(horizon, recipe.label_kind or BASE_MODELS[name].label_kind)
 
 
 def _bundle(
-    io: StageIO, horizon: int, models: Mapping[str, FittedModel], stack_kind: str, features: FeaturePanel
+    io: StageIO, horizon: int, models: Mapping[str, FittedModel], stack_kind: str, features: FeatureFile
 ) -> Bundle:
     stack = Stack.from_bytes(io.path("ensemble", f"{horizon}d/stack_{stack_kind}.json").read_bytes())
     labels = io.result("labels").config
@@ -123,11 +138,12 @@ def _needs(bundle: Bundle) -> dict[str, Any]:
 
 
 def _compare(
-    refitted: Bundle, io: StageIO, horizon: int, fold: Fold, features: FeaturePanel, config: RefitConfig
+    refitted: Bundle, io: StageIO, horizon: int, fold: Fold, features: FeatureFile, config: RefitConfig
 ) -> dict[str, Any]:
     """Refitted against the last fold's model, on that fold's test sessions: the same recipe must still say the same."""
     published = read_matrices(io.path("ensemble", f"{horizon}d/{fold.name}.parquet"))
-    panel = features.up_to(fold.test.stop).last(len(fold.test) + refitted.lookback_sessions)
+    tested = slice(max(0, fold.test.start - refitted.lookback_sessions), fold.test.stop)
+    panel = features.panel(refitted.features, tested)
     old: FloatArray = published["p_up"][-len(fold.test) :]
     new = refitted.p_up(panel, threads=config.threads)[-len(fold.test) :]
     correlation = float(np.nanmean(session_rank_ic(new, old)))

@@ -1,0 +1,89 @@
+"""docs/growth.md: what the kept cells of `benchmarks.growth` say, how each stage grows, and where its first wall is."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from foundry_tasks.contract.stages import PIPELINES, STAGES
+
+CELLS = ("100x5", "500x5", "1000x5", "2000x5", "100x20", "500x20", "1000x20", "2000x20")
+KEPT = Path(__file__).parent / "results" / "growth.json"
+DOCS = Path(__file__).parents[1] / "docs"
+
+Cells = Mapping[str, Mapping[str, Mapping[str, float]]]
+"""Cell → stage → what was measured."""
+
+_HEAD = """# As the market grows
+
+What a train run costs by tickers and years: `python -m benchmarks.growth DATA_FOLDER`, one horizon, one seed, three models, five
+folds and two warm-up blocks, two threads. Up to 500 tickers they are real ones, beyond that bootstrapped from real ones.
+Seconds of processor time, which two cores may halve; megabytes of the largest resident memory; a process a stage.
+
+![Seconds and megabytes by rows](images/growth.svg)
+"""
+
+
+def write_page() -> None:
+    """The page and its plot, from what is kept."""
+    cells = json.loads(KEPT.read_text())
+    cells = {cell: cells[cell] for cell in CELLS if cell in cells}
+    laws = ["", *_laws(cells)] if len(cells) > 2 else []
+    (DOCS / "growth.md").write_text("\n".join([_HEAD, *_table(cells), *laws]) + "\n")
+    _plot(cells)
+
+
+def _table(cells: Cells) -> list[str]:
+    stages = PIPELINES["foundry_train"]
+    lines = ["| tickers × years | bars | " + " | ".join(stages) + " | all |", "|" + "---|" * (len(stages) + 3)]
+    for cell, found in cells.items():
+        each = [f"{found[stage]['cpu_s']:.0f} s, {found[stage]['peak_mb']:.0f} MB" for stage in stages]
+        whole = sum(found[stage]["cpu_s"] for stage in stages)
+        rows = found["market"]["rows"] / 1e6
+        lines.append(f"| {cell.replace('x', ' × ')} | {rows:.2f} M | {' | '.join(each)} | {whole / 60:.1f} min |")
+    return lines
+
+
+def _laws(cells: Cells) -> list[str]:
+    """A line a stage: the exponent of its seconds, what a million bars takes of memory, and how many fit its limit."""
+    rows = np.array([found["market"]["rows"] for found in cells.values()], dtype=float)
+    lines = [
+        "Fitted over these cells: seconds beyond start-up as bars to a power, memory as a straight line in bars. A stage's wall",
+        "is where that line reaches the memory of its container (`memory_mb` in `foundry_tasks/contract/stages.py`).",
+        "",
+        "| stage | power of its seconds | MB before the first bar | MB a million bars | wall, million bars |",
+        "|---|---|---|---|---|",
+    ]
+    for stage in PIPELINES["foundry_train"]:
+        spent = np.array([found[stage]["cpu_s"] - found[stage]["start_s"] for found in cells.values()])
+        memory = np.array([found[stage]["peak_mb"] for found in cells.values()])
+        power = np.polyfit(np.log(rows), np.log(np.maximum(spent, 0.05)), 1)[0]
+        slope, base = np.polyfit(rows / 1e6, memory, 1)
+        wall = (STAGES[stage].memory_mb - base) / slope if slope > 1 else np.inf
+        told = f"{wall:.0f}" if np.isfinite(wall) else "none"
+        lines.append(f"| {stage} | {power:.2f} | {base:.0f} | {slope:.0f} | {told} |")
+    return lines
+
+
+def _plot(cells: Cells) -> None:
+    """Seconds and megabytes of the heavy stages over bars, on logarithmic axes."""
+    import matplotlib as mpl  # noqa: PLC0415 - a second, and only the plot needs it
+
+    mpl.use("svg")
+    mpl.rcParams["svg.hashsalt"] = "growth"
+    from matplotlib import pyplot as plt  # noqa: PLC0415 - as above
+
+    figure, panels = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
+    order = sorted(cells.values(), key=lambda found: found["market"]["rows"])
+    rows = [found["market"]["rows"] for found in order]
+    heavy = sorted(PIPELINES["foundry_train"], key=lambda stage: -order[-1][stage]["cpu_s"])[:6]
+    for panel, key, unit in zip(panels, ("cpu_s", "peak_mb"), ("processor seconds", "MB"), strict=True):
+        for stage in heavy:
+            panel.loglog(rows, [found[stage][key] for found in order], marker="o", markersize=3, label=stage)
+        panel.set(xlabel="bars", ylabel=unit)
+        panel.grid(visible=True, which="major", alpha=0.3)
+    panels[1].axhline(STAGES["models"].memory_mb, color="grey", linestyle="--", linewidth=1)
+    panels[0].legend(frameon=False, fontsize=8)
+    figure.savefig(DOCS / "images" / "growth.svg", metadata={"Date": None})
+    plt.close(figure)
