@@ -75,8 +75,6 @@ def measured(market_data: Path, folder: Path, tickers: int, years: int) -> dict[
     found: dict[str, dict[str, float]] = {"market": {"rows": rows, "tickers": tickers, "sessions": len(sessions)}}
     for stage in PIPELINES["foundry_train"]:
         found[stage] = one_stage(stage_command(stage, identity), environment)
-        result = next(folder.glob(f"store/runs/*/*/{stage}/-/result.json"))
-        found[stage]["start_s"] = json.loads(result.read_text())["elapsed_s"]["start"]
         print(f"{tickers} × {years} years, {stage}: {found[stage]}", flush=True)
     return found
 

@@ -48,17 +48,19 @@ def _table(cells: Cells) -> list[str]:
 def _laws(cells: Cells) -> list[str]:
     """A line a stage: the exponent of its seconds, what a million bars takes of memory, and how many fit its limit."""
     rows = np.array([found["market"]["rows"] for found in cells.values()], dtype=float)
+    large = rows > 1e6
     lines = [
-        "Fitted over these cells: seconds beyond start-up as bars to a power, memory as a straight line in bars. A stage's wall",
-        "is where that line reaches the memory of its container (`memory_mb` in `foundry_tasks/contract/stages.py`).",
+        "Fitted over these cells: memory as a straight line in bars; seconds as bars to a power, over a million of them, where",
+        "start-up is nothing. A stage's wall is where its line reaches the memory of its container (`memory_mb` in",
+        "`foundry_tasks/contract/stages.py`).",
         "",
         "| stage | power of its seconds | MB before the first bar | MB a million bars | wall, million bars |",
         "|---|---|---|---|---|",
     ]
     for stage in PIPELINES["foundry_train"]:
-        spent = np.array([found[stage]["cpu_s"] - found[stage]["start_s"] for found in cells.values()])
+        spent = np.array([found[stage]["cpu_s"] for found in cells.values()])
         memory = np.array([found[stage]["peak_mb"] for found in cells.values()])
-        power = np.polyfit(np.log(rows), np.log(np.maximum(spent, 0.05)), 1)[0]
+        power = np.polyfit(np.log(rows[large]), np.log(spent[large]), 1)[0] if large.sum() > 1 else np.nan
         slope, base = np.polyfit(rows / 1e6, memory, 1)
         wall = (STAGES[stage].memory_mb - base) / slope if slope > 1 else np.inf
         told = f"{wall:.0f}" if np.isfinite(wall) else "none"

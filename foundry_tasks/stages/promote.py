@@ -53,7 +53,8 @@ class Candidate:
                 "run the gates again"
             )
         if self.gates["verdict"] == "challenger":
-            return "challenger", "a near miss: a human may approve it"
+            near = [gate["name"] for gate in self.gates["gates"] if gate["verdict"] == "near miss"]
+            return "challenger", f"a near miss of {', '.join(near)}: a human may approve it"
         return "promoted", "every gate passed"
 
 
