@@ -15,10 +15,12 @@ from _stage_task import (
     FILES_AT,
     GRACE_S,
     UID,
+    WHOLE,
     container_environment,
     container_labels,
     image_kind,
     image_of,
+    out_of_memory,
     published,
     raise_for_exit,
     say,
@@ -84,7 +86,7 @@ class DockerStage(DockerOperator):
         except (APIError, RequestException) as error:
             raise AirflowException(f"the Docker engine did not do it, will be tried again: {error}") from error
         if killed_for_memory:
-            last = f"out of memory: more than the {STAGES[self.stage].memory_mb} MB that {self.stage} is given"
+            last = out_of_memory(self.stage)
         raise_for_exit(state["StatusCode"], last)
         return published(self.stage, self.shard, context)
 
@@ -219,7 +221,7 @@ def host_config(spec: StageSpec, *, version: str, network: str, files: str, gpus
 def container_name(labels: dict[str, str]) -> str:
     """One name a task: whoever creates it first has it."""
     parts = [labels[f"foundry.{part}"] for part in ("dag", "run", "stage", "shard")]
-    return "-".join(part for part in parts if part != "-")
+    return "-".join(part for part in parts if part != WHOLE)
 
 
 def log_lines(cli: Any, container: str) -> Iterator[str]:

@@ -1,5 +1,10 @@
-"""A stage as a Kubernetes pod: the same command, environment, limits and hardening as the container of a host."""
+"""A stage as a Kubernetes pod: the same command, environment, limits and hardening as the container of a host.
 
+Its task is deferred while the pod works: the triggerer watches, so that no process of a scheduler waits, and a scheduler
+that restarts takes no pod with it.
+"""
+
+import os
 import shlex
 from typing import Any
 
@@ -11,18 +16,29 @@ from _stage_task import (
     container_labels,
     image_kind,
     image_of,
+    out_of_memory,
     published,
     raise_for_exit,
     stage_command,
     task_arguments,
 )
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
+from airflow.providers.cncf.kubernetes.utils.pod_manager import PodPhase
 from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowException
 from kubernetes.client import models as k8s
 
 from foundry_tasks.contract.settings import Settings
 from foundry_tasks.contract.stages import STAGES
+
+POLL_S = 5
+"""How often the triggerer asks for a pod's state."""
+LOG_EVERY_S = 30
+"""How old what a task's log shows of a pod at work may be."""
+SCHEDULE_S = 3600
+"""How long a pod may wait for room: for the other pods of its run, or for a node that an autoscaler brings."""
+START_S = 1200
+"""How long its image, of up to 8 GB, may take to be pulled."""
 
 
 class KubernetesStage(KubernetesPodOperator):
@@ -62,7 +78,16 @@ class KubernetesStage(KubernetesPodOperator):
             automount_service_account_token=False,
             termination_grace_period=GRACE_S,
             termination_message_policy="FallbackToLogsOnError",
+            active_deadline_seconds=spec.timeout_s,  # it ends even where nobody is left to end it
             on_finish_action="delete_pod",
+            # Said outright, since the triggerer would look for a file; and no connection, which could say otherwise.
+            in_cluster="KUBERNETES_SERVICE_HOST" in os.environ,
+            kubernetes_conn_id=None,
+            deferrable=True,
+            poll_interval=POLL_S,
+            logging_interval=LOG_EVERY_S,
+            schedule_timeout_seconds=SCHEDULE_S,
+            startup_timeout_seconds=START_S,
             log_pod_spec_on_failure=False,
             do_xcom_push=False,
             **task_arguments(stage) | arguments,
@@ -78,9 +103,25 @@ class KubernetesStage(KubernetesPodOperator):
             "foundry.network": "outside" if STAGES[self.stage].outside else "stages"
         }
         self.log.info("by hand: %s", shlex.join(command))
-        super().execute(context)
+        super().execute(context)  # which defers, unless the pod that it adopts has ended well
+        return self.result(context)
+
+    def trigger_reentry(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
+        """Where the task goes on once the triggerer has seen the pod end."""
+        super().trigger_reentry(context, event)
+        return self.result(context)
+
+    def result(self, context: Context) -> dict[str, Any]:
+        """What the pod has published, as this task's XCom."""
         self.do_xcom_push = True  # until here it meant a sidecar that reads a file; from here it is what we return
         return published(self.stage, self.shard, context)
+
+    def get_or_create_pod(self, pod_request_obj: k8s.V1Pod, context: Context) -> k8s.V1Pod:
+        """As the operator's, but what an earlier try's pod ended well with is this try's: it would run it once more."""
+        found = self.find_pod(pod_request_obj.metadata.namespace, context=context)
+        if found and found.status.phase == PodPhase.SUCCEEDED:
+            return found
+        return super().get_or_create_pod(pod_request_obj, context)
 
     def choose_image(self, context: Context) -> None:
         """The image of the deep models, and a GPU, where this run's conf has this task fit one."""
@@ -103,5 +144,6 @@ class KubernetesStage(KubernetesPodOperator):
             for status in statuses:
                 ended = status.state.terminated if status.name == self.base_container_name and status.state else None
                 if ended:
-                    raise_for_exit(ended.exit_code, (ended.message or "").strip().rpartition("\n")[2] or ended.reason)
+                    last = (ended.message or "").strip().rpartition("\n")[2] or ended.reason
+                    raise_for_exit(ended.exit_code, out_of_memory(self.stage) if ended.reason == "OOMKilled" else last)
             raise

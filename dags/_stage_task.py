@@ -25,6 +25,8 @@ UID = 10001
 """The images' user, and its group."""
 FILES_AT = "/run/foundry"
 """Where secrets and market files are mounted, in stages and in Airflow's own containers."""
+WHOLE = "whole"
+"""What the label `foundry.shard` says of a stage in one piece; Kubernetes takes no label that is a lone dash."""
 _FROM_HERE = ("store", "s3_endpoint", "secrets", "mlflow_uri", "markets")
 """Settings that a container is given as they are here; the others are the image's own or Airflow's business."""
 _BUILT_BY: dict[Image, str] = {
@@ -101,7 +103,7 @@ def container_labels(stage: str, shard: str | None, context: Context) -> dict[st
         "foundry.dag": run.dag_id,
         "foundry.run": artifacts.run_key(run.run_id),
         "foundry.stage": stage,
-        "foundry.shard": artifacts.sha256_of(shard.encode())[:12] if shard else artifacts.NO_SHARD,
+        "foundry.shard": artifacts.sha256_of(shard.encode())[:12] if shard else WHOLE,
     }
 
 
@@ -124,6 +126,11 @@ def raise_for_exit(code: int, last_line: str) -> None:
     if code == TransientError.exit_code or code in KILLED:
         raise AirflowException(f"exit {code}, will be tried again: {last_line}")
     raise AirflowFailException(f"exit {code}: {last_line}")
+
+
+def out_of_memory(stage: str) -> str:
+    """What is said in the place of a last line, where a container was killed for its memory."""
+    return f"out of memory: more than the {STAGES[stage].memory_mb} MB that {stage} is given"
 
 
 def published(stage: str, shard: str | None, context: Context) -> dict[str, Any]:

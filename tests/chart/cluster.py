@@ -3,7 +3,6 @@
 import json
 from collections import defaultdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from threading import Thread
 from typing import Any
 
@@ -38,16 +37,6 @@ class Cluster:
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
         Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-
-    def kubeconfig(self, path: Path) -> str:
-        """A file that leads here."""
-        path.write_text(json.dumps({
-            "apiVersion": "v1", "kind": "Config", "current-context": "c", "users": [{"name": "u", "user": {}}],
-            "clusters": [{"name": "c", "cluster": {"server": f"http://127.0.0.1:{self.server.server_port}"}}],
-            "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
-        }))  # fmt: skip
-        path.chmod(0o600)
-        return str(path)
 
     def close(self) -> None:
         self.server.shutdown()

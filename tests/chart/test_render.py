@@ -1,37 +1,13 @@
 """Every file of values: it lints, renders, is what three versions of Kubernetes understand, and is the same each time."""
 
-import functools
-import json
-
-import kubernetes_validate
 import pytest
 import yaml
 
 from tests.chart.helm import CHART, EVERY, Refused, files, load, release
+from tests.chart.kubernetes import VERSIONS, schema_fault
 
-KUBERNETES = ("1.29", "1.33", "1.37")
-"""The oldest that Chart.yaml lets in, one between, and the newest whose schemas there are."""
 CUSTOM = {"monitoring.coreos.com/v1", "gateway.networking.k8s.io/v1"}
-"""Not Kubernetes' own, hence without a schema there; test_web.py and test_metrics.py look at them."""
-
-
-@pytest.fixture(scope="module", autouse=True)
-def schemas_read_once():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            "kubernetes_validate.utils.schema_contents", functools.cache(kubernetes_validate.utils.schema_contents)
-        )
-        yield
-
-
-@functools.cache
-def fault(document: str, version: str) -> str:
-    """What a version of Kubernetes finds wrong in an object; unknown fields are wrong."""
-    try:
-        kubernetes_validate.validate(json.loads(document), version, strict=True)
-    except kubernetes_validate.ValidationError as error:
-        return f"{'/'.join(map(str, error.path))}: {error.message}"
-    return ""
+"""Not Kubernetes' own, hence without a schema there; test_web.py looks at them."""
 
 
 @pytest.mark.parametrize("values", EVERY)
@@ -39,11 +15,11 @@ def test_the_values_pass_a_strict_lint(helm, values):
     helm.run("lint", "--strict", str(CHART), *files(values))
 
 
-@pytest.mark.parametrize("version", KUBERNETES)
+@pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("values", EVERY)
 def test_every_object_is_one_that_kubernetes_knows(helm, values, version):
     faults = {
-        f"{one['kind']} {one['metadata']['name']}": fault(json.dumps(one, sort_keys=True), version)
+        f"{one['kind']} {one['metadata']['name']}": schema_fault(one, version)
         for one in helm.objects(values, version=version)
         if one["apiVersion"] not in CUSTOM
     }
@@ -57,14 +33,14 @@ def test_a_field_that_kubernetes_does_not_know_is_found():
         "metadata": {"name": "p"},
         "spec": {"containers": [{"name": "c", "imagge": "i"}]},
     }
-    assert "imagge" in fault(json.dumps(pod), "1.37")
+    assert "imagge" in schema_fault(pod, "1.37")
 
 
 @pytest.mark.parametrize("kind", ["cpu", "cuda"])
 @pytest.mark.parametrize("values", EVERY)
 def test_the_pods_that_airflow_is_to_make_are_ones_that_kubernetes_knows(helm, values, kind):
     template = helm.find("ConfigMap", "foundry-pod-templates", values)["data"][f"{kind}.yaml"]
-    assert not fault(json.dumps(yaml.safe_load(template), sort_keys=True), "1.37")
+    assert not schema_fault(yaml.safe_load(template), "1.37")
 
 
 @pytest.mark.parametrize("values", EVERY)

@@ -10,6 +10,7 @@ import pytest
 
 from tests.chart.cluster import Cluster
 from tests.chart.helm import EVERY, REPOSITORY, containers, load, release, workloads
+from tests.kubernetes_api import kubeconfig
 
 STAGE_FILES = {"s3_access_key", "s3_secret_key", "mlflow_username", "mlflow_password"}
 
@@ -157,7 +158,7 @@ def rendered_against(helm, tmp_path):
 
     def render(secret):
         clusters.append(Cluster(helm.objects(), secret))
-        config = clusters[-1].kubeconfig(tmp_path / f"kubeconfig-{len(clusters)}")
+        config = kubeconfig(clusters[-1].server, tmp_path / f"kubeconfig-{len(clusters)}")
         server = ("--dry-run=server", "--disable-openapi-validation", "--is-upgrade")
         found = load(helm.run(*release(), *server, kubeconfig=config))
         assert "/api/v1/namespaces/foundry/secrets/foundry-secrets" in clusters[-1].asked

@@ -13,7 +13,7 @@ from tests.containers.stack import NEW, REPOSITORY, images
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(120)]
 LABELS = {
     "foundry.managed": "true", "foundry.dag": "operator", "foundry.run": f"{NEW}-00000000", "foundry.stage": "models",
-    "foundry.shard": "-",
+    "foundry.shard": "whole",
 }  # fmt: skip
 COMMAND = ["foundry", "ledger", "--help"]
 

@@ -49,7 +49,7 @@ def operator(engine, monkeypatch):
         labels = {"foundry.managed": "true", "foundry.dag": "foundry_train", "foundry.stage": stage}
         labels |= {
             "foundry.run": run_key("manual__2026-07-01T12:00:00+00:00"),
-            "foundry.shard": "0123456789ab" if shard else "-",
+            "foundry.shard": "0123456789ab" if shard else "whole",
         }
         return task, labels
 
