@@ -16,9 +16,8 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped] # it
 from foundry_tasks.contract.config import LabelKind
 from foundry_tasks.models.design import Inputs, Scores, Transform
 from foundry_tasks.models.estimator import Each, Prepared, Stopping, Target, learnable, shares
-from foundry_tasks.models.scaler import Scaler, Vector
+from foundry_tasks.models.scaler import Scaler, Vector, row_chunks
 
-_CHUNK_ROWS = 65_536
 _MAX_STEPS = 20
 _TOLERANCE = 1e-3
 """Newton's error is the square of its last step."""
@@ -38,9 +37,8 @@ class LogisticModel:
     def score(self, inputs: Inputs, *, threads: int = 1) -> Scores:  # noqa: ARG002 - the product's threads are numpy's
         """(n_rows, n_inputs) → (n_rows,) log-odds."""
         scores = np.empty(len(inputs))
-        for first in range(0, len(inputs), _CHUNK_ROWS):
-            chunk = self.scaler.apply(inputs[first : first + _CHUNK_ROWS]).astype(np.float64)
-            scores[first : first + len(chunk)] = chunk @ self.coefficients
+        for rows in row_chunks(len(inputs)):
+            scores[rows] = self.scaler.apply(inputs[rows]).astype(np.float64) @ self.coefficients
         return scores + self.intercept
 
     def gain(self) -> Mapping[str, float]:
@@ -88,8 +86,7 @@ class LogisticRegression:
 
     def prepare(self, inputs: Inputs, names: tuple[str, ...]) -> Prepared:
         """Learn the scaler."""
-        scaler = Scaler.of(inputs)
-        return Prepared(names, _Scaled(scaler, scaler.apply(inputs)), len(inputs))
+        return Prepared(names, _Scaled(Scaler.of(inputs), inputs), len(inputs))
 
     def fit(
         self,
@@ -110,7 +107,7 @@ class LogisticRegression:
         for _ in range(_MAX_STEPS):
             # One thread: chunks are small, waiting threads cost more than they save, and bits stay the same everywhere.
             with threadpool_limits(1, user_api="blas"):
-                gradient, hessian = _derivatives(scaled.inputs, target, known, weights)
+                gradient, hessian = _derivatives(scaled, target, known, weights)
                 step = np.linalg.solve(hessian + np.diag(penalty + 1e-12), gradient - penalty * weights)
             weights = weights + step
             if np.abs(step).max() < _TOLERANCE:
@@ -124,15 +121,14 @@ def _log_odds(share: float) -> float:
 
 
 def _derivatives(
-    inputs: Inputs, target: Target, known: npt.NDArray[np.bool_], weights: Vector
+    scaled: _Scaled, target: Target, known: npt.NDArray[np.bool_], weights: Vector
 ) -> tuple[Vector, Vector]:
-    """Gradient and Hessian of the mean log-likelihood, in chunks so that no second copy of the rows is made."""
+    """Gradient and Hessian of the mean log-likelihood; rows are scaled anew, which takes a third more time and no memory."""
     size = len(weights)
     gradient, hessian = np.zeros(size), np.zeros((size, size))
-    for first in range(0, len(inputs), _CHUNK_ROWS):
-        chunk = slice(first, first + _CHUNK_ROWS)
-        rows = np.ones((len(inputs[chunk]), size), dtype=np.float32)
-        rows[:, :-1] = inputs[chunk]
+    for chunk in row_chunks(len(scaled.inputs)):
+        rows = np.ones((chunk.stop - chunk.start, size), dtype=np.float32)
+        rows[:, :-1] = scaled.scaler.apply(scaled.inputs[chunk])
         p = 1 / (1 + np.exp(-(rows @ weights.astype(np.float32))))
         residual = np.where(known[chunk], target[chunk] - p, 0).astype(np.float32)
         curvature = np.where(known[chunk], p * (1 - p), 0).astype(np.float32)

@@ -1,6 +1,6 @@
 """One scale for every input: what models that add inputs up need, and trees do not."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,12 @@ Vector = npt.NDArray[np.float64]
 
 _CLIP = 5.0
 """Deviations; an input beyond them is as far as one can be."""
+_CHUNK_ROWS = 65_536
+
+
+def row_chunks(n_rows: int) -> Iterator[slice]:
+    """So many rows at a time that what is made of them is no second copy of all."""
+    return (slice(first, min(first + _CHUNK_ROWS, n_rows)) for first in range(0, n_rows, _CHUNK_ROWS))
 
 
 @dataclass(frozen=True)
@@ -25,11 +31,17 @@ class Scaler:
     @classmethod
     def of(cls, inputs: Inputs) -> "Scaler":
         """Learn from (n_rows, n_inputs), NaN left out. An input that does not move, or is never there, is scaled to 0."""
-        known = np.isfinite(inputs)
-        count = np.maximum(known.sum(axis=0), 1)
-        mean = np.where(known, inputs, 0).sum(axis=0, dtype=np.float64) / count
-        variance = np.square(np.where(known, inputs - mean.astype(np.float32), 0)).sum(axis=0, dtype=np.float64) / count
-        deviation = np.sqrt(variance)
+        total, squares, count = (np.zeros(inputs.shape[1]) for _ in range(3))
+        for rows in row_chunks(len(inputs)):
+            known = np.isfinite(inputs[rows])
+            count += known.sum(axis=0)
+            total += np.where(known, inputs[rows], 0).sum(axis=0, dtype=np.float64)
+        count = np.maximum(count, 1)
+        mean = total / count
+        for rows in row_chunks(len(inputs)):
+            distance = inputs[rows] - mean.astype(np.float32)
+            squares += np.square(np.where(np.isfinite(distance), distance, 0)).sum(axis=0, dtype=np.float64)
+        deviation = np.sqrt(squares / count)
         return cls(mean, np.where(deviation > 1e-9 * np.maximum(np.abs(mean), 1e-9), deviation, np.inf))
 
     def apply(self, inputs: Inputs) -> Inputs:

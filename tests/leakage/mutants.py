@@ -439,8 +439,8 @@ WHAT_LEARNS = (
     Mutant(
         "a model scales what it scores by that batch",
         "models/logistic_regression.py",
-        "chunk = self.scaler.apply(",
-        "chunk = Scaler.of(inputs).apply(",
+        "scores[rows] = self.scaler.apply(",
+        "scores[rows] = Scaler.of(inputs).apply(",
         (
             "test_what_learns.py::test_scores_of_a_session_are_the_same_whatever_is_scored_beside_it[logistic]",
             "test_end_to_end.py::test_a_run_of_today_says_what_the_walk_says_of_today[1]",
