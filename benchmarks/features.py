@@ -11,6 +11,7 @@ import pandas as pd
 from benchmarks.markets import FIVE_YEAR, SCALE, read_market
 from benchmarks.peer import Peer
 from benchmarks.row import Row, each, taking_turns, timed
+from foundry_tasks.contract.config import FeaturesConfig
 from foundry_tasks.data.panel import PricePanel
 from foundry_tasks.features import FEATURES, build_features
 from foundry_tasks.features.build import compute_features
@@ -22,6 +23,7 @@ COMPARED = (
     "rank_vol_20d",
 )  # fmt: skip
 LONGEST_WINDOW = 252
+THREADS = FeaturesConfig().threads
 LEAST_RATIO = {"pandas": 4, "polars": 1.5}
 
 
@@ -51,7 +53,9 @@ def _beside(market: PricePanel, peers: Path, program: str, folder: Path, *, quic
     compared = [feature for feature in FEATURES if feature.name in COMPARED]
     _write_bars(market, folder / "bars.parquet")
     with Peer(peers, f"{program}_features", folder / "bars.parquet") as peer:
-        turns = taking_turns(timed(lambda: compute_features(market, compared)), peer.seconds, pairs=pairs)
+        turns = taking_turns(
+            timed(lambda: compute_features(market, compared, threads=THREADS)), peer.seconds, pairs=pairs
+        )
     name = f"{len(COMPARED)} features of every kind, {_size(market)}"
     against = f"the same in {program}"
     return Row.of(turns, name, against, least_ratio=LEAST_RATIO[program], quick=quick)
@@ -61,7 +65,7 @@ def _beside_alpha158(market: PricePanel, peers: Path, folder: Path) -> Row:
     extended = build_features(market, "extended").panel.names
     _write_bars(market, folder / "bars.parquet")
     with Peer(peers, "alpha158", folder / "bars.parquet", folder / "qlib") as peer:
-        turns = taking_turns(timed(lambda: build_features(market, "extended")), peer.seconds, pairs=2)
+        turns = taking_turns(timed(lambda: build_features(market, "extended", threads=THREADS)), peer.seconds, pairs=2)
     return Row.of(
         each(turns, len(extended), 158),
         f"a feature of {len(extended)}, {_size(market)}",
@@ -73,7 +77,9 @@ def _beside_alpha158(market: PricePanel, peers: Path, folder: Path) -> Row:
 def _linear(small: PricePanel, large: PricePanel) -> Row:
     """Seconds a row, which a cost that is linear in rows does not raise."""
     turns = taking_turns(
-        timed(lambda: build_features(large, "extended")), timed(lambda: build_features(small, "extended")), pairs=3
+        timed(lambda: build_features(large, "extended", threads=THREADS)),
+        timed(lambda: build_features(small, "extended", threads=THREADS)),
+        pairs=3,
     )
     return Row.of(
         [(1e9 * ours, 1e9 * theirs) for ours, theirs in each(turns, large.member.size, small.member.size)],

@@ -89,7 +89,7 @@ class PricesConfig(StageConfig):
     """Share of the universe's ticker-sessions that has to remain once bad rows and tickers are set aside."""
 
 
-class FeaturesConfig(HorizonsConfig):
+class FeaturesConfig(HorizonsConfig, ThreadsConfig):
     feature_set: Literal["core", "extended"] = "extended"
     """`core`: the reference system's nine; `extended`: all."""
 

@@ -5,15 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from foundry_tasks.data.panel import BoolArray, FloatArray
+from foundry_tasks.data.ranks import session_ranks
 from foundry_tasks.evaluation.newey_west import mean_standard_error, newey_west_lag
-
-
-def session_ranks(values: FloatArray) -> FloatArray:
-    """Ranks 1 … n within each session, ties averaged, NaN kept. Shape (n_sessions, n_tickers)."""
-    import bottleneck as bn  # noqa: PLC0415 - starts a stage sooner where no metric is asked for
-
-    ranks: FloatArray = bn.nanrankdata(np.asarray(values, dtype=np.float64), axis=1)
-    return ranks
 
 
 def session_auc(scores: FloatArray, labels: FloatArray) -> FloatArray:
@@ -146,7 +139,7 @@ def _session_mean(values: FloatArray) -> FloatArray:
 
 
 def _session_median(values: FloatArray) -> FloatArray:
-    import bottleneck as bn  # noqa: PLC0415 - as above
+    import bottleneck as bn  # noqa: PLC0415 - starts a stage sooner where no metric is asked for
 
     median: FloatArray = bn.nanmedian(np.asarray(values, dtype=np.float64), axis=1)[:, None]
     return median

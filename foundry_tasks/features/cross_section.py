@@ -1,20 +1,22 @@
 """Statistics across the tickers of one session.
 
 Matrices are (n_sessions, n_tickers) float64; NaN marks what takes no part. Every session is reduced on its own and in
-the same order of tickers, so that cutting or spoiling other sessions does not move a single bit.
+the same order of tickers, its tickers side by side in memory, so that cutting or spoiling other sessions does not move a
+single bit.
 """
 
 from collections.abc import Sequence
 
-import bottleneck as bn
 import numpy as np
 import numpy.typing as npt
 
-from foundry_tasks.features.windows import Matrix
+from foundry_tasks.data.ranks import session_ranks
+from foundry_tasks.features.windows import Matrix, by_ticker
 
 
 def session_mean(x: Matrix) -> Matrix:
     """(n_sessions, 1): mean over the tickers that have a value."""
+    x = np.ascontiguousarray(x)
     count = np.isfinite(x).sum(axis=1, keepdims=True)
     return np.asarray(np.nansum(x, axis=1, keepdims=True) / np.where(count > 0, count, np.nan))
 
@@ -27,7 +29,7 @@ def session_std(x: Matrix) -> Matrix:
 def session_rank(x: Matrix) -> Matrix:
     """Rank within the session, in (0, 1): (rank − ½) / count, ties share their mean rank."""
     count = np.isfinite(x).sum(axis=1, keepdims=True)
-    return np.asarray((bn.nanrankdata(x, axis=1) - 0.5) / np.where(count > 0, count, np.nan))
+    return np.asarray((session_ranks(x) - 0.5) / np.where(count > 0, count, np.nan))
 
 
 class Sectors:
@@ -41,8 +43,8 @@ class Sectors:
 
     def mean(self, x: Matrix) -> Matrix:
         """Mean over the sector's tickers that have a value, given to each of its tickers."""
-        grouped = np.take(x, self._order, axis=1)
+        grouped = np.take(np.ascontiguousarray(x), self._order, axis=1)
         known = np.isfinite(grouped)
         total = np.add.reduceat(np.where(known, grouped, 0.0), self._starts, axis=1)
         count = np.add.reduceat(known.astype(np.float64), self._starts, axis=1)
-        return np.take(total / np.where(count > 0, count, np.nan), self._code, axis=1)
+        return by_ticker(np.take(total / np.where(count > 0, count, np.nan), self._code, axis=1))

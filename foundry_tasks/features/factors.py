@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped] # it ships none
 
-from foundry_tasks.features.windows import Matrix
+from foundry_tasks.features.windows import Matrix, by_ticker
 
 N_FACTORS = 15
 WINDOW_SESSIONS = 252
@@ -29,13 +29,16 @@ def factor_residuals(returns: Matrix) -> Matrix:
     and serve the REFIT_SESSIONS that follow; refits are counted from the first session, so a cut of later sessions
     changes nothing. NaN before MIN_WINDOW_SESSIONS, and for a ticker that lacks a fifth of the window.
     """
+    import scipy.linalg  # noqa: F401, PLC0415 - slow; and it brings a BLAS of its own, which is limited only once it is there
+
+    returns = np.ascontiguousarray(returns)  # a matrix product of another layout may round differently
     residuals = np.full_like(returns, np.nan)
     # One thread: the matrices are small, waiting threads cost more than they save, and bits stay the same everywhere.
     with threadpool_limits(1, user_api="blas"):
         for start in range(MIN_WINDOW_SESSIONS, len(returns), REFIT_SESSIONS):
             block = slice(start, start + REFIT_SESSIONS)
             residuals[block] = _block_residuals(returns[max(0, start - WINDOW_SESSIONS) : start], returns[block])
-    return residuals
+    return by_ticker(residuals)
 
 
 def _block_residuals(window: Matrix, block: Matrix) -> Matrix:
@@ -58,7 +61,7 @@ def _block_residuals(window: Matrix, block: Matrix) -> Matrix:
 
 def _loadings(scores: Matrix) -> npt.NDArray[np.float64]:
     """(n_tickers, n_factors) orthonormal: the leading right singular vectors, from the smaller Gram matrix."""
-    from scipy.linalg import eigh  # noqa: PLC0415 - slow to import, and only the factors need it
+    from scipy.linalg import eigh  # noqa: PLC0415 - loaded by now
 
     n_sessions, n_tickers = scores.shape
     n_factors = min(N_FACTORS, max(1, n_tickers // _TICKERS_PER_FACTOR))

@@ -35,7 +35,7 @@ def _streak(h: History) -> Matrix:
     streak, running = sign.copy(), np.ones(sign.shape, dtype=bool)
     for sessions in range(1, 8):
         running &= windows.lagged(sign, sessions) == sign
-        streak += np.where(running, sign, 0.0)
+        streak += running * sign
     return streak
 
 

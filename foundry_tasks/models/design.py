@@ -7,11 +7,11 @@ copies nothing. Nothing here is learned: a session's ranks depend on that sessio
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import bottleneck as bn
 import numpy as np
 import numpy.typing as npt
 
 from foundry_tasks.data.panel import FeatureSource
+from foundry_tasks.data.ranks import session_ranks
 from foundry_tasks.features.registry import FEATURES
 from foundry_tasks.models.deep.sequences import Sequences
 from foundry_tasks.models.market_regime import market_volatility
@@ -94,7 +94,7 @@ def build_design(features: FeatureSource, transform: Transform, names: tuple[str
         if ranked or wide:
             block = np.where(has_row[chunk], block, np.nan)
         if ranked:
-            block = _session_ranks(block)
+            block = _centred_ranks(block)
         block = block.transpose(1, 2, 0)
         rows = block if wide else block[has_row[chunk]]
         values[done : done + len(rows)] = rows
@@ -109,9 +109,9 @@ def _chunks(n_sessions: int) -> list[slice]:
     return [slice(first, min(first + _CHUNK_SESSIONS, n_sessions)) for first in range(0, n_sessions, _CHUNK_SESSIONS)]
 
 
-def _session_ranks(block: Inputs) -> Inputs:
+def _centred_ranks(block: Inputs) -> Inputs:
     count = np.isfinite(block).sum(axis=2, keepdims=True)
-    ranks = (bn.nanrankdata(block, axis=2) - 0.5) / np.maximum(count, 1) - 0.5
+    ranks = (session_ranks(block) - 0.5) / np.maximum(count, 1) - 0.5
     return np.asarray(ranks, dtype=np.float32)
 
 

@@ -14,7 +14,7 @@ def run(config: FeaturesConfig, io: StageIO) -> None:
     with io.step("read"):
         prices = read_prices(io.path("prices", "prices.parquet"))
     with io.step("compute"):
-        built = build_features(prices, config.feature_set)
+        built = build_features(prices, config.feature_set, threads=config.threads)
     io.expectations.warm_up()  # beside writing, which lets it; beside computing it takes more than it gives
     with io.step("write"):
         path = io.workspace / "features.parquet"

@@ -36,7 +36,7 @@ def run(config: LeakageConfig, io: StageIO) -> None:
     up = {h: read_matrices(labels_file, [f"up_{h}d"])[f"up_{h}d"] for h in folds}
 
     def build(panel: PricePanel) -> FeaturePanel:
-        return build_features(panel, feature_set).panel
+        return build_features(panel, feature_set, threads=config.threads).panel
 
     leaks: list[str] = []
     checked: list[str] = []

@@ -56,6 +56,19 @@ def test_the_order_of_tickers_makes_no_difference(market):
     assert not moved(replace(before, values=before.values[:, :, order]), after)
 
 
+@pytest.mark.parametrize("threads", [2, 5])
+def test_the_number_of_threads_moves_no_bit(market, threads):
+    before = build_features(market, "extended").panel
+    after = build_features(market, "extended", threads=threads).panel
+    np.testing.assert_array_equal(before.values.view(np.uint32), after.values.view(np.uint32))
+
+
+def test_how_prices_lie_in_memory_moves_no_bit(market):
+    before = build_features(market, "extended").panel
+    after = build_features(market.mapped(lambda _, values: np.asfortranarray(values)), "extended").panel
+    np.testing.assert_array_equal(before.values.view(np.uint32), after.values.view(np.uint32))
+
+
 def test_rows_outside_membership_are_nan_and_reach_nobody_else(market):
     member = market.member.copy()
     member[:, 4] = False
