@@ -26,7 +26,15 @@ from foundry_tasks.contract.market import with_market
 from foundry_tasks.contract.ports import Expectations, Registry, Store
 from foundry_tasks.contract.settings import Settings
 from foundry_tasks.contract.stage_io import Artifact, Identity, Progress, StageIO, StageResult
-from foundry_tasks.contract.stages import MARKET_STAGES, STAGES, check_conf, inputs_in, sharing_conf, stage_config
+from foundry_tasks.contract.stages import (
+    MARKET_STAGES,
+    STAGES,
+    check_conf,
+    inputs_in,
+    recent_sessions,
+    sharing_conf,
+    stage_config,
+)
 from foundry_tasks.import_clock import ImportClock
 
 PACKAGE = Path(__file__).resolve().parent
@@ -174,6 +182,7 @@ def _reuse_digest(
             "code": code_version(),
             "libraries": library_versions(),
             "as_of": identity.as_of if identity.stage == "prices" else None,
+            "recent_sessions": recent_sessions(identity.dag),
         }
     )
 

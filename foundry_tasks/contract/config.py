@@ -34,6 +34,8 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Sizing = Literal["long_only", "long_short", "top_bottom", "probability"]
 Entry = Literal["next_open", "next_close"]
 Impact = Literal["none", "square_root", "volume_share"]
+RECENT_SESSIONS = 252
+"""The last sessions, whose features are all that a run reads that fits no model: none of its keys reaches further back."""
 
 
 class StageConfig(BaseModel):
@@ -138,7 +140,7 @@ class WalkConfig(HorizonsConfig):
 class DeepConfig(StageConfig):
     """How the sequence models are built and trained; without one of them in `models` nothing reads it."""
 
-    sequence_sessions: Annotated[int, Field(ge=2, le=250)] = 20
+    sequence_sessions: Annotated[int, Field(ge=2, le=RECENT_SESSIONS - 2)] = 20
     """Sessions that a deep model looks back on, its own included; the purge of the whole walk grows by one less."""
     deep_size: DeepSize | None = None
     """How large they are and how long they train; null: full on a GPU, small on a CPU."""
@@ -312,9 +314,9 @@ class PredictConfig(HorizonsConfig):
 
 class MonitorConfig(HorizonsConfig):
     market: str = "us"
-    live_sessions: PositiveInt = 252
+    live_sessions: Annotated[int, Field(ge=1, le=2 * RECENT_SESSIONS)] = 252
     """Sessions of matured predictions that live figures are made of, the newest."""
-    drift_sessions: Annotated[int, Field(ge=5)] = 63
+    drift_sessions: Annotated[int, Field(ge=5, le=RECENT_SESSIONS)] = 63
     """Sessions whose features are held against those that the champion was fitted on."""
     max_psi: PositiveFloat = 0.25
     """Population stability index of a feature above which the report warns, if windows of the past were lower."""

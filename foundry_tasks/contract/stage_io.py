@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -17,7 +17,7 @@ from foundry_tasks.contract import artifacts
 from foundry_tasks.contract.config import ModelsConfig
 from foundry_tasks.contract.errors import DataRejectedError, MissingInputError
 from foundry_tasks.contract.ports import Expectations, Registry, Store, Verdict
-from foundry_tasks.contract.stages import inputs_in
+from foundry_tasks.contract.stages import inputs_in, recent_sessions
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,16 @@ class StageIO:
             return self.identity.as_of
         return self.result("prices").as_of
 
+    @property
+    def recent_sessions(self) -> int | None:
+        """Of how many sessions, the last ones, this run makes features; None: of all."""
+        return recent_sessions(self.identity.dag)
+
     # ------------------------------------------------------------ reading
+    def of_run(self, dag: str, run_id: str) -> "StageIO":
+        """The same door on what another run has published."""
+        return replace(self, identity=replace(self.identity, dag=dag, run_id=run_id), results={})
+
     def here(self, path: str) -> str:
         """A path of this machine for a user's path or `s3://` URI; what a URI means is fetched once, into the workspace.
 

@@ -144,6 +144,15 @@ def inputs_in(dag: str, stage: str) -> tuple[str, ...]:
     return tuple(name for name in STAGES[stage].inputs if name in PIPELINES.get(dag, STAGES))
 
 
+def recent_sessions(dag: str) -> int | None:
+    """Of how many sessions, the last ones, a run of `dag` makes features; None: of all, since it may fit models on them.
+
+    A DAG of a user's own is taken to fit some.
+    """
+    fits = any(STAGES[name].fits_models for name in PIPELINES.get(dag, STAGES))
+    return None if fits else c.RECENT_SESSIONS
+
+
 def conf_fields(stages: Iterable[str] = STAGES) -> dict[str, FieldInfo]:
     """Every key that a run's conf may hold for `stages`, with its type, default and bounds."""
     return {name: field for stage in stages for name, field in STAGES[stage].config.model_fields.items()}

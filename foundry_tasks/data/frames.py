@@ -1,9 +1,11 @@
 """A parquet or csv file as a pandas frame, or one clear line about why it is none."""
 
+from datetime import date, datetime
 from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from foundry_tasks.contract.errors import DataRejectedError
@@ -13,13 +15,16 @@ from foundry_tasks.data.tidy import NO_VALUE, column_of
 TEXT_COLUMNS = ("date", "ticker", "sector", "start_date", "end_date")
 
 
-def read_frame(path: Path) -> pd.DataFrame:
-    """A file as it is. Raises DataRejectedError where it is empty, cut off or not what its name says."""
+def read_frame(path: Path, since: date | None = None) -> pd.DataFrame:
+    """A file as it is; of a parquet file with a column of dates, the rows from `since` on and those without a date.
+
+    Raises DataRejectedError where it is empty, cut off or not what its name says.
+    """
     if not path.stat().st_size:
         raise DataRejectedError(f"{path} is empty. Give a file with daily prices.")
     kind = "parquet" if path.name.lower().endswith(PARQUET) else "csv"
     try:
-        return _read_csv(path) if kind == "csv" else _read_parquet(path)
+        return _read_csv(path) if kind == "csv" else _read_parquet(path, since)
     except (pa.ArrowException, OSError, EOFError, UnicodeDecodeError, ValueError) as error:
         reason = " ".join(str(error).split())[:160].rstrip(". ")
         raise DataRejectedError(
@@ -27,8 +32,39 @@ def read_frame(path: Path) -> pd.DataFrame:
         ) from error
 
 
-def _read_parquet(path: Path) -> pd.DataFrame:
-    frame: pd.DataFrame = pq.ParquetFile(path).read().to_pandas(date_as_object=False)
+def date_bounds(path: Path) -> tuple[date, date] | None:
+    """First and last date of a parquet file with a column of dates, read from its footer; None where that cannot be."""
+    try:
+        file = pq.ParquetFile(path)
+    except (pa.ArrowException, OSError):  # whoever reads it says what is wrong
+        return None
+    index, groups = _date_column(file.schema_arrow), file.metadata.num_row_groups
+    if index is None or not groups:
+        return None
+    found = [file.metadata.row_group(group).column(index).statistics for group in range(groups)]
+    if any(statistics is None or not statistics.has_min_max for statistics in found):
+        return None
+    first, last = min(one.min for one in found), max(one.max for one in found)
+    return (first.date(), last.date()) if isinstance(first, datetime) else (first, last)
+
+
+def _date_column(schema: pa.Schema) -> int | None:
+    """Which column holds dates as dates; None where none does, or several may be meant."""
+    named = [index for index, name in enumerate(schema.names) if column_of(name) == "date"]
+    kinds = [schema.field(index).type for index in named]
+    is_dates = [pa.types.is_date(kind) or (pa.types.is_timestamp(kind) and kind.tz is None) for kind in kinds]
+    return named[0] if is_dates == [True] else None
+
+
+def _read_parquet(path: Path, since: date | None) -> pd.DataFrame:
+    file = pq.ParquetFile(path)
+    index = _date_column(file.schema_arrow)
+    if since is None or index is None:
+        table = file.read()
+    else:
+        dates = pc.field(file.schema_arrow.names[index])
+        table = pq.read_table(path, filters=(dates >= pa.scalar(since)) | dates.is_null(), partitioning=None)
+    frame: pd.DataFrame = table.to_pandas(date_as_object=False)
     return frame
 
 

@@ -34,6 +34,9 @@ class PriceSource(Protocol):
     def last_date(self) -> date | None:
         """The last date that a static source holds; None for a live one."""
 
+    def first_date(self, tickers: Sequence[str]) -> date | None:
+        """The first date that a static source holds of `tickers` (empty: of all); None for a live one, or for nothing."""
+
     def fetch(self, tickers: Sequence[str], start: date | None, end: date | None) -> "pd.DataFrame":
         """The tidy frame of `tickers` (empty: all it has) between two dates, both included; rows in any order.
 

@@ -1,6 +1,7 @@
 """What a source said, kept: immutable snapshots, and a head per market and source that moves by compare-and-swap."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -23,33 +24,53 @@ _ATTEMPTS = 5
 
 @dataclass(frozen=True)
 class Snapshot:
-    """table: the tidy frame of everything kept. restated: tickers whose past the source has changed, fetched anew."""
+    """table: the tidy frame of what the run reads. restated: tickers whose past the source has changed, fetched anew."""
 
     table: pd.DataFrame
     sha256: str
     restated: tuple[str, ...] = ()
 
 
-def refreshed(config: PricesConfig, store: Store, source: PriceSource, as_of: date, workspace: Path) -> Snapshot:
+def refreshed(
+    config: PricesConfig,
+    store: Store,
+    source: PriceSource,
+    as_of: date,
+    workspace: Path,
+    since: Callable[[date], date] | None = None,
+) -> Snapshot:
     """Bring the market's snapshot of `source` up to `as_of` and move its head.
 
-    A static source is taken as it is now, whole, so that its result follows from its content alone. A live one is asked
-    for the sessions that the head lacks and `overlap_sessions` before them; what those restate is fetched anew. Whoever
-    loses the race for the head begins again from the winner's. Raises TransientError where that never ends.
+    A static source is taken as it is now, so that its result follows from its content alone. A live one is asked for the
+    sessions that the head lacks and `overlap_sessions` before them; what those restate is fetched anew. Whoever loses the
+    race for the head begins again from the winner's. Raises TransientError where that never ends.
+
+    since: from the first date that there is to the first one that the run reads; None: the run reads them all.
     """
     key = artifacts.head_key(config.market, artifacts.digest_of({**source.identity, "start": str(config.start)}))
+    static = source.last_date() is not None
     for _ in range(_ATTEMPTS):
         head = store.read(key)
         table, restated = (
-            (source.fetch(config.tickers, config.start, None), ())
-            if source.last_date() is not None
+            (source.fetch(config.tickers, _start(config, source, since), None), ())
+            if static
             else _extended(config, store, source, as_of, head)
         )
         sha256 = store.put_object(_written(table, workspace / "snapshot.parquet"))
         document = artifacts.canonical_json({"snapshot": sha256, "source": source.name, "last": _last(table)})
         if document == head or store.swap(key, head, document):
-            return Snapshot(table, sha256, restated)
+            return Snapshot(table if static or since is None else _from(table, since), sha256, restated)
     raise TransientError(f"the head of market {config.market!r} ({store.locate(key)}) keeps moving. Try again later.")
+
+
+def _start(config: PricesConfig, source: PriceSource, since: Callable[[date], date] | None) -> date | None:
+    """The date from which on a static source is asked."""
+    first = None if since is None else source.first_date(config.tickers)
+    return config.start if since is None or first is None else since(max(first, config.start or first))
+
+
+def _from(table: pd.DataFrame, since: Callable[[date], date]) -> pd.DataFrame:
+    return table[table["date"] >= pd.Timestamp(since(table["date"].min().date()))]
 
 
 def _extended(

@@ -80,6 +80,11 @@ def panel_names(path: Path) -> tuple[str, ...]:
     return tuple(name for name in pq.read_schema(path).names if name not in _KEYS)
 
 
+def panel_sessions(path: Path) -> DateArray:
+    """The sessions of a panel file, without its matrices."""
+    return _PanelReader(path, (None, None)).sessions
+
+
 def write_features(path: Path, panel: FeaturePanel) -> None:
     """Write features; all of them float32."""
     write_matrices(path, Matrices(panel.sessions, panel.tickers, dict(panel.items())))

@@ -13,6 +13,8 @@ import numpy.typing as npt
 
 from foundry_tasks.data.panel import BoolArray, FloatArray
 
+IntArray = npt.NDArray[np.integer]
+
 BINS = 10
 SMALLEST_SHARE = 1e-4
 """What an empty bin counts as, so that the logarithm is finite."""
@@ -35,19 +37,39 @@ class Drift:
         return self.psi > threshold and not self.psi <= self.usual
 
 
-def feature_drift(values: FloatArray, rows: BoolArray, *, fitted: int, recent: int) -> Drift:
-    """Drift of one feature.
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What recent sessions of a feature are held against.
 
-    values: (n_sessions, n_tickers). rows: same shape, which of them count, NaN values among them. fitted: the first so
-    many sessions are the reference; recent: the last so many are held against it.
+    edges: ascending, between the bins. expected: rows in each bin, the missing ones last. usual: as in `Drift`; None where
+    there are too few windows.
     """
-    counts = _session_counts(values, rows, fitted)
-    expected = counts[:fitted].sum(axis=0)
-    sums = np.concatenate([np.zeros((1, counts.shape[1])), np.cumsum(counts, axis=0)])
-    stops = np.arange(recent, fitted + 1, recent)
+
+    edges: tuple[float, ...]
+    expected: tuple[int, ...]
+    usual: float | None
+
+    def drift(self, values: FloatArray, rows: BoolArray) -> Drift:
+        """values, rows: (n_sessions, n_tickers), as in `reference_of`, of the recent sessions."""
+        observed = _session_counts(values, rows, np.array(self.edges)).sum(axis=0)
+        usual = float("nan") if self.usual is None else self.usual
+        return Drift(stability_index(self.expected, observed), usual)
+
+
+def reference_of(values: FloatArray, rows: BoolArray, *, recent: int) -> Reference:
+    """The reference that one feature's values on the sessions that a model was fitted on are.
+
+    values: (n_sessions, n_tickers). rows: same shape, which of them count, NaN values among them. recent: the length of
+    the windows that say what is usual, in sessions.
+    """
+    edges = _deciles(values[rows])
+    counts = _session_counts(values, rows, edges)
+    expected = counts.sum(axis=0)
+    sums = np.concatenate([np.zeros((1, counts.shape[1]), counts.dtype), np.cumsum(counts, axis=0)])
+    stops = np.arange(recent, len(values) + 1, recent)
     earlier = [stability_index(expected, window) for window in sums[stops] - sums[stops - recent] if window.any()]
-    usual = float(np.quantile(earlier, USUAL)) if len(earlier) >= MIN_WINDOWS else float("nan")
-    return Drift(stability_index(expected, counts[-recent:].sum(axis=0)), usual)
+    usual = float(np.quantile(earlier, USUAL)) if len(earlier) >= MIN_WINDOWS else None
+    return Reference(tuple(edges.tolist()), tuple(expected.tolist()), usual)
 
 
 def stability_index(expected: npt.ArrayLike, observed: npt.ArrayLike) -> float:
@@ -59,15 +81,16 @@ def stability_index(expected: npt.ArrayLike, observed: npt.ArrayLike) -> float:
     return float(((r - e) * np.log(r / e)).sum())
 
 
-def _session_counts(values: FloatArray, rows: BoolArray, fitted: int) -> FloatArray:
-    """(n_sessions, n_bins) rows of each session in each bin; the last bin holds missing values."""
-    reference = values[:fitted][rows[:fitted]]
-    reference = reference[np.isfinite(reference)]
-    reference = reference[:: max(1, len(reference) // _EDGE_ROWS)]
+def _deciles(values: FloatArray) -> FloatArray:
+    known = values[np.isfinite(values)]
+    known = known[:: max(1, len(known) // _EDGE_ROWS)]
     inner = np.linspace(0, 1, BINS + 1)[1:-1]
-    edges = np.unique(np.quantile(reference, inner)) if len(reference) else np.empty(0)
+    return np.unique(np.quantile(known, inner)) if len(known) else np.empty(0)
+
+
+def _session_counts(values: FloatArray, rows: BoolArray, edges: FloatArray) -> IntArray:
+    """(n_sessions, n_bins) rows of each session in each bin; the last bin holds missing values."""
     n_bins = len(edges) + 2
     bins = np.where(np.isfinite(values), np.searchsorted(edges, values, side="right"), n_bins - 1)
     cells = bins + n_bins * np.arange(len(values))[:, None]
-    counts: FloatArray = np.bincount(cells[rows], minlength=n_bins * len(values)).reshape(-1, n_bins).astype(float)
-    return counts
+    return np.bincount(cells[rows], minlength=n_bins * len(values)).reshape(-1, n_bins)

@@ -18,6 +18,7 @@ from foundry_tasks.features.windows import Matrix
 
 FILL_SESSIONS = 5
 """A missing bar borrows a close of at most this many sessions earlier; its own session stays without features."""
+RESIDUAL_VOL_SESSIONS = 60
 REMEMBERED_MATRICES = 8
 """Most features need what the one before needed; more than these take memory and save little."""
 
@@ -165,7 +166,7 @@ class History:
     @remembered
     def residual_vol(self) -> Matrix:
         """Deviation of the residual over 60 sessions."""
-        return windows.moving_std(self.residual, 60)
+        return windows.moving_std(self.residual, RESIDUAL_VOL_SESSIONS)
 
     # ---------------------------------------------------------------- the market
     @property

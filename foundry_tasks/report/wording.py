@@ -244,6 +244,8 @@ def live_history(live: Mapping[str, Any]) -> str:
 
 def drift_line(drift: Mapping[str, Any], asked: Mapping[str, Any]) -> str:
     """How many features have drifted, in one line."""
+    if not drift["measured"]:
+        return "not measured: the features that the model was fitted on are not in the store any more"
     return (
         f"{drift['above']} of {drift['measured']} features have a PSI above {asked['max_psi']:g} over the last "
         f"{asked['drift_sessions']} sessions, {len(drift['beyond'])} of them more than is usual for them"

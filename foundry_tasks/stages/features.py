@@ -1,4 +1,4 @@
-"""features: wide matrices of what is known at the close of each session."""
+"""features: wide matrices of what is known at the close of each session, the last ones where no model is fitted on them."""
 
 from foundry_tasks.contract.config import FeaturesConfig
 from foundry_tasks.contract.stage_io import StageIO
@@ -15,26 +15,34 @@ def run(config: FeaturesConfig, io: StageIO) -> None:
         prices = read_prices(io.path("prices", "prices.parquet"))
     with io.step("compute"):
         built = build_features(prices, config.feature_set, threads=config.threads)
+        panel = built.panel.last(io.recent_sessions or len(prices.sessions))
     io.expectations.warm_up()  # beside writing, which lets it; beside computing it takes more than it gives
     with io.step("write"):
         path = io.workspace / "features.parquet"
-        write_features(path, built.panel)
+        write_features(path, panel)
     with io.step("profile"):
         answers: dict[str, FloatArray] = {}
         for horizon in config.horizons:
             labels = build_labels(prices, horizon)
             answers |= {f"return_{horizon}d": labels.forward_return, f"up_{horizon}d": labels.up}
-        profile = profile_features(built.panel, prices.member, answers)
+        covered = slice(len(prices.sessions) - len(panel.sessions), None)
+        answers = {name: values[covered] for name, values in answers.items()}
+        profile = profile_features(panel, prices.member[covered], answers)
     import pandas as pd  # noqa: PLC0415 - great_expectations, which loads beside, brings it
 
     io.guard("features", pd.DataFrame(profile), {})
     with io.step("publish"):
         io.publish("features.parquet", path)
     left_out = dict(built.left_out)
-    io.publish_json(
-        "features.json", {"feature_set": config.feature_set, "names": built.panel.names, "left_out": left_out}
-    )
-    io.metrics |= {"features": len(built.panel.names), "left_out": len(left_out)}
+    about = {
+        "feature_set": config.feature_set,
+        "names": panel.names,
+        "left_out": left_out,
+        "sessions": len(panel.sessions),
+        "first_session": str(panel.sessions[0]),
+    }
+    io.publish_json("features.json", about)
+    io.metrics |= {"features": len(panel.names), "left_out": len(left_out)}
     if left_out:
         io.warn(f"{len(left_out)} features left out: {_by_reason(left_out)}")
 

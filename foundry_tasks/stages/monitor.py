@@ -2,16 +2,19 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import date
 from typing import Any
 
 import numpy as np
 
-from foundry_tasks.contract.artifacts import predictions_prefix
+from foundry_tasks.contract import artifacts
 from foundry_tasks.contract.config import MonitorConfig
+from foundry_tasks.contract.errors import MissingInputError
 from foundry_tasks.contract.stage_io import StageIO
-from foundry_tasks.data.panel import PricePanel
-from foundry_tasks.data.tables import read_features, read_prices, read_table
-from foundry_tasks.evaluation.drift import Drift, feature_drift
+from foundry_tasks.data.panel import BoolArray, PricePanel
+from foundry_tasks.data.tables import panel_names, read_features, read_matrices, read_prices, read_table
+from foundry_tasks.evaluation.drift import Drift, Reference, reference_of
 from foundry_tasks.validation.gates import json_ready
 from foundry_tasks.validation.live import Said, live_figures
 
@@ -49,7 +52,7 @@ def _history(config: MonitorConfig, io: StageIO, prices: PricePanel, horizon: in
     sessions = prices.sessions.astype("datetime64[D]")
     oldest = str(sessions[max(0, len(sessions) - config.live_sessions - horizon - 1)])
     newest = str(sessions[-1])
-    prefix = predictions_prefix(config.market)
+    prefix = artifacts.predictions_prefix(config.market)
     by_day: dict[str, list[dict[str, Any]]] = {}
     for key in io.store.keys(prefix):
         day, name = key.removeprefix(prefix).split("/")
@@ -83,24 +86,52 @@ def _live_warning(live: Mapping[str, Any], config: MonitorConfig) -> str:
 def _drifts(
     config: MonitorConfig, io: StageIO, prices: PricePanel, versions: Mapping[str, Any]
 ) -> dict[str, dict[str, Drift]]:
-    """horizon → feature → drift, for the features that the horizon's version eats.
+    """horizon → feature → drift, for the features that the horizon's version eats; none where it cannot be told.
 
-    The reference is what today's features say of the sessions that the version was fitted on, so that both sides come
-    from the same code and the same prices.
+    The reference is the features that the version was fitted on, as the run that trained it has published them.
     """
     names = sorted({name for item in versions.values() for name in item["features"]})
-    panel = read_features(io.path("features", "features.parquet"), names)
-    sessions = panel.sessions.astype("datetime64[D]")
-    rows = np.isfinite(prices.fields["close"]) & prices.member
-    measured: dict[tuple[str, int], Drift] = {}
+    recent = read_features(io.path("features", "features.parquet"), names).last(config.drift_sessions)
+    rows = _rows(prices)[-len(recent.sessions) :]
     found: dict[str, dict[str, Drift]] = {}
     for horizon in map(str, config.horizons):
-        fitted = int(np.searchsorted(sessions, np.datetime64(versions[horizon]["fitted_until"]), side="right"))
-        for name in versions[horizon]["features"]:
-            if (name, fitted) not in measured:
-                measured[name, fitted] = feature_drift(panel[name], rows, fitted=fitted, recent=config.drift_sessions)
-            found.setdefault(horizon, {})[name] = measured[name, fitted]
+        try:
+            references = _references(config, io, versions[horizon])
+        except MissingInputError as error:
+            io.warn(f"{horizon}d: drift is not measured: {error}")
+            references = {}
+        found[horizon] = {
+            name: references[name].drift(recent[name], rows) for name in versions[horizon]["features"] if references
+        }
     return found
+
+
+def _references(config: MonitorConfig, io: StageIO, version: Mapping[str, Any]) -> dict[str, Reference]:
+    """Of every feature of the run that trained a version; counted once and kept, since they are many years."""
+    dag, _, run_id = version["trained_in"].partition("/")
+    trained, until = io.of_run(dag, run_id), version["fitted_until"]
+    features = trained.path("features", "features.parquet")
+    prices = trained.path("prices", "prices.parquet")
+    made_of = [features.name, prices.name, until, config.drift_sessions, io.code_version]
+    key = artifacts.reuse_key("monitor", artifacts.digest_of(made_of))
+    kept = io.store.read(key)
+    if kept is None:
+        between = (None, date.fromisoformat(until))
+        rows = _rows(read_prices(prices, between))
+        counted = {
+            name: asdict(
+                reference_of(read_matrices(features, [name], between)[name], rows, recent=config.drift_sessions)
+            )
+            for name in panel_names(features)
+        }
+        kept = artifacts.canonical_json(counted)
+        io.store.write(key, kept)
+    return {name: Reference(**item) for name, item in json.loads(kept).items()}
+
+
+def _rows(prices: PricePanel) -> BoolArray:
+    """Ticker-sessions that count: of members that have a bar."""
+    return np.isfinite(prices.fields["close"]) & prices.member
 
 
 def _drift_table(drifts: Mapping[str, Drift], config: MonitorConfig) -> dict[str, Any]:

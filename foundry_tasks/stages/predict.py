@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from foundry_tasks.contract.artifacts import canonical_json, prediction_key, sha256_of
-from foundry_tasks.contract.config import PredictConfig
+from foundry_tasks.contract.config import RECENT_SESSIONS, PredictConfig
 from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.contract.ledger import model_name
 from foundry_tasks.contract.ledger_chain import Ledger
@@ -16,7 +16,7 @@ from foundry_tasks.contract.ports import ModelVersion
 from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.data.panel import FeaturePanel, FloatArray
 from foundry_tasks.data.profile import profile_predictions
-from foundry_tasks.data.tables import read_features, write_table
+from foundry_tasks.data.tables import panel_sessions, read_features, write_table
 
 
 def run(config: PredictConfig, io: StageIO) -> None:
@@ -26,17 +26,18 @@ def run(config: PredictConfig, io: StageIO) -> None:
     """
     io.expectations.warm_up()
     with io.step("read"):
-        features = read_features(io.path("features", "features.parquet"))
+        features = _recent(io.path("features", "features.parquet"))
     today = features.last(1)
     p_up: dict[int, FloatArray] = {}
     used: dict[int, dict[str, Any]] = {}
     versions: dict[int, dict[str, Any]] = {}
     for horizon in config.horizons:
         with io.step("load"):
-            version, path, kind, why = _version(io, model_name(config.market, horizon))
+            version, path, kind, why, trained_in = _version(io, model_name(config.market, horizon))
         with io.step("predict"):
             p_up[horizon], facts = _predict(path, features, version)
-        versions[horizon] = {"model": version.model, "version": version.version, "kind": kind, **facts}
+        versions[horizon] = {"model": version.model, "version": version.version, "kind": kind, "trained_in": trained_in}
+        versions[horizon] |= facts
         used[horizon] = {"model": version.model, "version": version.version, "kind": kind, "why": why}
         if kind == "shadow":
             io.warn(f"{horizon}d: no champion, so version {version.version} predicts as a shadow")
@@ -65,8 +66,14 @@ def run(config: PredictConfig, io: StageIO) -> None:
     io.metrics |= {"coverage": coverage, "kinds": {f"{h}d": item["kind"] for h, item in used.items()}}
 
 
-def _version(io: StageIO, model: str) -> tuple[ModelVersion, Path, str, str]:
-    """The version that predicts and its bundle, from the store, else from MLflow.
+def _recent(path: Path) -> FeaturePanel:
+    """Features of as many sessions as any bundle may look back on."""
+    first, *_ = panel_sessions(path)[-RECENT_SESSIONS:]
+    return read_features(path, between=(first.item(), None))
+
+
+def _version(io: StageIO, model: str) -> tuple[ModelVersion, Path, str, str, str]:
+    """The version that predicts and its bundle, from the store, else from MLflow; its kind and why, and the run that made it.
 
     Raises ConfigError for a bundle that the ledger does not know.
     """
@@ -86,7 +93,7 @@ def _version(io: StageIO, model: str) -> tuple[ModelVersion, Path, str, str]:
             f"the bundle of {model} version {wanted} is not what the ledger knows ({path}); it is not loaded. "
             "Restore it from a backup or roll back to another version."
         )
-    return version, path, kind, why
+    return version, path, kind, why, state.versions[wanted].digests.run
 
 
 def _enter(versions: Mapping[int, Mapping[str, Any]], predictions: str, as_of: str, market: str, io: StageIO) -> None:

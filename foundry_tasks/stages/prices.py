@@ -1,8 +1,12 @@
-"""prices: fetch, judge, set bad bars aside by name, and publish one wide panel with all that a market has beside it."""
+"""prices: fetch, judge, set bad bars aside by name, and publish one wide panel with all that a market has beside it.
+
+A run that fits no model reads only as many sessions as the features of the last ones follow from.
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from foundry_tasks.contract import artifacts
@@ -21,6 +25,8 @@ if TYPE_CHECKING:
 
 MIN_SESSIONS = 126
 """Half a year; a shorter history is refused before anyone computes on it."""
+JUDGED_SESSIONS = 21
+"""A bar is judged by its ticker's 20 before it; so a panel of recent sessions begins earlier than features need it."""
 MAX_GAP_SESSIONS = 5
 """A longer gap in a ticker's bars is named."""
 MAX_AGE_SESSIONS = 3
@@ -71,7 +77,8 @@ def _run(config: PricesConfig, io: StageIO, source: PriceSource) -> None:
         universe = read_universe(single_file(config.universe, "universe")) if config.universe else None
         sectors = read_sectors(single_file(config.sectors, "sectors")) if config.sectors else {}
         as_of = _as_of(config, io, source)
-        snapshot = refreshed(config, io.store, source, as_of, io.workspace)
+        since = partial(_since, config.calendar, as_of, io.recent_sessions) if io.recent_sessions else None
+        snapshot = refreshed(config, io.store, source, as_of, io.workspace, since)
     with io.step("judge"):
         table = _wanted(config, io, source, snapshot.table, as_of)
         first = min(table["date"].min().date(), as_of)
@@ -140,6 +147,16 @@ def _as_of(config: PricesConfig, io: StageIO, source: PriceSource) -> date:
         if not is_session(config.calendar, today):
             raise NothingToDo(f"{today} is no session of {config.calendar}: the market is closed.")
     return as_of
+
+
+def _since(calendar: str, as_of: date, recent: int, first: date) -> date:
+    """Where the prices begin that features of the `recent` last sessions follow from, if there are any since `first`."""
+    from foundry_tasks.data.sessions import sessions_between  # noqa: PLC0415 - as above
+    from foundry_tasks.features.lookback import first_needed  # noqa: PLC0415 - as above
+
+    sessions = sessions_between(calendar, first, as_of)
+    found: date = sessions[first_needed(len(sessions), recent + JUDGED_SESSIONS)].item() if len(sessions) else first
+    return found
 
 
 def _wanted(

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 import numpy as np
 import pytest
 
-from foundry_tasks.contract.artifacts import canonical_json, prediction_key, predictions_prefix
+from foundry_tasks.contract.artifacts import canonical_json, prediction_key, predictions_prefix, result_key
 from foundry_tasks.contract.errors import ConfigError, NothingToDo
 from foundry_tasks.contract.ledger import Entry
 from foundry_tasks.contract.ledger_chain import Ledger
@@ -189,6 +189,28 @@ def test_a_market_that_became_another_one_is_warned_of(desk):
     stages, market = ("prices", "features", "predict", "monitor"), desk.known(LAST, wild, "wild")
     warned = desk.day(LAST, stages, run_id="wild", market=market, drift_sessions=40)["monitor"].warnings
     assert any(line.startswith("drift: ") and "above PSI 0.25" in line for line in warned)
+
+
+def test_what_a_version_was_fitted_on_is_counted_once_and_kept(desk):
+    kept = {key: desk.store.read(key) for key in desk.store.keys("reuse/monitor/")}
+    again = desk.day(LAST, ("monitor",))["monitor"]
+    assert again.outputs_digest == desk.last["monitor"].outputs_digest
+    assert {key: desk.store.read(key) for key in desk.store.keys("reuse/monitor/")} == kept
+    assert kept
+
+
+def test_drift_is_not_measured_once_the_training_runs_features_are_gone(desk):
+    key = result_key("foundry_train", "train", "features", None)
+    kept = desk.store.read(key)
+    desk.store.delete(key)
+    try:
+        found = desk.day(LAST, ("monitor", "report"), drift_sessions=41)
+    finally:
+        desk.store.write(key, kept)
+        desk.day(LAST, ("monitor", "report"))
+    assert any(line.startswith("1d: drift is not measured: stage 'features'") for line in found["monitor"].warnings)
+    page = desk.document(found["report"], "report.md").decode()
+    assert "drift: not measured" in page
 
 
 def test_the_report_shows_it_as_page_text_and_data(desk):

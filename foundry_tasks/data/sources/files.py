@@ -27,24 +27,48 @@ class FileSource:
         return content_digest(self._files)
 
     def last_date(self) -> date:
-        last: date = self._table["date"].max().date()
+        last: date = self._bounds[1] if self._bounds else self._table["date"].max().date()
         return last
 
+    def first_date(self, tickers: Sequence[str]) -> date | None:
+        return self._bounds[0] if self._bounds and not tickers else first_date(cut(self._table, tickers, None, None))
+
     def fetch(self, tickers: Sequence[str], start: date | None, end: date | None) -> "pd.DataFrame":
-        return cut(self._table, tickers, start, end)
+        return cut(self._read(start) if self._bounds else self._table, tickers, start, end)
 
     def benchmark(self) -> None:
         return None
 
     @cached_property
+    def _bounds(self) -> tuple[date, date] | None:
+        """First and last date, where every file's footer says them."""
+        from foundry_tasks.data.frames import date_bounds  # noqa: PLC0415 - a run that reuses its prices needs none
+
+        bounds = [found for path in self._files if (found := date_bounds(path)) is not None]
+        whole = len(bounds) == len(self._files)
+        return (min(first for first, _ in bounds), max(last for _, last in bounds)) if whole else None
+
+    @cached_property
     def _table(self) -> "pd.DataFrame":
+        return self._read(None)
+
+    def _read(self, since: date | None) -> "pd.DataFrame":
         import pandas as pd  # noqa: PLC0415 - a run that reuses its prices needs the digest alone
 
         from foundry_tasks.data.frames import read_frame  # noqa: PLC0415 - as above
         from foundry_tasks.data.tidy import tidy  # noqa: PLC0415 - as above
 
-        tables = [tidy(read_frame(path), where=str(path), ticker=path.name.split(".")[0]) for path in self._files]
+        tables = [
+            tidy(frame, where=str(path), ticker=path.name.split(".")[0])
+            for path in self._files
+            if len(frame := read_frame(path, since)) or since is None
+        ]
         return tables[0] if len(tables) == 1 else pd.concat(tables, ignore_index=True)
+
+
+def first_date(table: "pd.DataFrame") -> date | None:
+    """The earliest date of a tidy frame; None of an empty one."""
+    return None if table.empty else table["date"].min().date()
 
 
 def cut(table: "pd.DataFrame", tickers: Sequence[str], start: date | None, end: date | None) -> "pd.DataFrame":

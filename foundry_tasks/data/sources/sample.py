@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.data.input_files import content_digest
 from foundry_tasks.data.price_source import Series
-from foundry_tasks.data.sources.files import cut
+from foundry_tasks.data.sources.files import cut, first_date
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,6 +33,9 @@ class SampleSource:
     def last_date(self) -> date:
         last: date = self._table["date"].max().date()
         return last
+
+    def first_date(self, tickers: Sequence[str]) -> date | None:
+        return first_date(cut(self._table, tickers, None, None))
 
     def fetch(self, tickers: Sequence[str], start: date | None, end: date | None) -> "pd.DataFrame":
         return cut(self._table, tickers, start, end)

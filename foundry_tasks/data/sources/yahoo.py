@@ -29,6 +29,9 @@ class YahooSource:
     def last_date(self) -> None:
         return None
 
+    def first_date(self, tickers: Sequence[str]) -> None:  # noqa: ARG002 - the protocol's
+        return None
+
     def benchmark(self) -> None:
         return None
 

@@ -18,6 +18,7 @@ from tests.market_bars import sound_bars
 
 CONFIG = PricesConfig(source="yfinance", tickers=("AAA", "BBB"), overlap_sessions=5)
 FIRST_RUN, SECOND_RUN = date(2021, 6, 1), date(2021, 6, 10)
+SINCE = date(2021, 5, 3)
 
 
 class Exchange:
@@ -64,6 +65,22 @@ def test_the_first_run_fetches_all_and_the_next_only_what_is_missing_and_the_ove
     assert second.restated == ()
     whole = cut(exchange.table, (), None, SECOND_RUN)
     pd.testing.assert_frame_equal(second.table[whole.columns], whole)
+
+
+def test_a_live_source_is_kept_whole_where_a_run_reads_recent_sessions_alone(exchange, store, tmp_path):
+    whole = refresh(store, exchange, FIRST_RUN, tmp_path)
+    firsts = []
+    recent = refreshed(CONFIG, store, exchange, FIRST_RUN, tmp_path, lambda first: firsts.append(first) or SINCE)
+    assert firsts == [date(2020, 1, 2)]
+    assert recent.sha256 == whole.sha256
+    assert recent.table["date"].min() == pd.Timestamp(SINCE)
+
+
+def test_a_static_source_is_asked_for_recent_sessions_alone(store, tmp_path):
+    config = PricesConfig(source="parquet", prices=str(tmp_path / "bars.parquet"))
+    sound_bars(("AAA",)).to_parquet(tmp_path / "bars.parquet")
+    recent = refreshed(config, store, open_source(config), FIRST_RUN, tmp_path, lambda _: SINCE)
+    assert recent.table["date"].min() == pd.Timestamp(SINCE)
 
 
 def test_nothing_is_asked_where_nothing_is_missing(exchange, store, tmp_path):

@@ -50,6 +50,36 @@ def test_csv_and_parquet_of_the_same_bars_are_the_same_frame(tmp_path):
     pd.testing.assert_frame_equal(*frames)
 
 
+@pytest.mark.parametrize("kind", ["datetime64[ms]", "date", "str"])
+def test_a_parquet_source_is_cut_alike_whatever_its_dates_are_written_as(tmp_path, kind):
+    bars = sound_bars(("AAA", "BBB"))
+    written = bars["date"].dt.date if kind == "date" else bars["date"].astype(kind)
+    bars.assign(date=written).to_parquet(tmp_path / "b.parquet", row_group_size=100)
+    source = open_source(PricesConfig(source="parquet", prices=str(tmp_path / "b.parquet")))
+    assert (source.first_date(()), source.last_date()) == (date(2020, 1, 2), date(2021, 6, 30))
+    cut = source.fetch((), date(2021, 5, 3), None)
+    wanted = bars[bars["date"] >= "2021-05-03"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(cut, wanted, check_dtype=False)
+
+
+def test_a_row_without_a_date_is_never_lost_in_a_cut(tmp_path):
+    bars = sound_bars(("AAA",))
+    bars.loc[3, "date"] = pd.NaT
+    bars.to_parquet(tmp_path / "b.parquet")
+    with pytest.raises(DataRejectedError, match=r"1 row\(s\) without a date"):
+        open_source(PricesConfig(source="parquet", prices=str(tmp_path / "b.parquet"))).fetch(
+            (), date(2021, 5, 3), None
+        )
+
+
+def test_the_first_date_is_that_of_the_tickers_asked_for(tmp_path):
+    bars = sound_bars(("AAA", "BBB"))
+    bars[(bars["ticker"] == "AAA") | (bars["date"] >= "2021-01-04")].to_parquet(tmp_path / "b.parquet")
+    source = open_source(PricesConfig(source="parquet", prices=str(tmp_path / "b.parquet")))
+    assert source.first_date(("BBB",)) == date(2021, 1, 4)
+    assert source.first_date(("CCC",)) is None
+
+
 def test_a_changed_file_has_another_fingerprint(tmp_path):
     config = PricesConfig(source="parquet", prices=str(tmp_path / "b.parquet"))
     bars = sound_bars(("AAA",))

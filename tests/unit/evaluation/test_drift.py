@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from foundry_tasks.evaluation.drift import Drift, feature_drift, stability_index
+from foundry_tasks.evaluation.drift import Drift, reference_of, stability_index
 
 NAN = float("nan")
 
@@ -20,6 +20,10 @@ def test_equal_shares_are_no_drift_whatever_the_counts():
 def test_an_empty_bin_is_finite_and_an_empty_histogram_undefined():
     assert 5 < stability_index([0, 100], [100, 0]) < 50
     assert np.isnan(stability_index([0, 0], [1, 2]))
+
+
+def feature_drift(values, rows, *, fitted, recent):
+    return reference_of(values[:fitted], rows[:fitted], recent=recent).drift(values[-recent:], rows[-recent:])
 
 
 def panel(rng, n_sessions=600, n_tickers=40):
