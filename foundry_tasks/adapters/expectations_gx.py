@@ -1,17 +1,21 @@
 """Great Expectations behind `contract.ports.Expectations`: plain JSON suites in, a verdict and Data Docs out.
 
-Importing GX takes four seconds; `warm_up` spends them on a thread beside the stage's own work.
+Importing GX takes seconds; `warm_up` spends them on a thread beside the stage's own work.
 """
 
+import importlib
 import json
 import logging
 import math
 import os
+import sys
 import threading
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Literal
 
 from foundry_tasks.adapters.data_docs import self_contained
@@ -111,9 +115,36 @@ def _load() -> Any:
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
     # What GX's own dependencies deprecate is nobody's business here. Not catch_warnings: this runs beside the stage.
     warnings.filterwarnings("ignore", category=DeprecationWarning)
-    import great_expectations  # noqa: PLC0415 - four seconds, beside the stage's own work
+    with _once_asked_for("scipy.stats", "altair"):
+        import great_expectations  # noqa: PLC0415 - seconds, beside the stage's own work
 
     return great_expectations
+
+
+@contextmanager
+def _once_asked_for(*names: str) -> Iterator[None]:
+    """Whoever imports a module of `names` in here loads it once it is used, which may be never.
+
+    GX plots with the one and tests distributions with the other; together they are a third of its start-up. A module that
+    is loaded already, or that somebody else really uses in the meantime, is the module itself.
+    """
+    for name in names:
+        sys.modules.setdefault(name, _Awaited(name))
+    try:
+        yield
+    finally:
+        for name in names:
+            if isinstance(sys.modules.get(name), _Awaited):
+                del sys.modules[name]
+
+
+class _Awaited(ModuleType):
+    """Stands in for a module until somebody wants something of it."""
+
+    def __getattr__(self, name: str) -> Any:
+        if sys.modules.get(self.__name__) is self:
+            del sys.modules[self.__name__]
+        return getattr(importlib.import_module(self.__name__), name)
 
 
 def _checkpoint(suite: str, table: Any, expectations: Sequence[Mapping[str, Any]]) -> Any:

@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from datetime import date
 
 import numpy as np
@@ -120,3 +122,20 @@ def test_a_broken_suite_is_a_configuration_error(tmp_path):
 def test_nothing_is_drawn_on_the_terminal(validate, table, capfd):
     validate(between("close", min_value=30), table=table)
     assert capfd.readouterr() == ("", "")
+
+
+LOADING = """
+import sys
+from foundry_tasks.adapters.expectations_gx import _load
+_load()
+assert not {"scipy.stats", "altair"} & set(sys.modules)
+from great_expectations.expectations.core import expect_column_kl_divergence_to_be_less_than as user
+assert user.stats.entropy([0.5, 0.5]) > 0.69
+import scipy.stats
+assert user.alt.Chart
+assert scipy.stats.entropy is user.stats.entropy
+"""
+
+
+def test_what_it_would_rarely_use_is_loaded_once_it_is_used():
+    subprocess.run([sys.executable, "-c", LOADING], check=True)
