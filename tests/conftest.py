@@ -4,12 +4,16 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.s3_server import own_s3_server, s3_server  # noqa: F401 - fixtures, for whoever names them
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as `foundry` itself does
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_CORETYPE", "Haswell")
+
+settings.register_profile("whatever the machine does besides", deadline=None)
+settings.load_profile("whatever the machine does besides")
 
 DATA = Path(os.environ.get("TESTS_MARKET_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data")
 

@@ -76,7 +76,7 @@ def run_tests(tests: tuple[str, ...], root: str) -> Outcome:
     os.chdir(root)
     sys.path.insert(0, root)
     settings.register_profile(
-        "trial", derandomize=True, database=None, deadline=None, phases=[Phase.generate], report_multiple_bugs=False
+        "trial", derandomize=True, database=None, phases=[Phase.generate], report_multiple_bugs=False
     )
     settings.load_profile("trial")
     outcome = Outcome()

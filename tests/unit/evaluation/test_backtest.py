@@ -201,7 +201,7 @@ def traded(prices, p_up, config):
 
 
 @pytest.mark.parametrize("config", CONFIGS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(SEEDS)
 def test_cash_is_conserved(config, seed):
     """Cash that only trades and costs move, plus the positions, is the capital plus the P&L so far."""
@@ -219,7 +219,7 @@ def test_cash_is_conserved(config, seed):
 
 
 @pytest.mark.parametrize("config", CONFIGS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(SEEDS)
 def test_the_order_of_the_tickers_changes_no_figure(config, seed):
     prices, p_up = random_market(seed)
@@ -236,7 +236,7 @@ def test_the_order_of_the_tickers_changes_no_figure(config, seed):
 
 
 @pytest.mark.parametrize("config", CONFIGS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(SEEDS)
 def test_a_split_of_every_price_in_the_past_and_to_come_changes_no_figure(config, seed):
     prices, p_up = random_market(seed)
@@ -248,7 +248,7 @@ def test_a_split_of_every_price_in_the_past_and_to_come_changes_no_figure(config
 
 
 @pytest.mark.parametrize("config", CONFIGS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(SEEDS, st.integers(1, 70))
 def test_what_is_still_to_come_changes_nothing_that_was(config, seed, n_sessions):
     prices, p_up = random_market(seed)
@@ -257,7 +257,7 @@ def test_what_is_still_to_come_changes_nothing_that_was(config, seed, n_sessions
     assert cut.holdings.delisted.tolist() == whole.holdings.delisted[:n_sessions].tolist()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(SEEDS)
 def test_no_signal_earns_nothing_and_costs_nothing(seed):
     prices, p_up = random_market(seed)
@@ -267,7 +267,7 @@ def test_no_signal_earns_nothing_and_costs_nothing(seed):
     assert result.trades().empty
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(SEEDS)
 def test_trading_a_session_earlier_is_another_result(seed):
     """The figures know the lag: signals moved up by one session, which is what a flipped lag does, do not give the same."""

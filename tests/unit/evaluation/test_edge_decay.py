@@ -50,7 +50,7 @@ def test_an_edge_that_lives_for_one_night_is_gone_at_the_open():
 
 @pytest.mark.parametrize("entry", ["next_open", "next_close"])
 @pytest.mark.parametrize("holding", [1, 5, 20])
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.integers(0, 2**32 - 1))
 def test_a_cell_is_the_backtest_of_that_config(entry, holding, seed):
     prices, p_up = random_market(seed)

@@ -32,7 +32,7 @@ CONFIGS = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 2**32 - 1), CONFIGS, st.integers(1, 6))
 def test_a_replay_has_every_daily_figure_of_the_backtest(seed, config, horizon):
     prices, p_up = random_market(seed)
@@ -207,7 +207,7 @@ def test_nothing_is_ordered_before_the_first_session_and_it_trades_the_one_after
 
 
 @pytest.mark.parametrize("retrain_every_sessions", [None, 1, 9])
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(0, 2**32 - 1), CONFIGS, st.integers(0, 70))
 def test_resumed_at_any_step_it_gives_exactly_the_same(retrain_every_sessions, seed, config, step):
     prices, _ = random_market(seed)

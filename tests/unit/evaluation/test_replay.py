@@ -23,7 +23,7 @@ def day(session, **figures):
     return Day(session, **{**zeros, **figures})
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 2**32 - 1), st.sampled_from(["long_only", "long_short", "top_bottom", "probability"]))
 def test_forecasts_sized_one_session_at_a_time_are_those_sized_at_once(seed, sizing):
     prices, p_up = random_market(seed)

@@ -27,7 +27,7 @@ def spoiled(market, t, noise):
 
 
 any_session = st.integers(min_value=1, max_value=N_SESSIONS - 2)
-few = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+few = settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @few

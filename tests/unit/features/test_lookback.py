@@ -13,7 +13,7 @@ from foundry_tasks.features.factors import REFIT_SESSIONS
 from foundry_tasks.features.lookback import LOOKBACK_SESSIONS, first_needed
 
 N_SESSIONS = 640
-few = settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+few = settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def ragged(market, rng):

@@ -4,7 +4,7 @@ from math import comb
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from foundry_tasks.contract.errors import ConfigError
@@ -37,7 +37,6 @@ def test_a_fit_set_between_tests_is_a_union_of_windows():
     assert split.fit == (Window(0, 9), Window(21, 29), Window(41, 50))
 
 
-@settings(deadline=None)
 @given(validators())
 def test_no_label_of_a_fit_reaches_into_a_test_nor_the_other_way_round(made):
     gap = made.reach + made.embargo_sessions
@@ -47,7 +46,6 @@ def test_no_label_of_a_fit_reaches_into_a_test_nor_the_other_way_round(made):
                 assert fit.stop - 1 + gap < test.start or test.stop - 1 + gap < fit.start
 
 
-@settings(deadline=None)
 @given(validators())
 def test_nothing_is_purged_that_does_not_have_to_be(made):
     gap = made.reach + made.embargo_sessions
@@ -57,7 +55,6 @@ def test_nothing_is_purged_that_does_not_have_to_be(made):
         assert fitted == set(range(made.n_sessions)) - near
 
 
-@settings(deadline=None)
 @given(validators())
 def test_every_path_covers_every_session_once_by_a_model_that_was_not_fitted_on_it(made):
     splits = made.splits()
@@ -73,7 +70,6 @@ def test_every_path_covers_every_session_once_by_a_model_that_was_not_fitted_on_
     assert not np.take_along_axis(fitted, paths.astype(int), axis=0).any()
 
 
-@settings(deadline=None)
 @given(validators())
 def test_there_are_as_many_splits_and_paths_as_the_formula_says_and_no_test_is_used_twice(made):
     groups, k = made.groups, made.test_groups

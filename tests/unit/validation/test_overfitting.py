@@ -106,7 +106,7 @@ def test_a_missing_day_leaves_a_deflation_undefined():
     assert np.isnan(backtest_overfitting(trials).probability)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.integers(0, 2**32 - 1), st.integers(2, 7))
 def test_overfitting_equals_its_definition_spelled_out(seed, n_trials):
     trials = noise(64, n_trials, seed)

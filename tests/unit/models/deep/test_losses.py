@@ -77,7 +77,7 @@ def test_without_a_session_to_order_the_correlation_is_one_and_has_no_gradient()
     assert not gradient(SessionCorrelation(), SCORES, target=np.ones(6)).any()
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(0, 2**32 - 1), st.floats(-3, 3), st.floats(0.1, 10), st.floats(0.1, 10))
 def test_session_correlation_does_not_see_a_sessions_shift_and_scale(seed, shift, first, second):
     scores = np.random.default_rng(seed).normal(size=6)
@@ -85,7 +85,7 @@ def test_session_correlation_does_not_see_a_sessions_shift_and_scale(seed, shift
     assert value(SessionCorrelation(), moved) == pytest.approx(value(SessionCorrelation(), scores), abs=2e-4)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.permutations(range(6)), st.permutations(range(6)))
 def test_neither_the_order_of_the_rows_nor_the_sessions_numbers_matter_to_the_correlation(order, numbers):
     order, numbers = list(order), np.array(numbers)

@@ -47,7 +47,7 @@ def test_masked_steps_stay_nothing():
     assert not denoised(x, mask)[:, :5].any()
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 999), cut=st.integers(STEPS, 40))
 def test_whatever_comes_after_a_window_changes_nothing(seed, cut):
     random = np.random.default_rng(seed)

@@ -48,7 +48,7 @@ def test_outputs_are_those_of_the_reference(market_data, compiled, form):
     np.testing.assert_allclose(h, reference["h"], rtol=5e-6, atol=1e-4)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(steps=st.sampled_from([1, 4, 10]), scale=st.sampled_from([0.1, 3.0, 30.0]), seed=st.integers(0, 999))
 def test_parallel_chunked_and_step_by_step_agree(compiled, steps, scale, seed):
     x = inputs(steps=steps, scale=scale, seed=seed)

@@ -45,7 +45,7 @@ def scan(compiled):
     return compiled(lambda weights, x: layer.stateless_call(weights, [], x)[0])
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 999), scale=st.sampled_from([0.1, 3.0, 30.0]))
 def test_it_is_the_recurrence_whatever_the_gates(scan, seed, scale):
     random, x = np.random.default_rng(seed), gates(scale=scale, seed=seed)
