@@ -1,13 +1,15 @@
 """leakage: the audit, on this run's own data. What it finds refuses the model; it does not stop the run."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from foundry_tasks.contract.config import DEEP_MODELS, LabelEntry, LabelsConfig, LeakageConfig, ModelName, ModelsConfig
 from foundry_tasks.contract.stage_io import StageIO
-from foundry_tasks.data.panel import FeaturePanel, FloatArray, PricePanel
-from foundry_tasks.data.tables import read_features, read_matrices, read_prices
+from foundry_tasks.data.panel import DateArray, FeaturePanel, FloatArray, PricePanel
+from foundry_tasks.data.tables import FeatureFile, read_matrices, read_prices
 from foundry_tasks.features import FEATURES, build_features
 from foundry_tasks.features.labels import reach
 from foundry_tasks.models.base_models import BASE_MODELS, estimator_for, load_libraries
@@ -27,7 +29,7 @@ def run(config: LeakageConfig, io: StageIO) -> None:
     rng = np.random.default_rng(config.seed)
     with io.step("read"):
         prices = read_prices(io.path("prices", "prices.parquet"))
-        published = read_features(io.path("features", "features.parquet"))
+        published = FeatureFile(io.path("features", "features.parquet"))
     recipe = io.models_config(threads=config.threads)
     entry = LabelsConfig.model_validate(io.result("labels").config).label_entry
     folds = folds_from_json(io.json("models", "folds.json", io.any_result("models").shard))
@@ -77,7 +79,7 @@ def _refits(
     io: StageIO,
     recipe: ModelsConfig,
     folds: dict[int, tuple[Fold, ...]],
-    features: FeaturePanel,
+    features: FeatureFile,
     entry: LabelEntry,
     rng: np.random.Generator,
 ) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -100,22 +102,21 @@ def _refits(
         for h, walk in folds.items()
     ]
     window = FitWindow(fold.fit.start, fold.fit.stop, h_reach + recipe.gap_sessions)
-    stop = at + POISONED_SESSIONS
-    spoilt = features.values[:, :stop].copy()
-    spoilt[:, at + 1 :] = rng.normal(0, 10, size=spoilt[:, at + 1 :].shape).astype(np.float32)
+    stop = min(at + POISONED_SESSIONS, len(features.sessions))
+    noise = rng.normal(0, 10, size=(len(features.names), stop - at - 1, len(features.tickers))).astype(np.float32)
+    clean, spoilt = (FeaturesUntil(features, stop, poison) for poison in (noise[:, :0], noise))
     targets = TargetFile(io.path("labels", "labels.parquet"))
     load_libraries(recipe.models)
-    cases: list[tuple[ModelName, FloatArray, FloatArray]] = []
+    cases: list[tuple[ModelName, FeaturesUntil, FloatArray]] = []
     for name in recipe.models:
         labels = targets.wide(horizon, recipe.label_kind or BASE_MODELS[name].label_kind)
-        noise = labels.copy()
-        noise[fold.fit.stop :] = (rng.random(noise[fold.fit.stop :].shape) > 0.5).astype(np.float64)
-        cases += [(name, features.values[:, :stop], labels), (name, spoilt, noise)]
+        coins = labels.copy()
+        coins[fold.fit.stop :] = (rng.random(coins[fold.fit.stop :].shape) > 0.5).astype(np.float64)
+        cases += [(name, clean, labels), (name, spoilt, coins)]
 
-    def first_test_session(case: tuple[ModelName, FloatArray, FloatArray]) -> FloatArray:
-        name, values, labels = case
-        panel = FeaturePanel(features.sessions[:stop], features.tickers, features.names, values)
-        design = build_design(panel, BASE_MODELS[name].transform)
+    def first_test_session(case: tuple[ModelName, FeaturesUntil, FloatArray]) -> FloatArray:
+        name, source, labels = case
+        design = build_design(source, BASE_MODELS[name].transform)
         trainer = WindowTrainer(estimator_for(name, recipe), design, windows, recipe, each=pool.share)
         scored: FloatArray = trainer.score(trainer.fit(labels, window), at, at + 1)[0]
         return scored
@@ -125,3 +126,37 @@ def _refits(
         for name in recipe.models:
             published = read_matrices(files[name])["score"][at - (fold.validation or fold.test).start]
             yield name, leakage.audit_scores(name, published, next(scores), next(scores))
+
+
+@dataclass(frozen=True)
+class FeaturesUntil:
+    """The first `stop` sessions of a run's features, the last of them replaced by `poison`, (n_features, n, n_tickers)."""
+
+    features: FeatureFile
+    stop: int
+    poison: npt.NDArray[np.float32]
+
+    @property
+    def sessions(self) -> DateArray:
+        return self.features.sessions[: self.stop]
+
+    @property
+    def tickers(self) -> tuple[str, ...]:
+        return self.features.tickers
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self.features.names
+
+    def __getitem__(self, name: str) -> npt.NDArray[np.float32]:
+        matrix: npt.NDArray[np.float32] = self.block([name], slice(0, self.stop))[0]
+        return matrix
+
+    def block(self, names: Sequence[str], sessions: slice) -> npt.NDArray[np.float32]:
+        values = self.features.block(names, sessions).copy()
+        poisoned = self.stop - self.poison.shape[1]
+        first = max(sessions.start, poisoned)
+        if first < sessions.stop:
+            places = [self.names.index(name) for name in names]
+            values[:, first - sessions.start :] = self.poison[places, first - poisoned : sessions.stop - poisoned]
+        return values

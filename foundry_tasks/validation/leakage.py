@@ -12,7 +12,7 @@ from itertools import pairwise
 import numpy as np
 
 from foundry_tasks.contract.config import LabelEntry
-from foundry_tasks.data.panel import FeaturePanel, FloatArray, PricePanel
+from foundry_tasks.data.panel import FeaturePanel, FeatureSource, FloatArray, PricePanel
 from foundry_tasks.features.labels import build_labels, reach
 from foundry_tasks.validation.walk_forward import Fold
 
@@ -20,6 +20,8 @@ CUT_TOLERANCE = 1e-12
 SCORE_TOLERANCE = 1e-9
 RESCALING_TOLERANCE = 1e-4
 RESCALING_FACTOR = 0.5
+_READ_FEATURES = 8
+"""Of a file at once: each time costs as much as a few features."""
 
 Build = Callable[[PricePanel], FeaturePanel]
 
@@ -39,7 +41,7 @@ def poisoned(prices: PricePanel, after: int, poison: FloatArray | float) -> Pric
 
 
 def audit_features(
-    prices: PricePanel, published: FeaturePanel, build: Build, *, at: int, rng: np.random.Generator
+    prices: PricePanel, published: FeatureSource, build: Build, *, at: int, rng: np.random.Generator
 ) -> tuple[str, ...]:
     """Recompute features without, and with poisoned, prices after session index `at`; compare with what was published."""
     noise = np.exp(rng.normal(0.0, 0.5, size=prices.member.shape))
@@ -48,19 +50,33 @@ def audit_features(
         "replaced by NaN": (poisoned(prices, at, float("nan")), 0.0),
         "replaced by noise": (poisoned(prices, at, noise), 0.0),
     }
-    found = []
+    found: list[str] = []
     for how, (panel, tolerance) in trials.items():
-        again = build(panel)
-        for name, values in published.items():
-            if name not in again.names:
-                found.append(f"feature {name} is gone once prices after {prices.sessions[at]} are {how}")
-            elif not equal(again[name][: at + 1], values[: at + 1], tolerance):
-                found.append(f"feature {name} changes before {prices.sessions[at]} when later prices are {how}")
+        gone, changed = _differences(published, build(panel), at + 1, tolerance)
+        found += [f"feature {name} is gone once prices after {prices.sessions[at]} are {how}" for name in gone]
+        found += [
+            f"feature {name} changes before {prices.sessions[at]} when later prices are {how}" for name in changed
+        ]
     return tuple(dict.fromkeys(found))
 
 
+def _differences(
+    published: FeatureSource, again: FeaturePanel, n_sessions: int, tolerance: float
+) -> tuple[list[str], list[str]]:
+    """Features that are not there again, and those that are not equal in the first sessions; a few at a time are read."""
+    gone, changed = [], []
+    for first in range(0, len(published.names), _READ_FEATURES):
+        names = published.names[first : first + _READ_FEATURES]
+        for name, values in zip(names, published.block(names, slice(0, n_sessions)), strict=True):
+            if name not in again.names:
+                gone.append(name)
+            elif not equal(again[name][:n_sessions], values, tolerance):
+                changed.append(name)
+    return gone, changed
+
+
 def audit_rescaling(
-    prices: PricePanel, published: FeaturePanel, build: Build, *, sensitive: Sequence[str]
+    prices: PricePanel, published: FeatureSource, build: Build, *, sensitive: Sequence[str]
 ) -> tuple[str, ...]:
     """Halve one ticker's whole price history, as a later split adjustment does; only the listed features may change."""
     factor = np.ones(len(prices.tickers))
@@ -72,10 +88,9 @@ def audit_rescaling(
         return values / factor if name == "volume" else values * factor
 
     again = build(prices.mapped(change))
+    _, changed = _differences(published, again, len(prices.sessions), RESCALING_TOLERANCE)
     return tuple(
-        f"feature {name} changes when a ticker's history is rescaled"
-        for name, values in published.items()
-        if name not in sensitive and not equal(again[name], values, RESCALING_TOLERANCE)
+        f"feature {name} changes when a ticker's history is rescaled" for name in changed if name not in sensitive
     )
 
 
