@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.markets import FIVE_YEAR, SCALE, read_market
+from benchmarks.own_process import PeakMemory, in_its_own_process
 from benchmarks.peer import Peer
 from benchmarks.row import Row, each, taking_turns, timed
 from foundry_tasks.contract.config import FeaturesConfig
@@ -35,7 +36,7 @@ def rows(market_data: Path, peers: Path, *, quick: bool) -> Iterator[Row]:
         whole = _without_gaps(market)
         for program in LEAST_RATIO:
             _assert_equal(whole, peers, program, folder)
-            yield _beside(market, peers, program, folder, quick=True, pairs=5)
+            yield _beside(market, peers, program, folder, quick=True, pairs=9)
         if quick:
             return
         yield _beside_alpha158(market, peers, folder)
@@ -43,6 +44,8 @@ def rows(market_data: Path, peers: Path, *, quick: bool) -> Iterator[Row]:
         for program in LEAST_RATIO:
             yield _beside(large, peers, program, folder, quick=False, pairs=3)
         yield _linear(market, large)
+        for name in (FIVE_YEAR, SCALE):
+            yield in_its_own_process(_memory, market_data, name)
 
 
 def _size(market: PricePanel) -> str:
@@ -65,7 +68,7 @@ def _beside_alpha158(market: PricePanel, peers: Path, folder: Path) -> Row:
     extended = build_features(market, "extended").panel.names
     _write_bars(market, folder / "bars.parquet")
     with Peer(peers, "alpha158", folder / "bars.parquet", folder / "qlib") as peer:
-        turns = taking_turns(timed(lambda: build_features(market, "extended", threads=THREADS)), peer.seconds, pairs=2)
+        turns = taking_turns(timed(lambda: build_features(market, "extended", threads=THREADS)), peer.seconds, pairs=1)
     return Row.of(
         each(turns, len(extended), 158),
         f"a feature of {len(extended)}, {_size(market)}",
@@ -88,6 +91,17 @@ def _linear(small: PricePanel, large: PricePanel) -> Row:
         unit="ns a row",
         least_ratio=0.8,
     )
+
+
+def _memory(market_data: Path, name: str) -> Row:
+    """What computing takes beyond the prices, which are the input, and the features, which are all that remains."""
+    market = read_market(market_data, name)
+    with PeakMemory() as memory:
+        values = build_features(market, "extended", threads=THREADS).panel.values
+    beyond_mb = memory.peak_mb - memory.before_mb - values.nbytes / 1e6
+    input_mb = sum(matrix.nbytes for matrix in (*market.fields.values(), market.member)) / 1e6
+    name = f"memory beyond the {values.nbytes / 1e6:,.0f} MB of features themselves, {_size(market)}"
+    return Row.of([(beyond_mb, input_mb)], name, "the prices", unit="MB", least_ratio=0.25)
 
 
 # ---------------------------------------------------------------- the same features

@@ -53,19 +53,19 @@ class Labels:
 def build_labels(prices: PricePanel, horizon: int, entry: LabelEntry = "close") -> Labels:
     """All labels of one horizon."""
     returns = forward_returns(prices, horizon, entry)
-    median = _above(returns, _median(returns))
+    median = above(returns, _median(returns))
     sector = median
     names = sorted(set(prices.sectors) - {""})
     if names:
         sector = np.full_like(returns, np.nan)
         for name in names:
             columns = np.array([item == name for item in prices.sectors])
-            sector[:, columns] = _above(returns[:, columns], _median(returns[:, columns]))
+            sector[:, columns] = above(returns[:, columns], _median(returns[:, columns]))
         sector = np.where(np.isfinite(sector), sector, median)
-    return Labels(returns, _above(returns, 0.0), median, sector)
+    return Labels(returns, above(returns, 0.0), median, sector)
 
 
-def _above(returns: FloatArray, level: FloatArray | float) -> FloatArray:
+def above(returns: FloatArray, level: FloatArray | float) -> FloatArray:
     """1 above the level, 0 below or at it, NaN where either is unknown."""
     with np.errstate(invalid="ignore"):
         above = (returns > level).astype(np.float64)

@@ -6,7 +6,7 @@ from foundry_tasks.data.panel import FloatArray
 from foundry_tasks.data.profile import profile_features
 from foundry_tasks.data.tables import read_prices, write_features
 from foundry_tasks.features import build_features
-from foundry_tasks.features.labels import build_labels
+from foundry_tasks.features.labels import above, forward_returns
 
 
 def run(config: FeaturesConfig, io: StageIO) -> None:
@@ -23,8 +23,8 @@ def run(config: FeaturesConfig, io: StageIO) -> None:
     with io.step("profile"):
         answers: dict[str, FloatArray] = {}
         for horizon in config.horizons:
-            labels = build_labels(prices, horizon)
-            answers |= {f"return_{horizon}d": labels.forward_return, f"up_{horizon}d": labels.up}
+            returns = forward_returns(prices, horizon, "close")
+            answers |= {f"return_{horizon}d": returns, f"up_{horizon}d": above(returns, 0.0)}
         covered = slice(len(prices.sessions) - len(panel.sessions), None)
         answers = {name: values[covered] for name, values in answers.items()}
         profile = profile_features(panel, prices.member[covered], answers)

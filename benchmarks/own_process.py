@@ -1,0 +1,44 @@
+"""A measurement in a process of its own, whose memory is its own too."""
+
+import ctypes
+import gc
+import multiprocessing
+import re
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from types import TracebackType
+from typing import ParamSpec, Self, TypeVar
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
+_OWN = Path("/proc/self")
+
+
+def in_its_own_process(call: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+    """What `call` returns in a fresh interpreter."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(call, *args, **kwargs).result()
+
+
+class PeakMemory:
+    """The most memory that the process held inside a `with` block, in MB (10⁶ bytes), and what it held before. Linux only."""
+
+    def __enter__(self) -> Self:
+        gc.collect()
+        ctypes.CDLL(None).malloc_trim(0)  # what is free already is nobody's need
+        (_OWN / "clear_refs").write_text("5")  # forgets the peak so far
+        self.before_mb = _resident("VmRSS")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.peak_mb = _resident("VmHWM")
+
+
+def _resident(what: str) -> float:
+    found = re.search(rf"{what}:\s+(\d+) kB", (_OWN / "status").read_text())
+    assert found is not None
+    return int(found[1]) * 1024 / 1e6
