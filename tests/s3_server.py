@@ -139,7 +139,7 @@ class CutLine:
     def _upwards(client: socket.socket, server: socket.socket, method: list[bytes]) -> None:
         with contextlib.suppress(OSError):
             while request := client.recv(65536):
-                if request.split(b" ", 1)[0] in {b"GET", b"PUT", b"HEAD"}:
+                if request.split(b" ", 1)[0] in {b"GET", b"PUT", b"HEAD", b"POST"}:
                     method[0] = request.split(b" ", 1)[0] + b" "
                 server.sendall(request)
             server.shutdown(socket.SHUT_WR)

@@ -1,18 +1,31 @@
-"""Objects of a bucket as files: listed, and downloaded whole or not at all."""
+"""Objects of a bucket as files: listed; downloaded and uploaded whole or not at all, large ones in parts side by side."""
 
 import hashlib
+import os
 import tempfile
-from contextlib import closing
+from base64 import b64encode
+from collections import deque
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from datetime import UTC
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from botocore.exceptions import ClientError
 
-from foundry_tasks.adapters.s3_server import S3Client, ask, code_of
-from foundry_tasks.contract.errors import ConfigError, TransientError
+from foundry_tasks.adapters.s3_server import S3Client, ask, code_of, status_of
+from foundry_tasks.contract.errors import ConfigError, FoundryError, TransientError
 from foundry_tasks.contract.ports import StoredKey
 
 _CHUNK = 1 << 20
+PART = 8 << 20
+"""Bytes; a server takes 10,000 parts of an object, and none but the last below 5 MiB."""
+_CHECKSUM = "CRC32"
+"""Of a part on its way, where its SHA-256 would be a third pass; what is read is held against the object's own."""
+_SIDE_BY_SIDE = 8
+"""Parts under way at once, which are in memory."""
 
 
 def split_uri(uri: str) -> tuple[str, str]:
@@ -45,15 +58,11 @@ def fetch_file(client: S3Client, bucket: str, key: str, path: Path) -> str | Non
             if code_of(error) == "NoSuchKey":
                 return None
             raise
-        digest = hashlib.sha256()
-        with closing(answer["Body"]) as body, tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        with closing(answer["Body"]), tempfile.TemporaryDirectory(dir=path.parent) as folder:
             part = Path(folder) / "part"
-            with part.open("wb") as stream:
-                for chunk in body.iter_chunks(_CHUNK):
-                    digest.update(chunk)
-                    stream.write(chunk)
+            sha256 = _saved(client, {"Bucket": bucket, "Key": key}, answer, part)
             part.replace(path)
-        return digest.hexdigest()
+        return sha256
 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -63,6 +72,95 @@ def fetch_file(client: S3Client, bucket: str, key: str, path: Path) -> str | Non
             f"s3://{bucket}/{key} cannot be kept at {path.parent}: {str(error.strerror).lower()}. Free space there or set "
             "TMPDIR; the run can then be repeated."
         ) from error
+
+
+def _saved(client: S3Client, at: Mapping[str, str], answer: Any, path: Path) -> str:
+    """Write an object to a file; its sha256. The first part comes with the answer, the others are asked for beside it."""
+    size, body, digest = answer["ContentLength"], answer["Body"], hashlib.sha256()
+
+    def fetched(start: int) -> bytes:
+        wanted = {"Range": f"bytes={start}-{min(start + PART, size) - 1}", "IfMatch": answer["ETag"]}
+
+        def get() -> bytes:
+            with closing(client.get_object(**at, **wanted)["Body"]) as part:
+                content: bytes = part.read()
+                return content
+
+        content = ask(get, f"reading s3://{at['Bucket']}/{at['Key']}")
+        os.pwrite(stream.fileno(), content, start)
+        return content
+
+    with path.open("wb") as stream, ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
+        starts = iter(range(PART, size, PART))
+        under_way = deque(pool.submit(fetched, start) for start in islice(starts, _SIDE_BY_SIDE))
+        for chunk in islice(body.iter_chunks(_CHUNK), PART // _CHUNK):
+            digest.update(chunk)
+            stream.write(chunk)
+        body.close()
+        while under_way:
+            digest.update(under_way.popleft().result())
+            under_way.extend(pool.submit(fetched, start) for start in islice(starts, 1))
+    return digest.hexdigest()
+
+
+def send_file(
+    client: S3Client, bucket: str, key: str, path: Path, sha256: bytes, conditions: Mapping[str, str]
+) -> None:
+    """Upload a file; the server holds every byte against a checksum before there is an object.
+
+    sha256: the file's digest, the checksum of one that goes as a whole. conditions: `IfNoneMatch` and the like; one that
+    does not hold is no error.
+    """
+    at, what = {"Bucket": bucket, "Key": key}, f"writing s3://{bucket}/{key}"
+    if path.stat().st_size <= PART:
+        checksum = b64encode(sha256).decode()
+        ask(
+            lambda: _unless_there(
+                client.put_object, **at, Body=path.read_bytes(), ChecksumSHA256=checksum, **conditions
+            ),
+            what,
+        )
+        return
+    upload = ask(lambda: client.create_multipart_upload(**at, ChecksumAlgorithm=_CHECKSUM), what)
+    at["UploadId"], completed = upload["UploadId"], False
+    try:
+        parts = {"Parts": _send_parts(client, at, path, what)}
+        completed = ask(
+            lambda: _unless_there(client.complete_multipart_upload, **at, MultipartUpload=parts, **conditions), what
+        )
+    finally:
+        if not completed:
+            with suppress(FoundryError):  # what stopped it matters more
+                ask(lambda: client.abort_multipart_upload(**at), what)
+
+
+def _send_parts(client: S3Client, at: Mapping[str, str], path: Path, what: str) -> list[dict[str, Any]]:
+    """Every part as `complete_multipart_upload` wants it."""
+
+    def send(start: int) -> dict[str, Any]:
+        with path.open("rb") as stream:
+            stream.seek(start)
+            content = stream.read(PART)
+        part = {"PartNumber": start // PART + 1}
+        sent = ask(lambda: client.upload_part(**at, **part, Body=content, ChecksumAlgorithm=_CHECKSUM), what)
+        return part | {name: sent[name] for name in ("ETag", f"Checksum{_CHECKSUM}")}
+
+    with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
+        return list(pool.map(send, range(0, path.stat().st_size, PART)))
+
+
+def _unless_there(put: Callable[..., Any], **given: Any) -> bool:
+    """Whether it was done.
+
+    If not, somebody has put the same content, we ourselves perhaps, whose answer was lost: whoever looks at the size sees.
+    """
+    try:
+        put(**given)
+    except ClientError as error:
+        if status_of(error) != 412 and code_of(error) != "NoSuchUpload":
+            raise
+        return False
+    return True
 
 
 def download(client: S3Client, uri: str, folder: Path) -> Path:

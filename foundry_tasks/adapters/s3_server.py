@@ -34,7 +34,15 @@ _CONNECT_S = 5
 _ANSWER_S = 25
 """Of silence. With the line that a failing stage adds to its log, a frozen server costs a stage less than 90 s."""
 _FULL = {"InsufficientStorage", "QuotaExceeded", "XMinioStorageFull", "XMinioDiskFull"}
-_LATER = {"InternalError", "OperationAborted", "RequestTimeout", "ServiceUnavailable", "SlowDown", "TooManyRequests"}
+_LATER = {
+    "ConditionalRequestConflict",
+    "InternalError",
+    "OperationAborted",
+    "RequestTimeout",
+    "ServiceUnavailable",
+    "SlowDown",
+    "TooManyRequests",
+}
 _NO_ANSWER = (ConnectionError, HTTPClientError, IncompleteReadError, ResponseStreamingError)
 _STRANGERS = {"InvalidAccessKeyId", "InvalidToken", "ExpiredToken", "SignatureDoesNotMatch", "RequestTimeTooSkewed"}
 
@@ -106,6 +114,7 @@ def explain(error: Exception, what: str) -> FoundryError:
          f"the store is full, {what}. Free space there; the run can then be repeated."),
         (code in _LATER or status in {408, 429} or status >= 500, TransientError,
          f"the S3 server failed, {what}: {code or status}. The run can be repeated."),
+        (status == 412, TransientError, f"it was replaced meanwhile, {what}. The run can be repeated."),
         (code == "NoSuchBucket", ConfigError, f"there is no such bucket, {what}. Make it, or set FOUNDRY_STORE."),
         (code in _STRANGERS, ConfigError,
          f"the S3 server refuses the keys, {what}: {code}. Correct the files in FOUNDRY_SECRETS."),

@@ -4,8 +4,10 @@ import errno
 import fcntl
 import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +16,6 @@ from foundry_tasks.contract.artifacts import object_key
 from foundry_tasks.contract.errors import ConfigError, MissingInputError, TransientError
 from foundry_tasks.contract.ports import StoredKey
 
-_CHUNK = 1 << 20
 _UNUSABLE = {
     errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR, errno.ENOENT, errno.EEXIST, errno.EISDIR, errno.ELOOP,
     errno.ENAMETOOLONG,
@@ -71,20 +72,16 @@ class LocalStore:
                 log.write(line + b"\n")
 
     def put_object(self, source: Path) -> str:
-        digest = hashlib.sha256()
-        with _explained(source), source.open("rb") as stream:
-            while chunk := stream.read(_CHUNK):
-                digest.update(chunk)
-        sha256 = digest.hexdigest()
-        target = self.root / object_key(sha256)
-        if not self.has_object(sha256):
-            with _explained(target), source.open("rb") as stream, self._staged(object_key(sha256), b"") as staged:
-                with staged.open("wb") as copy:
-                    while chunk := stream.read(_CHUNK):
-                        copy.write(chunk)
-                    os.fsync(copy.fileno())
-                staged.chmod(0o444)
-                staged.replace(target)
+        # What it is called is known once it is hashed, which takes as long as copying: so both at once.
+        with self._part_of(self.root / object_key("new")) as part, ThreadPoolExecutor(1) as beside:
+            hashed = beside.submit(_sha256, source)
+            shutil.copyfile(source, part)
+            with part.open("rb") as copy:
+                os.fsync(copy.fileno())
+            sha256 = hashed.result()
+            if not self.has_object(sha256):
+                part.chmod(0o444)
+                part.replace(self.root / object_key(sha256))
         return sha256
 
     def has_object(self, sha256: str) -> bool:
@@ -118,21 +115,32 @@ class LocalStore:
 
     @contextmanager
     def _staged(self, key: str, data: bytes) -> Iterator[Path]:
-        """A file beside its target that nobody reads; gone afterwards unless it was moved."""
-        target = self.root / key
+        """`data` in a file beside its target, on the disk already."""
+        with self._part_of(self.root / key) as part:
+            with part.open("wb") as stream:
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+            part.chmod(0o644)
+            yield part
+
+    @contextmanager
+    def _part_of(self, target: Path) -> Iterator[Path]:
+        """An empty file beside its target that nobody reads; gone afterwards unless it was moved."""
         with _explained(target):
             target.parent.mkdir(parents=True, exist_ok=True)
             handle, name = tempfile.mkstemp(dir=target.parent, prefix=".", suffix=".part")
-            staged = Path(name)
+            os.close(handle)
+            part = Path(name)
             try:
-                with os.fdopen(handle, "wb") as stream:
-                    stream.write(data)
-                    stream.flush()
-                    os.fsync(stream.fileno())
-                staged.chmod(0o644)
-                yield staged
+                yield part
             finally:
-                staged.unlink(missing_ok=True)
+                part.unlink(missing_ok=True)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 @contextmanager

@@ -6,7 +6,6 @@ import shutil
 import tempfile
 import time
 import weakref
-from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -15,7 +14,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from foundry_tasks.adapters.s3_files import fetch_file, listed_under, split_uri
+from foundry_tasks.adapters.s3_files import fetch_file, listed_under, send_file, split_uri
 from foundry_tasks.adapters.s3_server import PATIENCE_S, S3Client, ask, code_of, explain, status_of
 from foundry_tasks.contract.artifacts import object_key
 from foundry_tasks.contract.errors import MissingInputError, TransientError
@@ -77,8 +76,7 @@ class S3Store:
         key = object_key(sha256)
         kept = self._size(key)
         if kept != size:
-            checksum = b64encode(digest.digest()).decode()  # which the server holds against what arrives
-            self._upload(source, key, {"ChecksumSHA256": checksum} | (_ABSENT if kept is None else {}))
+            self._upload(source, key, digest.digest(), _ABSENT if kept is None else {})
             if self._size(key) != size:
                 raise TransientError(
                     f"the S3 server keeps less than it was sent, writing {self.locate(key)}. Try again."
@@ -161,16 +159,8 @@ class S3Store:
         found = self._head(key)
         return None if found is None else int(found["ContentLength"])
 
-    def _upload(self, source: Path, key: str, conditions: dict[str, str]) -> None:
-        def put() -> None:
-            try:
-                with source.open("rb") as stream:
-                    self._client.put_object(**self._at(key), Body=stream, **conditions)
-            except ClientError as error:
-                if status_of(error) != 412:  # somebody has just put the same content
-                    raise
-
-        ask(put, f"writing {self.locate(key)}")
+    def _upload(self, source: Path, key: str, sha256: bytes, conditions: dict[str, str]) -> None:
+        send_file(self._client, self._bucket, self._full(key), source, sha256, conditions)
 
     def _put_if(self, key: str, data: bytes, condition: dict[str, str]) -> bool | None:
         """Put under a condition: whether it was done.

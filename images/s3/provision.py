@@ -71,6 +71,7 @@ def policies(bucket: str, prefix: str, principals: dict[str, str]) -> dict[str, 
             "Statement": [
                 may("stage promote", "ListBucket", bucket),
                 may("stage promote", "GetObject PutObject", objects),
+                may("stage promote", "AbortMultipartUpload", f"{bucket}/{below}objects/*"),
                 may("promote", "DeleteObject", objects),
                 may("stage", "PutObject", ledger, "Deny"),
                 may("stage promote", "DeleteObject", ledger, "Deny"),

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from foundry_tasks.adapters.s3_files import PART
 from foundry_tasks.adapters.stores import fetch, open_store
 from foundry_tasks.contract.artifacts import object_key
 from foundry_tasks.contract.errors import ConfigError, MissingInputError, TransientError
@@ -177,6 +178,73 @@ def test_an_object_is_downloaded_once_and_the_downloads_go_with_the_store(s3_ser
     assert store.object_path(name) == path
     del store
     assert not path.parent.exists()
+
+
+# ------------------------------------------------------------------ large objects
+@pytest.fixture
+def large(tmp_path):
+    """A file of two parts and a bit."""
+    path = tmp_path / "large"
+    path.write_bytes(os.urandom(2 * PART + 1000))
+    return path
+
+
+def unfinished(server, store):
+    bucket = store.uri.removeprefix("s3://").split("/")[0]
+    return server.client().list_multipart_uploads(Bucket=bucket).get("Uploads", [])
+
+
+def test_a_large_object_goes_and_comes_in_parts_and_is_the_same(s3_server, store, large):
+    name = store.put_object(large)
+    bucket, _, prefix = store.uri.removeprefix("s3://").partition("/")
+    kept = s3_server.client().head_object(Bucket=bucket, Key=f"{prefix}/{object_key(name)}")
+    assert kept["ETag"].endswith('-3"')
+    assert store.object_path(name).read_bytes() == large.read_bytes()
+    assert not unfinished(s3_server, store)
+
+
+@pytest.mark.parametrize("method", ["PUT", "POST", "HEAD"])
+def test_a_large_object_arrives_although_answers_get_lost(s3_server, store_over_line, line, large, method):
+    line.lose(method, times=2)
+    name = store_over_line.put_object(large)
+    assert store_over_line.object_path(name).read_bytes() == large.read_bytes()
+
+
+def test_a_part_that_ends_too_early_is_asked_for_again(store_over_line, line, large):
+    name = store_over_line.put_object(large)
+    line.lose("GET", after_bytes=300_000, times=3)
+    assert store_over_line.object_path(name).read_bytes() == large.read_bytes()
+
+
+def test_a_part_that_does_not_arrive_as_it_was_sent_is_refused_and_nothing_is_left(
+    s3_server, store, large, monkeypatch
+):
+    send = store._client.upload_part
+    damaged = {"ChecksumCRC32": "AAAAAA=="}
+    monkeypatch.setattr(store._client, "upload_part", lambda **given: send(**given | damaged))
+    with pytest.raises(ConfigError, match=r"writing .* failed"):
+        store.put_object(large)
+    assert list(store.keys("")) == []
+    assert not unfinished(s3_server, store)
+
+
+def test_a_large_object_that_somebody_else_has_just_put_stays_theirs(s3_server, store, large, monkeypatch):
+    name = store.put_object(large)
+    before = lies_at(s3_server, store, object_key(name)).stat().st_ino
+    sizes = iter([None, large.stat().st_size])
+    monkeypatch.setattr(store, "_size", lambda _: next(sizes))
+    assert store.put_object(large) == name
+    assert lies_at(s3_server, store, object_key(name)).stat().st_ino == before
+    assert not unfinished(s3_server, store)
+
+
+def test_a_large_object_that_is_damaged_is_named_and_never_read(s3_server, store, large):
+    name = store.put_object(large)
+    with lies_at(s3_server, store, object_key(name)).open("r+b") as stream:
+        stream.seek(PART + 5)
+        stream.write(b"wrong")
+    with pytest.raises(MissingInputError, match="is damaged"):
+        store.object_path(name)
 
 
 # ------------------------------------------------------------------ a user's files

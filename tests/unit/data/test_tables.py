@@ -1,13 +1,16 @@
 """Panels and small tables come back from parquet as they went in, in part or whole, and always as the same bytes."""
 
-from datetime import date
+import io
+from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from foundry_tasks.contract.errors import DataRejectedError
+from foundry_tasks.data import tables
 from foundry_tasks.data.panel import PRICE_FIELDS, FeaturePanel, PricePanel
 from foundry_tasks.data.tables import (
     SESSIONS_A_GROUP,
@@ -72,6 +75,44 @@ def test_a_range_may_be_open_or_empty(features, tmp_path, between):
     back = read_features(tmp_path / "f.parquet", between=between)
     assert np.array_equal(back.values, features.values[:, wanted], equal_nan=True)
     assert back.tickers == TICKERS
+
+
+class CountedFile(io.FileIO):
+    """A file that knows how many bytes were read of it."""
+
+    count = 0
+
+    def read(self, size=-1):
+        found = super().read(size)
+        self.count += len(found)
+        return found
+
+
+@pytest.fixture
+def bytes_read(tmp_path, monkeypatch):
+    """bytes_read(names, between): of a file of four features, ten groups of sessions and 300 tickers; and those of all of it."""
+    sessions = np.arange(10 * SESSIONS_A_GROUP) + np.datetime64("2020-01-01")
+    values = np.random.default_rng(0).standard_normal((4, len(sessions), 300)).astype(np.float32)
+    panel = FeaturePanel(sessions, tuple(f"T{i:03}" for i in range(300)), ("f0", "f1", "f2", "f3"), values)
+    write_features(tmp_path / "f.parquet", panel)
+    opened = pq.ParquetFile
+
+    def count(names=None, between=(None, None)):
+        with CountedFile(tmp_path / "f.parquet") as file:
+            monkeypatch.setattr(tables.pq, "ParquetFile", lambda *_, **__: opened(file))
+            read_features(tmp_path / "f.parquet", names, between)
+            return file.count
+
+    return count
+
+
+def test_a_column_or_a_range_of_dates_reads_its_own_bytes_and_no_others(bytes_read):
+    whole = bytes_read()
+    third_group = [date(2020, 1, 1) + timedelta(days=days) for days in (2 * SESSIONS_A_GROUP, 3 * SESSIONS_A_GROUP - 1)]
+    overhead = 0.03  # the last 64 KiB with the footer, dates and tickers
+    assert bytes_read(["f2"]) < (1 / 4 + overhead) * whole
+    assert bytes_read(between=third_group) < (1 / 10 + overhead) * whole
+    assert bytes_read(["f2"], third_group) < (1 / 40 + overhead) * whole
 
 
 def test_prices_come_back_with_membership_sectors_and_series(prices, tmp_path):
