@@ -208,8 +208,8 @@ THE_AUDIT = (
     Mutant(
         "the audit looks at what is long past alone",
         AUDIT,
-        "elif not equal(again[name][: at + 1], values[: at + 1], tolerance):",
-        "elif not equal(again[name][: at - 20], values[: at - 20], tolerance):",
+        "gone, changed = _differences(published, build(panel), at + 1, tolerance)",
+        "gone, changed = _differences(published, build(panel), at - 20, tolerance)",
         ("test_audit.py::test_a_feature_that_sees_the_future_is_found_by_name",),
     ),
     Mutant(
@@ -251,9 +251,9 @@ KNOWN_THEN = (
     Mutant(
         "windows are centred",
         WINDOWS,
-        "return _as_matrix(function(x, min(window, len(x)), min_count=at_least, axis=0, **options))",
-        "made = _as_matrix(function(x, min(window, len(x)), min_count=at_least, axis=0, **options))\n"
-        "    return np.roll(made, -(window // 2), axis=0)",
+        "return by_ticker(function(by_ticker(x).T, min(window, len(x)), min_count=at_least, axis=1, **options).T)",
+        "made = function(by_ticker(x).T, min(window, len(x)), min_count=at_least, axis=1, **options).T\n"
+        "    return by_ticker(np.roll(made, -(window // 2), axis=0))",
         (
             "test_known_then.py::test_features_of_prices_that_end_at_t_are_those_of_the_whole_history[297]",
             f"{FEATURES}[297-noise]",
@@ -281,22 +281,22 @@ KNOWN_THEN = (
     Mutant(
         "a ticker is ranked among its own past and future",
         "features/cross_section.py",
-        "bn.nanrankdata(x, axis=1)",
-        "bn.nanrankdata(x, axis=0)",
+        "session_ranks(x)",
+        "session_ranks(x.T).T",
         (f"{FEATURES}[297-noise]",),
     ),
     Mutant(
         "features look at tomorrow's membership",
         "features/history.py",
-        "return self.prices.member & np.isfinite(self.prices.adjusted_close)",
-        "return np.roll(self.prices.member, -1, axis=0) & np.isfinite(self.prices.adjusted_close)",
+        "self.prices.member & np.isfinite(",
+        "np.roll(self.prices.member, -1, axis=0) & np.isfinite(",
         ("test_known_then.py::test_who_joins_tomorrow_has_no_features_today_and_who_left_has_none_any_more",),
     ),
     Mutant(
         "a halted ticker keeps its features",
         "features/build.py",
-        "hidden = ~history.live",
-        "hidden = ~prices.member",
+        "hidden = np.flatnonzero(~history.live)",
+        "hidden = np.flatnonzero(~prices.member)",
         ("test_known_then.py::test_a_halted_ticker_has_no_features_until_it_is_back",),
     ),
     Mutant(
@@ -309,8 +309,8 @@ KNOWN_THEN = (
     Mutant(
         "inputs are ranked among sessions",
         "models/design.py",
-        "bn.nanrankdata(block, axis=2)",
-        "bn.nanrankdata(block, axis=1)",
+        "session_ranks(block)",
+        "session_ranks(block.swapaxes(1, 2)).swapaxes(1, 2)",
         (
             "test_known_then.py::test_rows_of_base_models_up_to_t_are_the_same_in_every_future[297]",
             "test_end_to_end.py::test_a_run_of_today_says_what_the_walk_says_of_today[1]",
