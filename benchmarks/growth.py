@@ -5,7 +5,7 @@
 Real tickers of the scale set up to 500, beyond them bootstrapped ones: month for month the bars of another real ticker, chained,
 so that the market still moves together. One horizon, one seed, the default walk and models; a process a stage, its seconds,
 its processor seconds and its largest resident memory as the kernel counted them. What is measured is kept in
-results/growth.json, cell by cell; docs/growth.md and its plot are made of all that is kept.
+growth.json, cell by cell; docs/growth.md and its plot are made of all that is kept.
 """
 
 import argparse

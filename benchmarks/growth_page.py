@@ -9,7 +9,7 @@ import numpy as np
 from foundry_tasks.contract.stages import PIPELINES, STAGES
 
 CELLS = ("100x5", "500x5", "1000x5", "2000x5", "100x20", "500x20", "1000x20", "2000x20")
-KEPT = Path(__file__).parent / "results" / "growth.json"
+KEPT = Path(__file__).with_name("growth.json")
 DOCS = Path(__file__).parents[1] / "docs"
 
 Cells = Mapping[str, Mapping[str, Mapping[str, float]]]
