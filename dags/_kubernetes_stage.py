@@ -34,7 +34,7 @@ from foundry_tasks.contract.stages import STAGES
 POLL_S = 5
 """How often the triggerer asks for a pod's state."""
 LOG_EVERY_S = 30
-"""How old what a task's log shows of a pod at work may be."""
+"""How old what the triggerer shows of the log of a pod at work may be."""
 SCHEDULE_S = 3600
 """How long a pod may wait for room: for the other pods of its run, or for a node that an autoscaler brings."""
 START_S = 1200
@@ -107,8 +107,9 @@ class KubernetesStage(KubernetesPodOperator):
         return self.result(context)
 
     def trigger_reentry(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
-        """Where the task goes on once the triggerer has seen the pod end."""
-        super().trigger_reentry(context, event)
+        """Where the task goes on once the triggerer has seen the pod end. What the triggerer logged meanwhile, nobody finds
+        any more: so the pod's whole log comes here."""
+        super().trigger_reentry(context, event | {"last_log_time": None})
         return self.result(context)
 
     def result(self, context: Context) -> dict[str, Any]:

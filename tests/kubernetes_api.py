@@ -30,7 +30,7 @@ class KubernetesApi:
                 length = int(self.headers.get("Content-Length") or 0)
                 body = json.loads(self.rfile.read(length)) if length else None
                 where = urlsplit(self.path)
-                api.asked.append((self.command, where.path, body))
+                api.asked.append((self.command, self.path, body))
                 status, found = api.answer(self.command, where.path, parse_qs(where.query), body)
                 payload = found.encode() if isinstance(found, str) else json.dumps(found).encode()
                 self.send_response(status)

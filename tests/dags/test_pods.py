@@ -95,6 +95,16 @@ def test_a_task_sleeps_while_its_pod_works_and_wakes_with_the_result(api, attemp
     assert api.pods == {}
 
 
+def test_the_whole_log_of_a_pod_is_kept_however_much_of_it_the_triggerer_has_shown(api, attempt):
+    name = attempt().falls_asleep().trigger.pod_name
+    api.end(api.made[0], 0)
+    woken = attempt()
+    event = {"status": "success", "name": name, "namespace": "default", "last_log_time": datetime.now(UTC)}
+    woken.task.trigger_reentry(woken.context, event)
+    (log,) = [path for _, path, _ in api.asked if "/log?" in path]
+    assert "sinceSeconds" not in log
+
+
 def test_a_later_try_adopts_the_pod_that_is_at_work(api, attempt):
     asleep = [attempt(number).falls_asleep() for number in (1, 2)]
     assert len(api.made) == 1

@@ -71,15 +71,15 @@ def train(airflow: str, timeout_s: float) -> str:
     if state == "success":
         return f"foundry_train {run}: success"
     _, tasks = call(f"{dag}/dagRuns/{run}/taskInstances", headers=bearer)
-    sys.exit(f"foundry_train {run} is {state} after {timeout_s:.0f} s. {unfinished(tasks)}")
+    waited = "" if state in ENDED else f" after {timeout_s:.0f} s"
+    sys.exit(f"foundry_train {run} is {state}{waited}. {unfinished(tasks)}")
 
 
 def unfinished(tasks: dict[str, Any]) -> str:
-    """Which tasks did not end well, in a sentence."""
+    """Which tasks did not end well, in a sentence; those behind a failed one only waited for it."""
     states = {one["task_id"]: one["state"] for one in tasks.get("task_instances", [])}
-    wrong = [
-        f"{name} is {state or 'not begun'}" for name, state in states.items() if state not in ("success", "skipped")
-    ]
+    fine = ("success", "skipped", "upstream_failed")
+    wrong = [f"{name} is {state or 'not begun'}" for name, state in states.items() if state not in fine]
     return f"Look at the logs of: {', '.join(wrong) or 'the scheduler'}."
 
 
