@@ -127,8 +127,9 @@ class StageIO:
         return recent_sessions(self.identity.dag)
 
     # ------------------------------------------------------------ reading
-    def of_run(self, dag: str, run_id: str) -> "StageIO":
-        """The same door on what another run has published."""
+    def of_run(self, run: str) -> "StageIO":
+        """The same door on what another run has published, `<dag>/<run_id>` as the ledger names it."""
+        dag, _, run_id = run.partition("/")
         return replace(self, identity=replace(self.identity, dag=dag, run_id=run_id), results={})
 
     def here(self, path: str) -> str:

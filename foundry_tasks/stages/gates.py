@@ -1,6 +1,5 @@
 """gates: hold each horizon's evidence against the policy. A refusal is a result; only a broken stage fails."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
@@ -9,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from foundry_tasks.contract.artifacts import canonical_json, result_key
+from foundry_tasks.contract.artifacts import canonical_json
 from foundry_tasks.contract.config import (
     LABEL_ENTRIES,
     GatePolicy,
@@ -17,7 +16,7 @@ from foundry_tasks.contract.config import (
 )
 from foundry_tasks.contract.ledger import model_name
 from foundry_tasks.contract.ledger_chain import Ledger
-from foundry_tasks.contract.stage_io import StageIO, StageResult
+from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.data.panel import DateArray, FloatArray
 from foundry_tasks.data.tables import Matrices, read_matrices
 from foundry_tasks.features.labels import Labels
@@ -105,11 +104,10 @@ class Champion:
         forecast = np.full(evidence.p_up.shape, np.nan)
         mine = read_matrices(io.path("labels", "labels.parquet"), [])
         sessions = mine.sessions[folds[0].test.start : folds[-1].test.stop]
-        result = _result_of(io, self.run, "ensemble")
-        for name in sorted(result.outputs) if result else ():
-            if result and name.startswith(f"{horizon}d/fold"):
-                theirs = read_matrices(io.artifact(result, name), ["p_up"])
-                _lay(forecast, sessions, mine.tickers, theirs)
+        other = io.of_run(self.run)
+        if (result := other.find("ensemble")) is not None:
+            for name in sorted(one for one in result.outputs if one.startswith(f"{horizon}d/fold")):
+                _lay(forecast, sessions, mine.tickers, read_matrices(other.artifact(result, name), ["p_up"]))
         common = int(np.isfinite(forecast).any(axis=1).sum())
         note = f"champion is version {self.version}; {common} sessions that both recipes forecast out of fold"
         since = None if self.looked_until is None else int((sessions > np.datetime64(self.looked_until)).sum())
@@ -118,21 +116,12 @@ class Champion:
 
 def _looked_until(io: StageIO, run: str, horizon: int) -> date | None:
     """The last session of a run that held its version against a champion; None where something else kept the version out."""
-    result = _result_of(io, run, "gates")
-    judged = (
-        json.loads(io.artifact(result, "gates.json").read_bytes())["horizons"].get(str(horizon)) if result else None
-    )
+    other = io.of_run(run)
+    judged = other.json("gates", "gates.json")["horizons"].get(str(horizon)) if other.find("gates") else None
     if not judged or judged["verdict"] == "skipped" or judged["champion_version"] is None:
         return None
     lost = any(gate["verdict"] in {"failed", "undefined"} for gate in judged["gates"] if gate["name"] != "champion")
     return None if lost else date.fromisoformat(judged["last_session"])
-
-
-def _result_of(io: StageIO, run: str, stage: str) -> StageResult | None:
-    """What a stage of another run has published, as long as the store keeps it."""
-    dag, _, run_id = run.partition("/")
-    found = io.store.read(result_key(dag, run_id, stage, None))
-    return None if found is None else StageResult.model_validate_json(found)
 
 
 def _lay(into: FloatArray, sessions: DateArray, tickers: tuple[str, ...], theirs: Matrices) -> None:

@@ -108,8 +108,7 @@ def _drifts(
 
 def _references(config: MonitorConfig, io: StageIO, version: Mapping[str, Any]) -> dict[str, Reference]:
     """Of every feature of the run that trained a version; counted once and kept, since they are many years."""
-    dag, _, run_id = version["trained_in"].partition("/")
-    trained, until = io.of_run(dag, run_id), version["fitted_until"]
+    trained, until = io.of_run(version["trained_in"]), version["fitted_until"]
     features = trained.path("features", "features.parquet")
     prices = trained.path("prices", "prices.parquet")
     made_of = [features.name, prices.name, until, config.drift_sessions, io.code_version]
