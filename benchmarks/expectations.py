@@ -98,8 +98,8 @@ def _features(market_data: Path, table: pd.DataFrame, guard: Guard) -> Callable[
     panel = build_features(market, config.feature_set, threads=config.threads).panel
     answers = {}
     for horizon in config.horizons:
-        returns = forward_returns(market, horizon, "close")
-        answers |= {f"return_{horizon}d": returns, f"up_{horizon}d": above(returns, 0.0)}
+        returns = forward_returns(market, horizon, "close").astype(np.float32)
+        answers |= {f"return_{horizon}d": returns, f"up_{horizon}d": above(returns, 0.0).astype(np.float32)}
     return lambda: guard.guard("features", pd.DataFrame(profile_features(panel, market.member, answers)), {})
 
 

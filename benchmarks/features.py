@@ -36,7 +36,7 @@ def rows(market_data: Path, peers: Path, *, quick: bool) -> Iterator[Row]:
         whole = _without_gaps(market)
         for program in LEAST_RATIO:
             _assert_equal(whole, peers, program, folder)
-            yield _beside(market, peers, program, folder, quick=True, pairs=9)
+            yield _beside(market, peers, program, folder, quick=True, pairs=7)
         if quick:
             return
         yield _beside_alpha158(market, peers, folder)

@@ -10,6 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import ParamSpec, Self, TypeVar
 
+import pyarrow as pa
+
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
@@ -27,7 +29,9 @@ class PeakMemory:
 
     def __enter__(self) -> Self:
         gc.collect()
-        ctypes.CDLL(None).malloc_trim(0)  # what is free already is nobody's need
+        # What is free already is nobody's need.
+        pa.default_memory_pool().release_unused()
+        ctypes.CDLL(None).malloc_trim(0)
         (_OWN / "clear_refs").write_text("5")  # forgets the peak so far
         self.before_mb = _resident("VmRSS")
         return self

@@ -39,6 +39,7 @@ def machine(peers: Path) -> dict[str, str]:
     versions = {name: version(name) for name in OUR_PACKAGES} | peer_versions(peers)
     return {
         "CPU": f"{os.cpu_count()} cores, {model[0] if model else platform.processor()}",
+        "load": f"{os.getloadavg()[2]:.1f} over the last 15 minutes",
         "memory": f"{memory:.0f} GiB",
         "Python": platform.python_version(),
         **versions,

@@ -46,10 +46,10 @@ def profile_features(panel: FeaturePanel, member: BoolArray, labels: Mapping[str
     every = np.unique(np.linspace(0, len(panel.sessions) - 1, _CORRELATED_SESSIONS).astype(int))
     labels = labels or {"": np.full(member.shape, np.nan)}
     names = np.array(list(labels), dtype=object)
-    found = _correlations(
-        np.stack([matrix[every][member[every]] for matrix in panel.values]).astype(np.float64),
-        np.stack([labels[name][every][member[every]] for name in labels]).astype(np.float64),
-    )
+    answers = np.stack([labels[name][every][member[every]] for name in labels]).astype(np.float64)
+    # One by one: all features at once would take ten times the memory of their sessions.
+    inputs = (matrix[every][member[every]][None].astype(np.float64) for matrix in panel.values)
+    found = np.concatenate([_correlations(one, answers) for one in inputs])
     best = np.argmax(np.nan_to_num(found, nan=-1.0), axis=1)
     correlation = found[np.arange(n_features), best]
     return {

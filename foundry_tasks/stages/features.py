@@ -1,5 +1,7 @@
 """features: wide matrices of what is known at the close of each session, the last ones where no model is fitted on them."""
 
+import numpy as np
+
 from foundry_tasks.contract.config import FeaturesConfig
 from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.data.panel import FloatArray
@@ -23,8 +25,8 @@ def run(config: FeaturesConfig, io: StageIO) -> None:
     with io.step("profile"):
         answers: dict[str, FloatArray] = {}
         for horizon in config.horizons:
-            returns = forward_returns(prices, horizon, "close")
-            answers |= {f"return_{horizon}d": returns, f"up_{horizon}d": above(returns, 0.0)}
+            returns = forward_returns(prices, horizon, "close").astype(np.float32)
+            answers |= {f"return_{horizon}d": returns, f"up_{horizon}d": above(returns, 0.0).astype(np.float32)}
         covered = slice(len(prices.sessions) - len(panel.sessions), None)
         answers = {name: values[covered] for name, values in answers.items()}
         profile = profile_features(panel, prices.member[covered], answers)
