@@ -20,6 +20,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # One kernel on every x86: else a product's last bit, and with it a digest, would depend on the year of the CPU.
 os.environ.setdefault("OPENBLAS_CORETYPE", "Haswell")
+# Pydantic would look through every installed package for plugins, of which there are none.
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
 from foundry_tasks.import_clock import ImportClock  # noqa: E402 - it times the imports that follow
 

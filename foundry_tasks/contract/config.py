@@ -41,7 +41,13 @@ RECENT_SESSIONS = 252
 class StageConfig(BaseModel):
     """Closed and immutable; unknown keys are refused by whoever merges a conf."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+        defer_build=True,  # a stage validates its own config and no other's
+    )
 
 
 class HorizonsConfig(StageConfig):

@@ -160,8 +160,8 @@ def write_table(path: Path, columns: Mapping[str, AnyArray | Sequence[Any]]) -> 
 
 def read_table(path: Path, names: Sequence[str] | None = None) -> dict[str, AnyArray]:
     """Read a small table, all columns or the named ones. Text comes back as objects, dates as datetime64[D]."""
-    table = pq.read_table(path, columns=None if names is None else list(names), use_threads=False)
-    return {name: table.column(name).to_numpy() for name in table.column_names}
+    table = pq.ParquetFile(path).read(columns=None if names is None else list(names), use_threads=False)
+    return {name: _joined(table.column(name)) for name in names or table.column_names}
 
 
 # ------------------------------------------------------------------ parts
@@ -170,6 +170,24 @@ def _column(values: AnyArray) -> Any:
     if values.dtype.kind in "OUT":
         return pa.array(values.tolist(), pa.string()).dictionary_encode()
     return pa.array(values.astype("datetime64[D]") if values.dtype.kind == "M" else values)
+
+
+def _joined(column: Any) -> AnyArray:
+    parts = [_values(part) for part in column.chunks]
+    return np.concatenate(parts) if parts else _values(pa.array([], column.type))
+
+
+def _values(part: Any) -> AnyArray:
+    """An arrow array as a numpy array. Arrow's own `to_numpy` would import pandas: half a second for who only reads."""
+    kind = part.type
+    if pa.types.is_dictionary(kind) or pa.types.is_string(kind):
+        return np.array(part.to_pylist(), dtype=object)
+    if pa.types.is_date32(kind):
+        return np.from_dlpack(part.view(pa.int32())).astype("datetime64[D]")
+    if pa.types.is_boolean(kind):
+        return np.from_dlpack(part.cast(pa.uint8())).view(bool)
+    values: AnyArray = np.from_dlpack(part)
+    return values
 
 
 class _PanelReader:
@@ -202,7 +220,7 @@ class _PanelReader:
             return into
         flat, at = into.reshape(-1), 0
         for part in self._chunks(name):
-            flat[at : at + len(part)] = part.to_numpy(zero_copy_only=False)
+            flat[at : at + len(part)] = _values(part)
             at += len(part)
         return into
 
@@ -214,7 +232,7 @@ class _PanelReader:
         return tuple(head.slice(0, self._width).to_pylist())
 
     def _flat(self, name: str) -> AnyArray:
-        parts = [part.to_numpy(zero_copy_only=False) for part in self._chunks(name)]
+        parts = [_values(part) for part in self._chunks(name)]
         if len(parts) == 1:
             return np.array(parts[0])
         return np.concatenate(parts) if parts else np.empty(0, "datetime64[D]" if name == "date" else np.float64)

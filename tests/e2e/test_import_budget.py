@@ -1,0 +1,33 @@
+"""What a stage has loaded by the time it ends: who judges and who reports needs neither pandas nor what fits models."""
+
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+
+from tests.e2e.foundry_here import AS_OF, TINY, Foundry, write_market
+from tests.leakage.markets import simulated_market
+
+NEEDLESS = {"boto3", "great_expectations", "lightgbm", "mlflow", "pandas", "sklearn", "tensorflow", "xgboost"}
+
+
+@pytest.fixture(scope="module")
+def foundry(tmp_path_factory):
+    foundry = Foundry(tmp_path_factory.mktemp("foundry"))
+    foundry.conf = TINY | write_market(foundry.folder / "market", simulated_market(sessions=330, tickers=12))
+    foundry.train("train", foundry.conf, until="leakage")
+    return foundry
+
+
+@pytest.mark.parametrize("stage", ["gates", "report"])
+def test_it_goes_through_without_what_it_does_not_need(foundry, stage):
+    command = [sys.executable, "-X", "importtime", "-m", "foundry_tasks", stage, "--run-id", "train"]
+    command += ["--as-of", AS_OF.isoformat(), "--config", json.dumps(foundry.conf)]
+    settings = foundry.settings
+    where = {"FOUNDRY_STORE": settings.store, "FOUNDRY_MLFLOW_URI": settings.mlflow_uri}
+    ended = subprocess.run(command, check=True, capture_output=True, text=True, env={"PATH": "", **where})
+    loaded = {name.partition(".")[0] for name in re.findall(r"^import time:.*\| +(\S+)$", ended.stderr, re.MULTILINE)}
+    assert {"numpy", "pyarrow"} <= loaded
+    assert not NEEDLESS & loaded
