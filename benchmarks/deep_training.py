@@ -3,9 +3,9 @@
     KERAS_BACKEND=tensorflow python benchmarks/deep_training.py [--batch 512] [--steps 60] [--inputs 64] [--width 64] [--blocks 4]
 
 A training step is forward, backward and update on one batch that stays the same; every line of the table runs in a process
-of its own, so that memory is its own too. With the packages `xlstm` and `torch` in the environment NX-AI's xLSTM of the
-same width, blocks, heads and steps stands beside, in its own plain PyTorch kernels. The table goes to
-benchmarks/deep_training.md, a section a device and backend.
+of its own, so that memory is its own too. With `--peer`, the interpreter of an environment that holds the packages `xlstm` and
+`torch`, NX-AI's xLSTM of the same width, blocks, heads and steps stands beside, in its own plain PyTorch kernels. The table
+goes to benchmarks/deep_training.md, a section a device and backend.
 """
 
 import argparse
@@ -15,7 +15,6 @@ import resource
 import subprocess
 import sys
 import time
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +32,11 @@ def main() -> None:
         print(json.dumps(_measure(options, *options.line.split(","))))
         return
     lines = [(name, precision, xla) for name in NETWORKS for precision in PRECISIONS for xla in _xla(name)]
-    if find_spec("xlstm") and find_spec("torch"):
+    if options.peer:
         lines += [(PEER, precision, "no") for precision in PRECISIONS[:2]]
     rows, device = [], ""
     for line in lines:
-        found = _in_its_own_process(line)
+        found = _in_its_own_process(line, options.peer if line[0] == PEER else sys.executable)
         device = found.pop("device", device)
         rows.append([*line, *found.values()])
         print(" · ".join(map(str, rows[-1])), flush=True)
@@ -51,6 +50,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name, default in (("batch", 512), ("steps", 60), ("inputs", 64), ("width", 64), ("blocks", 4), ("seconds", 10)):
         parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--peer", help="interpreter of an environment with torch and xlstm")
     parser.add_argument("--line", help="measure this one alone: network,precision,XLA")
     return parser.parse_args()
 
@@ -62,8 +62,8 @@ def _xla(network: str) -> tuple[str, ...]:
     return ("no",) if network == "lstm_transformer" else ("no", "yes")
 
 
-def _in_its_own_process(line: tuple[str, str, str]) -> dict[str, Any]:
-    command = [sys.executable, *sys.argv, "--line", ",".join(line)]
+def _in_its_own_process(line: tuple[str, str, str], python: str) -> dict[str, Any]:
+    command = [python, *sys.argv, "--line", ",".join(line)]
     ended = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603 - this very program
     if ended.returncode:
         return {"sequences": "failed", "step": ended.stderr.strip().splitlines()[-1][:60], "memory": "–"}
