@@ -13,8 +13,9 @@ of a benchmark take a minute or two. A row (`benchmarks.row`) says what was meas
 ratio, theirs over ours, so that more is better, and its bars if it has any.
 
 Contestants take turns (`taking_turns`), ours, theirs, ours, theirs, so that a machine that slows down slows both down, and
-the ratio is the median over the pairs. Peers run in a process of their own, which keeps its data between turns (`Peer`). What
-has no peer stands beside work that has to be done anyway: a copy, an import, fewer rows.
+the ratio is the median over the pairs. Where a quick row can, it counts seconds of CPU (`cpu_timed`, `Peer.cpu_seconds`),
+which other programs on the machine hardly disturb. Peers run in a process of their own, which keeps its data between turns.
+What has no peer stands beside work that has to be done anyway: a copy, an import, fewer rows.
 
 The other programs of this folder have bars and no peer; each says how it is run.
 """

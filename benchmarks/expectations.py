@@ -14,7 +14,7 @@ import pandas as pd
 
 from benchmarks.markets import SCALE, read_market
 from benchmarks.own_process import PeakMemory, in_its_own_process
-from benchmarks.row import Row, Turns, taking_turns, timed
+from benchmarks.row import Row, Turns, cpu_timed, taking_turns
 from foundry_tasks.adapters.expectations_gx import GreatExpectations
 from foundry_tasks.contract.config import FeaturesConfig, LabelsConfig, PricesConfig
 from foundry_tasks.data.frames import read_frame
@@ -37,7 +37,7 @@ def rows(market_data: Path, peers: Path, *, quick: bool) -> Iterator[Row]:  # no
         found = in_its_own_process(_measured, market_data, suite)
         name = f"{suite}: {found.expectations} expectations of {found.rows:,} rows"
         is_quick = suite in QUICK
-        yield Row.of(found.turns, name, "reading the bars", most=MOST_S, quick=is_quick)
+        yield Row.of(found.turns, name, "reading the bars", unit="s of CPU", most=MOST_S, quick=is_quick)
         memory = [(found.peak_mb, found.bars_mb)]
         yield Row.of(memory, name, "the bars in memory", unit="MB", most=MOST_MB, quick=is_quick)
 
@@ -76,7 +76,7 @@ def _measured(market_data: Path, suite: str) -> Measured:
     ask()  # loads Great Expectations
     with PeakMemory() as memory:
         ask()
-    turns = taking_turns(timed(ask), timed(read), pairs=3)
+    turns = taking_turns(cpu_timed(ask), cpu_timed(read), pairs=3)
     return Measured(guard.verdict.expectations, guard.n_rows, turns, memory.peak_mb, bars_mb)
 
 

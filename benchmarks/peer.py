@@ -31,6 +31,10 @@ class Peer:
         """One turn."""
         return float(self._ask("turn")["seconds"])
 
+    def cpu_seconds(self) -> float:
+        """One turn, in seconds of CPU of its own process."""
+        return float(self._ask("turn")["cpu_seconds"])
+
     def save(self, path: Path) -> None:
         """Take a turn and write what it makes as npz, an array a name."""
         self._ask(f"save {path}")

@@ -19,7 +19,8 @@ _HEAD = """# Benchmarks
 
 Foundry beside what people use instead, both measured in turns in one run. `make bench` measures and writes this page,
 `make bench-check` measures the rows marked ↻ again and fails where a ratio has fallen. Ratios are theirs over ours, so that
-more is better, as the median over the pairs, with the smallest and the largest; seconds are those of the machine named.
+more is better, as the median over the pairs, with the smallest and the largest. Seconds are those of the machine named, and
+what a user waits for where they are not of CPU, which counts the threads of a process together.
 """
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from benchmarks.row import Row, taking_turns, timed
+from benchmarks.row import Row, cpu_timed, taking_turns
 from foundry_tasks.contract.config import GatePolicy
 from foundry_tasks.evaluation.metrics import session_auc, session_hit_rate
 from foundry_tasks.validation.bootstrap import Interval, block_length, mean_interval
@@ -27,12 +27,13 @@ def rows(market_data: Path, peers: Path, *, quick: bool) -> Iterator[Row]:  # no
     assert np.isclose(_interval(evidence).value, _looped_interval(evidence).value)
     assert abs(_interval(evidence).lower - _looped_interval(evidence).lower) < 2e-4, "two draws of one bootstrap"
     turns = taking_turns(
-        timed(lambda: _interval(evidence), repeats=20), timed(lambda: _looped_interval(evidence)), pairs=5
+        cpu_timed(lambda: _interval(evidence), repeats=20), cpu_timed(lambda: _looped_interval(evidence)), pairs=5
     )
     yield Row.of(
         turns,
         f"{RESAMPLES:,} resamples of the AUC by session, {size}",
         "scikit-learn's AUC a session, then a loop over resamples",
+        unit="s of CPU",
         most=MOST_S,
         quick=True,
     )
@@ -42,14 +43,15 @@ def rows(market_data: Path, peers: Path, *, quick: bool) -> Iterator[Row]:  # no
     assert np.isclose(null_distribution(evidence).figures["auc"].mean, np.mean(looped), atol=1e-3)
     share = len(shifts) / LOOPED_SHIFTS
     turns = taking_turns(
-        timed(lambda: null_distribution(evidence)),
-        timed(lambda: _looped_null(evidence, shifts[:LOOPED_SHIFTS])),
+        cpu_timed(lambda: null_distribution(evidence)),
+        cpu_timed(lambda: _looped_null(evidence, shifts[:LOOPED_SHIFTS])),
         pairs=5,
     )
     yield Row.of(
         [(ours, theirs * share) for ours, theirs in turns],
         f"{len(shifts)} shifts of four figures, {size}",
         f"a loop over shifts, AUC alone, from {LOOPED_SHIFTS} of them",
+        unit="s of CPU",
         most=MOST_S,
         quick=True,
     )

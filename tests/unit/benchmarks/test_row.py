@@ -1,4 +1,6 @@
-from benchmarks.row import Row, each, taking_turns
+import time
+
+from benchmarks.row import Row, cpu_timed, each, taking_turns, timed
 
 
 def test_the_ratio_is_the_median_over_pairs_so_that_a_slow_moment_moves_neither_side():
@@ -27,3 +29,11 @@ def test_contestants_take_turns_after_one_each_that_does_not_count():
 
 def test_a_part_is_compared_with_a_part():
     assert each([(10.0, 30.0)], 5, 10) == [(2.0, 3.0)]
+
+
+def test_waiting_takes_time_and_no_cpu():
+    def wait():
+        time.sleep(0.02)
+
+    assert timed(wait, repeats=3)() >= 0.02
+    assert cpu_timed(wait)() < 0.01
