@@ -29,8 +29,10 @@ def write_page() -> None:
     """The page and its plot, from what is kept."""
     cells = json.loads(KEPT.read_text())
     cells = {cell: cells[cell] for cell in CELLS if cell in cells}
+    missing = [cell.replace("x", " × ") for cell in CELLS if cell not in cells]
+    still = ["", f"Not measured yet: {', '.join(missing)}."] if missing else []
     laws = ["", *_laws(cells)] if len(cells) > 2 else []
-    (DOCS / "growth.md").write_text("\n".join([_HEAD, *_table(cells), *laws]) + "\n")
+    (DOCS / "growth.md").write_text("\n".join([_HEAD, *_table(cells), *still, *laws]) + "\n")
     _plot(cells)
 
 
@@ -63,8 +65,8 @@ def _laws(cells: Cells) -> list[str]:
         power = np.polyfit(np.log(rows[large]), np.log(spent[large]), 1)[0] if large.sum() > 1 else np.nan
         slope, base = np.polyfit(rows / 1e6, memory, 1)
         wall = (STAGES[stage].memory_mb - base) / slope if slope > 1 else np.inf
-        told = f"{wall:.0f}" if np.isfinite(wall) else "none"
-        lines.append(f"| {stage} | {power:.2f} | {base:.0f} | {slope:.0f} | {told} |")
+        told = [f"{power:.2f}" if np.isfinite(power) else "–", f"{wall:.0f}" if np.isfinite(wall) else "none"]
+        lines.append(f"| {stage} | {told[0]} | {base:.0f} | {slope:.0f} | {told[1]} |")
     return lines
 
 
