@@ -35,14 +35,14 @@ def rows(market_data: Path, peers: Path, *, quick: bool) -> Iterator[Row]:
         market = read_market(market_data, FIVE_YEAR)
         whole = _without_gaps(market)
         for program in LEAST_RATIO:
-            _assert_equal(whole, peers, program, folder)
-            yield from _beside(market, peers, program, folder, wall=not quick, quick=True)
+            assert_equal(whole, peers, program, folder)
+            yield from _beside(market, peers, program, folder, wall=not quick, quick=True, pairs=5)
         if quick:
             return
         yield _beside_alpha158(market, peers, folder)
         large = read_market(market_data, SCALE)
         for program in LEAST_RATIO:
-            yield from _beside(large, peers, program, folder, wall=True, quick=False)
+            yield from _beside(large, peers, program, folder, wall=True, quick=False, pairs=2)
         yield _linear(market, large)
         for name in (FIVE_YEAR, SCALE):
             yield in_its_own_process(_memory, market_data, name)
@@ -52,7 +52,9 @@ def _size(market: PricePanel) -> str:
     return "{1} × {0:,}".format(*market.member.shape)
 
 
-def _beside(market: PricePanel, peers: Path, program: str, folder: Path, *, wall: bool, quick: bool) -> Iterator[Row]:
+def _beside(
+    market: PricePanel, peers: Path, program: str, folder: Path, *, wall: bool, quick: bool, pairs: int
+) -> Iterator[Row]:
     compared = [feature for feature in FEATURES if feature.name in COMPARED]
     name, against = f"{len(COMPARED)} features of every kind, {_size(market)}", f"the same in {program}"
     _write_bars(market, folder / "bars.parquet")
@@ -62,9 +64,9 @@ def _beside(market: PricePanel, peers: Path, program: str, folder: Path, *, wall
 
     with Peer(peers, f"{program}_features", folder / "bars.parquet") as peer:
         if wall:
-            turns = taking_turns(timed(ours), peer.seconds, pairs=5)
+            turns = taking_turns(timed(ours), peer.seconds, pairs=pairs)
             yield Row.of(turns, name, against, least_ratio=LEAST_RATIO[program])
-        turns = taking_turns(cpu_timed(ours), peer.cpu_seconds, pairs=5)
+        turns = taking_turns(cpu_timed(ours, repeats=3), peer.cpu_seconds, pairs=pairs)
         yield Row.of(turns, name, against, unit="s of CPU", least_ratio=LEAST_RATIO[program], quick=quick)
 
 
@@ -132,7 +134,7 @@ def _without_gaps(market: PricePanel) -> PricePanel:
     )
 
 
-def _assert_equal(market: PricePanel, peers: Path, program: str, folder: Path) -> None:
+def assert_equal(market: PricePanel, peers: Path, program: str, folder: Path) -> None:
     """Peers compute what we compute, once every window is full."""
     _write_bars(market, folder / "whole.parquet")
     with Peer(peers, f"{program}_features", folder / "whole.parquet") as peer:

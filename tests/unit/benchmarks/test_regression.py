@@ -19,7 +19,7 @@ def measured(*ratios):
 
 
 def test_a_ratio_that_is_too_small_in_every_try_is_named_with_what_it_must_be():
-    assert regressions([KEPT], measured(*[2.0] * TRIES)) == ["features, against pandas, in s: ratio 2, must be 3"]
+    assert regressions([KEPT], measured(*[2.0] * TRIES)) == ["features, against pandas, in s: ratio 2, must be 2.8"]
 
 
 def test_one_try_that_another_program_disturbed_is_no_regression():
