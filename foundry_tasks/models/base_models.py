@@ -5,7 +5,9 @@ To add one: a module with an Estimator and its FittedModel, a row in each of the
 """
 
 import json
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from importlib import import_module
 from typing import Any
@@ -62,7 +64,24 @@ def load_libraries(names: Iterable[ModelName]) -> None:
     for name in names:
         if name in DEEP_MODELS:
             need_training_backend()
-        import_module(BASE_MODELS[name].library)
+        with _without_sklearn():
+            import_module(BASE_MODELS[name].library)
+
+
+@contextmanager
+def _without_sklearn() -> Iterator[None]:
+    """The boosters import scikit-learn for estimators that nobody here uses, a second of every stage; both do without it.
+
+    In a stage's process alone: who loads a bundle elsewhere may want those estimators.
+    """
+    if "sklearn" in sys.modules:
+        yield
+        return
+    sys.modules["sklearn"] = None  # type: ignore[assignment] # which is how Python is told that there is no such module
+    try:
+        yield
+    finally:
+        del sys.modules["sklearn"]
 
 
 def load_model(data: bytes) -> FittedModel:

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
 from foundry_tasks.contract.artifacts import canonical_json, prediction_key, sha256_of
-from foundry_tasks.contract.config import RECENT_SESSIONS, PredictConfig
+from foundry_tasks.contract.config import DEEP_MODELS, RECENT_SESSIONS, ModelName, PredictConfig
 from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.contract.ledger import model_name
 from foundry_tasks.contract.ledger_chain import Ledger
@@ -17,6 +17,9 @@ from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.data.panel import FeaturePanel, FloatArray
 from foundry_tasks.data.profile import profile_predictions
 from foundry_tasks.data.tables import panel_sessions, read_features, write_table
+
+if TYPE_CHECKING:
+    from foundry_tasks.models.bundle import Bundle
 
 
 def run(config: PredictConfig, io: StageIO) -> None:
@@ -111,9 +114,11 @@ def _enter(versions: Mapping[int, Mapping[str, Any]], predictions: str, as_of: s
 
 def _predict(path: Path, features: FeaturePanel, version: ModelVersion) -> tuple[FloatArray, dict[str, Any]]:
     """(n_tickers,) P(up) after the last session, and what there is to know of the bundle that says so."""
-    from foundry_tasks.models.bundle import Bundle  # noqa: PLC0415 - only once its sha256 is known
+    from foundry_tasks.models.base_models import load_libraries  # noqa: PLC0415 - only once its sha256 is known
+    from foundry_tasks.models.bundle import Bundle  # noqa: PLC0415 - as above
 
     bundle = Bundle.from_file(path)
+    load_libraries(_fitted_by(bundle))
     missing = sorted(set(bundle.features) - set(features.names))
     if missing:
         raise ConfigError(
@@ -129,6 +134,12 @@ def _predict(path: Path, features: FeaturePanel, version: ModelVersion) -> tuple
         "features": bundle.features,
     }
     return p_up, about
+
+
+def _fitted_by(bundle: "Bundle") -> set[ModelName]:
+    """Whose libraries score it; Keras, for a deep model, needs no training backend to do so."""
+    meta: set[ModelName] = {"xgboost"} if bundle.stack.meta else set()
+    return meta | {name for name in get_args(ModelName) if name in bundle.models and name not in DEEP_MODELS}
 
 
 def _table(

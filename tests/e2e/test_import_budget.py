@@ -21,13 +21,25 @@ def foundry(tmp_path_factory):
     return foundry
 
 
-@pytest.mark.parametrize("stage", ["gates", "report"])
-def test_it_goes_through_without_what_it_does_not_need(foundry, stage):
+def loaded_by(foundry, stage):
+    """Modules that a stage's own process has loaded by its end, or tried to."""
     command = [sys.executable, "-X", "importtime", "-m", "foundry_tasks", stage, "--run-id", "train"]
     command += ["--as-of", AS_OF.isoformat(), "--config", json.dumps(foundry.conf)]
     settings = foundry.settings
     where = {"FOUNDRY_STORE": settings.store, "FOUNDRY_MLFLOW_URI": settings.mlflow_uri}
     ended = subprocess.run(command, check=True, capture_output=True, text=True, env={"PATH": "", **where})
-    loaded = {name.partition(".")[0] for name in re.findall(r"^import time:.*\| +(\S+)$", ended.stderr, re.MULTILINE)}
+    return set(re.findall(r"^import time:.*\| +(\S+)$", ended.stderr, re.MULTILINE))
+
+
+@pytest.mark.parametrize("stage", ["gates", "report"])
+def test_who_judges_and_who_reports_loads_neither_pandas_nor_what_fits_models(foundry, stage):
+    loaded = loaded_by(foundry, stage)
     assert {"numpy", "pyarrow"} <= loaded
     assert not NEEDLESS & loaded
+
+
+def test_who_fits_a_booster_loads_no_sklearn_with_it(foundry):
+    foundry.conf["models"] = ["lightgbm", "xgboost"]
+    loaded = loaded_by(foundry, "models")
+    assert {"lightgbm.basic", "xgboost.core"} <= loaded
+    assert "sklearn.base" not in loaded
