@@ -1,5 +1,6 @@
 """Calendar dates out of whatever a file calls dates: one format a column, never a guess between two readings."""
 
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,11 @@ _FIRST_YEAR, _LAST_YEAR = 1900, 2199
 _ADVICE = "Write every date as YYYY-MM-DD."
 
 
+def is_plausible(day: date) -> bool:
+    """Whether a market may have traded then."""
+    return _FIRST_YEAR <= day.year <= _LAST_YEAR
+
+
 def calendar_dates(values: "pd.Series[Any]", where: str, *, open_ended: bool = False) -> "pd.Series[Any]":
     """`values` as datetime64[s] at midnight.
 
@@ -23,7 +29,7 @@ def calendar_dates(values: "pd.Series[Any]", where: str, *, open_ended: bool = F
     """
     dates = _dates(values, where)
     for extreme in (dates.min(), dates.max()):
-        if extreme.year < _FIRST_YEAR or (extreme.year > _LAST_YEAR and not open_ended):
+        if not is_plausible(extreme) and not (open_ended and extreme.year > _LAST_YEAR):
             raise DataRejectedError(f"{where}: {extreme.date()} is no date of a market. {_ADVICE}")
     return dates
 

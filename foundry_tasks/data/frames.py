@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from foundry_tasks.contract.errors import DataRejectedError
+from foundry_tasks.data.dates import is_plausible
 from foundry_tasks.data.input_files import PARQUET
 from foundry_tasks.data.tidy import NO_VALUE, column_of
 
@@ -33,10 +34,13 @@ def read_frame(path: Path, since: date | None = None) -> pd.DataFrame:
 
 
 def date_bounds(path: Path) -> tuple[date, date] | None:
-    """First and last date of a parquet file with a column of dates, read from its footer; None where that cannot be."""
+    """First and last date of a parquet file with a column of dates, read from its footer; None where that cannot be.
+
+    What is wrong with it, whoever reads it says.
+    """
     try:
         file = pq.ParquetFile(path)
-    except (pa.ArrowException, OSError):  # whoever reads it says what is wrong
+    except (pa.ArrowException, OSError):
         return None
     index, groups = _date_column(file.schema_arrow), file.metadata.num_row_groups
     if index is None or not groups:
@@ -44,8 +48,9 @@ def date_bounds(path: Path) -> tuple[date, date] | None:
     found = [file.metadata.row_group(group).column(index).statistics for group in range(groups)]
     if any(statistics is None or not statistics.has_min_max for statistics in found):
         return None
-    first, last = min(one.min for one in found), max(one.max for one in found)
-    return (first.date(), last.date()) if isinstance(first, datetime) else (first, last)
+    extremes = min(one.min for one in found), max(one.max for one in found)
+    first, last = (one.date() if isinstance(one, datetime) else one for one in extremes)
+    return (first, last) if is_plausible(first) and is_plausible(last) else None
 
 
 def _date_column(schema: pa.Schema) -> int | None:

@@ -63,6 +63,8 @@ class FileSource:
             for path in self._files
             if len(frame := read_frame(path, since)) or since is None
         ]
+        if not tables:
+            return cut(self._table, (), since, None)
         return tables[0] if len(tables) == 1 else pd.concat(tables, ignore_index=True)
 
 

@@ -62,6 +62,23 @@ def test_a_parquet_source_is_cut_alike_whatever_its_dates_are_written_as(tmp_pat
     pd.testing.assert_frame_equal(cut, wanted, check_dtype=False)
 
 
+def test_there_is_nothing_after_the_last_date(tmp_path):
+    sound_bars(("AAA",)).to_parquet(tmp_path / "b.parquet")
+    source = open_source(PricesConfig(source="parquet", prices=str(tmp_path / "b.parquet")))
+    found = source.fetch((), date(2030, 1, 1), None)
+    assert found.empty
+    assert list(found.columns) == list(source.fetch((), None, None).columns)
+
+
+def test_a_date_that_no_market_knows_is_named_and_not_believed(tmp_path):
+    bars = sound_bars(("AAA",))
+    days = bars["date"].dt.date.to_list()
+    days[5] = date(1066, 10, 14)
+    bars.assign(date=days).to_parquet(tmp_path / "b.parquet")
+    with pytest.raises(DataRejectedError, match="1066-10-14 is no date of a market"):
+        open_source(PricesConfig(source="parquet", prices=str(tmp_path / "b.parquet"))).first_date(())
+
+
 def test_a_row_without_a_date_is_never_lost_in_a_cut(tmp_path):
     bars = sound_bars(("AAA",))
     bars.loc[3, "date"] = pd.NaT
