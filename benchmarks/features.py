@@ -94,6 +94,8 @@ def _linear(small: PricePanel, large: PricePanel) -> Row:
 
 def _memory(market_data: Path, name: str) -> Row:
     """What computing takes beyond the prices, which are the input, and the features, which are all that remains."""
+    import scipy.linalg  # noqa: F401, PLC0415 - the factors load it, which is no memory of theirs
+
     market = read_market(market_data, name)
     with PeakMemory() as memory:
         values = build_features(market, "extended", threads=THREADS).panel.values

@@ -19,7 +19,7 @@ from foundry_tasks.features.windows import Matrix
 FILL_SESSIONS = 5
 """A missing bar borrows a close of at most this many sessions earlier; its own session stays without features."""
 RESIDUAL_VOL_SESSIONS = 60
-REMEMBERED_MATRICES = 8
+REMEMBERED_MATRICES = 6
 """Most features need what the one before needed; more than these take memory and save little."""
 
 Arguments = TypeVarTuple("Arguments")
