@@ -67,7 +67,7 @@ def _beside(
             turns = taking_turns(timed(ours), peer.seconds, pairs=pairs)
             yield Row.of(turns, name, against, least_ratio=LEAST_RATIO[program])
         turns = taking_turns(cpu_timed(ours, repeats=3), peer.cpu_seconds, pairs=pairs)
-        yield Row.of(turns, name, against, unit="s of CPU", least_ratio=LEAST_RATIO[program], quick=quick)
+        yield Row.of(turns, name, against, unit="s of CPU", quick=quick)
 
 
 def _beside_alpha158(market: PricePanel, peers: Path, folder: Path) -> Row:
