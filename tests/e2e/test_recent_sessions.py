@@ -81,6 +81,8 @@ def test_a_run_on_all_sessions_never_takes_over_what_one_of_recent_sessions_made
 
 @pytest.mark.slow
 def test_recent_features_of_the_scale_set_are_those_of_all_its_sessions(market_data, tmp_path):
+    """Every fifth ticker; `benchmarks/daily.py` holds all of them against each other."""
+    sectors = (market_data / "sectors_sp500_2000_2024.csv").read_text().splitlines()[1::5]
     conf = {
         "source": "parquet",
         "prices": str(market_data / "sp500_2000_2024.parquet"),
@@ -88,6 +90,7 @@ def test_recent_features_of_the_scale_set_are_those_of_all_its_sessions(market_d
         "benchmark": str(market_data / "spy_1993_2024.parquet"),
         "vix": str(market_data / "vix_1990_2024.parquet"),
         "universe": str(market_data / "sp500_membership_start_end.csv"),
+        "tickers": [line.partition(",")[0] for line in sectors],
         "horizons": [1],
     }
     assert not Panels(Foundry(tmp_path), conf).differing()
