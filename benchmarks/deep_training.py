@@ -11,6 +11,7 @@ goes to benchmarks/deep_training.md, a section a device and backend.
 import argparse
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -66,7 +67,8 @@ def _in_its_own_process(line: tuple[str, str, str], python: str) -> dict[str, An
     command = [python, *sys.argv, "--line", ",".join(line)]
     ended = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603 - this very program
     if ended.returncode:
-        return {"sequences": "failed", "step": ended.stderr.strip().splitlines()[-1][:60], "memory": "–"}
+        why = [line for line in ended.stderr.splitlines() if re.match(r"\w*Error: ", line)]
+        return {"sequences": "failed", "step": why[-1] if why else f"exit code {ended.returncode}", "memory": "–"}
     found: dict[str, Any] = json.loads(ended.stdout.splitlines()[-1])
     return found
 
@@ -122,7 +124,9 @@ def _device() -> Any:
     """Its name, and how to ask for the most memory that was in use: of the GPU, else of this process."""
     import keras  # noqa: PLC0415
 
-    if not keras.distribution.list_devices("gpu"):
+    from foundry_tasks.models.deep.training import gpus  # noqa: PLC0415
+
+    if not gpus():
         return f"CPU, {os.cpu_count()} cores", _resident
     if keras.backend.backend() == "jax":
         import jax  # noqa: PLC0415

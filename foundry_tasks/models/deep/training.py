@@ -88,8 +88,17 @@ def plan_for(config: DeepConfig) -> Plan:
     return Plan(device, size, shape.width, shape.blocks, config.deep_epochs or shape.epochs)
 
 
+def gpus() -> list[str]:
+    """What Keras calls them; JAX raises an error where there is none."""
+    try:
+        found: list[str] = keras.distribution.list_devices("gpu")
+    except RuntimeError:
+        return []
+    return found
+
+
 def _device() -> str:
-    found = keras.distribution.list_devices("gpu")
+    found = gpus()
     if not found:
         return "CPU"
     if keras.backend.backend() == "tensorflow":
