@@ -115,9 +115,15 @@ class Champion:
 
 
 def _looked_until(io: StageIO, run: str, horizon: int) -> date | None:
-    """The last session of a run that held its version against a champion; None where something else kept the version out."""
+    """The last session of a run that held its version against a champion; None where something else kept the version out.
+
+    None, too, for a run that is so old that the store does not keep what it published.
+    """
     other = io.of_run(run)
-    judged = other.json("gates", "gates.json")["horizons"].get(str(horizon)) if other.find("gates") else None
+    result = other.find("gates")
+    if result is None or not io.store.has_object(result.outputs["gates.json"].sha256):
+        return None
+    judged = other.json("gates", "gates.json")["horizons"].get(str(horizon))
     if not judged or judged["verdict"] == "skipped" or judged["champion_version"] is None:
         return None
     lost = any(gate["verdict"] in {"failed", "undefined"} for gate in judged["gates"] if gate["name"] != "champion")

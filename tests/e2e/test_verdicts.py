@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from foundry_tasks.contract.artifacts import object_key
 from foundry_tasks.trials import TrialLedger, distinct
 from tests.e2e.foundry_here import Foundry, write_market
 from tests.leakage.markets import simulated_market
@@ -117,8 +118,12 @@ def test_of_two_versions_held_against_a_champion_within_a_window_the_second_wait
     _, conf, _ = planted
     foundry = Foundry(tmp_path)
     runs = (("champion", {}), ("successor", {"seed": 8}), ("another", {"seed": 9}), ("patient", {"seed": 9} | ANY_TIME))
-    events = [foundry.train(run, conf | keys)["promote"].metrics["1d"]["event"] for run, keys in runs]
+    results = [foundry.train(run, conf | keys) for run, keys in runs]
+    events = [result["promote"].metrics["1d"]["event"] for result in results]
     assert events == ["promoted", "promoted", "challenger", "promoted"]
+    for result in results:  # as `foundry gc` does one day
+        foundry.store.delete(object_key(result["gates"].outputs["gates.json"].sha256))
+    assert foundry.train("much later", conf | {"seed": 10})["promote"].metrics["1d"]["event"] == "promoted"
 
 
 def test_skipped_gates_never_make_a_champion(planted, tmp_path):
