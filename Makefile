@@ -90,6 +90,8 @@ STACK = DOCKER_GROUP="$$(stat -c %g $(DOCKER_SOCKET))" DOCKER_SOCKET=$(DOCKER_SO
 
 .PHONY: up down destroy markets
 up: $(COMPOSE) .images.env  ## Everything on this host, with Docker: Airflow, MLflow, the store and the reports
+	@test -s secrets/postgres_password || ! docker volume inspect foundry_postgres-data >/dev/null 2>&1 || { \
+	  echo 'this host keeps the data of a stack whose secrets/ are not here: copy that folder here, or delete the data with `make destroy`'; exit 1; }
 	@images/secrets.sh
 	@mkdir -p markets
 	@$(STACK) up --detach --wait --wait-timeout 600

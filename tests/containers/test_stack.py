@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -9,7 +10,7 @@ from PIL import Image
 
 from foundry_tasks.contract.artifacts import run_key
 from foundry_tasks.contract.stages import PIPELINES
-from tests.containers.stack import NEW, REPORTS, basic, images, request, secret
+from tests.containers.stack import NEW, REPORTS, REPOSITORY, basic, images, request, secret
 from tests.e2e.foundry_here import Foundry
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(1800)]
@@ -105,3 +106,13 @@ def test_the_report_is_a_page_that_a_browser_shows_without_complaint(report_url,
     with Image.open(picture) as shown:
         assert len(shown.convert("RGB").getcolors(1 << 24)) > 50, "a blank picture has one colour"
     assert re.search(r"<table[^>]*>.*AUC.*</table>", browse("--dump-dom").stdout, re.DOTALL), "the gate table"
+
+
+def test_a_folder_without_the_secrets_of_the_data_that_the_host_keeps_is_refused_and_gets_none(stack, tmp_path):
+    shutil.copy(REPOSITORY / "Makefile", tmp_path)
+    (tmp_path / ".images.env").touch()
+    up = ["make", "up", f"COMPOSE={REPOSITORY / '.tools/bin/docker-compose'}"]
+    refused = subprocess.run(up, cwd=tmp_path, capture_output=True, text=True)
+    assert refused.returncode == 2
+    assert refused.stdout.startswith("this host keeps the data of a stack whose secrets/ are not here: copy that folder")
+    assert not (tmp_path / "secrets").exists()
