@@ -76,7 +76,7 @@ class World:
             np.array([AS_OF], "datetime64[D]"), ("AAPL", "MSFT"), ("ret_1d", "vol_20d"), np.ones((2, 1, 2), np.float32)
         )
         features = self.folder / "features.parquet"
-        write_features(features, panel)
+        write_features(features, [panel])
         self.publish(run_id, "prices", {})
         self.publish(run_id, "features", {"features.parquet": features.read_bytes()})
         self.publish(run_id, "labels", {})

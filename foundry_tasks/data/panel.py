@@ -47,14 +47,12 @@ class PricePanel:
 
     def up_to(self, n_sessions: int) -> "PricePanel":
         """The first `n_sessions` sessions: what was known then."""
-        return replace(
-            self,
-            sessions=self.sessions[:n_sessions],
-            fields={name: values[:n_sessions] for name, values in self.fields.items()},
-            member=self.member[:n_sessions],
-            benchmark=None if self.benchmark is None else self.benchmark[:n_sessions],
-            vix=None if self.vix is None else self.vix[:n_sessions],
-        )
+        return self.part(slice(n_sessions))
+
+    def part(self, sessions: slice) -> "PricePanel":
+        """These sessions, not copied."""
+        cut = self.mapped(lambda _, values: values[sessions])
+        return replace(cut, sessions=self.sessions[sessions], member=self.member[sessions])
 
     def mapped(self, change: Callable[[str, FloatArray], FloatArray]) -> "PricePanel":
         """A copy whose every field, benchmark and vix included, went through `change(name, values)`."""
@@ -84,6 +82,9 @@ class FeatureSource(Protocol):
     def __getitem__(self, name: str) -> npt.NDArray[np.float32]:
         """One feature, (n_sessions, n_tickers)."""
 
+    def items(self) -> Iterator[tuple[str, npt.NDArray[np.float32]]]:
+        """Name and matrix, in order."""
+
     def block(self, names: Sequence[str], sessions: slice) -> npt.NDArray[np.float32]:
         """Features by name on a range of sessions, (len(names), n, n_tickers); not to be written to."""
 
@@ -110,7 +111,7 @@ class FeaturePanel:
         return self.values[[self.names.index(name) for name in names], sessions]
 
     def items(self) -> Iterator[tuple[str, npt.NDArray[np.float32]]]:
-        """Name and matrix, in order."""
+        """As `FeatureSource` has it."""
         return zip(self.names, self.values, strict=True)
 
     def up_to(self, n_sessions: int) -> "FeaturePanel":

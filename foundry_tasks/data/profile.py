@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from foundry_tasks.data.panel import BoolArray, DateArray, FeaturePanel, FloatArray
+from foundry_tasks.data.panel import BoolArray, DateArray, FeatureSource, FloatArray
 from foundry_tasks.data.tables import AnyArray
 
 Columns = dict[str, AnyArray]
@@ -17,7 +17,7 @@ _MIN_TICKERS = 5
 """Fewer predictions than this in a session have no spread worth the name."""
 
 
-def profile_features(panel: FeaturePanel, member: BoolArray, labels: Mapping[str, FloatArray]) -> Columns:
+def profile_features(features: FeatureSource, member: BoolArray, labels: Mapping[str, FloatArray]) -> Columns:
     """One row a feature, over the ticker-sessions of members.
 
     member: (n_sessions, n_tickers). labels: name → (n_sessions, n_tickers), forward returns among them. Columns: feature;
@@ -25,12 +25,17 @@ def profile_features(panel: FeaturePanel, member: BoolArray, labels: Mapping[str
     finite values (NaN where there are none); constant; label_correlation, the largest absolute correlation with a label on
     up to 64 sessions (NaN for a constant), and label, which one that is.
     """
-    n_features = len(panel.names)
+    n_features = len(features.names)
     rows = {name: np.full(n_features, np.nan) for name in ("minimum", "maximum", "standard_deviation", "finite_share")}
     infinite = np.zeros(n_features, np.int64)
     cells = np.flatnonzero(member)
     session = cells // max(member.shape[1], 1)
-    for index, matrix in enumerate(panel.values):
+    every = np.unique(np.linspace(0, len(features.sessions) - 1, _CORRELATED_SESSIONS).astype(int))
+    labels = labels or {"": np.full(member.shape, np.nan)}
+    answers = np.stack([labels[name][every][member[every]] for name in labels]).astype(np.float64)
+    found = np.full((n_features, len(labels)), np.nan)
+    for index, (_, matrix) in enumerate(features.items()):
+        found[index] = _correlations(matrix[every][member[every]][None].astype(np.float64), answers)
         values = matrix.reshape(-1)[cells]
         finite = np.isfinite(values)
         known = values[finite]
@@ -43,17 +48,11 @@ def profile_features(panel: FeaturePanel, member: BoolArray, labels: Mapping[str
         rows["finite_share"][index] = len(known) / (len(values) - since)
         rows["minimum"][index], rows["maximum"][index] = known.min(), known.max()
         rows["standard_deviation"][index] = known.std(dtype=np.float64)
-    every = np.unique(np.linspace(0, len(panel.sessions) - 1, _CORRELATED_SESSIONS).astype(int))
-    labels = labels or {"": np.full(member.shape, np.nan)}
     names = np.array(list(labels), dtype=object)
-    answers = np.stack([labels[name][every][member[every]] for name in labels]).astype(np.float64)
-    # One by one: all features at once would take ten times the memory of their sessions.
-    inputs = (matrix[every][member[every]][None].astype(np.float64) for matrix in panel.values)
-    found = np.concatenate([_correlations(one, answers) for one in inputs])
     best = np.argmax(np.nan_to_num(found, nan=-1.0), axis=1)
     correlation = found[np.arange(n_features), best]
     return {
-        "feature": np.array(panel.names, dtype=object),
+        "feature": np.array(features.names, dtype=object),
         **rows,
         "infinite": infinite,
         "constant": rows["minimum"] == rows["maximum"],

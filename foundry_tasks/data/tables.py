@@ -5,7 +5,8 @@ reading it back to wide is a reshape, a wanted column is read alone, and since a
 sessions, a range of dates reads only its own bytes. Equal content gives equal bytes.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -42,30 +43,53 @@ class Matrices:
 
 
 # ------------------------------------------------------------------ panels
+class PanelWriter(AbstractContextManager["PanelWriter"]):
+    """A panel file that is written in blocks of sessions, the earliest first.
+
+    repeated: names of matrices with few distinct values, which then take next to no space. Blocks of whole row groups
+    give the bytes that all of it at once would.
+    """
+
+    def __init__(self, path: Path, *, repeated: Sequence[str] = ()) -> None:
+        self._path = path
+        self._repeated = repeated
+        self._writer: pq.ParquetWriter | None = None
+
+    def write(self, block: Matrices) -> None:
+        """Add the next sessions. Raises ValueError for a matrix of another shape."""
+        sessions = block.sessions.astype("datetime64[D]")
+        n_sessions, n_tickers = len(sessions), len(block.tickers)
+        codes = np.tile(np.arange(n_tickers, dtype=np.int32), n_sessions)
+        columns: dict[str, Any] = {
+            "date": pa.array(np.repeat(sessions, n_tickers)),
+            "ticker": pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(list(block.tickers), pa.string())),
+        }
+        for name, values in block.values.items():
+            if values.shape != (n_sessions, n_tickers):
+                raise ValueError(f"matrix {name!r} has shape {values.shape}, the panel's is {(n_sessions, n_tickers)}")
+            columns[name] = _column(np.ascontiguousarray(values).reshape(-1))
+        table = pa.table(columns)
+        if self._writer is None:
+            self._writer = pq.ParquetWriter(
+                self._path,
+                table.schema,
+                compression="lz4",
+                use_dictionary=[*_KEYS, *self._repeated],
+                write_statistics=["date"],
+                store_schema=False,
+            )
+            self._writer.add_key_value_metadata({_FORMAT: str(n_tickers)})
+        self._writer.write_table(table, row_group_size=max(1, SESSIONS_A_GROUP * n_tickers))
+
+    def __exit__(self, *_: object) -> None:
+        if self._writer is not None:
+            self._writer.close()
+
+
 def write_matrices(path: Path, panel: Matrices, *, repeated: Sequence[str] = ()) -> None:
-    """Write named matrices; `repeated` names those with few distinct values, which then take next to no space."""
-    sessions = panel.sessions.astype("datetime64[D]")
-    n_sessions, n_tickers = len(sessions), len(panel.tickers)
-    codes = np.tile(np.arange(n_tickers, dtype=np.int32), n_sessions)
-    columns: dict[str, Any] = {
-        "date": pa.array(np.repeat(sessions, n_tickers)),
-        "ticker": pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(list(panel.tickers), pa.string())),
-    }
-    for name, values in panel.values.items():
-        if values.shape != (n_sessions, n_tickers):
-            raise ValueError(f"matrix {name!r} has shape {values.shape}, the panel's is {(n_sessions, n_tickers)}")
-        columns[name] = _column(np.ascontiguousarray(values).reshape(-1))
-    table = pa.table(columns)
-    with pq.ParquetWriter(
-        path,
-        table.schema,
-        compression="lz4",
-        use_dictionary=[*_KEYS, *repeated],
-        write_statistics=["date"],
-        store_schema=False,
-    ) as writer:
-        writer.write_table(table, row_group_size=max(1, SESSIONS_A_GROUP * n_tickers))
-        writer.add_key_value_metadata({_FORMAT: str(n_tickers)})
+    """Write a panel at once; `repeated` as `PanelWriter` has it."""
+    with PanelWriter(path, repeated=repeated) as file:
+        file.write(panel)
 
 
 def read_matrices(path: Path, names: Sequence[str] | None = None, between: DateRange = (None, None)) -> Matrices:
@@ -85,9 +109,11 @@ def panel_sessions(path: Path) -> DateArray:
     return _PanelReader(path, (None, None)).sessions
 
 
-def write_features(path: Path, panel: FeaturePanel) -> None:
-    """Write features; all of them float32."""
-    write_matrices(path, Matrices(panel.sessions, panel.tickers, dict(panel.items())))
+def write_features(path: Path, blocks: Iterable[FeaturePanel]) -> None:
+    """Write features, all of them float32, block by block of sessions."""
+    with PanelWriter(path) as file:
+        for block in blocks:
+            file.write(Matrices(block.sessions, block.tickers, dict(block.items())))
 
 
 def read_features(path: Path, names: Sequence[str] | None = None, between: DateRange = (None, None)) -> FeaturePanel:
@@ -113,6 +139,11 @@ class FeatureFile:
     def __getitem__(self, name: str) -> npt.NDArray[np.float32]:
         matrix: npt.NDArray[np.float32] = read_matrices(self._path, [name])[name]
         return matrix
+
+    def items(self) -> Iterator[tuple[str, npt.NDArray[np.float32]]]:
+        """Name and matrix, in order; one matrix at a time is in memory."""
+        reader = _PanelReader(self._path, (None, None))
+        return ((name, reader.matrix(name)) for name in self.names)
 
     def panel(self, names: Sequence[str], sessions: slice) -> FeaturePanel:
         """Features by name on a range of sessions."""

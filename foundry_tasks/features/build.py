@@ -1,6 +1,6 @@
 """From a PricePanel to a FeaturePanel: which features the prices allow, computed, masked and packed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -10,7 +10,12 @@ import numpy.typing as npt
 from foundry_tasks.data.panel import FeaturePanel, PricePanel
 from foundry_tasks.features.definition import Feature, FeatureSet, Need
 from foundry_tasks.features.history import History
+from foundry_tasks.features.lookback import first_needed
 from foundry_tasks.features.registry import features_in
+
+BLOCK_SESSIONS = 1344
+"""So many sessions are computed at once, with the lookback before them: memory that a longer history does not raise, in
+pieces that a processor's caches still serve. Whole row groups of a file, and whole refits of the factors."""
 
 
 @dataclass(frozen=True)
@@ -22,36 +27,70 @@ class BuiltFeatures:
 
 
 def build_features(prices: PricePanel, feature_set: FeatureSet, *, threads: int = 1) -> BuiltFeatures:
-    """Compute a named set of features.
+    """Compute a named set of features on all sessions.
 
     The value at session t uses sessions ≤ t only: spoiling later rows leaves it bit-identical, and so does cutting
     them. NaN where a window is not full enough, where the ticker has no bar, and outside membership; what is infinite
     is NaN too. Raises no error for a column that the source lacks: its features are left out by name. However many
     threads compute, the bits are the same.
     """
+    allowed, left_out = features_for(prices, feature_set)
+    return BuiltFeatures(compute_features(prices, allowed, threads=threads), left_out)
+
+
+def features_for(prices: PricePanel, feature_set: FeatureSet) -> tuple[list[Feature], dict[str, str]]:
+    """The features of a set that the prices allow; and by name those that they do not, each with the reason."""
     wanted = features_in(feature_set)
     reasons = {feature.name: _reason(feature, prices) for feature in wanted}
-    panel = compute_features(prices, [feature for feature in wanted if not reasons[feature.name]], threads=threads)
-    return BuiltFeatures(panel, {name: reason for name, reason in reasons.items() if reason})
+    allowed = [feature for feature in wanted if not reasons[feature.name]]
+    return allowed, {name: reason for name, reason in reasons.items() if reason}
 
 
 def compute_features(prices: PricePanel, features: Sequence[Feature], *, threads: int = 1) -> FeaturePanel:
     """These features, all of which the prices allow; values as `build_features` has them."""
-    history = History(prices)
-    hidden = np.flatnonzero(~history.live)
-    values = np.empty((len(features), *history.live.shape), dtype=np.float32)
+    values = np.empty((len(features), *prices.member.shape), dtype=np.float32)
+    for block in _blocks(len(prices.sessions), 0):
+        _compute(prices, features, block, values[:, block], threads)
+    return FeaturePanel(prices.sessions, prices.tickers, tuple(feature.name for feature in features), values)
+
+
+def feature_blocks(
+    prices: PricePanel, features: Sequence[Feature], *, since: int = 0, threads: int = 1
+) -> Iterator[FeaturePanel]:
+    """The same of the sessions from index `since` on, BLOCK_SESSIONS at a time; each is overwritten by the next."""
+    n_sessions, n_tickers = prices.member.shape
+    values = np.empty((len(features), min(BLOCK_SESSIONS, n_sessions - since), n_tickers), dtype=np.float32)
+    names = tuple(feature.name for feature in features)
+    for block in _blocks(n_sessions, since):
+        computed = values[:, : block.stop - block.start]
+        _compute(prices, features, block, computed, threads)
+        yield FeaturePanel(prices.sessions[block], prices.tickers, names, computed)
+
+
+def _blocks(n_sessions: int, since: int) -> Iterator[slice]:
+    """Counted from the first, so that a cut of later sessions leaves those before where they were."""
+    for start in range(since, n_sessions, BLOCK_SESSIONS):
+        yield slice(start, min(start + BLOCK_SESSIONS, n_sessions))
+
+
+def _compute(
+    prices: PricePanel, features: Sequence[Feature], block: slice, out: npt.NDArray[np.float32], threads: int
+) -> None:
+    """Fill `out`, (n_features, sessions of the block, n_tickers), from the block and the lookback before it."""
+    first = first_needed(block.stop, block.stop - block.start)
+    history = History(prices.part(slice(first, block.stop)))
+    hidden = np.ascontiguousarray(~history.live[block.start - first :])
 
     def fill(feature: Feature, out: npt.NDArray[np.float32]) -> None:
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            out[...] = feature.compute(history)
-        out.reshape(-1)[hidden] = np.nan
+            out[...] = feature.compute(history)[block.start - first :]
+        out[hidden] = np.nan
         infinite = np.isinf(out)
         if infinite.any():
             out[infinite] = np.nan
 
     with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(fill, features, values))
-    return FeaturePanel(prices.sessions, prices.tickers, tuple(feature.name for feature in features), values)
+        list(pool.map(fill, features, out))
 
 
 def _reason(feature: Feature, prices: PricePanel) -> str:

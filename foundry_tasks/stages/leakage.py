@@ -10,7 +10,8 @@ from foundry_tasks.contract.config import DEEP_MODELS, LabelEntry, LabelsConfig,
 from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.data.panel import DateArray, FeaturePanel, FloatArray, PricePanel
 from foundry_tasks.data.tables import FeatureFile, read_matrices, read_prices
-from foundry_tasks.features import FEATURES, build_features
+from foundry_tasks.features import FEATURES
+from foundry_tasks.features.build import feature_blocks, features_for
 from foundry_tasks.features.labels import reach
 from foundry_tasks.models.base_models import BASE_MODELS, estimator_for, load_libraries
 from foundry_tasks.models.design import build_design
@@ -37,8 +38,8 @@ def run(config: LeakageConfig, io: StageIO) -> None:
     labels_file = io.path("labels", "labels.parquet")
     up = {h: read_matrices(labels_file, [f"up_{h}d"])[f"up_{h}d"] for h in folds}
 
-    def build(panel: PricePanel) -> FeaturePanel:
-        return build_features(panel, feature_set, threads=config.threads).panel
+    def build(panel: PricePanel) -> Iterator[FeaturePanel]:
+        return feature_blocks(panel, features_for(panel, feature_set)[0], threads=config.threads)
 
     leaks: list[str] = []
     checked: list[str] = []

@@ -5,7 +5,7 @@ Poison must leave every bit as it was, a cut every figure within CUT_TOLERANCE. 
 line a leak; an empty tuple is a clean audit.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -23,7 +23,8 @@ RESCALING_FACTOR = 0.5
 _READ_FEATURES = 8
 """Of a file at once: each time costs as much as a few features."""
 
-Build = Callable[[PricePanel], FeaturePanel]
+Build = Callable[[PricePanel], Iterable[FeaturePanel]]
+"""Prices → their features, in blocks of sessions; one block at a time is looked at."""
 
 
 def poisoned(prices: PricePanel, after: int, poison: FloatArray | float) -> PricePanel:
@@ -61,18 +62,28 @@ def audit_features(
 
 
 def _differences(
-    published: FeatureSource, again: FeaturePanel, n_sessions: int, tolerance: float
+    published: FeatureSource, again: Iterable[FeaturePanel], n_sessions: int, tolerance: float
 ) -> tuple[list[str], list[str]]:
-    """Features that are not there again, and those that are not equal in the first sessions; a few at a time are read."""
-    gone, changed = [], []
-    for first in range(0, len(published.names), _READ_FEATURES):
-        names = published.names[first : first + _READ_FEATURES]
-        for name, values in zip(names, published.block(names, slice(0, n_sessions)), strict=True):
-            if name not in again.names:
-                gone.append(name)
-            elif not equal(again[name][:n_sessions], values, tolerance):
-                changed.append(name)
-    return gone, changed
+    """Features that are not there again, and those that are not equal in the first sessions; a few at a time are read.
+
+    Where sessions are not there again, no feature is.
+    """
+    gone: dict[str, None] = {}
+    changed: dict[str, None] = {}
+    start = 0
+    for block in again:
+        sessions = slice(start, min(start + len(block.sessions), n_sessions))
+        start += len(block.sessions)
+        for first in range(0, len(published.names), _READ_FEATURES):
+            names = published.names[first : first + _READ_FEATURES]
+            for name, values in zip(names, published.block(names, sessions), strict=True):
+                if name not in block.names:
+                    gone[name] = None
+                elif not equal(block[name][: len(values)], values, tolerance):
+                    changed[name] = None
+        if start >= n_sessions:
+            return list(gone), list(changed)
+    return list(published.names), list(changed)
 
 
 def audit_rescaling(

@@ -1,6 +1,6 @@
 """Leaks planted on purpose, one kind a function: an audit that finds nothing is believed only if it finds these."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
 import numpy as np
@@ -48,9 +48,11 @@ def with_feature(feature: Callable[[PricePanel], FloatArray], prices: PricePanel
 def _audited(
     feature: Callable[[PricePanel], FloatArray], prices: PricePanel, _: Recipe, rng: np.random.Generator
 ) -> tuple[str, ...]:
-    build = partial(with_feature, feature)
+    def build(panel: PricePanel) -> Iterator[FeaturePanel]:
+        yield with_feature(feature, panel)
+
     at = int(rng.integers(len(prices.sessions) // 2, len(prices.sessions) - 1))
-    return leakage.audit_features(prices, build(prices), build, at=at, rng=rng)
+    return leakage.audit_features(prices, with_feature(feature, prices), build, at=at, rng=rng)
 
 
 def _purge_dropped(prices: PricePanel, recipe: Recipe, _: np.random.Generator) -> tuple[str, ...]:

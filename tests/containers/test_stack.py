@@ -114,5 +114,7 @@ def test_a_folder_without_the_secrets_of_the_data_that_the_host_keeps_is_refused
     up = ["make", "up", f"COMPOSE={REPOSITORY / '.tools/bin/docker-compose'}"]
     refused = subprocess.run(up, cwd=tmp_path, capture_output=True, text=True)
     assert refused.returncode == 2
-    assert refused.stdout.startswith("this host keeps the data of a stack whose secrets/ are not here: copy that folder")
+    assert refused.stdout.startswith(
+        "this host keeps the data of a stack whose secrets/ are not here: copy that folder"
+    )
     assert not (tmp_path / "secrets").exists()

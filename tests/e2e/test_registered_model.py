@@ -56,7 +56,7 @@ def test_a_stranger_loads_the_champion_and_predicts_with_the_code_and_the_librar
     panel, bundle = _panel(), _bundle(_panel(), names)
     world.prepare("first")
     refit = world.refit("first") | {"features": bundle.features, "models": names}
-    write_features(tmp_path / "features.parquet", panel)
+    write_features(tmp_path / "features.parquet", [panel])
     world.publish("first", "features", {"features.parquet": tmp_path / "features.parquet"})
     document = json.dumps({"horizons": {"5": refit}}).encode()
     world.publish("first", "refit", {"bundle/5d.zip": bundle.to_bytes(), "refit.json": document})

@@ -49,7 +49,7 @@ def prices() -> PricePanel:
 
 
 def test_features_come_back_whole_and_undefined_cells_stay_undefined(features, tmp_path):
-    write_features(tmp_path / "f.parquet", features)
+    write_features(tmp_path / "f.parquet", [features])
     back = read_features(tmp_path / "f.parquet")
     assert (back.names, back.tickers) == (features.names, features.tickers)
     assert np.array_equal(back.sessions, features.sessions)
@@ -57,7 +57,7 @@ def test_features_come_back_whole_and_undefined_cells_stay_undefined(features, t
 
 
 def test_named_features_of_a_range_of_dates_come_in_the_order_asked_for(features, tmp_path):
-    write_features(tmp_path / "f.parquet", features)
+    write_features(tmp_path / "f.parquet", [features])
     first, last = SESSIONS[SESSIONS_A_GROUP - 1].item(), SESSIONS[SESSIONS_A_GROUP + 1].item()
     back = read_features(tmp_path / "f.parquet", ["f3", "f1"], between=(first, last))
     assert np.array_equal(
@@ -67,7 +67,7 @@ def test_named_features_of_a_range_of_dates_come_in_the_order_asked_for(features
 
 @pytest.mark.parametrize("between", [(None, date(2020, 1, 5)), (date(2020, 5, 1), None), (date(2031, 1, 1), None)])
 def test_a_range_may_be_open_or_empty(features, tmp_path, between):
-    write_features(tmp_path / "f.parquet", features)
+    write_features(tmp_path / "f.parquet", [features])
     first, last = (np.datetime64(day) if day else None for day in between)
     wanted = np.ones(N_SESSIONS, bool)
     wanted &= True if first is None else first <= SESSIONS
@@ -94,7 +94,7 @@ def bytes_read(tmp_path, monkeypatch):
     sessions = np.arange(10 * SESSIONS_A_GROUP) + np.datetime64("2020-01-01")
     values = np.random.default_rng(0).standard_normal((4, len(sessions), 300)).astype(np.float32)
     panel = FeaturePanel(sessions, tuple(f"T{i:03}" for i in range(300)), ("f0", "f1", "f2", "f3"), values)
-    write_features(tmp_path / "f.parquet", panel)
+    write_features(tmp_path / "f.parquet", [panel])
     opened = pq.ParquetFile
 
     def count(names=None, between=(None, None)):
@@ -159,7 +159,7 @@ def test_a_matrix_of_another_shape_is_refused(tmp_path):
 
 
 def test_a_feature_that_the_file_lacks_is_named(features, tmp_path):
-    write_features(tmp_path / "f.parquet", features)
+    write_features(tmp_path / "f.parquet", [features])
     with pytest.raises(KeyError, match="'g' is not in this panel; it holds f0, f1"):
         read_features(tmp_path / "f.parquet", ["g"])
 

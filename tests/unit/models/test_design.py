@@ -34,7 +34,7 @@ def test_taking_a_folds_rows_copies_nothing(features):
 def test_rows_made_from_a_file_block_by_block_are_those_made_in_memory(make_features, transform, tmp_path):
     features = make_features(n_sessions=150)
     features.values[:, ::7, 3] = np.nan
-    write_features(tmp_path / "features.parquet", features)
+    write_features(tmp_path / "features.parquet", [features])
     ours, theirs = (build_design(one, transform) for one in (FeatureFile(tmp_path / "features.parquet"), features))
     for name in ("session", "ticker", "volatility"):
         np.testing.assert_array_equal(getattr(ours, name), getattr(theirs, name))

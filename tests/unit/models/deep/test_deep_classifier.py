@@ -134,7 +134,7 @@ np.save(sys.argv[3], scores)
 @both
 def test_a_process_without_tensorflow_scores_the_same(name, models, tmp_path):
     (tmp_path / "model.json").write_bytes(models[name].to_bytes())
-    write_features(tmp_path / "features.parquet", PANEL)
+    write_features(tmp_path / "features.parquet", [PANEL])
     files = [str(tmp_path / file) for file in ("model.json", "features.parquet", "scores.npy")]
     environment = {key: value for key, value in os.environ.items() if key != "KERAS_BACKEND"}
     done = subprocess.run(
