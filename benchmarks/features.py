@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from benchmarks.row import Row, cpu_timed, each, taking_turns, timed
 from foundry_tasks.contract.config import FeaturesConfig
 from foundry_tasks.data.panel import PricePanel
 from foundry_tasks.features import FEATURES, build_features
-from foundry_tasks.features.build import compute_features
+from foundry_tasks.features.build import BLOCK_SESSIONS, compute_features, feature_blocks
 
 # Some of every kind: return, mean, deviation, extreme, covariance, skewness, correlation, volume, sector, rank.
 COMPARED = (
@@ -85,24 +86,31 @@ def _beside_alpha158(market: PricePanel, peers: Path, folder: Path) -> Row:
 
 def _linear(small: PricePanel, large: PricePanel) -> Row:
     """CPU a row, which a cost that is linear in rows does not raise."""
-    ours = cpu_timed(lambda: build_features(large, "extended", threads=THREADS))
-    fewer = cpu_timed(lambda: build_features(small, "extended", threads=THREADS))
-    turns = each(taking_turns(ours, fewer, pairs=5), large.member.size, small.member.size)
+    turns = each(
+        taking_turns(*(cpu_timed(partial(_all_blocks, market)) for market in (large, small)), pairs=5),
+        large.member.size,
+        small.member.size,
+    )
     name, against = f"all features, {_size(large)}, CPU a row", f"{_size(small)}"
     return Row.of([(1e9 * one, 1e9 * other) for one, other in turns], name, against, unit="ns a row", least_ratio=0.8)
 
 
+def _all_blocks(market: PricePanel) -> None:
+    """All features, as the stage computes them: a block is written before the next."""
+    for _ in feature_blocks(market, FEATURES, threads=THREADS):
+        pass
+
+
 def _memory(market_data: Path, name: str) -> Row:
-    """What computing takes beyond the prices, which are the input, and the features, which are all that remains."""
+    """What computing takes beside the prices, which are the input: a block of features and what it is made of."""
     import scipy.linalg  # noqa: F401, PLC0415 - the factors load it, which is no memory of theirs
 
     market = read_market(market_data, name)
     with PeakMemory() as memory:
-        values = build_features(market, "extended", threads=THREADS).panel.values
-    beyond_mb = memory.peak_mb - memory.before_mb - values.nbytes / 1e6
+        _all_blocks(market)
     input_mb = sum(matrix.nbytes for matrix in (*market.fields.values(), market.member)) / 1e6
-    name = f"memory beyond the {values.nbytes / 1e6:,.0f} MB of features themselves, {_size(market)}"
-    return Row.of([(beyond_mb, input_mb)], name, "the prices", unit="MB", least_ratio=0.25)
+    name = f"memory of all features, {_size(market)}, in blocks of {BLOCK_SESSIONS:,} sessions"
+    return Row.of([(memory.peak_mb - memory.before_mb, input_mb)], name, "the prices", unit="MB", least_ratio=0.25)
 
 
 # ---------------------------------------------------------------- the same features

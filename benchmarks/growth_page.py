@@ -10,6 +10,7 @@ from foundry_tasks.contract.stages import PIPELINES, STAGES
 
 CELLS = ("100x5", "500x5", "1000x5", "2000x5", "100x20", "500x20", "1000x20", "2000x20")
 KEPT = Path(__file__).with_name("growth.json")
+FAN_OUT = Path(__file__).with_name("fan_out.json")
 DOCS = Path(__file__).parents[1] / "docs"
 
 Cells = Mapping[str, Mapping[str, Mapping[str, float]]]
@@ -24,6 +25,14 @@ Seconds of processor time, which two cores may halve; megabytes of the largest r
 ![Seconds and megabytes by rows](images/growth.svg)
 """
 
+_FANNED_OUT = """
+## Fanned out
+
+The models stage as mapped tasks, by `fan_out`: `python -m benchmarks.fan_out DATA_FOLDER`, on the five-year set, three horizons,
+three models, one seed, a thread a piece. What two cores took is measured, the rest computed from what each piece took alone,
+whoever is free taking the next.
+"""
+
 
 def write_page() -> None:
     """The page and its plot, from what is kept."""
@@ -32,7 +41,7 @@ def write_page() -> None:
     missing = [cell.replace("x", " × ") for cell in CELLS if cell not in cells]
     still = ["", f"Not measured yet: {', '.join(missing)}."] if missing else []
     laws = ["", *_laws(cells)] if len(cells) > 2 else []
-    (DOCS / "growth.md").write_text("\n".join([_HEAD, *_table(cells), *still, *laws]) + "\n")
+    (DOCS / "growth.md").write_text("\n".join([_HEAD, *_table(cells), *still, *laws, *_fanned_out()]) + "\n")
     _plot(cells)
 
 
@@ -68,6 +77,40 @@ def _laws(cells: Cells) -> list[str]:
         told = [f"{power:.2f}" if np.isfinite(power) else "–", f"{wall:.0f}" if np.isfinite(wall) else "none"]
         lines.append(f"| {stage} | {told[0]} | {base:.0f} | {slope:.0f} | {told[1]} |")
     return lines
+
+
+def _fanned_out() -> list[str]:
+    """What `benchmarks.fan_out` kept: the models stage by cut and cores, and a whole run with it."""
+    if not FAN_OUT.exists():
+        return []
+    kept = json.loads(FAN_OUT.read_text())
+    stages, cuts = kept["stages_s"], kept["cuts"]
+    chain = sum(stages.values()) - min(stages["ensemble"], stages["leakage"])
+    cores = list(cuts["none"]["computed_s"])[1:]
+    computed = " | ".join(f"{n} cores" for n in cores)
+    lines = [
+        *_FANNED_OUT.splitlines(),
+        "",
+        f"| `fan_out` | pieces | longest | 1 core | 2 cores, measured | speed-up | {computed} |",
+        "|" + "---|" * (len(cores) + 6),
+    ]
+    for cut, found in cuts.items():
+        alone, two = found["computed_s"]["1"], found["two_cores_s"]
+        cells = [f"`{cut}`", found["pieces"], *(f"{s:.0f} s" for s in (found["longest_s"], alone, two))]
+        cells += [f"{alone / two:.2f} ×", *(f"{found['computed_s'][n]:.0f} s" for n in cores)]
+        lines.append("| " + " | ".join(map(str, cells)) + " |")
+    whole = [
+        f"{(chain + cuts[cut]['computed_s'][n]) / 60:.1f} by `{cut}` on {n}"
+        for cut, n in (("none", "1"), ("horizon", "4"), ("model", "16"), ("fold", "64"))
+    ]
+    lines += [
+        "",
+        f"The other stages, one after the other but for leakage beside ensemble, take {chain:.0f} s. Minutes of a whole run:",
+    ]
+    return [
+        *lines,
+        f"{', '.join(whole)} cores. A pod that a cluster has to start adds some 15 s a piece ([Kubernetes](kubernetes.md)).",
+    ]
 
 
 def _plot(cells: Cells) -> None:

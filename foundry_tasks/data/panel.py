@@ -82,9 +82,6 @@ class FeatureSource(Protocol):
     def __getitem__(self, name: str) -> npt.NDArray[np.float32]:
         """One feature, (n_sessions, n_tickers)."""
 
-    def items(self) -> Iterator[tuple[str, npt.NDArray[np.float32]]]:
-        """Name and matrix, in order."""
-
     def block(self, names: Sequence[str], sessions: slice) -> npt.NDArray[np.float32]:
         """Features by name on a range of sessions, (len(names), n, n_tickers); not to be written to."""
 
@@ -111,7 +108,7 @@ class FeaturePanel:
         return self.values[[self.names.index(name) for name in names], sessions]
 
     def items(self) -> Iterator[tuple[str, npt.NDArray[np.float32]]]:
-        """As `FeatureSource` has it."""
+        """Name and matrix, in order."""
         return zip(self.names, self.values, strict=True)
 
     def up_to(self, n_sessions: int) -> "FeaturePanel":

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from foundry_tasks.data.panel import BoolArray, DateArray, FeatureSource, FloatArray
-from foundry_tasks.data.tables import AnyArray
+from foundry_tasks.data.panel import BoolArray, DateArray, FeaturePanel, FloatArray
+from foundry_tasks.data.tables import AnyArray, FeatureFile
 
 Columns = dict[str, AnyArray]
 
@@ -17,7 +17,9 @@ _MIN_TICKERS = 5
 """Fewer predictions than this in a session have no spread worth the name."""
 
 
-def profile_features(features: FeatureSource, member: BoolArray, labels: Mapping[str, FloatArray]) -> Columns:
+def profile_features(
+    features: FeaturePanel | FeatureFile, member: BoolArray, labels: Mapping[str, FloatArray]
+) -> Columns:
     """One row a feature, over the ticker-sessions of members.
 
     member: (n_sessions, n_tickers). labels: name → (n_sessions, n_tickers), forward returns among them. Columns: feature;

@@ -110,6 +110,7 @@ def test_the_report_is_a_page_that_a_browser_shows_without_complaint(report_url,
 
 def test_a_folder_without_the_secrets_of_the_data_that_the_host_keeps_is_refused_and_gets_none(stack, tmp_path):
     shutil.copy(REPOSITORY / "Makefile", tmp_path)
+    shutil.copytree(REPOSITORY / "images", tmp_path / "images")
     (tmp_path / ".images.env").touch()
     up = ["make", "up", f"COMPOSE={REPOSITORY / '.tools/bin/docker-compose'}"]
     refused = subprocess.run(up, cwd=tmp_path, capture_output=True, text=True)

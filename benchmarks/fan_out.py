@@ -1,0 +1,105 @@
+"""What cutting the models stage into mapped tasks gains: measured on two cores, and what more cores would make of it.
+
+    python -m benchmarks.fan_out DATA_FOLDER        # the five-year set: three horizons, three models, five folds, one seed
+
+Every piece, however fine, is a process of one thread. Each is run alone, which is its cost; then two at a time, in the
+order in which Airflow starts them. What more cores make of it is computed from the costs alone: whoever is free takes the
+next piece. That the same computation for two cores meets what two cores took is the check of it. Kept in fan_out.json;
+docs/growth.md shows it.
+"""
+
+import argparse
+import heapq
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from benchmarks.growth_page import FAN_OUT, write_page
+from benchmarks.markets import FIVE_YEAR
+from foundry_tasks.contract.stages import PIPELINES, shards
+from foundry_tasks.pipeline import stage_command
+
+CUTS = ("none", "horizon", "model", "fold")
+CORES = (1, 2, 4, 8, 16, 32, 64)
+BEFORE = ("prices", "features", "labels")
+
+
+def main() -> int:
+    """Measure every cut and write the page anew."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("market_data", type=Path)
+    data = parser.parse_args().market_data.resolve()
+    conf = {
+        "source": "parquet",
+        "prices": str(data / f"{FIVE_YEAR}.parquet"),
+        "sectors": str(data / f"sectors_{FIVE_YEAR}.csv"),
+        "benchmark": str(data / "spy_1993_2024.parquet"),
+        "vix": str(data / "vix_1990_2024.parquet"),
+        "seeds": 1,
+        "threads": 1,
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        kept = _measured(Path(folder), conf)
+    FAN_OUT.write_text(json.dumps(kept, indent=1) + "\n")
+    write_page()
+    return 0
+
+
+def _measured(folder: Path, conf: Mapping[str, Any]) -> dict[str, Any]:
+    start = folder / "start"
+    stages = {stage: _seconds(start, conf, stage) for stage in BEFORE}
+    cuts: dict[str, Any] = {}
+    for cut in CUTS:
+        pieces: list[str | None] = [*shards({**conf, "fan_out": cut})] if cut != "none" else [None]
+        alone, paired = (shutil.copytree(start, folder / f"{cut}-{how}") for how in ("alone", "paired"))
+        costs = [_seconds(alone, conf, "models", piece) for piece in pieces]
+        began = time.perf_counter()
+        with ThreadPoolExecutor(2) as two:
+            list(two.map(lambda piece, store=paired: _seconds(store, conf, "models", piece), pieces))
+        measured = time.perf_counter() - began
+        cuts[cut] = {
+            "pieces": len(pieces),
+            "longest_s": round(max(costs), 2),
+            "two_cores_s": round(measured, 2),
+            "computed_s": {str(cores): round(makespan(costs, cores), 2) for cores in CORES},
+        }
+        print(cut, cuts[cut], flush=True)
+    after = [stage for stage in PIPELINES["foundry_train"] if stage not in {*BEFORE, "models"}]
+    stages |= {stage: _seconds(folder / "horizon-alone", conf, stage) for stage in after}
+    return {"stages_s": stages, "cuts": cuts}
+
+
+def makespan(costs: Sequence[float], cores: int) -> float:
+    """Seconds until the last piece has ended, where whoever is free takes the next one."""
+    free = [0.0] * cores
+    for cost in costs:
+        heapq.heappush(free, heapq.heappop(free) + cost)
+    return max(free)
+
+
+def _seconds(folder: Path, conf: Mapping[str, Any], stage: str, shard: str | None = None) -> float:
+    """Run a stage, or a piece of one, in a process of one thread. Raises CalledProcessError where it fails."""
+    environment = os.environ | {
+        "FOUNDRY_STORE": str(folder / "store"),
+        "FOUNDRY_MLFLOW_URI": f"sqlite:///{folder / 'mlflow.db'}",
+        "FOUNDRY_MLFLOW_ARTIFACTS": str(folder / "mlartifacts"),
+    }
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    identity = ["--dag", "foundry_train", "--run-id", "fan-out", "--config", json.dumps(conf)]
+    piece = [] if shard is None else ["--shard", shard]
+    began = time.perf_counter()
+    command = stage_command(stage, [*identity, *piece])
+    subprocess.run(command, env=environment, check=True, stdout=sys.stderr)  # noqa: S603 - our own program
+    return round(time.perf_counter() - began, 2)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
