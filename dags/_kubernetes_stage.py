@@ -1,150 +1,50 @@
-"""A stage as a Kubernetes pod: the same command, environment, limits and hardening as the container of a host.
+"""A stage as a Kubernetes pod: what a DAG file has to know of it, which leaves the pod itself to _kubernetes_pod.
 
 Its task is deferred while the pod works: the triggerer watches, so that no process of a scheduler waits, and a scheduler
 that restarts takes no pod with it.
 """
 
-import os
-import shlex
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
-from _stage_task import (
-    FILES_AT,
-    GRACE_S,
-    UID,
-    container_environment,
-    container_labels,
-    image_kind,
-    image_of,
-    out_of_memory,
-    published,
-    raise_for_exit,
-    stage_command,
-    task_arguments,
-)
-from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
-from airflow.providers.cncf.kubernetes.utils.pod_manager import PodPhase
-from airflow.sdk import Context
-from airflow.sdk.exceptions import AirflowException
-from kubernetes.client import models as k8s
+from _stage_task import image_of, published, task_arguments
+from airflow.sdk import BaseOperator, Context
 
 from foundry_tasks.contract.settings import Settings
-from foundry_tasks.contract.stages import STAGES
 
-POLL_S = 5
-"""How often the triggerer asks for a pod's state."""
-LOG_EVERY_S = 30
-"""How old what the triggerer shows of the log of a pod at work may be."""
-SCHEDULE_S = 3600
-"""How long a pod may wait for room: for the other pods of its run, or for a node that an autoscaler brings."""
-START_S = 1200
-"""How long its image, of up to 8 GB, may take to be pulled."""
+if TYPE_CHECKING:
+    from _kubernetes_pod import StagePod
 
 
-class KubernetesStage(KubernetesPodOperator):
+class KubernetesStage(BaseOperator):
     """Its XCom is the result's address and its few headline figures; a retry finds an earlier try's pod by its labels."""
 
     template_fields = ("shard",)
 
     def __init__(self, *, stage: str, shard: str | None = None, **arguments: Any) -> None:
-        settings, spec = Settings.from_environment(), STAGES[stage]
-        super().__init__(
-            name=f"foundry-{stage}",
-            image=image_of("cpu", settings),
-            cmds=["foundry"],
-            container_security_context=k8s.V1SecurityContext(
-                run_as_non_root=True,
-                run_as_user=UID,
-                run_as_group=UID,
-                read_only_root_filesystem=True,
-                allow_privilege_escalation=False,
-                capabilities=k8s.V1Capabilities(drop=["ALL"]),
-                seccomp_profile=k8s.V1SeccompProfile(type="RuntimeDefault"),
-            ),
-            volumes=[
-                k8s.V1Volume(name="workspace", empty_dir=k8s.V1EmptyDirVolumeSource(size_limit="4Gi")),
-                k8s.V1Volume(
-                    name="secrets",
-                    secret=k8s.V1SecretVolumeSource(
-                        secret_name=settings.promote_files if spec.governs else settings.stage_files, default_mode=0o440
-                    ),
-                ),
-            ],
-            volume_mounts=[
-                k8s.V1VolumeMount(name="workspace", mount_path="/tmp"),  # noqa: S108 - the pod's own, gone with it
-                k8s.V1VolumeMount(name="secrets", mount_path=f"{FILES_AT}/secrets", read_only=True),
-            ],
-            security_context=k8s.V1PodSecurityContext(fs_group=UID),
-            automount_service_account_token=False,
-            termination_grace_period=GRACE_S,
-            termination_message_policy="FallbackToLogsOnError",
-            active_deadline_seconds=spec.timeout_s,  # it ends even where nobody is left to end it
-            on_finish_action="delete_pod",
-            # Said outright, since the triggerer would look for a file; and no connection, which could say otherwise.
-            in_cluster="KUBERNETES_SERVICE_HOST" in os.environ,
-            kubernetes_conn_id=None,
-            deferrable=True,
-            poll_interval=POLL_S,
-            logging_interval=LOG_EVERY_S,
-            schedule_timeout_seconds=SCHEDULE_S,
-            startup_timeout_seconds=START_S,
-            log_pod_spec_on_failure=False,
-            do_xcom_push=False,
-            **task_arguments(stage) | arguments,
-        )
+        image_of("cpu", Settings.from_environment())  # a DAG that no pod could run is refused as it is parsed
+        super().__init__(**task_arguments(stage) | arguments)
         self.stage = stage
         self.shard = shard
 
+    @cached_property
+    def pod(self) -> "StagePod":
+        """What this task asks Kubernetes by."""
+        from _kubernetes_pod import StagePod  # noqa: PLC0415 - it takes 0.5 s, and DAG files are parsed all the time
+
+        return StagePod(
+            stage=self.stage, shard=self.shard, task_id=self.task_id, execution_timeout=self.execution_timeout
+        )
+
     def execute(self, context: Context) -> dict[str, Any]:
-        self.choose_image(context)
-        command = stage_command(self.stage, self.shard, context)
-        self.arguments = command[1:]
-        self.labels = container_labels(self.stage, self.shard, context) | {
-            "foundry.network": "outside" if STAGES[self.stage].outside else "stages"
-        }
-        self.log.info("by hand: %s", shlex.join(command))
-        super().execute(context)  # which defers, unless the pod that it adopts has ended well
-        return self.result(context)
-
-    def trigger_reentry(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
-        """Where the task goes on once the triggerer has seen the pod end. What the triggerer logged meanwhile, nobody finds
-        any more: so the pod's whole log comes here."""
-        super().trigger_reentry(context, event | {"last_log_time": None})
-        return self.result(context)
-
-    def result(self, context: Context) -> dict[str, Any]:
-        """What the pod has published, as this task's XCom."""
-        self.do_xcom_push = True  # until here it meant a sidecar that reads a file; from here it is what we return
+        self.pod.start(context)
         return published(self.stage, self.shard, context)
 
-    def get_or_create_pod(self, pod_request_obj: k8s.V1Pod, context: Context) -> k8s.V1Pod:
-        """As the operator's, but what an earlier try's pod ended well with is this try's: it would run it once more."""
-        found = self.find_pod(pod_request_obj.metadata.namespace, context=context)
-        if found and found.status.phase == PodPhase.SUCCEEDED:
-            return found
-        return super().get_or_create_pod(pod_request_obj, context)
+    def trigger_reentry(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
+        """Where the task goes on once the triggerer has seen the pod end; the pod's operator asks for this name."""
+        self.pod.trigger_reentry(context, event)
+        return published(self.stage, self.shard, context)
 
-    def choose_image(self, context: Context) -> None:
-        """The image of the deep models, and a GPU, where this run's conf has this task fit one."""
-        settings, spec = Settings.from_environment(), STAGES[self.stage]
-        kind = image_kind(self.stage, self.shard, context, settings)
-        limits = {"cpu": f"{spec.cpus:g}", "memory": f"{spec.memory_mb}Mi"}
-        if kind == "cuda" and settings.pod_gpus:
-            limits["nvidia.com/gpu"] = str(settings.pod_gpus)
-        self.pod_template_file = f"{settings.pod_templates}/{kind}.yaml" if settings.pod_templates else None
-        self.image = image_of(kind, settings)
-        self.env_vars = container_environment(settings, self.image)
-        self.container_resources = k8s.V1ResourceRequirements(limits=limits, requests=limits)
-
-    def cleanup(self, pod: Any, remote_pod: Any, xcom_result: Any = None, context: Context | None = None) -> None:
-        """As the operator's, but a pod's exit code means what it means in every runtime."""
-        try:
-            super().cleanup(pod, remote_pod, xcom_result, context)
-        except AirflowException:
-            statuses = (remote_pod.status.container_statuses if remote_pod and remote_pod.status else None) or []
-            for status in statuses:
-                ended = status.state.terminated if status.name == self.base_container_name and status.state else None
-                if ended:
-                    last = (ended.message or "").strip().rpartition("\n")[2] or ended.reason
-                    raise_for_exit(ended.exit_code, out_of_memory(self.stage) if ended.reason == "OOMKilled" else last)
-            raise
+    def on_kill(self) -> None:
+        if "pod" in vars(self):  # else there is none to end
+            self.pod.on_kill()

@@ -128,6 +128,18 @@ def test_a_later_try_makes_a_new_pod_in_the_place_of_one_that_failed(api, attemp
     assert list(api.pods) == [api.made[1]["metadata"]["name"]]
 
 
+def test_a_killed_task_takes_its_pod_with_it(api, attempt):
+    killed = attempt()
+    killed.falls_asleep()
+    killed.task.on_kill()
+    assert api.pods == {}
+
+
+def test_a_task_that_is_killed_before_it_has_a_pod_asks_for_nothing(api, attempt):
+    attempt().task.on_kill()
+    assert api.asked == []
+
+
 def test_another_piece_of_the_same_stage_is_another_pod(api, attempt):
     whole, piece = attempt(), attempt()
     piece.task.shard = "h=5"

@@ -60,12 +60,10 @@ def pod_of(monkeypatch):
     )
 
     def render(operator):
-        module = sys.modules[type(operator).__module__]
-        monkeypatch.setattr(module.KubernetesPodOperator, "execute", lambda *_: None)
-        monkeypatch.setattr(module, "published", lambda *_: {})
-        operator.execute(CONTEXT | {"ti": type("Ti", (), {"xcom_push": lambda *_, **__: None})()})
-        operator.namespace = "foundry"
-        return ApiClient().sanitize_for_serialization(operator.build_pod_request_obj(CONTEXT, dry_run=True))
+        monkeypatch.setattr(operator.pod, "execute_async", lambda *_: None)
+        operator.pod.start(CONTEXT)
+        operator.pod.namespace = "foundry"
+        return ApiClient().sanitize_for_serialization(operator.pod.build_pod_request_obj(CONTEXT, dry_run=True))
 
     return render
 
@@ -182,7 +180,7 @@ def context_of(conf):
 def test_in_either_kind_of_container_a_fit_of_a_deep_model_has_its_image_and_asks_for_a_gpu(
     task, stage, shard, conf, kind
 ):
-    docker, kubernetes = task("docker", stage, shard), task("kubernetes", stage, shard)
+    docker, kubernetes = task("docker", stage, shard), task("kubernetes", stage, shard).pod
     for operator in (docker, kubernetes):
         operator.choose_image(context_of(conf))
         assert operator.image == SETTINGS[f"FOUNDRY_IMAGE_{kind}"]
@@ -202,7 +200,7 @@ def test_a_markets_models_count_as_the_confs(task, tmp_path, monkeypatch):
 
 def test_a_cluster_without_a_gpu_is_asked_for_none(task, monkeypatch):
     monkeypatch.setenv("FOUNDRY_POD_GPUS", "0")
-    kubernetes = task("kubernetes", "models", "model=xlstm_ts")
+    kubernetes = task("kubernetes", "models", "model=xlstm_ts").pod
     kubernetes.choose_image(context_of(DEEP))
     assert kubernetes.image == SETTINGS["FOUNDRY_IMAGE_CUDA"]
     assert set(kubernetes.container_resources.limits) == {"cpu", "memory"}
@@ -241,10 +239,11 @@ def test_a_shard_is_part_of_the_command_and_of_the_containers_name(task):
     assert module.stage_command("models", "h=1", CONTEXT)[6:8] == ["--shard", "h=1"]
 
 
-def test_without_an_image_the_one_line_says_how_to_make_it(task, monkeypatch):
+@pytest.mark.parametrize("runtime", ["docker", "kubernetes"])
+def test_without_an_image_the_one_line_says_how_to_make_it(task, monkeypatch, runtime):
     monkeypatch.setenv("FOUNDRY_IMAGE_CPU", "")
     with pytest.raises(AirflowFailException, match="FOUNDRY_IMAGE_CPU is not set: build the images with `make images`"):
-        task("docker", "prices")
+        task(runtime, "prices")
 
 
 # ------------------------------------------------------------------ a pod's end
@@ -259,7 +258,7 @@ def test_without_an_image_the_one_line_says_how_to_make_it(task, monkeypatch):
     ],
 )
 def test_a_pods_exit_code_means_what_a_processs_means(task, monkeypatch, code, outcome):
-    operator = task("kubernetes", "prices")
+    operator = task("kubernetes", "prices").pod
     monkeypatch.setattr(operator, "patch_already_checked", lambda *_, **__: None)
     monkeypatch.setattr(operator, "process_pod_deletion", lambda *_, **__: None)
     monkeypatch.setattr(operator, "is_istio_enabled", lambda *_: False)  # it would ask an API server

@@ -1,0 +1,138 @@
+"""The pod of a stage: the same command, environment, limits and hardening as the container of a host.
+
+It brings Kubernetes' client with it, so a task loads it as it begins, and a DAG file does not.
+"""
+
+import os
+import shlex
+from typing import Any
+
+from _stage_task import (
+    FILES_AT,
+    GRACE_S,
+    UID,
+    container_environment,
+    container_labels,
+    image_kind,
+    image_of,
+    out_of_memory,
+    raise_for_exit,
+    stage_command,
+)
+from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
+from airflow.providers.cncf.kubernetes.utils.pod_manager import PodPhase
+from airflow.sdk import Context
+from airflow.sdk.exceptions import AirflowException
+from kubernetes.client import models as k8s
+
+from foundry_tasks.contract.settings import Settings
+from foundry_tasks.contract.stages import STAGES
+
+POLL_S = 5
+"""How often the triggerer asks for a pod's state."""
+LOG_EVERY_S = 30
+"""How old what the triggerer shows of the log of a pod at work may be."""
+SCHEDULE_S = 3600
+"""How long a pod may wait for room: for the other pods of its run, or for a node that an autoscaler brings."""
+START_S = 1200
+"""How long its image, of up to 8 GB, may take to be pulled."""
+
+
+class StagePod(KubernetesPodOperator):
+    """What a task does with its pod: it makes or adopts one, sleeps while the pod works, and reads how it ended."""
+
+    def __init__(self, *, stage: str, shard: str | None, **arguments: Any) -> None:
+        settings, spec = Settings.from_environment(), STAGES[stage]
+        super().__init__(
+            name=f"foundry-{stage}",
+            image=image_of("cpu", settings),
+            cmds=["foundry"],
+            container_security_context=k8s.V1SecurityContext(
+                run_as_non_root=True,
+                run_as_user=UID,
+                run_as_group=UID,
+                read_only_root_filesystem=True,
+                allow_privilege_escalation=False,
+                capabilities=k8s.V1Capabilities(drop=["ALL"]),
+                seccomp_profile=k8s.V1SeccompProfile(type="RuntimeDefault"),
+            ),
+            volumes=[
+                k8s.V1Volume(name="workspace", empty_dir=k8s.V1EmptyDirVolumeSource(size_limit="4Gi")),
+                k8s.V1Volume(
+                    name="secrets",
+                    secret=k8s.V1SecretVolumeSource(
+                        secret_name=settings.promote_files if spec.governs else settings.stage_files, default_mode=0o440
+                    ),
+                ),
+            ],
+            volume_mounts=[
+                k8s.V1VolumeMount(name="workspace", mount_path="/tmp"),  # noqa: S108 - the pod's own, gone with it
+                k8s.V1VolumeMount(name="secrets", mount_path=f"{FILES_AT}/secrets", read_only=True),
+            ],
+            security_context=k8s.V1PodSecurityContext(fs_group=UID),
+            automount_service_account_token=False,
+            termination_grace_period=GRACE_S,
+            termination_message_policy="FallbackToLogsOnError",
+            active_deadline_seconds=spec.timeout_s,  # it ends even where nobody is left to end it
+            on_finish_action="delete_pod",
+            # Said outright, since the triggerer would look for a file; and no connection, which could say otherwise.
+            in_cluster="KUBERNETES_SERVICE_HOST" in os.environ,
+            kubernetes_conn_id=None,
+            deferrable=True,
+            poll_interval=POLL_S,
+            logging_interval=LOG_EVERY_S,
+            schedule_timeout_seconds=SCHEDULE_S,
+            startup_timeout_seconds=START_S,
+            log_pod_spec_on_failure=False,
+            do_xcom_push=False,
+            **arguments,
+        )
+        self.stage = stage
+        self.shard = shard
+
+    def start(self, context: Context) -> None:
+        """Defers the task, unless the pod that it adopts has ended well."""
+        self.choose_image(context)
+        command = stage_command(self.stage, self.shard, context)
+        self.arguments = command[1:]
+        self.labels = container_labels(self.stage, self.shard, context) | {
+            "foundry.network": "outside" if STAGES[self.stage].outside else "stages"
+        }
+        self.log.info("by hand: %s", shlex.join(command))
+        self.execute_async(context)  # Airflow warns where anybody but its task runner calls `execute`
+
+    def trigger_reentry(self, context: Context, event: dict[str, Any]) -> None:
+        """As the operator's, but the pod's whole log comes here: what the triggerer logged meanwhile, nobody finds any more."""
+        super().trigger_reentry(context, event | {"last_log_time": None})
+
+    def get_or_create_pod(self, pod_request_obj: k8s.V1Pod, context: Context) -> k8s.V1Pod:
+        """As the operator's, but what an earlier try's pod ended well with is this try's: it would run it once more."""
+        found = self.find_pod(pod_request_obj.metadata.namespace, context=context)
+        if found and found.status.phase == PodPhase.SUCCEEDED:
+            return found
+        return super().get_or_create_pod(pod_request_obj, context)
+
+    def choose_image(self, context: Context) -> None:
+        """The image of the deep models, and a GPU, where this run's conf has this task fit one."""
+        settings, spec = Settings.from_environment(), STAGES[self.stage]
+        kind = image_kind(self.stage, self.shard, context, settings)
+        limits = {"cpu": f"{spec.cpus:g}", "memory": f"{spec.memory_mb}Mi"}
+        if kind == "cuda" and settings.pod_gpus:
+            limits["nvidia.com/gpu"] = str(settings.pod_gpus)
+        self.pod_template_file = f"{settings.pod_templates}/{kind}.yaml" if settings.pod_templates else None
+        self.image = image_of(kind, settings)
+        self.env_vars = container_environment(settings, self.image)
+        self.container_resources = k8s.V1ResourceRequirements(limits=limits, requests=limits)
+
+    def cleanup(self, pod: Any, remote_pod: Any, xcom_result: Any = None, context: Context | None = None) -> None:
+        """As the operator's, but a pod's exit code means what it means in every runtime."""
+        try:
+            super().cleanup(pod, remote_pod, xcom_result, context)
+        except AirflowException:
+            statuses = (remote_pod.status.container_statuses if remote_pod and remote_pod.status else None) or []
+            for status in statuses:
+                ended = status.state.terminated if status.name == self.base_container_name and status.state else None
+                if ended:
+                    last = (ended.message or "").strip().rpartition("\n")[2] or ended.reason
+                    raise_for_exit(ended.exit_code, out_of_memory(self.stage) if ended.reason == "OOMKilled" else last)
+            raise
