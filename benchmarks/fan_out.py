@@ -27,7 +27,7 @@ from benchmarks.markets import FIVE_YEAR
 from foundry_tasks.contract.stages import PIPELINES, shards
 from foundry_tasks.pipeline import stage_command
 
-CUTS = ("none", "horizon", "model", "fold")
+CUTS = ("none", "model", "fold", "horizon")
 CORES = (1, 2, 4, 8, 16, 32, 64)
 BEFORE = ("prices", "features", "labels")
 
@@ -73,7 +73,7 @@ def _measured(folder: Path, conf: Mapping[str, Any]) -> dict[str, Any]:
         }
         print(cut, cuts[cut], flush=True)
     after = [stage for stage in PIPELINES["foundry_train"] if stage not in {*BEFORE, "models"}]
-    stages |= {stage: _seconds(folder / "horizon-alone", conf, stage) for stage in after}
+    stages |= {stage: _seconds(folder / "model-alone", conf, stage) for stage in after}
     return {"stages_s": stages, "cuts": cuts}
 
 

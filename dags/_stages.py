@@ -41,10 +41,10 @@ def mapped(name: str) -> BaseOperator:
 
 @task(multiple_outputs=False)
 def pieces_of(params: dict[str, Any]) -> list[str]:
-    """What `fan_out` makes of the conf: by default a piece a horizon in containers, one in all in a process."""
+    """What `fan_out` makes of the conf: by default a piece a base model in containers, one in all in a process."""
     settings = Settings.from_environment()
     conf = {key: value for key, value in params.items() if value is not None}
-    return shards(with_market(conf, settings.markets), default="none" if settings.runtime == "process" else "horizon")
+    return shards(with_market(conf, settings.markets), default="none" if settings.runtime == "process" else "model")
 
 
 def wire(dag: str) -> dict[str, BaseOperator]:

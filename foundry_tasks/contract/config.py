@@ -28,7 +28,7 @@ Precision = Literal["float32", "bfloat16", "float16"]
 LabelKind = Literal["up", "median", "sector"]
 LabelEntry = Literal["close", "next_open", "next_close"]
 LABEL_ENTRIES: tuple[LabelEntry, ...] = get_args(LabelEntry)
-FanOut = Literal["none", "horizon", "model", "fold"]
+FanOut = Literal["none", "model", "fold", "horizon"]
 Calibration = Literal["base_rate_slope", "platt", "isotonic", "beta"]
 Share = Annotated[float, Field(ge=0, le=1)]
 Sizing = Literal["long_only", "long_short", "top_bottom", "probability"]
@@ -176,7 +176,7 @@ class ModelsConfig(WalkConfig, ThreadsConfig, DeepConfig):
     tuning_trials: NonNegativeInt = 0
     """Random draws of the booster's parameters, judged inside the fit window."""
     fan_out: FanOut | None = Field(None, exclude=True)
-    """How finely the stage is mapped: a task a horizon, a base model of it, a fold of that; null: as the runtime likes it."""
+    """How finely the stage is mapped: a task a base model, a fold of it, a horizon of that; null: as the runtime likes it."""
     per_regime: bool = False
     """Fit every base model once on the calm and once on the turbulent sessions, parted by market volatility."""
 

@@ -188,20 +188,20 @@ LIGHT = "light"
 def shards(conf: Mapping[str, Any], default: c.FanOut = "none") -> list[str]:
     """The pieces that the models stage is mapped over, as `fan_out` says: what `--shard` takes, one task a piece.
 
-    A deep model is a piece of its own however coarse the others are, since its image is another. conf: a run's whole conf,
-    its market's defaults merged in. default: where the conf does not say. Raises ConfigError for a conf that the stage
+    Horizons are parted last, since those of a model's fold share its bins. A deep model is a piece of its own however
+    coarse the others are, since its image is another. conf: a run's whole conf, its market's defaults merged in. default: where the conf does not say. Raises ConfigError for a conf that the stage
     would refuse.
     """
     config = cast(c.ModelsConfig, stage_config("models", conf))
-    finest = ("none", "horizon", "model", "fold").index(config.fan_out or default)
+    finest = ("none", "model", "fold", "horizon").index(config.fan_out or default)
     parts: dict[str, Iterable[Any]] = {}
-    if finest >= 1:
+    if finest >= 3:
         parts["h"] = config.horizons
-    if finest >= 2:
+    if finest >= 1:
         parts["model"] = config.models
     elif deep := [name for name in config.models if name in c.DEEP_MODELS]:
         parts["model"] = [*([LIGHT] if len(deep) < len(config.models) else []), *deep]
-    if finest >= 3:
+    if finest >= 2:
         parts["fold"] = map(c.fold_name, range(1 - config.warmup_blocks, config.folds + 1))
     chosen = [[f"{name}={value}" for value in values] for name, values in parts.items()]
     return [",".join(piece) for piece in itertools.product(*chosen)]

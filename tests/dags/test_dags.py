@@ -31,11 +31,11 @@ def test_a_dag_is_its_pipeline(dag_of, name):
     ("runtime", "conf", "pieces"),
     [
         ("process", {}, [""]),
-        ("docker", {"horizons": [1, 20]}, ["h=1", "h=20"]),
+        ("docker", {"models": ["logistic", "xgboost"]}, ["model=logistic", "model=xgboost"]),
         (
             "kubernetes",
-            {"horizons": [5], "models": ["logistic", "xgboost"], "fan_out": "model"},
-            ["h=5,model=logistic", "h=5,model=xgboost"],
+            {"folds": 2, "warmup_blocks": 0, "models": ["xgboost"], "fan_out": "fold"},
+            ["model=xgboost,fold=fold1", "model=xgboost,fold=fold2"],
         ),
         ("docker", {"fan_out": "none", "folds": None}, [""]),
         ("process", {"models": ["logistic", "xgboost", "xlstm_ts"]}, ["model=light", "model=xlstm_ts"]),

@@ -20,7 +20,7 @@ def cells(shard, conf=CONF):
     return [(h, model, block) for h in piece.horizons for model in piece.models for block in piece.blocks]
 
 
-@pytest.mark.parametrize(("fan_out", "count"), [("none", 1), ("horizon", 2), ("model", 4), ("fold", 16)])
+@pytest.mark.parametrize(("fan_out", "count"), [("none", 1), ("model", 2), ("fold", 8), ("horizon", 16)])
 def test_the_pieces_are_the_whole_and_none_overlaps(fan_out, count):
     found = shards(CONF | {"fan_out": fan_out})
     assert len(found) == count
@@ -30,20 +30,21 @@ def test_the_pieces_are_the_whole_and_none_overlaps(fan_out, count):
 
 def test_the_runtime_decides_where_the_conf_does_not():
     assert shards(CONF) == [""]
-    assert shards(CONF, default="horizon") == ["h=1", "h=5"]
-    assert shards(CONF | {"fan_out": None}, default="horizon") == ["h=1", "h=5"]
-    assert shards(CONF | {"fan_out": "none"}, default="horizon") == [""]
+    assert shards(CONF, default="model") == ["model=logistic", "model=lightgbm"]
+    assert shards(CONF | {"fan_out": None}, default="model") == ["model=logistic", "model=lightgbm"]
+    assert shards(CONF | {"fan_out": "none"}, default="model") == [""]
 
 
 def test_the_finest_piece_names_horizon_model_and_fold():
-    assert shards(CONF | {"fan_out": "fold"})[:2] == [
+    assert shards(CONF | {"fan_out": "fold"})[0] == "model=logistic,fold=warmup2", "its horizons share its bins"
+    assert shards(CONF | {"fan_out": "horizon"})[:2] == [
         "h=1,model=logistic,fold=warmup2",
         "h=1,model=logistic,fold=warmup1",
     ]
 
 
 # ------------------------------------------------------------------ deep models
-@pytest.mark.parametrize(("fan_out", "count"), [("none", 2), ("horizon", 4), ("model", 6), ("fold", 24)])
+@pytest.mark.parametrize(("fan_out", "count"), [("none", 2), ("model", 3), ("fold", 12), ("horizon", 24)])
 def test_a_deep_model_is_a_piece_of_its_own_and_the_pieces_are_still_the_whole(fan_out, count):
     found = shards(DEEP | {"fan_out": fan_out})
     assert len(found) == count
@@ -55,7 +56,6 @@ def test_a_deep_model_is_a_piece_of_its_own_and_the_pieces_are_still_the_whole(f
 
 def test_what_is_not_deep_stays_together_under_one_name():
     assert shards(DEEP) == ["model=light", "model=xlstm_ts"]
-    assert shards(DEEP, default="horizon")[:2] == ["h=1,model=light", "h=1,model=xlstm_ts"]
     assert {name for _, name, _ in cells("h=5,model=light", DEEP)} == {"logistic", "lightgbm"}
 
 
