@@ -295,9 +295,16 @@ KNOWN_THEN = (
     Mutant(
         "a halted ticker keeps its features",
         "features/build.py",
-        "hidden = np.flatnonzero(~history.live)",
-        "hidden = np.flatnonzero(~prices.member)",
+        "hidden = np.ascontiguousarray(~history.live[block.start - first :])",
+        "hidden = np.ascontiguousarray(~prices.member[block])",
         ("test_known_then.py::test_a_halted_ticker_has_no_features_until_it_is_back",),
+    ),
+    Mutant(
+        "the audit forgives sessions that are not there again",
+        "validation/leakage.py",
+        "return list(published.names), list(changed)",
+        "return list(gone), list(changed)",
+        ("test_audit.py::test_features_that_are_not_there_again_are_found_by_name",),
     ),
     Mutant(
         "a feature is in dollars",
