@@ -189,8 +189,8 @@ def shards(conf: Mapping[str, Any], default: c.FanOut = "none") -> list[str]:
     """The pieces that the models stage is mapped over, as `fan_out` says: what `--shard` takes, one task a piece.
 
     Horizons are parted last, since those of a model's fold share its bins. A deep model is a piece of its own however
-    coarse the others are, since its image is another. conf: a run's whole conf, its market's defaults merged in. default: where the conf does not say. Raises ConfigError for a conf that the stage
-    would refuse.
+    coarse the others are, since its image is another. conf: a run's whole conf, its market's defaults merged in.
+    default: where the conf does not say. Raises ConfigError for a conf that the stage would refuse.
     """
     config = cast(c.ModelsConfig, stage_config("models", conf))
     finest = ("none", "model", "fold", "horizon").index(config.fan_out or default)

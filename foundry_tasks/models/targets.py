@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from foundry_tasks.contract.config import LabelKind
 from foundry_tasks.data.panel import FloatArray
 from foundry_tasks.data.tables import read_matrices
@@ -24,5 +22,5 @@ class TargetFile:
         """(n_sessions, n_tickers), 0 or 1, NaN where there is no label."""
         name = f"{'up' if self.single else kind}_{horizon}d"
         if name not in self._read:
-            self._read[name] = read_matrices(self._path, [name])[name].astype(np.float64)
+            self._read[name] = read_matrices(self._path, [name])[name]
         return self._read[name]

@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -13,6 +13,7 @@ from foundry_tasks.contract.config import LabelKind
 from foundry_tasks.models.boosting import best_rounds
 from foundry_tasks.models.design import Inputs, Scores, Transform
 from foundry_tasks.models.estimator import Each, Prepared, Stopping, Target, learnable, shares
+from foundry_tasks.models.scaler import row_chunks
 
 if TYPE_CHECKING:
     import xgboost
@@ -147,10 +148,23 @@ class XGBoostClassifier:
 
         chosen = tuple(place for place, name in enumerate(names) if name in INPUTS)
         used = chosen if len(chosen) >= MIN_INPUTS else tuple(range(len(names)))
-        matrix = xgboost.QuantileDMatrix(
-            inputs[:, used], label=np.zeros(len(inputs), dtype=np.float32), max_bin=self.bins, nthread=1
+
+        class Chunks(xgboost.DataIter):  # type: ignore[misc] # it ships no types
+            """What is used of a few rows at a time, which is a copy, so that there is none of all rows."""
+
+            def reset(self) -> None:
+                self.left = row_chunks(len(inputs))
+
+            def next(self, input_data: Callable[..., None]) -> bool:
+                rows = next(self.left, None)
+                if rows is not None:
+                    chunk = inputs[rows][:, used]
+                    input_data(data=chunk, label=np.zeros(len(chunk), dtype=np.float32))
+                return rows is not None
+
+        return Prepared(
+            names, _Binned(used, xgboost.QuantileDMatrix(Chunks(), max_bin=self.bins, nthread=1)), len(inputs)
         )
-        return Prepared(names, _Binned(used, matrix), len(inputs))
 
     def fit(
         self,

@@ -1,7 +1,8 @@
 """leakage: the audit, on this run's own data. What it finds refuses the model; it does not stop the run."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -13,8 +14,8 @@ from foundry_tasks.data.tables import FeatureFile, read_matrices, read_prices
 from foundry_tasks.features import FEATURES
 from foundry_tasks.features.build import feature_blocks, features_for
 from foundry_tasks.features.labels import reach
-from foundry_tasks.models.base_models import BASE_MODELS, estimator_for, load_libraries
-from foundry_tasks.models.design import build_design
+from foundry_tasks.models.base_models import BASE_MODELS, by_transform, estimator_for, load_libraries
+from foundry_tasks.models.design import Design, build_design
 from foundry_tasks.models.fit_pool import FitPool
 from foundry_tasks.models.targets import TargetFile
 from foundry_tasks.models.training import FitWindow, WindowTrainer
@@ -107,26 +108,28 @@ def _refits(
     noise = rng.normal(0, 10, size=(len(features.names), stop - at - 1, len(features.tickers))).astype(np.float32)
     clean, spoilt = (FeaturesUntil(features, stop, poison) for poison in (noise[:, :0], noise))
     targets = TargetFile(io.path("labels", "labels.parquet"))
+    labels = {name: targets.wide(horizon, recipe.label_kind or BASE_MODELS[name].label_kind) for name in recipe.models}
+    coins = {name: known.copy() for name, known in labels.items()}
+    for drawn in coins.values():
+        drawn[fold.fit.stop :] = rng.random(drawn[fold.fit.stop :].shape) > 0.5
     load_libraries(recipe.models)
-    cases: list[tuple[ModelName, FeaturesUntil, FloatArray]] = []
-    for name in recipe.models:
-        labels = targets.wide(horizon, recipe.label_kind or BASE_MODELS[name].label_kind)
-        coins = labels.copy()
-        coins[fold.fit.stop :] = (rng.random(coins[fold.fit.stop :].shape) > 0.5).astype(np.float64)
-        cases += [(name, clean, labels), (name, spoilt, coins)]
 
-    def first_test_session(case: tuple[ModelName, FeaturesUntil, FloatArray]) -> FloatArray:
-        name, source, labels = case
-        design = build_design(source, BASE_MODELS[name].transform)
+    def first_test_session(design: Design, learned: Mapping[ModelName, FloatArray], name: ModelName) -> FloatArray:
         trainer = WindowTrainer(estimator_for(name, recipe), design, windows, recipe, each=pool.share)
-        scored: FloatArray = trainer.score(trainer.fit(labels, window), at, at + 1)[0]
+        scored: FloatArray = trainer.score(trainer.fit(learned[name], window), at, at + 1)[0]
         return scored
 
     with FitPool(recipe.threads) as pool:
-        scores = pool.jobs(first_test_session, cases, alone=lambda case: case[0] in DEEP_MODELS)
-        for name in recipe.models:
-            published = read_matrices(files[name])["score"][at - (fold.validation or fold.test).start]
-            yield name, leakage.audit_scores(name, published, next(scores), next(scores))
+        for transform, names in by_transform(recipe.models):
+            scores: list[list[FloatArray]] = []
+            for source, learned in ((clean, labels), (spoilt, coins)):
+                # One design at a time: on a large market it is what memory is full of.
+                fit = partial(first_test_session, build_design(source, transform), learned)
+                scores.append(list(pool.jobs(fit, names, alone=DEEP_MODELS.__contains__)))
+                del fit
+            for name, again, among_poison in zip(names, *scores, strict=True):
+                published = read_matrices(files[name])["score"][at - (fold.validation or fold.test).start]
+                yield name, leakage.audit_scores(name, published, again, among_poison)
 
 
 @dataclass(frozen=True)
