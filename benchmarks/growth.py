@@ -1,4 +1,4 @@
-"""What a train run costs as its market grows: seconds and memory of every stage, by tickers and years.
+"""What a train run and its backtest cost as their market grows: seconds and memory of every stage, by tickers and years.
 
     python -m benchmarks.growth DATA_FOLDER [CELL …]        # such as 100x5 2000x20; all of them by default
 
@@ -20,9 +20,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.growth_page import CELLS, KEPT, write_page
+from benchmarks.growth_page import CELLS, KEPT, MEASURED, write_page
 from benchmarks.markets import SCALE, read_market
-from foundry_tasks.contract.stages import PIPELINES
 from foundry_tasks.data.panel import PRICE_FIELDS, FloatArray
 from foundry_tasks.pipeline import stage_command
 
@@ -73,7 +72,7 @@ def measured(market_data: Path, folder: Path, tickers: int, years: int) -> dict[
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     identity = ["--dag", "foundry_train", "--run-id", "growth", "--config", json.dumps(conf)]
     found: dict[str, dict[str, float]] = {"market": {"rows": rows, "tickers": tickers, "sessions": len(sessions)}}
-    for stage in PIPELINES["foundry_train"]:
+    for stage in MEASURED:
         found[stage] = one_stage(stage_command(stage, identity), environment)
         print(f"{tickers} × {years} years, {stage}: {found[stage]}", flush=True)
     return found

@@ -10,6 +10,8 @@ from foundry_tasks.contract.stages import PIPELINES, STAGES
 
 CELLS = ("100x5", "500x5", "1000x5", "2000x5", "100x20", "500x20", "1000x20", "2000x20")
 KEPT = Path(__file__).with_name("growth.json")
+MEASURED = (*PIPELINES["foundry_train"], "portfolio", "simulate")
+"""A train run, and what a backtest adds to it."""
 FAN_OUT = Path(__file__).with_name("fan_out.json")
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -18,9 +20,10 @@ Cells = Mapping[str, Mapping[str, Mapping[str, float]]]
 
 _HEAD = """# As the market grows
 
-What a train run costs by tickers and years: `python -m benchmarks.growth DATA_FOLDER`, one horizon, one seed, three models, five
-folds and two warm-up blocks, two threads. Up to 500 tickers they are real ones, beyond that bootstrapped from real ones.
-Seconds of processor time, which two cores may halve; megabytes of the largest resident memory; a process a stage.
+What a train run costs by tickers and years, and what a backtest adds to it: `python -m benchmarks.growth DATA_FOLDER`, one
+horizon, one seed, three models, five folds and two warm-up blocks, two threads. Up to 500 tickers they are real ones, beyond
+that bootstrapped from real ones. Seconds of processor time, which two cores may halve; megabytes of the largest resident
+memory; a process a stage.
 
 ![Seconds and megabytes by rows](images/growth.svg)
 """
@@ -46,11 +49,13 @@ def write_page() -> None:
 
 
 def _table(cells: Cells) -> list[str]:
-    stages = PIPELINES["foundry_train"]
-    lines = ["| tickers × years | bars | " + " | ".join(stages) + " | all |", "|" + "---|" * (len(stages) + 3)]
+    lines = [
+        "| tickers × years | bars | " + " | ".join(MEASURED) + " | train run |",
+        "|" + "---|" * (len(MEASURED) + 3),
+    ]
     for cell, found in cells.items():
-        each = [f"{found[stage]['cpu_s']:.0f} s, {found[stage]['peak_mb']:.0f} MB" for stage in stages]
-        whole = sum(found[stage]["cpu_s"] for stage in stages)
+        each = [f"{found[stage]['cpu_s']:.0f} s, {found[stage]['peak_mb']:.0f} MB" for stage in MEASURED]
+        whole = sum(found[stage]["cpu_s"] for stage in PIPELINES["foundry_train"])
         rows = found["market"]["rows"] / 1e6
         lines.append(f"| {cell.replace('x', ' × ')} | {rows:.2f} M | {' | '.join(each)} | {whole / 60:.1f} min |")
     return lines
@@ -68,7 +73,7 @@ def _laws(cells: Cells) -> list[str]:
         "| stage | power of its seconds | MB before the first bar | MB a million bars | wall, million bars |",
         "|---|---|---|---|---|",
     ]
-    for stage in PIPELINES["foundry_train"]:
+    for stage in MEASURED:
         spent = np.array([found[stage]["cpu_s"] for found in cells.values()])
         memory = np.array([found[stage]["peak_mb"] for found in cells.values()])
         power = np.polyfit(np.log(rows[large]), np.log(spent[large]), 1)[0] if large.sum() > 1 else np.nan
@@ -124,7 +129,7 @@ def _plot(cells: Cells) -> None:
     figure, panels = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
     order = sorted(cells.values(), key=lambda found: found["market"]["rows"])
     rows = [found["market"]["rows"] for found in order]
-    heavy = sorted(PIPELINES["foundry_train"], key=lambda stage: -order[-1][stage]["cpu_s"])[:6]
+    heavy = sorted(MEASURED, key=lambda stage: -order[-1][stage]["cpu_s"])[:6]
     for panel, key, unit in zip(panels, ("cpu_s", "peak_mb"), ("processor seconds", "MB"), strict=True):
         for stage in heavy:
             panel.loglog(rows, [found[stage][key] for found in order], marker="o", markersize=3, label=stage)
