@@ -22,8 +22,8 @@ _HEAD = """# As the market grows
 
 What a train run costs by tickers and years, and what a backtest adds to it: `python -m benchmarks.growth DATA_FOLDER`, one
 horizon, one seed, three models, five folds and two warm-up blocks, two threads. Up to 500 tickers they are real ones, beyond
-that bootstrapped from real ones. Seconds of processor time, which two cores may halve; megabytes of the largest resident
-memory; a process a stage.
+that bootstrapped from real ones. Seconds of processor time, which two cores may halve; megabytes (2²⁰ bytes) of the largest
+resident memory; a process a stage.
 
 ![Seconds and megabytes by rows](images/growth.svg)
 """
@@ -62,26 +62,33 @@ def _table(cells: Cells) -> list[str]:
 
 
 def _laws(cells: Cells) -> list[str]:
-    """A line a stage: the exponent of its seconds, what a million bars takes of memory, and how many fit its limit."""
+    """A line a stage: the exponents of its seconds, what a million bars takes of memory, and how many fit its limit."""
     rows = np.array([found["market"]["rows"] for found in cells.values()], dtype=float)
     large = rows > 1e6
+    size = np.array(
+        [[np.log(found["market"]["tickers"]), np.log(found["market"]["sessions"]), 1] for found in cells.values()]
+    )
+    walls: dict[str, float] = {}
     lines = [
-        "Fitted over these cells: memory as a straight line in bars; seconds as bars to a power, over a million of them, where",
-        "start-up is nothing. A stage's wall is where its line reaches the memory of its container (`memory_mb` in",
-        "`foundry_tasks/contract/stages.py`).",
+        "Fitted over these cells: memory as a straight line in bars; seconds as a power of tickers times one of years, over",
+        "a million bars, where start-up is little. A stage's wall is where its line reaches the memory of its container",
+        "(`memory_mb` in `foundry_tasks/contract/stages.py`).",
         "",
-        "| stage | power of its seconds | MB before the first bar | MB a million bars | wall, million bars |",
-        "|---|---|---|---|---|",
+        "| stage | power of tickers | of years | MB before the first bar | MB a million bars | wall, million bars |",
+        "|---|---|---|---|---|---|",
     ]
     for stage in MEASURED:
         spent = np.array([found[stage]["cpu_s"] for found in cells.values()])
         memory = np.array([found[stage]["peak_mb"] for found in cells.values()])
-        power = np.polyfit(np.log(rows[large]), np.log(spent[large]), 1)[0] if large.sum() > 1 else np.nan
+        powers = (
+            np.linalg.lstsq(size[large], np.log(spent[large]), rcond=None)[0][:2] if large.sum() > 2 else [np.nan] * 2
+        )
         slope, base = np.polyfit(rows / 1e6, memory, 1)
-        wall = (STAGES[stage].memory_mb - base) / slope if slope > 1 else np.inf
-        told = [f"{power:.2f}" if np.isfinite(power) else "–", f"{wall:.0f}" if np.isfinite(wall) else "none"]
-        lines.append(f"| {stage} | {told[0]} | {base:.0f} | {slope:.0f} | {told[1]} |")
-    return lines
+        walls[stage] = (STAGES[stage].memory_mb - base) / slope if slope > 0 else np.inf
+        told = [*(f"{power + 0.0:.1f}" for power in np.round(powers, 1)), f"{base:.0f}", f"{slope:.0f}"]
+        lines.append(f"| {stage} | {' | '.join(told)} | {f'{walls[stage]:.0f}' if walls[stage] < 1000 else 'none'} |")
+    first = min(walls, key=lambda stage: walls[stage])
+    return [*lines, "", f"The first wall is that of {first}, at {walls[first]:.0f} million bars."]
 
 
 def _fanned_out() -> list[str]:
@@ -127,13 +134,18 @@ def _plot(cells: Cells) -> None:
     from matplotlib import pyplot as plt  # noqa: PLC0415 - as above
 
     figure, panels = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
-    order = sorted(cells.values(), key=lambda found: found["market"]["rows"])
-    rows = [found["market"]["rows"] for found in order]
-    heavy = sorted(MEASURED, key=lambda stage: -order[-1][stage]["cpu_s"])[:6]
+    years = {"5": "--", "20": "-"}
+    largest = max(cells.values(), key=lambda found: found["market"]["rows"])
+    heavy = sorted(MEASURED, key=lambda stage: -largest[stage]["cpu_s"])[:6]
     for panel, key, unit in zip(panels, ("cpu_s", "peak_mb"), ("processor seconds", "MB"), strict=True):
-        for stage in heavy:
-            panel.loglog(rows, [found[stage][key] for found in order], marker="o", markersize=3, label=stage)
-        panel.set(xlabel="bars", ylabel=unit)
+        for number, stage in enumerate(heavy):
+            for span, style in years.items():
+                alike = [found for cell, found in cells.items() if cell.endswith(f"x{span}")]
+                rows = [found["market"]["rows"] for found in alike]
+                label = stage if span == "20" else None
+                values = [found[stage][key] for found in alike]
+                panel.loglog(rows, values, style, color=f"C{number}", marker="o", markersize=3, label=label)
+        panel.set(xlabel="bars (dashed: of 5 years, solid: of 20)", ylabel=unit)
         panel.grid(visible=True, which="major", alpha=0.3)
     panels[1].axhline(STAGES["models"].memory_mb, color="grey", linestyle="--", linewidth=1)
     panels[0].legend(frameon=False, fontsize=8)
