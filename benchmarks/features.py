@@ -45,6 +45,7 @@ def rows(market_data: Path, peers: Path, *, quick: bool) -> Iterator[Row]:
         for program in LEAST_RATIO:
             yield from _beside(large, peers, program, folder, wall=True, quick=False, pairs=2)
         yield _linear(market, large)
+        yield _linear(large.part(slice(len(large.sessions) // 2, None)), large)
         for name in (FIVE_YEAR, SCALE):
             yield in_its_own_process(_memory, market_data, name)
 
