@@ -192,6 +192,7 @@ docs: .venv/dev.stamp  ## Write the generated parts of docs/
 	@$(BIN)/python -c 'from foundry_tasks.features import feature_table_markdown as table; print("# Features\n\n" + table(), end="")' \
 	  > docs/features.md
 	@$(BIN)/python -c 'from benchmarks.record import benchmarks_markdown as page; print(page(), end="")' > docs/benchmarks.md
+	@$(BIN)/python -c 'from benchmarks.growth_page import write_page; write_page()'
 
 # ---------------------------------------------------------------- locks
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \

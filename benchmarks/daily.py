@@ -1,7 +1,6 @@
 """A day of the scale set: the stages of the daily pipeline beside the same stages on every session that there is."""
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -11,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.own_process import environment_in
 from benchmarks.row import Row, taking_turns
 from foundry_tasks.adapters.store_local import LocalStore
 from foundry_tasks.contract import artifacts
@@ -59,12 +59,7 @@ class Desk:
         self.conf = {key: str((market_data / name).resolve()) for key, name in files.items()}
         self.conf |= {"source": "parquet", "horizons": [1]}
         self.store = LocalStore(folder / "store")
-        self.environment = os.environ | {
-            "FOUNDRY_STORE": self.store.uri,
-            "FOUNDRY_MLFLOW_URI": f"sqlite:///{folder / 'mlflow.db'}",
-            "FOUNDRY_MLFLOW_ARTIFACTS": str(folder / "mlartifacts"),
-        }
-        self.environment.pop("PYTHONDONTWRITEBYTECODE", None)
+        self.environment = environment_in(folder)
 
     def run(self, dag: str, run_id: str, conf: Mapping[str, Any]) -> None:
         self._foundry("run", dag.removeprefix("foundry_"), "--run-id", run_id, conf=conf)

@@ -11,7 +11,6 @@ docs/growth.md shows it.
 import argparse
 import heapq
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -20,14 +19,15 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from benchmarks.growth_page import FAN_OUT, write_page
 from benchmarks.markets import FIVE_YEAR
+from benchmarks.own_process import environment_in
+from foundry_tasks.contract.config import FanOut
 from foundry_tasks.contract.stages import PIPELINES, shards
 from foundry_tasks.pipeline import stage_command
 
-CUTS = ("none", "model", "fold", "horizon")
 CORES = (1, 2, 4, 8, 16, 32, 64)
 BEFORE = ("prices", "features", "labels")
 
@@ -57,8 +57,8 @@ def _measured(folder: Path, conf: Mapping[str, Any]) -> dict[str, Any]:
     start = folder / "start"
     stages = {stage: _seconds(start, conf, stage) for stage in BEFORE}
     cuts: dict[str, Any] = {}
-    for cut in CUTS:
-        pieces: list[str | None] = [*shards({**conf, "fan_out": cut})] if cut != "none" else [None]
+    for cut in get_args(FanOut):
+        pieces = shards({**conf, "fan_out": cut})
         alone, paired = (shutil.copytree(start, folder / f"{cut}-{how}") for how in ("alone", "paired"))
         costs = [_seconds(alone, conf, "models", piece) for piece in pieces]
         began = time.perf_counter()
@@ -85,19 +85,13 @@ def makespan(costs: Sequence[float], cores: int) -> float:
     return max(free)
 
 
-def _seconds(folder: Path, conf: Mapping[str, Any], stage: str, shard: str | None = None) -> float:
+def _seconds(folder: Path, conf: Mapping[str, Any], stage: str, shard: str = "") -> float:
     """Run a stage, or a piece of one, in a process of one thread. Raises CalledProcessError where it fails."""
-    environment = os.environ | {
-        "FOUNDRY_STORE": str(folder / "store"),
-        "FOUNDRY_MLFLOW_URI": f"sqlite:///{folder / 'mlflow.db'}",
-        "FOUNDRY_MLFLOW_ARTIFACTS": str(folder / "mlartifacts"),
-    }
-    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     identity = ["--dag", "foundry_train", "--run-id", "fan-out", "--config", json.dumps(conf)]
-    piece = [] if shard is None else ["--shard", shard]
+    piece = ["--shard", shard] if shard else []
     began = time.perf_counter()
     command = stage_command(stage, [*identity, *piece])
-    subprocess.run(command, env=environment, check=True, stdout=sys.stderr)  # noqa: S603 - our own program
+    subprocess.run(command, env=environment_in(folder), check=True, stdout=sys.stderr)  # noqa: S603 - our own program
     return round(time.perf_counter() - began, 2)
 
 

@@ -4,7 +4,7 @@
 
 Runs the pipeline on a store of its own and prints every bar with the figure that was measured. Folds are those of the
 figures it is compared with: five expanding ones of 150 sessions from session 500. With --scale, the members of the S&P 500
-from 2000 to 2024 in its place, on the default folds: what that takes, and what it finds, beside no bar but memory.
+from 2000 to 2024 in its place, on the default folds: what that takes, and what it finds beside the same bars.
 """
 
 import argparse

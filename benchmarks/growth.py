@@ -10,7 +10,6 @@ growth.json, cell by cell; docs/growth.md and its plot are made of all that is k
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -22,20 +21,24 @@ import pandas as pd
 
 from benchmarks.growth_page import CELLS, KEPT, MEASURED, write_page
 from benchmarks.markets import SCALE, read_market
+from benchmarks.own_process import environment_in
 from foundry_tasks.data.panel import PRICE_FIELDS, FloatArray
 from foundry_tasks.pipeline import stage_command
 
 SESSIONS_A_YEAR = 252
 BLOCK_SESSIONS = 21
 SEED = 7
+MOST_MB = 8e9 / 2**20
+"""What no stage may take, however large the cell."""
 
 
 def main() -> int:
-    """Measure the cells that were asked for, and write the page anew after each."""
+    """Measure the cells that were asked for, and write the page anew after each; 1 where a stage took too much memory."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("market_data", type=Path)
     parser.add_argument("cells", nargs="*", default=CELLS, metavar="CELL", help=f"of {' '.join(CELLS)}")
     options = parser.parse_args()
+    too_much = []
     for cell in options.cells:
         tickers, years = map(int, cell.split("x"))
         with tempfile.TemporaryDirectory() as folder:
@@ -43,7 +46,10 @@ def main() -> int:
         kept = json.loads(KEPT.read_text()) if KEPT.exists() else {}
         KEPT.write_text(json.dumps(dict(sorted((kept | {cell: found}).items())), indent=1) + "\n")
         write_page()
-    return 0
+        too_much += [f"{cell} {stage}" for stage in MEASURED if found[stage]["peak_mb"] > MOST_MB]
+    for one in too_much:
+        print(f"FAILED {one}: more than {MOST_MB:,.0f} MB")
+    return 1 if too_much else 0
 
 
 def measured(market_data: Path, folder: Path, tickers: int, years: int) -> dict[str, dict[str, float]]:
@@ -64,12 +70,7 @@ def measured(market_data: Path, folder: Path, tickers: int, years: int) -> dict[
         "seeds": 1,
         "min_coverage": 0.5,
     }
-    environment = os.environ | {
-        "FOUNDRY_STORE": str(folder / "store"),
-        "FOUNDRY_MLFLOW_URI": f"sqlite:///{folder / 'mlflow.db'}",
-        "FOUNDRY_MLFLOW_ARTIFACTS": str(folder / "mlartifacts"),
-    }
-    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    environment = environment_in(folder)
     identity = ["--dag", "foundry_train", "--run-id", "growth", "--config", json.dumps(conf)]
     found: dict[str, dict[str, float]] = {"market": {"rows": rows, "tickers": tickers, "sessions": len(sessions)}}
     for stage in MEASURED:

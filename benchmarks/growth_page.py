@@ -39,13 +39,22 @@ whoever is free taking the next.
 
 def write_page() -> None:
     """The page and its plot, from what is kept."""
+    (DOCS / "growth.md").write_text(growth_markdown())
+    _plot(_kept())
+
+
+def _kept() -> Cells:
     cells = json.loads(KEPT.read_text())
-    cells = {cell: cells[cell] for cell in CELLS if cell in cells}
+    return {cell: cells[cell] for cell in CELLS if cell in cells}
+
+
+def growth_markdown() -> str:
+    """The page."""
+    cells = _kept()
     missing = [cell.replace("x", " × ") for cell in CELLS if cell not in cells]
     still = ["", f"Not measured yet: {', '.join(missing)}."] if missing else []
     laws = ["", *_laws(cells)] if len(cells) > 2 else []
-    (DOCS / "growth.md").write_text("\n".join([_HEAD, *_table(cells), *still, *laws, *_fanned_out()]) + "\n")
-    _plot(cells)
+    return "\n".join([_HEAD, *_table(cells), *still, *laws, *_fanned_out()]) + "\n"
 
 
 def _table(cells: Cells) -> list[str]:

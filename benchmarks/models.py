@@ -54,6 +54,7 @@ def _beside(contest: "Contest", *, pairs: int, quick: bool) -> Row:
     scores: dict[str, Scores] = {}
     one = timed(lambda: scores.update(ours=contest.ours()))
     other = timed(lambda: scores.update(theirs=contest.from_frames()))
+    # What takes minutes needs no turn that does not count.
     turns = taking_turns(one, other, pairs=pairs) if pairs > 1 else [(one(), other())]
     ours, theirs = contest.auc(scores["ours"]), contest.auc(scores["theirs"])
     print({horizon: (round(auc, 4), round(theirs[horizon], 4)) for horizon, auc in ours.items()})

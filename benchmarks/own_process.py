@@ -3,6 +3,7 @@
 import ctypes
 import gc
 import multiprocessing
+import os
 import re
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -46,3 +47,14 @@ def _resident(what: str) -> float:
     found = re.search(rf"{what}:\s+(\d+) kB", (_OWN / "status").read_text())
     assert found is not None
     return int(found[1]) * 1024 / 1e6
+
+
+def environment_in(folder: Path) -> dict[str, str]:
+    """What a stage's process is told, with a store and a registry of its own in `folder`."""
+    told = os.environ | {
+        "FOUNDRY_STORE": str(folder / "store"),
+        "FOUNDRY_MLFLOW_URI": f"sqlite:///{folder / 'mlflow.db'}",
+        "FOUNDRY_MLFLOW_ARTIFACTS": str(folder / "mlartifacts"),
+    }
+    told.pop("PYTHONDONTWRITEBYTECODE", None)  # compiled code halves start-up
+    return told

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from benchmarks.own_process import environment_in
 from benchmarks.row import Row, Turns, taking_turns
 from foundry_tasks.contract.settings import REPOSITORY
 from foundry_tasks.contract.stages import PIPELINES
@@ -52,11 +53,7 @@ def rows(market_data: Path, peers: Path, *, quick: bool) -> Iterator[Row]:  # no
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    kept = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
-    return kept | {
-        "FOUNDRY_STORE": str(folder / "store"),
-        "FOUNDRY_MLFLOW_URI": f"sqlite:///{folder / 'mlflow.db'}",
-        "FOUNDRY_MLFLOW_ARTIFACTS": str(folder / "mlartifacts"),
+    return environment_in(folder) | {
         "AIRFLOW_HOME": str(folder / "airflow"),
         "AIRFLOW__CORE__DAGS_FOLDER": str(REPOSITORY / "dags"),
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(REPOSITORY / "dags" / "plugins"),

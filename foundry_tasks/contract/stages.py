@@ -7,7 +7,7 @@ import itertools
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
@@ -193,7 +193,7 @@ def shards(conf: Mapping[str, Any], default: c.FanOut = "none") -> list[str]:
     default: where the conf does not say. Raises ConfigError for a conf that the stage would refuse.
     """
     config = cast(c.ModelsConfig, stage_config("models", conf))
-    finest = ("none", "model", "fold", "horizon").index(config.fan_out or default)
+    finest = get_args(c.FanOut).index(config.fan_out or default)
     parts: dict[str, Iterable[Any]] = {}
     if finest >= 3:
         parts["h"] = config.horizons

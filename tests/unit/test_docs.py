@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from benchmarks.growth_page import growth_markdown
 from benchmarks.record import benchmarks_markdown
 from foundry_tasks.features import FEATURES, feature_table_markdown
 
@@ -14,6 +15,10 @@ def test_the_feature_table_is_current_run_make_docs():
 
 def test_the_benchmarks_page_is_what_was_measured_run_make_docs():
     assert (REPOSITORY / "docs" / "benchmarks.md").read_text() == benchmarks_markdown()
+
+
+def test_the_growth_page_is_what_was_measured_run_make_docs():
+    assert (REPOSITORY / "docs" / "growth.md").read_text() == growth_markdown()
 
 
 def test_there_are_at_least_sixty_features_each_with_a_line_of_documentation():

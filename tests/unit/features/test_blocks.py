@@ -60,9 +60,7 @@ def test_only_the_sessions_that_are_wanted_are_computed(make_market):
     assert np.allclose(last.values, whole, rtol=1e-6, atol=1e-6, equal_nan=True)
 
 
-def test_a_file_written_in_blocks_has_the_bytes_of_one_written_at_once(
-    make_market, small_blocks, monkeypatch, tmp_path
-):
+def test_a_file_written_in_blocks_has_the_bytes_of_one_written_at_once(make_market, monkeypatch, tmp_path):
     monkeypatch.setattr("foundry_tasks.features.build.BLOCK_SESSIONS", 6 * SESSIONS_A_GROUP)
     market = make_market(N_SESSIONS)
     write_features(tmp_path / "blocks.parquet", feature_blocks(market, FEATURES))
