@@ -112,7 +112,7 @@ def test_a_folder_without_the_secrets_of_the_data_that_the_host_keeps_is_refused
     shutil.copy(REPOSITORY / "Makefile", tmp_path)
     shutil.copytree(REPOSITORY / "images", tmp_path / "images")
     (tmp_path / ".images.env").touch()
-    up = ["make", "up", f"COMPOSE={REPOSITORY / '.tools/bin/docker-compose'}"]
+    up = ["make", "--no-print-directory", "up", f"COMPOSE={REPOSITORY / '.tools/bin/docker-compose'}"]
     refused = subprocess.run(up, check=False, cwd=tmp_path, capture_output=True, text=True)
     assert refused.returncode == 2
     assert refused.stdout.startswith(
