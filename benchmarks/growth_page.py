@@ -1,10 +1,11 @@
 """docs/growth.md: what the kept cells of `benchmarks.growth` say, how each stage grows, and where its first wall is."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from foundry_tasks.contract.stages import PIPELINES, STAGES
 
@@ -13,6 +14,9 @@ KEPT = Path(__file__).with_name("growth.json")
 MEASURED = (*PIPELINES["foundry_train"], "portfolio", "simulate")
 """A train run, and what a backtest adds to it."""
 FAN_OUT = Path(__file__).with_name("fan_out.json")
+CLUSTER_TICKERS = (500, 5_000, 50_000)
+POD_S = 15
+"""What a cluster takes to be asked for a pod, to start it and to see that it ended, as docs/kubernetes.md measured it."""
 DOCS = Path(__file__).parents[1] / "docs"
 
 Cells = Mapping[str, Mapping[str, Mapping[str, float]]]
@@ -36,6 +40,17 @@ three models, one seed, a thread a piece. What two cores took is measured, the r
 whoever is free taking the next.
 """
 
+_ON_A_CLUSTER = """
+## On a cluster
+
+What pods make of that at five years, three horizons and one seed: *computed*, not measured. A stage or a piece of the models
+stage takes what it took above, times how its seconds grow with tickers: a straight line through the cells of five years,
+which ends at 2,000. Every pod takes {pod_s} s more, to be asked for, started and seen to end, with the image on the node, and
+there is a node for all of them at once. Core-hours are those of the {cpus:g} cores of a pod, from its start to its end.
+Memory is that of the hungriest stage, of one horizon, by the lines above; where it comes near a pod's {limit_gb:.1f} GB
+(`memory_mb`), that has to grow with it.
+"""
+
 
 def write_page() -> None:
     """The page and its plot, from what is kept."""
@@ -54,7 +69,7 @@ def growth_markdown() -> str:
     missing = [cell.replace("x", " × ") for cell in CELLS if cell not in cells]
     still = ["", f"Not measured yet: {', '.join(missing)}."] if missing else []
     laws = ["", *_laws(cells)] if len(cells) > 2 else []
-    return "\n".join([_HEAD, *_table(cells), *still, *laws, *_fanned_out()]) + "\n"
+    return "\n".join([_HEAD, *_table(cells), *still, *laws, *_fanned_out(), *_on_a_cluster(cells)]) + "\n"
 
 
 def _table(cells: Cells) -> list[str]:
@@ -88,11 +103,10 @@ def _laws(cells: Cells) -> list[str]:
     ]
     for stage in MEASURED:
         spent = np.array([found[stage]["cpu_s"] for found in cells.values()])
-        memory = np.array([found[stage]["peak_mb"] for found in cells.values()])
         powers = (
             np.linalg.lstsq(size[large], np.log(spent[large]), rcond=None)[0][:2] if large.sum() > 2 else [np.nan] * 2
         )
-        slope, base = np.polyfit(rows / 1e6, memory, 1)
+        slope, base = _memory_line(cells, stage)
         walls[stage] = (STAGES[stage].memory_mb - base) / slope if slope > 0 else np.inf
         told = [*(f"{power + 0.0:.1f}" for power in np.round(powers, 1)), f"{base:.0f}", f"{slope:.0f}"]
         lines.append(f"| {stage} | {' | '.join(told)} | {f'{walls[stage]:.0f}' if walls[stage] < 1000 else 'none'} |")
@@ -130,8 +144,53 @@ def _fanned_out() -> list[str]:
     ]
     return [
         *lines,
-        f"{', '.join(whole)} cores. A pod that a cluster has to start adds some 15 s a piece ([Kubernetes](kubernetes.md)).",
+        f"{', '.join(whole)} cores.",
     ]
+
+
+def _on_a_cluster(cells: Cells) -> list[str]:
+    """Minutes, core-hours and memory of a train run by tickers and cut, from the laws of what was measured."""
+    five_years = [found for cell, found in cells.items() if cell.endswith("x5")]
+    if len(five_years) < 2 or not FAN_OUT.exists():
+        return []
+    kept = json.loads(FAN_OUT.read_text())
+    models = STAGES["models"]
+    text = _ON_A_CLUSTER.format(pod_s=POD_S, cpus=models.cpus, limit_gb=models.memory_mb * 2**20 / 1e9)
+    heads = [
+        f"`{cut}`, {found['pieces']} pods" if found["pieces"] > 1 else f"`{cut}`" for cut, found in kept["cuts"].items()
+    ]
+    lines = [
+        *text.splitlines(),
+        "",
+        f"| tickers | bars | largest pod | {' | '.join(heads)} |",
+        "|" + "---|" * (len(heads) + 3),
+    ]
+    for tickers in CLUSTER_TICKERS:
+        grown = {stage: _growth(five_years, stage, tickers) for stage in PIPELINES["foundry_train"]}
+        stages = {stage: seconds * grown[stage] + POD_S for stage, seconds in kept["stages_s"].items()}
+        chain = sum(stages.values()) - min(stages["ensemble"], stages["leakage"])
+        bars = tickers * np.mean([found["market"]["rows"] / found["market"]["tickers"] for found in five_years]) / 1e6
+        largest = max(np.polyval(_memory_line(cells, stage), bars) for stage in MEASURED) * 2**20 / 1e9
+        told = []
+        for found in kept["cuts"].values():
+            minutes = (chain + found["longest_s"] * grown["models"] + POD_S) / 60
+            pods_s = found["computed_s"]["1"] * grown["models"] + POD_S * found["pieces"] + sum(stages.values())
+            told.append(f"{minutes:,.0f} min, {pods_s * models.cpus / 3600:,.1f} core-hours")
+        lines.append(f"| {tickers:,} | {bars:.1f} M | {largest:.1f} GB | {' | '.join(told)} |")
+    return lines
+
+
+def _growth(cells: Sequence[Mapping[str, Mapping[str, float]]], stage: str, tickers: int) -> float:
+    """How many times the seconds of 500 tickers a stage takes, by a straight line through these cells."""
+    sizes = [found["market"]["tickers"] for found in cells]
+    line = np.polyfit(sizes, [found[stage]["cpu_s"] for found in cells], 1)
+    return float(np.polyval(line, tickers) / np.polyval(line, 500))
+
+
+def _memory_line(cells: Cells, stage: str) -> npt.NDArray[np.float64]:
+    """Slope and base: MB (2²⁰ bytes) by million bars."""
+    bars = [found["market"]["rows"] / 1e6 for found in cells.values()]
+    return np.polyfit(bars, [found[stage]["peak_mb"] for found in cells.values()], 1)
 
 
 def _plot(cells: Cells) -> None:
