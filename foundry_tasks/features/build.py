@@ -78,12 +78,13 @@ def _compute(
 ) -> None:
     """Fill `out`, (n_features, sessions of the block, n_tickers), from the block and the lookback before it."""
     first = first_needed(block.stop, block.stop - block.start)
-    history = History(prices.part(slice(first, block.stop)))
-    hidden = np.ascontiguousarray(~history.live[block.start - first :])
+    before = block.start - first
+    history = History(prices.part(slice(first, block.stop)), since=before)
+    hidden = np.ascontiguousarray(~history.live[before:])
 
     def fill(feature: Feature, out: npt.NDArray[np.float32]) -> None:
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            out[...] = feature.compute(history)[block.start - first :]
+            out[...] = feature.compute(history)[before:]
         out[hidden] = np.nan
         infinite = np.isinf(out)
         if infinite.any():

@@ -22,12 +22,13 @@ _CLIP = 5.0
 """Standardised returns beyond this neither make a factor nor move one: a bad bar or a merger is nobody else's news."""
 
 
-def factor_residuals(returns: Matrix) -> Matrix:
+def factor_residuals(returns: Matrix, *, since: int = 0) -> Matrix:
     """Residuals of daily returns on their principal components, in units of return.
 
     returns: (n_sessions, n_tickers), NaN for who takes no part. Loadings come from the WINDOW_SESSIONS before the refit
     and serve the REFIT_SESSIONS that follow; refits are counted from the first session, so a cut of later sessions
-    changes nothing. NaN before MIN_WINDOW_SESSIONS, and for a ticker that lacks a fifth of the window.
+    changes nothing. NaN before MIN_WINDOW_SESSIONS, and for a ticker that lacks a fifth of the window. Nobody asks for the
+    sessions before index `since`: what a refit would serve of those alone is NaN too.
     """
     import scipy.linalg  # noqa: F401, PLC0415 - slow; and it brings a BLAS of its own, which is limited only once it is there
 
@@ -37,6 +38,8 @@ def factor_residuals(returns: Matrix) -> Matrix:
     with threadpool_limits(1, user_api="blas"):
         for start in range(MIN_WINDOW_SESSIONS, len(returns), REFIT_SESSIONS):
             block = slice(start, start + REFIT_SESSIONS)
+            if block.stop <= since:
+                continue
             residuals[block] = _block_residuals(returns[max(0, start - WINDOW_SESSIONS) : start], returns[block])
     return by_ticker(residuals)
 

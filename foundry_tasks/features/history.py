@@ -39,11 +39,13 @@ class History:
 
     Returns are simple and decimal (0.01 = 1 %), on adjusted prices, and made from ratios alone, so that a ticker's
     history rescaled by a constant gives the same returns. Row t holds nothing that sessions after t could change.
-    Threads may share one: the first who asks for a matrix computes it, the others wait for it.
+    Threads may share one: the first who asks for a matrix computes it, the others wait for it. Sessions before index `since`
+    are there for what later ones remember of them: features of their own may be NaN.
     """
 
-    def __init__(self, prices: PricePanel) -> None:
+    def __init__(self, prices: PricePanel, *, since: int = 0) -> None:
         self.prices = prices
+        self._since = since
         self._lock = threading.Lock()
         self._matrices: OrderedDict[tuple[object, ...], Future[Matrix]] = OrderedDict()
 
@@ -160,7 +162,7 @@ class History:
     @remembered
     def residual(self) -> Matrix:
         """Daily return that the common factors leave over."""
-        return factor_residuals(self.among_live(self.ret(1)))
+        return factor_residuals(self.among_live(self.ret(1)), since=self._since - RESIDUAL_VOL_SESSIONS)
 
     @property
     @remembered
