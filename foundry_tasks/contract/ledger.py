@@ -133,10 +133,6 @@ class LedgerState:
         """The last record's sequence and hash: whoever knows it knows whether the chain's end was replaced."""
         return f"{self.records[-1].sequence}:{self.records[-1].hash}" if self.records else f"0:{GENESIS}"
 
-    def knows(self, sha256: str) -> bool:
-        """Whether a bundle was ever registered; nothing else may be loaded."""
-        return any(facts.sha256 == sha256 for facts in self.versions.values())
-
     def last(self, version: int, *events: Event) -> LedgerRecord | None:
         """The newest record of one of `events` for a version."""
         return next((r for r in reversed(self.records) if r.version == version and r.event in events), None)

@@ -83,12 +83,6 @@ def test_the_champion_follows_from_the_records(ledger):
     assert [(r.from_version, r.to_version) for r in state.records if r.moves_champion] == [(None, 1), (1, 3), (3, 1)]
 
 
-def test_only_registered_bundles_are_known(ledger):
-    state = ledger.state(MODEL)
-    assert state.knows(digest_of(2))
-    assert not state.knows(digest_of(9))
-
-
 def test_a_newer_promotion_takes_the_challenger_away(store):
     ledger = Ledger(store)
     for event, version in [("registered", 1), ("challenger", 1), ("registered", 2)]:
