@@ -23,6 +23,7 @@ ModelName = Literal["logistic", "lightgbm", "xgboost", "lstm_transformer", "xlst
 DEEP_MODELS: tuple[ModelName, ...] = ("lstm_transformer", "xlstm_ts")
 """Sequence models: TensorFlow fits them, in an image of their own."""
 DeepLoss = Literal["cross_entropy", "cross_entropy_correlation", "directional_huber", "anti_collapse_directional"]
+DeepTask = Literal["sign", "size", "volatility"]
 DeepSize = Literal["small", "full"]
 Precision = Literal["float32", "bfloat16", "float16"]
 LabelKind = Literal["up", "median", "sector"]
@@ -154,10 +155,20 @@ class DeepConfig(StageConfig):
     """Passes over the fit window; null: what the size has."""
     deep_loss: DeepLoss = "cross_entropy_correlation"
     """What they minimise."""
+    deep_tasks: tuple[DeepTask, ...] = ("sign",)
+    """What lstm_transformer learns; beside the sign, which is its score, a move's size and volatility can shape its layers."""
     learning_rate: PositiveFloat = 1e-3
     """Its largest value; warm-up before, cosine decay after."""
     precision: Precision = "float32"
     """Of matrix products; gates, states and loss are float32 always."""
+
+    @model_validator(mode="after")
+    def _the_sign_is_learned_whatever_is_learned_beside_it(self) -> Self:
+        if "sign" not in self.deep_tasks or len(set(self.deep_tasks)) != len(self.deep_tasks):
+            raise ValueError(
+                f"deep_tasks are sign and, beside it, size or volatility, each once, got {list(self.deep_tasks)}"
+            )
+        return self
 
 
 class ModelsConfig(WalkConfig, ThreadsConfig, DeepConfig):

@@ -2,8 +2,12 @@
 
 `up`: y = 1[price(t + h) / price(t) > 1]. `median`: above that session's median. `sector`: above the median of the
 ticker's sector. A row has a label only where the ticker was a member at t and has both prices.
+
+How far a price moves is told more easily than where to, and a network can learn it beside. `size`: |return| over the
+session's mean of those. `volatility`: the logarithm of the volatility on the way, less the session's mean of those.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +16,9 @@ from foundry_tasks.contract.config import LabelEntry
 from foundry_tasks.data.panel import FloatArray, PricePanel
 
 MIN_GROUP = 3
-"""Fewer returns than this in a session or a sector have no median worth the name."""
+"""Fewer returns than this in a session or a sector have no median or mean worth the name."""
+LEAST_MOVE = 1e-4
+"""A price that did not move is taken to have moved by a basis point: logarithms and ratios stay finite."""
 
 
 def reach(horizon: int, entry: LabelEntry) -> int:
@@ -26,6 +32,23 @@ def forward_returns(prices: PricePanel, horizon: int, entry: LabelEntry) -> Floa
     Shape (n_sessions, n_tickers); NaN in the last `reach` sessions, outside membership and without both prices. Entry
     `close` is the close of t, `next_open` and `next_close` those of t + 1; the exit is at the same time of day.
     """
+    return np.where(prices.member, _held(prices, horizon, entry), np.nan)
+
+
+def realised_volatility(prices: PricePanel, horizon: int, entry: LabelEntry) -> FloatArray:
+    """Root mean square of the one-session returns that make up a forward return, decimal: |return| for a horizon of 1.
+
+    Shape, entry and NaN as in `forward_returns`; NaN, too, where a price on the way is missing.
+    """
+    squares = _held(prices, 1, entry) ** 2
+    result = np.full(squares.shape, np.nan)
+    n_windows = max(len(squares) - horizon + 1, 0)
+    result[:n_windows] = np.sqrt(sum(squares[day : day + n_windows] for day in range(horizon)) / horizon)
+    return np.where(prices.member, result, np.nan)
+
+
+def _held(prices: PricePanel, horizon: int, entry: LabelEntry) -> FloatArray:
+    """Forward returns of members and others."""
     price = prices.adjusted("open") if entry == "next_open" else prices.adjusted_close
     result = np.full(prices.member.shape, np.nan)
     if price is None:
@@ -34,35 +57,42 @@ def forward_returns(prices: PricePanel, horizon: int, entry: LabelEntry) -> Floa
     n_sessions = len(price) - horizon - lag
     if n_sessions > 0:
         result[:n_sessions] = price[lag + horizon :] / price[lag : lag + n_sessions] - 1
-    return np.where(prices.member, result, np.nan)
+    return result
 
 
 @dataclass(frozen=True)
 class Labels:
-    """Labels of one horizon, each (n_sessions, n_tickers), 0 or 1, NaN where there is none.
+    """Labels of one horizon, each (n_sessions, n_tickers), NaN where there is none.
 
-    forward_return is what they are made of; without sectors `sector` equals `median`.
+    up, median, sector: 0 or 1; without sectors `sector` equals `median`. size, volatility: as precise as float32, in which
+    they are published; around 1 and around 0. forward_return is what all but the last are made of.
     """
 
     forward_return: FloatArray
     up: FloatArray
     median: FloatArray
     sector: FloatArray
+    size: FloatArray
+    volatility: FloatArray
 
 
 def build_labels(prices: PricePanel, horizon: int, entry: LabelEntry = "close") -> Labels:
     """All labels of one horizon."""
     returns = forward_returns(prices, horizon, entry)
-    median = above(returns, _median(returns))
+    median = above(returns, _by_session(np.nanmedian, returns))
     sector = median
     names = sorted(set(prices.sectors) - {""})
     if names:
         sector = np.full_like(returns, np.nan)
         for name in names:
             columns = np.array([item == name for item in prices.sectors])
-            sector[:, columns] = above(returns[:, columns], _median(returns[:, columns]))
+            sector[:, columns] = above(returns[:, columns], _by_session(np.nanmedian, returns[:, columns]))
         sector = np.where(np.isfinite(sector), sector, median)
-    return Labels(returns, above(returns, 0.0), median, sector)
+    move = np.abs(returns)
+    size = move / np.maximum(_by_session(np.nanmean, move), LEAST_MOVE)
+    logarithm = np.log(np.maximum(realised_volatility(prices, horizon, entry), LEAST_MOVE))
+    volatility = logarithm - _by_session(np.nanmean, logarithm)
+    return Labels(returns, above(returns, 0.0), median, sector, size.astype(np.float32), volatility.astype(np.float32))
 
 
 def above(returns: FloatArray, level: FloatArray | float) -> FloatArray:
@@ -72,10 +102,10 @@ def above(returns: FloatArray, level: FloatArray | float) -> FloatArray:
     return np.where(np.isfinite(returns) & np.isfinite(level), above, np.nan)
 
 
-def _median(returns: FloatArray) -> FloatArray:
-    """Median of each session, (n_sessions, 1), NaN where fewer than MIN_GROUP returns are known."""
-    enough = np.isfinite(returns).sum(axis=1) >= MIN_GROUP
-    median = np.full(len(returns), np.nan)
+def _by_session(middle: Callable[..., FloatArray], values: FloatArray) -> FloatArray:
+    """Median or mean of each session, (n_sessions, 1), NaN where fewer than MIN_GROUP values are known."""
+    enough = np.isfinite(values).sum(axis=1) >= MIN_GROUP
+    found = np.full(len(values), np.nan)
     if enough.any():
-        median[enough] = np.nanmedian(returns[enough], axis=1)
-    return median[:, None]
+        found[enough] = middle(values[enough], axis=1)
+    return found[:, None]

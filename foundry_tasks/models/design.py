@@ -56,7 +56,7 @@ class Design:
         return slice(int(first), int(end))
 
     def from_wide(self, matrix: npt.NDArray[np.floating], rows: slice = slice(None)) -> Scores:
-        """(n_sessions, n_tickers) → (n_rows,): such as the labels of the rows."""
+        """(n_sessions, n_tickers, …) → (n_rows, …), a copy: such as the labels of the rows."""
         return np.asarray(matrix[self.session[rows], self.ticker[rows]], dtype=np.float64)
 
     def to_wide(self, values: Scores, rows: slice = slice(None)) -> Scores:

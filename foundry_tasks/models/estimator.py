@@ -11,7 +11,10 @@ from foundry_tasks.contract.config import LabelKind
 from foundry_tasks.models.design import Rows, Scores, Transform
 
 Target = npt.NDArray[np.floating]
-"""(n_rows,) 0 or 1, NaN where the row is not to be learned: no label, purged, or another regime's."""
+"""(n_rows,) 0 or 1, NaN where the row is not to be learned: no label, purged, or another regime's.
+
+Of a network with several heads (n_rows, n_tasks), the sign first, which alone says whether a row is learned and how well.
+"""
 
 
 Each = Callable[[Callable[[int], Any], Sequence[int]], Iterable[Any]]
@@ -107,13 +110,19 @@ class DegenerateTargetError(ValueError):
 
 def learnable(target: Target) -> npt.NDArray[np.bool_]:
     """Which rows have a target. Raises DegenerateTargetError where those hold fewer than two classes."""
-    known = np.isfinite(target)
-    values = target[known]
+    sign = sign_of(target)
+    known = np.isfinite(sign)
+    values = sign[known]
     if not len(values) or values.min() == values.max():
         raise DegenerateTargetError(
             f"the target needs two classes, got {np.unique(values).tolist()} in {len(values)} rows"
         )
     return known
+
+
+def sign_of(target: Target) -> Target:
+    """(n_rows,) 0 or 1: of several tasks the first."""
+    return target if target.ndim == 1 else target[:, 0]
 
 
 def shares(gains: npt.NDArray[np.floating], names: tuple[str, ...]) -> dict[str, float]:

@@ -4,7 +4,8 @@ import numpy as np
 
 from foundry_tasks.models.averaged import AveragedModel
 from foundry_tasks.models.deep.sequences import Sequences
-from foundry_tasks.models.design import Rows, Scores
+from foundry_tasks.models.design import Rows
+from foundry_tasks.models.estimator import Target
 from foundry_tasks.models.per_regime import PerRegimeModel
 from foundry_tasks.models.session_auc import mean_session_auc
 
@@ -12,7 +13,7 @@ from foundry_tasks.models.session_auc import mean_session_auc
 def permutation_importance(
     model: AveragedModel | PerRegimeModel,
     inputs: Rows,
-    target: Scores,
+    target: Target,
     session: np.ndarray,
     *,
     top: int,

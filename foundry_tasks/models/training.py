@@ -11,7 +11,7 @@ from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.data.panel import FloatArray
 from foundry_tasks.models.averaged import AveragedModel, fit_averaged
 from foundry_tasks.models.design import Design, Scores
-from foundry_tasks.models.estimator import Each, Estimator, FittedModel, Prepared, Stopping
+from foundry_tasks.models.estimator import Each, Estimator, FittedModel, Prepared, Stopping, sign_of
 from foundry_tasks.models.per_regime import PerRegimeModel, fit_per_regime, score_rows
 from foundry_tasks.models.tuning import tuned
 
@@ -42,8 +42,9 @@ class WindowTrainer:
         self._prepared = self._prepare(self._rows)
 
     def fit(self, labels: FloatArray, window: FitWindow) -> AveragedModel | PerRegimeModel:
-        """Fit the mean of the config's seeds, per regime where the config says so. labels: (n_sessions, n_tickers).
+        """Fit the mean of the config's seeds, per regime where the config says so.
 
+        labels: (n_sessions, n_tickers), and of several tasks (n_sessions, n_tickers, n_tasks).
         What another horizon needs of the rows, this one has purged: its target is NaN there. Raises ConfigError where
         the window has no room for early stopping or tuning.
         """
@@ -86,9 +87,9 @@ class WindowTrainer:
         return self._estimator.prepare(self._design.values[rows], self._design.names)
 
     def _target(self, labels: FloatArray, rows: slice, window: FitWindow) -> Scores:
-        session = self._design.session[rows]
-        inside = (session >= window.start) & (session < window.stop)
-        return np.where(inside, self._design.from_wide(labels, rows), np.nan)
+        session, target = self._design.session[rows], self._design.from_wide(labels, rows)
+        target[(session < window.start) | (session >= window.stop)] = np.nan
+        return target
 
     def _set_aside(self, labels: FloatArray, window: FitWindow) -> tuple[FitWindow, Stopping]:
         """A purged window at the end of the fit window, which judges rounds and parameters, and what is left to learn."""
@@ -102,5 +103,5 @@ class WindowTrainer:
                 "or bring more sessions."
             )
         rows = self._design.rows(start, window.stop)
-        target = self._target(labels, rows, FitWindow(start, window.stop, window.reach))
+        target = sign_of(self._target(labels, rows, FitWindow(start, window.stop, window.reach)))
         return learn, Stopping(self._design.values[rows], target, self._design.session[rows])

@@ -16,6 +16,7 @@ from foundry_tasks.features.labels import Labels, reach
 from foundry_tasks.models.bundle import regime_of
 from foundry_tasks.models.market_regime import need_volatility
 from foundry_tasks.models.stacking import REGIMES
+from foundry_tasks.models.targets import read_labels
 from foundry_tasks.out_of_fold import ScoreFiles
 from foundry_tasks.validation.drop_one import drop_one
 from foundry_tasks.validation.gates import json_ready
@@ -33,11 +34,12 @@ def run(config: EnsembleConfig, io: StageIO) -> None:
             if getattr(config, switch):
                 need_volatility(regime, switch)
         labels_file = io.path("labels", "labels.parquet")
+        grid = read_matrices(labels_file, [])
         entry = LabelsConfig.model_validate(io.result("labels").config).label_entry
     io.progress.start("ensemble", sum(len(walk) for walk in folds.values()))
     comparison = {}
     for horizon, walk in folds.items():
-        labels, grid = _labels(labels_file, horizon)
+        labels = read_labels(labels_file, horizon)
         with io.step(f"stack_{horizon}d"):
             stacked = walk_stack(
                 walk,
@@ -60,13 +62,6 @@ def run(config: EnsembleConfig, io: StageIO) -> None:
 
 def _market_wide(features: Path) -> FeaturePanel:
     return read_features(features, [name for name in panel_names(features) if name in REGIMES])
-
-
-def _labels(path: Path, horizon: int) -> tuple[Labels, Matrices]:
-    names = [f"{kind}_{horizon}d" for kind in ("return", "up", "median", "sector")]
-    matrices = read_matrices(path, names)
-    wide = [matrices[name].astype(np.float64) for name in names]
-    return Labels(*wide), matrices
 
 
 def _publish(io: StageIO, horizon: int, walk: StackWalk, grid: Matrices) -> None:

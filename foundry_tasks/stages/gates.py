@@ -19,7 +19,7 @@ from foundry_tasks.contract.ledger_chain import Ledger
 from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.data.panel import DateArray, FloatArray
 from foundry_tasks.data.tables import Matrices, read_matrices
-from foundry_tasks.features.labels import Labels
+from foundry_tasks.models.targets import read_labels
 from foundry_tasks.null_store import recipe_of, stored_null
 from foundry_tasks.out_of_fold import ScoreFiles
 from foundry_tasks.run_trials import record_run
@@ -143,10 +143,9 @@ def _evidence(
     io: StageIO, horizon: int, folds: list[Fold], leaks: tuple[str, ...], collapsed: Mapping[str, tuple[int, ...]]
 ) -> tuple[Evidence, dict[str, Edge], dict[str, FloatArray]]:
     """The evidence, the edges whose efficiency stands beside it, and the returns of every entry."""
-    kinds = [f"{kind}_{horizon}d" for kind in ("return", "up", "median", "sector")]
-    names = [*kinds, "member", *(f"return_{horizon}d_{entry}" for entry in LABEL_ENTRIES)]
-    matrices = read_matrices(io.path("labels", "labels.parquet"), names)
-    labels = Labels(*(matrices[name].astype(np.float64) for name in kinds))
+    path = io.path("labels", "labels.parquet")
+    labels = read_labels(path, horizon)
+    matrices = read_matrices(path, ["member", *(f"return_{horizon}d_{entry}" for entry in LABEL_ENTRIES)])
     outputs = []
     for fold in folds:
         forecast = read_matrices(io.path("ensemble", f"{horizon}d/{fold.name}.parquet"))

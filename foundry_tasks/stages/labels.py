@@ -12,8 +12,8 @@ from foundry_tasks.features.labels import build_labels, forward_returns
 def run(config: LabelsConfig, io: StageIO) -> None:
     """prices.parquet → labels.parquet.
 
-    Matrices per horizon h: return_{h}d and the labels made of it, up_{h}d, median_{h}d, sector_{h}d; return_{h}d_{entry}
-    for each of LABEL_ENTRIES, to be judged beside; and member.
+    Matrices per horizon h: return_{h}d and the labels, up_{h}d, median_{h}d, sector_{h}d, size_{h}d, volatility_{h}d;
+    return_{h}d_{entry} for each of LABEL_ENTRIES, to be judged beside; and member.
     """
     io.expectations.warm_up()
     with io.step("read"):
@@ -27,6 +27,8 @@ def run(config: LabelsConfig, io: StageIO) -> None:
                 f"up_{horizon}d": labels.up.astype(np.float32),
                 f"median_{horizon}d": labels.median.astype(np.float32),
                 f"sector_{horizon}d": labels.sector.astype(np.float32),
+                f"size_{horizon}d": labels.size,
+                f"volatility_{horizon}d": labels.volatility,
             }
             for entry in LABEL_ENTRIES:
                 values[f"return_{horizon}d_{entry}"] = forward_returns(prices, horizon, entry)

@@ -14,10 +14,10 @@ from foundry_tasks.data.tables import FeatureFile, read_matrices, read_prices
 from foundry_tasks.features import FEATURES
 from foundry_tasks.features.build import feature_blocks, features_for
 from foundry_tasks.features.labels import reach
-from foundry_tasks.models.base_models import BASE_MODELS, by_transform, estimator_for, load_libraries
+from foundry_tasks.models.base_models import by_transform, estimator_for, load_libraries
 from foundry_tasks.models.design import Design, build_design
 from foundry_tasks.models.fit_pool import FitPool
-from foundry_tasks.models.targets import TargetFile
+from foundry_tasks.models.targets import TargetFile, target_of
 from foundry_tasks.models.training import FitWindow, WindowTrainer
 from foundry_tasks.validation import leakage
 from foundry_tasks.validation.walk_forward import Fold, folds_from_json
@@ -108,7 +108,7 @@ def _refits(
     noise = rng.normal(0, 10, size=(len(features.names), stop - at - 1, len(features.tickers))).astype(np.float32)
     clean, spoilt = (FeaturesUntil(features, stop, poison) for poison in (noise[:, :0], noise))
     targets = TargetFile(io.path("labels", "labels.parquet"))
-    labels = {name: targets.wide(horizon, recipe.label_kind or BASE_MODELS[name].label_kind) for name in recipe.models}
+    labels = {name: target_of(name, horizon, recipe, targets.wide) for name in recipe.models}
     coins = {name: known.copy() for name, known in labels.items()}
     for drawn in coins.values():
         drawn[fold.fit.stop :] = rng.random(drawn[fold.fit.stop :].shape) > 0.5

@@ -19,6 +19,7 @@ from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.data.panel import BoolArray, FeaturePanel
 from foundry_tasks.data.tables import read_features, read_matrices
 from foundry_tasks.features.labels import Labels
+from foundry_tasks.models.targets import read_labels
 from foundry_tasks.null_store import recipe_of, store_null
 from foundry_tasks.validation.gates import json_ready
 from foundry_tasks.validation.null_distribution import MIN_REFITS, RefittedNull, gated_figures, spread_shifts
@@ -89,10 +90,9 @@ def _refits(
 
 
 def _labels(io: StageIO, horizon: int) -> tuple[Labels, BoolArray]:
-    names = [f"{kind}_{horizon}d" for kind in ("return", "up", "median", "sector")]
-    matrices = read_matrices(io.path("labels", "labels.parquet"), [*names, "member"])
-    member: BoolArray = matrices["member"]
-    return Labels(*(matrices[name].astype(np.float64) for name in names)), member
+    path = io.path("labels", "labels.parquet")
+    member: BoolArray = read_matrices(path, ["member"])["member"]
+    return read_labels(path, horizon), member
 
 
 def _by_figure(rows: Sequence[Mapping[str, float | None]]) -> dict[str, tuple[float, ...]]:

@@ -12,13 +12,13 @@ from foundry_tasks.data.panel import FloatArray
 from foundry_tasks.data.tables import FeatureFile, read_matrices
 from foundry_tasks.evaluation.metrics import session_rank_ic, session_spread
 from foundry_tasks.features.labels import reach
-from foundry_tasks.models.base_models import BASE_MODELS, by_transform, estimator_for, load_libraries, load_model
+from foundry_tasks.models.base_models import by_transform, estimator_for, load_libraries, load_model
 from foundry_tasks.models.bundle import Bundle, needed_features
 from foundry_tasks.models.design import Designs
 from foundry_tasks.models.estimator import FittedModel
 from foundry_tasks.models.fit_pool import FitPool
 from foundry_tasks.models.stack import Stack
-from foundry_tasks.models.targets import TargetFile
+from foundry_tasks.models.targets import TargetFile, target_of
 from foundry_tasks.models.training import FitWindow, WindowTrainer
 from foundry_tasks.validation.walk_forward import Fold, folds_from_json
 
@@ -96,16 +96,14 @@ def _refit(
     with FitPool(recipe.threads) as pool:
         for transform, names in by_transform(recipe.models):
             designs[transform]
-            learned = {(name, horizon): _labels(targets, name, horizon, recipe) for name in names for horizon in wanted}
+            learned = {
+                (name, horizon): target_of(name, horizon, recipe, targets.wide) for name in names for horizon in wanted
+            }
             for name, models in zip(names, pool.jobs(fit, names, alone=DEEP_MODELS.__contains__), strict=True):
                 for horizon, model in zip(wanted, models, strict=True):
                     fitted[horizon][name] = model
             designs.drop(transform)
     return {horizon: {name: models[name] for name in recipe.models} for horizon, models in fitted.items()}
-
-
-def _labels(targets: TargetFile, name: ModelName, horizon: int, recipe: ModelsConfig) -> FloatArray:
-    return targets.wide(horizon, recipe.label_kind or BASE_MODELS[name].label_kind)
 
 
 def _bundle(

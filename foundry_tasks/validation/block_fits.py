@@ -3,19 +3,19 @@
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any
 
-from foundry_tasks.contract.config import DEEP_MODELS, LabelKind, ModelName, ModelsConfig
+from foundry_tasks.contract.config import DEEP_MODELS, ModelName, ModelsConfig
 from foundry_tasks.data.panel import FeaturePanel, FloatArray
 from foundry_tasks.features.labels import Labels
 from foundry_tasks.models.averaged import AveragedModel
 from foundry_tasks.models.base_models import BASE_MODELS, estimator_for, load_libraries
 from foundry_tasks.models.deep.journal import NO_JOURNAL, FitJournal
 from foundry_tasks.models.design import Design, Designs, Scores
-from foundry_tasks.models.estimator import FittedModel
+from foundry_tasks.models.estimator import FittedModel, sign_of
 from foundry_tasks.models.fit_pool import FitPool
 from foundry_tasks.models.importance import permutation_importance
 from foundry_tasks.models.per_regime import PerRegimeModel
+from foundry_tasks.models.targets import LabelSource, target_of
 from foundry_tasks.models.training import FitWindow, WindowTrainer
 from foundry_tasks.validation.walk_forward import Fold, Window
 
@@ -23,8 +23,6 @@ TOP_INPUTS = 12
 """Inputs whose permutation importance is measured, by gain."""
 
 Walk = Mapping[int, tuple[Fold, ...]]
-Targets = Callable[[int, LabelKind], FloatArray]
-"""horizon, kind → labels (n_sessions, n_tickers), 0 or 1, NaN where there is none."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,7 @@ class BlockFitter:
     walk: Walk
     reaches: Mapping[int, int]
     designs: Designs
-    targets: Targets
+    labels: LabelSource
     step: Callable[[str], AbstractContextManager[None]]
     journal: FitJournal = NO_JOURNAL
 
@@ -63,7 +61,7 @@ class BlockFitter:
         for name in names:
             self.designs[BASE_MODELS[name].transform]
             for horizon in self.horizons:
-                self._labels(name, horizon)
+                self._target(name, horizon)
 
     def fit(self, pool: FitPool, job: tuple[ModelName, int]) -> list[Fit]:
         """The fits of a model in a block, by horizon; their seeds are shared out."""
@@ -76,21 +74,21 @@ class BlockFitter:
             trainer = WindowTrainer(estimator, design, list(windows.values()), config, each=pool.share)
         fits = []
         for horizon in self.horizons:
-            fold, labels = folds[horizon], self._labels(name, horizon)
+            fold, target = folds[horizon], self._target(name, horizon)
             with self.step(f"fit_{name}"):
-                model = trainer.fit(labels, windows[horizon])
+                model = trainer.fit(target, windows[horizon])
             with self.step(f"score_{name}"):
                 scores = trainer.score(model, (fold.validation or fold.test).start, fold.test.stop)
             last, importance = None, {}
             if fold is self.walk[horizon][-1]:
                 with self.step("importance"):
-                    last, importance = model, _importance(model, design, labels, fold, config)
+                    last, importance = model, _importance(model, design, target, fold, config)
             per_regime = isinstance(model, PerRegimeModel)
             fits.append(Fit(name, horizon, fold, scores, per_regime, last, importance))
         return fits
 
-    def _labels(self, name: ModelName, horizon: int) -> FloatArray:
-        return self.targets(horizon, self.config.label_kind or BASE_MODELS[name].label_kind)
+    def _target(self, name: ModelName, horizon: int) -> FloatArray:
+        return target_of(name, horizon, self.config, self.labels)
 
 
 @dataclass(frozen=True)
@@ -110,9 +108,9 @@ def fit_walk(
     features: FeaturePanel, labels: Labels, config: ModelsConfig, walk: Walk, reaches: Mapping[int, int], horizon: int
 ) -> FittedWalk:
     """Fit every block of `horizon` in memory. walk, reaches: of every horizon that shares the blocks' bins."""
-    kinds = {"up": labels.up, "median": labels.median, "sector": labels.sector}
+    panels = vars(labels)
     fitter = BlockFitter(
-        config, (horizon,), walk, reaches, Designs(features), lambda _, kind: kinds[kind], lambda _: nullcontext()
+        config, (horizon,), walk, reaches, Designs(features), lambda _, kind: panels[kind], lambda _: nullcontext()
     )
     fitter.load(config.models)
     scores: dict[Fold, dict[str, Scores]] = {fold: {} for fold in walk[horizon]}
@@ -138,7 +136,7 @@ def fitted_alone(job: tuple[ModelName, int]) -> bool:
 
 
 def _importance(
-    model: AveragedModel | PerRegimeModel, design: Design, labels: Any, fold: Fold, config: ModelsConfig
+    model: AveragedModel | PerRegimeModel, design: Design, target: FloatArray, fold: Fold, config: ModelsConfig
 ) -> dict[str, dict[str, float]]:
     """Gain of the last fold's model, and permutation importance on its validation window."""
     window = fold.validation or fold.test
@@ -146,7 +144,7 @@ def _importance(
     permutation = permutation_importance(
         model,
         design.values[rows],
-        design.from_wide(labels, rows),
+        sign_of(design.from_wide(target, rows)),
         design.session[rows],
         top=TOP_INPUTS,
         seed=config.seed,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from foundry_tasks.contract.config import EnsembleConfig, GatePolicy, LabelEntry, ModelsConfig
-from foundry_tasks.data.panel import BoolArray, FeaturePanel, FloatArray, PricePanel
+from foundry_tasks.data.panel import BoolArray, FeaturePanel, PricePanel
 from foundry_tasks.features.build import build_features
 from foundry_tasks.features.definition import FeatureSet
 from foundry_tasks.features.labels import Labels, build_labels, reach
@@ -95,7 +95,7 @@ def always_long(prices: PricePanel, recipe: Recipe) -> Evidence:
 
 def shifted_labels(labels: Labels, sessions: int) -> Labels:
     """Every label `sessions` sessions later than it belongs, the last ones first."""
-    return Labels(*(np.roll(values, sessions, axis=0) for values in _panels(labels)))
+    return Labels(*(np.roll(values, sessions, axis=0) for values in vars(labels).values()))
 
 
 def walk(features: FeaturePanel, labels: Labels, recipe: Recipe) -> StackWalk:
@@ -122,7 +122,3 @@ def _stacked(
         config=recipe.ensemble,
         advance=lambda _: None,
     )
-
-
-def _panels(labels: Labels) -> Sequence[FloatArray]:
-    return labels.forward_return, labels.up, labels.median, labels.sector

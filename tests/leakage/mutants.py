@@ -345,8 +345,8 @@ KNOWN_THEN = (
     Mutant(
         "one median serves all sessions",
         LABELS,
-        "np.nanmedian(returns[enough], axis=1)",
-        "np.nanmedian(returns[enough])",
+        "middle(values[enough], axis=1)",
+        "middle(values[enough])",
         (
             "test_known_then.py::test_a_label_that_has_ended_is_the_same_in_every_future",
             "test_known_then.py::test_a_label_asks_nothing_of_the_sessions_before_its_own",
@@ -355,9 +355,29 @@ KNOWN_THEN = (
     Mutant(
         "labels look at tomorrow's membership",
         LABELS,
-        "return np.where(prices.member, result, np.nan)",
-        "return np.where(np.roll(prices.member, -1, axis=0), result, np.nan)",
+        "return np.where(prices.member, _held(prices, horizon, entry), np.nan)",
+        "return np.where(np.roll(prices.member, -1, axis=0), _held(prices, horizon, entry), np.nan)",
         ("test_known_then.py::test_membership_of_tomorrow_says_nothing_about_todays_labels",),
+    ),
+    Mutant(
+        "a volatility looks a session further than its return",
+        LABELS,
+        "squares = _held(prices, 1, entry) ** 2",
+        "squares = np.vstack([_held(prices, 1, entry)[1:] ** 2, np.full((1, prices.member.shape[1]), np.nan)])",
+        (
+            "test_known_then.py::test_a_label_is_known_once_its_reach_is_over_and_not_before",
+            "test_known_then.py::test_a_label_that_has_ended_is_the_same_in_every_future",
+        ),
+    ),
+    Mutant(
+        "a size is relative to the mean of all sessions",
+        LABELS,
+        "move / np.maximum(_by_session(np.nanmean, move), LEAST_MOVE)",
+        "move / np.maximum(np.nanmean(move), LEAST_MOVE)",
+        (
+            "test_known_then.py::test_a_label_that_has_ended_is_the_same_in_every_future",
+            "test_known_then.py::test_a_label_asks_nothing_of_the_sessions_before_its_own",
+        ),
     ),
     Mutant(
         "who joins has always been a member",
@@ -409,8 +429,8 @@ WHAT_LEARNS = (
     Mutant(
         "labels of all rows teach",
         TRAINING,
-        "return np.where(inside, self._design.from_wide(labels, rows), np.nan)",
-        "return self._design.from_wide(labels, rows)",
+        "        target[(session < window.start) | (session >= window.stop)] = np.nan\n",
+        "",
         (
             f"{LONGER}[logistic]",
             f"{LONGER}[lightgbm]",

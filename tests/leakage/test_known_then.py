@@ -14,7 +14,7 @@ from tests.leakage.ragged import DIES, DIES_AT, HALTED, JOINS, JOINS_AT, LEAVES,
 CUTS = (256, JOINS_AT - 1, 297, LEAVES_AT - 1, 310, DIES_AT - 1)
 """Sessions after which the future is another: in the midst of halts, and right before somebody joins, leaves or dies."""
 FUTURES = ("gone", "noise", "shuffled")
-KINDS = ("forward_return", "up", "median", "sector")
+KINDS = ("forward_return", "up", "median", "sector", "size", "volatility")
 at_each_cut = pytest.mark.parametrize("at", CUTS)
 in_each_future = pytest.mark.parametrize("future", FUTURES)
 at_each_entry = pytest.mark.parametrize("entry", ["close", "next_open", "next_close"])

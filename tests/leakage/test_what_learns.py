@@ -149,11 +149,11 @@ class Scene:
             changed[start:] = 1 - changed[start:]
             return changed
 
-        up, median, sector = (turned(y) for y in (self.labels.up, self.labels.median, self.labels.sector))
+        returned, *known, size, volatility = vars(self.labels).values()
         return Scene(
             {name: other(values) for name, values in self.scores.items()},
             {name: other(values) for name, values in self.regime.items()},
-            Labels(other(self.labels.forward_return), up, median, sector),
+            Labels(other(returned), *map(turned, known), other(size), other(volatility)),
         )
 
 
@@ -165,10 +165,10 @@ def scene(kind: str, seed: int = 0) -> Scene:
     says = {"bent": 1.5 * np.abs(scores["one"]), "straight": 0.2 * scores["one"], "noise": 0.0}[kind]
     returns = rng.normal(size=shape) + says
     above = (returns > np.median(returns, axis=1, keepdims=True)).astype(float)
-    up, median, sector = ((returns > 0).astype(float), above, above)
+    up, median, sector, move = ((returns > 0).astype(float), above, above, np.abs(returns))
     for values in (returns, up, median):
         values[-HORIZON:] = np.nan
-    return Scene(scores, {VOLATILITY: rng.uniform(size=N_SESSIONS)}, Labels(returns, up, median, sector))
+    return Scene(scores, {VOLATILITY: rng.uniform(size=N_SESSIONS)}, Labels(returns, up, median, sector, move, move))
 
 
 def walked(made: Scene, **keys: object) -> StackWalk:

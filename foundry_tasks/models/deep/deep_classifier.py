@@ -11,12 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 import numpy as np
 import numpy.typing as npt
 
-from foundry_tasks.contract.config import DeepConfig, LabelKind, ModelName
+from foundry_tasks.contract.config import DeepConfig, DeepTask, LabelKind, ModelName
 from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.models.deep.journal import NO_JOURNAL, FitJournal
 from foundry_tasks.models.deep.sequences import Sequences
@@ -45,16 +45,25 @@ class Network:
     """build(steps, inputs, width, blocks, dropout) → a keras.Model whose first weights project the inputs to the width.
 
     xla: whether XLA makes it faster on a GPU; Keras' own LSTM has a kernel there that XLA would replace by a slower one.
+    tasks: what it has heads for; where those are several, build takes `tasks` too.
     """
 
     build: Callable[..., "keras.Model"]
     xla: bool
+    tasks: tuple[DeepTask, ...] = ("sign",)
 
 
 NETWORKS: dict[str, Network] = {
-    "lstm_transformer": Network(_lstm_transformer, xla=False),
+    "lstm_transformer": Network(_lstm_transformer, xla=False, tasks=get_args(DeepTask)),
     "xlstm_ts": Network(_xlstm_ts, xla=True),
 }
+
+
+def tasks_of(name: ModelName, config: DeepConfig) -> tuple[DeepTask, ...]:
+    """What a base model learns, the sign first: of `deep_tasks` whatever its network has a head for."""
+    heads = NETWORKS[name].tasks if name in NETWORKS else ("sign",)
+    return tuple(task for task in heads if task in config.deep_tasks)
+
 
 _DEFAULTS = DeepConfig()
 _SCORING = threading.Lock()

@@ -87,6 +87,15 @@ def test_deep_models_are_neither_fitted_per_regime_nor_tuned(other):
         check_conf({"models": ["logistic", "xlstm_ts"], **other})
 
 
+@pytest.mark.parametrize("tasks", [["size"], ["sign", "size", "size"], []], ids=str)
+def test_a_deep_model_learns_the_sign_whatever_it_learns_beside_and_nothing_twice(tasks):
+    check_conf({"deep_tasks": ["volatility", "sign"]})
+    with pytest.raises(
+        ConfigError, match=r"^deep_tasks are sign and, beside it, size or volatility, each once, got \["
+    ):
+        check_conf({"deep_tasks": tasks})
+
+
 def test_a_walk_with_deep_models_has_a_purge_longer_by_their_lookback():
     assert ModelsConfig(models=("logistic", "xlstm_ts"), sequence_sessions=60, embargo_sessions=2).gap_sessions == 61
     assert ModelsConfig(sequence_sessions=60, embargo_sessions=2).gap_sessions == 2

@@ -1,12 +1,21 @@
-"""Labels by hand: what a return is counted from, who has a label, and above whose median."""
+"""Labels by hand: what a return is counted from, who has a label, above whose median, and how far the price moves."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from foundry_tasks.data.panel import PricePanel
-from foundry_tasks.features.labels import build_labels, forward_returns, reach
+from foundry_tasks.features.labels import (
+    LEAST_MOVE,
+    MIN_GROUP,
+    build_labels,
+    forward_returns,
+    reach,
+    realised_volatility,
+)
 
 NAN = np.nan
 
@@ -141,5 +150,82 @@ def test_what_lies_beyond_its_reach_never_moves_a_label(make_market, entry):
     for values in fields.values():
         values[end:] = NAN
     after = build_labels(replace(market, fields=fields), 5, entry)
-    for kind in ("up", "median", "sector"):
+    for kind in ("up", "median", "sector", "size", "volatility"):
         np.testing.assert_array_equal(getattr(after, kind)[: t + 1], getattr(before, kind)[: t + 1])
+
+
+# ------------------------------------------------------------------ how far a price moves
+ENTRIES = st.sampled_from(["close", "next_open", "next_close"])
+
+
+@st.composite
+def markets(draw, *, n_sessions=12, n_tickers=5):
+    """Random walks that start anywhere, with halts, and tickers that come and go."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    close = 50 * np.exp(
+        np.cumsum(rng.normal(0, draw(st.sampled_from([0.0, 0.001, 0.3])), (n_sessions, n_tickers)), axis=0)
+    )
+    opened = close * np.exp(rng.normal(0, 0.01, close.shape))
+    for values in (close, opened):
+        values[rng.random(close.shape) < draw(st.sampled_from([0.0, 0.1]))] = NAN
+    return panel(close, opened=opened, member=rng.random(close.shape) < draw(st.sampled_from([0.6, 1.0])))
+
+
+def test_a_volatility_is_the_root_mean_square_of_the_returns_on_the_way():
+    market = panel(column(100, 110, 99, 99, 108.9), opened=column(1, 100, 120, 90, 99))
+    expected = np.sqrt([(0.1**2 + 0.1**2) / 2, 0.1**2 / 2, 0.1**2 / 2])
+    np.testing.assert_allclose(realised_volatility(market, 2, "close")[:, 0], [*expected, NAN, NAN])
+    np.testing.assert_allclose(realised_volatility(market, 2, "next_close")[:, 0], [*expected[1:], NAN, NAN, NAN])
+    np.testing.assert_allclose(
+        realised_volatility(market, 2, "next_open")[:, 0],
+        [np.sqrt((0.2**2 + 0.25**2) / 2), np.sqrt((0.25**2 + 0.1**2) / 2), NAN, NAN, NAN],
+    )
+
+
+@given(market=markets(), entry=ENTRIES)
+def test_the_volatility_of_one_day_is_the_size_of_its_return(market, entry):
+    np.testing.assert_array_equal(realised_volatility(market, 1, entry), np.abs(forward_returns(market, 1, entry)))
+
+
+@given(market=markets(), entry=ENTRIES, horizon=st.integers(1, 14))
+def test_a_volatility_is_known_where_every_price_on_the_way_is_and_a_return_is_within_what_it_allows(
+    market, entry, horizon
+):
+    volatility, returns = realised_volatility(market, horizon, entry), forward_returns(market, horizon, entry)
+    known = np.isfinite(volatility)
+    assert not (known & np.isnan(returns)).any()
+    assert (np.log1p(returns[known]) <= horizon * np.log1p(volatility[known]) + 1e-12).all()
+    price = market.adjusted("open") if entry == "next_open" else market.adjusted_close
+    lag = 0 if entry == "close" else 1
+    for t, ticker in np.argwhere(market.member):
+        way = price[t + lag : t + lag + horizon + 1, ticker]
+        assert known[t, ticker] == (len(way) == horizon + 1 and np.isfinite(way).all())
+
+
+@given(market=markets(), entry=ENTRIES, horizon=st.integers(1, 6))
+def test_sizes_and_volatilities_are_relative_to_their_session_and_finite_where_nothing_moved(market, entry, horizon):
+    labels = build_labels(market, horizon, entry)
+    returns, volatility = labels.forward_return, realised_volatility(market, horizon, entry)
+    for t in range(len(returns)):
+        known = np.isfinite(returns[t])
+        np.testing.assert_array_equal(np.isfinite(labels.size[t]), known & (known.sum() >= MIN_GROUP))
+        if known.sum() >= MIN_GROUP and np.abs(returns[t][known]).mean() > LEAST_MOVE:
+            assert labels.size[t][known].mean() == pytest.approx(1, rel=1e-5)
+        known = np.isfinite(volatility[t])
+        np.testing.assert_array_equal(np.isfinite(labels.volatility[t]), known & (known.sum() >= MIN_GROUP))
+        if known.sum() >= MIN_GROUP:
+            assert labels.volatility[t][known].mean() == pytest.approx(0, abs=1e-5)
+            assert np.abs(labels.volatility[t][known]).max() < 20
+
+
+def test_a_size_is_the_move_over_the_sessions_mean_move_and_a_volatility_the_logarithm_of_a_ratio():
+    labels = build_labels(panel([[100, 100, 100], [101, 98, 100], [101, 98, 100]]), 1)
+    np.testing.assert_allclose(labels.size, [[1, 2, 0], [0, 0, 0], [NAN] * 3], rtol=1e-6)
+    logarithm = np.log([0.01, 0.02, LEAST_MOVE])
+    np.testing.assert_allclose(labels.volatility[0], logarithm - logarithm.mean(), rtol=1e-6)
+    np.testing.assert_array_equal(labels.volatility[1:], [[0, 0, 0], [NAN] * 3])
+
+
+def test_non_members_move_no_mean():
+    market = panel([[100] * 5, [101, 102, 103, 300, 400]], member=[[True, True, True, False, False]] * 2)
+    np.testing.assert_allclose(build_labels(market, 1).size[0], [0.5, 1, 1.5, NAN, NAN], rtol=1e-6)

@@ -27,7 +27,7 @@ class Walk:
         self.returns = rng.normal(0.001, 0.02, (N_SESSIONS, N_TICKERS))
         up = (self.returns > 0).astype(float)
         median = (self.returns > np.median(self.returns, axis=1, keepdims=True)).astype(float)
-        self.labels = Labels(self.returns, up, median, median)
+        self.labels = Labels(self.returns, up, median, median, np.abs(self.returns), np.abs(self.returns))
         noise = rng.normal(size=up.shape) if skill else np.zeros(up.shape)
         self.p_up = 0.52 + 0.01 * (skill * self.returns / 0.02 + noise)
         self.outputs = [self._output(fold) for fold in FOLDS]

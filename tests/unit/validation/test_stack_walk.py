@@ -1,5 +1,6 @@
 """The walk of the stack: a fold's stack has never seen that fold, and says what it is."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -30,7 +31,8 @@ def world(seed=0, *, bent=False):
     median = np.nanmedian(rebent[:-HORIZON], axis=1)
     above = np.zeros(shape)
     above[:-HORIZON] = rebent[:-HORIZON] > median[:, None]
-    labels = Labels(*(np.where(known, values, np.nan) for values in (rebent, rebent > 0, above, above)))
+    made = (rebent, rebent > 0, above, above, np.abs(rebent), np.abs(rebent))
+    labels = Labels(*(np.where(known, values, np.nan) for values in made))
     return SimpleNamespace(scores=scores, regime=regime, labels=labels)
 
 
@@ -94,7 +96,8 @@ def turbulent_world():
     speaks = scene.scores["logistic"] + scene.scores["lightgbm"]
     above = (speaks * np.where(turbulent, 0.5, 0.1) + rng.normal(size=known.shape) > 0).astype(float)
     up = (rng.random(known.shape) < np.where(turbulent, 0.4, 0.6)).astype(float)
-    scene.labels = Labels(scene.labels.forward_return, *(np.where(known, y, np.nan) for y in (up, above, above)))
+    up, above = (np.where(known, y, np.nan) for y in (up, above))
+    scene.labels = replace(scene.labels, up=up, median=above, sector=above)
     return scene
 
 
