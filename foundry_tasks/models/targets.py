@@ -20,19 +20,19 @@ LabelSource = Callable[[int, LabelKind | DeepTask], FloatArray]
 def target_of(name: ModelName, horizon: int, config: ModelsConfig, labels: LabelSource) -> FloatArray:
     """What a base model learns: (n_sessions, n_tickers), 0 or 1; of several tasks (n_sessions, n_tickers, n_tasks).
 
-    The tasks are those of `tasks_of`, the sign first. Raises ConfigError where a session has too few tickers to compare
-    the size of their moves.
+    The tasks are those of `tasks_of`, the sign first. Too few tickers have no median, and learn up or down. Raises
+    ConfigError where they were to learn the size of their moves, which is relative to a session's.
     """
     sign = labels(horizon, config.label_kind or BASE_MODELS[name].label_kind)
-    beside = tasks_of(name, config)[1:]
-    if not beside:
-        return sign
-    if sign.shape[1] < MIN_GROUP:
+    beside, n_tickers = tasks_of(name, config)[1:], sign.shape[1]
+    if beside and n_tickers < MIN_GROUP:
         raise ConfigError(
-            f"deep_tasks={list(config.deep_tasks)} compare the tickers of a session, {MIN_GROUP} at least, and here there "
-            f"are {sign.shape[1]}. Set deep_tasks=sign."
+            f"deep_tasks={list(config.deep_tasks)} compare the tickers of a session, at least {MIN_GROUP}, and there are "
+            f"{n_tickers}. Set deep_tasks=sign."
         )
-    return np.stack([sign, *(labels(horizon, task) for task in beside)], axis=-1)
+    if n_tickers < MIN_GROUP:
+        return labels(horizon, "up")
+    return np.stack([sign, *(labels(horizon, task) for task in beside)], axis=-1) if beside else sign
 
 
 class TargetFile:
@@ -43,11 +43,11 @@ class TargetFile:
         self._read: dict[str, FloatArray] = {}
         self.grid = read_matrices(path, [])
         self.single = len(self.grid.tickers) < MIN_GROUP
-        """Too few tickers to have a median: everything learns up or down."""
+        """Too few tickers to have a median."""
 
     def wide(self, horizon: int, kind: LabelKind | DeepTask) -> FloatArray:
         """A LabelSource."""
-        name = f"{'up' if self.single else kind}_{horizon}d"
+        name = f"{kind}_{horizon}d"
         if name not in self._read:
             self._read[name] = read_matrices(self._path, [name])[name]
         return self._read[name]

@@ -7,7 +7,16 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
-from foundry_tasks.contract.config import DEEP_MODELS, LabelEntry, LabelsConfig, LeakageConfig, ModelName, ModelsConfig
+from foundry_tasks.contract.config import (
+    DEEP_MODELS,
+    DeepTask,
+    LabelEntry,
+    LabelKind,
+    LabelsConfig,
+    LeakageConfig,
+    ModelName,
+    ModelsConfig,
+)
 from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.data.panel import DateArray, FeaturePanel, FloatArray, PricePanel
 from foundry_tasks.data.tables import FeatureFile, read_matrices, read_prices
@@ -24,6 +33,8 @@ from foundry_tasks.validation.walk_forward import Fold, folds_from_json
 
 POISONED_SESSIONS = 64
 """Sessions after the scored one that are laid before a refit, as they are and as noise."""
+AUDITED_LABELS: tuple[LabelKind | DeepTask, ...] = ("up", "volatility")
+"""One made of two prices, as are all others, and the one that is made of every price between."""
 
 
 def run(config: LeakageConfig, io: StageIO) -> None:
@@ -36,8 +47,9 @@ def run(config: LeakageConfig, io: StageIO) -> None:
     entry = LabelsConfig.model_validate(io.result("labels").config).label_entry
     folds = folds_from_json(io.json("models", "folds.json", io.any_result("models").shard))
     feature_set = io.result("features").config["feature_set"]
-    labels_file = io.path("labels", "labels.parquet")
-    up = {h: read_matrices(labels_file, [f"up_{h}d"])[f"up_{h}d"] for h in folds}
+    targets = TargetFile(io.path("labels", "labels.parquet"))
+    labels: dict[int, dict[str, FloatArray]]
+    labels = {h: {name: targets.wide(h, name) for name in AUDITED_LABELS} for h in folds}
 
     def build(panel: PricePanel) -> Iterator[FeaturePanel]:
         return feature_blocks(panel, features_for(panel, feature_set)[0], threads=config.threads)
@@ -52,7 +64,7 @@ def run(config: LeakageConfig, io: StageIO) -> None:
         day = prices.sessions[at]
         with io.step("features"):
             leaks += leakage.audit_features(prices, published, build, at=at, rng=rng)
-            leaks += leakage.audit_labels(prices, up, entry, at=at, rng=rng)
+            leaks += leakage.audit_labels(prices, labels, entry, at=at, rng=rng)
         checked.append(f"features and labels with prices after {day} cut, poisoned with NaN and with noise")
         io.progress.advance(str(day))
     with io.step("rescaling"):
@@ -65,7 +77,7 @@ def run(config: LeakageConfig, io: StageIO) -> None:
     checked.append(f"windows and purges of {sum(map(len, folds.values()))} folds")
     io.progress.advance("folds")
     with io.step("refit"):
-        for name, found in _refits(io, recipe, folds, published, entry, rng):
+        for name, found in _refits(io, recipe, folds, published, targets, entry, rng):
             leaks += found
             checked.append(
                 f"{name} of the first fold refitted, and refitted with everything after its fit window poisoned"
@@ -82,6 +94,7 @@ def _refits(
     recipe: ModelsConfig,
     folds: dict[int, tuple[Fold, ...]],
     features: FeatureFile,
+    targets: TargetFile,
     entry: LabelEntry,
     rng: np.random.Generator,
 ) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -107,7 +120,6 @@ def _refits(
     stop = min(at + POISONED_SESSIONS, len(features.sessions))
     noise = rng.normal(0, 10, size=(len(features.names), stop - at - 1, len(features.tickers))).astype(np.float32)
     clean, spoilt = (FeaturesUntil(features, stop, poison) for poison in (noise[:, :0], noise))
-    targets = TargetFile(io.path("labels", "labels.parquet"))
     labels = {name: target_of(name, horizon, recipe, targets.wide) for name in recipe.models}
     coins = {name: known.copy() for name, known in labels.items()}
     for drawn in coins.values():

@@ -106,22 +106,29 @@ def audit_rescaling(
 
 
 def audit_labels(
-    prices: PricePanel, published: Mapping[int, FloatArray], entry: LabelEntry, *, at: int, rng: np.random.Generator
+    prices: PricePanel,
+    published: Mapping[int, Mapping[str, FloatArray]],
+    entry: LabelEntry,
+    *,
+    at: int,
+    rng: np.random.Generator,
 ) -> tuple[str, ...]:
     """Poison prices after `at`: labels that end by then must stay, and those that end later must depend on them.
 
-    published: horizon → up labels (n_sessions, n_tickers).
+    published: horizon → field of `Labels` → (n_sessions, n_tickers).
     """
     noise = np.exp(rng.normal(0.0, 0.5, size=prices.member.shape))
     found = []
     for horizon, labels in published.items():
         ended = at + 1 - reach(horizon, entry)
-        kept = build_labels(poisoned(prices, at, noise), horizon, entry).up
-        if not equal(kept[:ended], labels[:ended], 0.0):
-            found.append(f"the {horizon}-day label looks further ahead than {reach(horizon, entry)} sessions")
-        known = build_labels(prices.up_to(at + 1), horizon, entry).up
-        if np.isfinite(known[max(ended, 0) :]).any():
-            found.append(f"the {horizon}-day label is known before its {reach(horizon, entry)} sessions are over")
+        kept = vars(build_labels(poisoned(prices, at, noise), horizon, entry))
+        known = vars(build_labels(prices.up_to(at + 1), horizon, entry))
+        for name, values in labels.items():
+            said = f"the {horizon}-day label {name}"
+            if not equal(kept[name][:ended], values[:ended], 0.0):
+                found.append(f"{said} looks further ahead than {reach(horizon, entry)} sessions")
+            if np.isfinite(known[name][max(ended, 0) :]).any():
+                found.append(f"{said} is known before its {reach(horizon, entry)} sessions are over")
     return tuple(found)
 
 

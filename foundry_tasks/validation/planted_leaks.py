@@ -62,7 +62,9 @@ def _purge_dropped(prices: PricePanel, recipe: Recipe, _: np.random.Generator) -
 
 def _label_reaches_too_far(prices: PricePanel, recipe: Recipe, rng: np.random.Generator) -> tuple[str, ...]:
     further = build_labels(prices, recipe.horizon + 1).up
-    return leakage.audit_labels(prices, {recipe.horizon: further}, "close", at=len(prices.sessions) // 2, rng=rng)
+    return leakage.audit_labels(
+        prices, {recipe.horizon: {"up": further}}, "close", at=len(prices.sessions) // 2, rng=rng
+    )
 
 
 PLANTED_LEAKS: Mapping[str, Planted] = {

@@ -215,8 +215,8 @@ THE_AUDIT = (
     Mutant(
         "the audit holds labels against themselves",
         AUDIT,
-        "if not equal(kept[:ended], labels[:ended], 0.0):",
-        "if not equal(kept[:ended], kept[:ended], 0.0):",
+        "if not equal(kept[name][:ended], values[:ended], 0.0):",
+        "if not equal(kept[name][:ended], kept[name][:ended], 0.0):",
         ("test_audit.py::test_a_label_that_looks_further_than_it_says_is_found",),
     ),
     Mutant(

@@ -80,13 +80,19 @@ def test_a_feature_in_dollars_is_found_by_rescaling(prices):
 
 @pytest.mark.parametrize("entry", ["close", "next_open", "next_close"])
 def test_the_pipelines_own_labels_are_clean(prices, entry):
-    labels = {h: build_labels(prices, h, entry).up for h in (1, 5, 20)}
+    labels = {h: vars(build_labels(prices, h, entry)) for h in (1, 5, 20)}
     assert leakage.audit_labels(prices, labels, entry, at=AT, rng=RNG) == ()
 
 
 def test_a_label_that_looks_further_than_it_says_is_found(prices):
-    found = leakage.audit_labels(prices, {5: build_labels(prices, 8).up}, "close", at=AT, rng=RNG)
-    assert found == ("the 5-day label looks further ahead than 5 sessions",)
+    further = build_labels(prices, 8)
+    found = leakage.audit_labels(
+        prices, {5: {"up": further.up, "volatility": further.volatility}}, "close", at=AT, rng=RNG
+    )
+    assert found == (
+        "the 5-day label up looks further ahead than 5 sessions",
+        "the 5-day label volatility looks further ahead than 5 sessions",
+    )
 
 
 def test_the_walks_own_folds_are_clean():

@@ -186,7 +186,8 @@ class DeepClassifier:
         scaled: _Scaled = prepared.data
         steps = self.config.sequence_sessions
         plan = plan_for(self.config)
-        rows = LearningRows(scaled.sequences[known], target[known], scaled.scaler, steps)
+        tasks = tasks_of(self.name, self.config)
+        rows = LearningRows(scaled.sequences[known], target[known], scaled.scaler, steps, tasks)
         training = Training(self.name, NETWORKS[self.name], self.config, plan, rows, stopping, self.journal)
         fitted = []
         for seed in seeds:

@@ -1,14 +1,15 @@
 """What deep models minimise, by name.
 
-Every loss takes the rows of whole sessions. y_true: (batch, 2), the target 0 or 1 and the number of the row's session
-within the batch, 0 … batch − 1; rows without a target never get here. y_pred: (batch, 1) log-odds s. All is computed in
-float32, whatever the network's precision, and no gradient is NaN where every score is the same.
+Every loss takes the rows of whole sessions. y_true: (batch, 2), the target and the number of the row's session within the
+batch, 0 … batch − 1. The sign's target is 0 or 1, since rows without one never get here; those of other tasks are any
+number, NaN where there is none. y_pred: (batch, 1), of the sign log-odds s. All is computed in float32, whatever the
+network's precision, and no gradient is NaN where every score is the same.
 
 A log-odds forecasts the signed target 2y − 1 by 2σ(s) − 1 = tanh(s / 2). The directional losses compare those two, so
 that a score is a log-odds under every loss.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import foundry_tasks.models.deep.keras_backend  # noqa: F401 - before Keras
@@ -17,7 +18,7 @@ import foundry_tasks.models.deep.keras_backend  # noqa: F401 - before Keras
 import keras
 from keras import ops
 
-from foundry_tasks.contract.config import DeepLoss
+from foundry_tasks.contract.config import DeepLoss, DeepTask
 
 MIN_DEVIATION = 1e-3
 """Log-odds of a session that spread less are divided by this, not by their spread: a gradient stays finite."""
@@ -105,9 +106,7 @@ class DirectionalHuber(keras.losses.Loss):
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """A value a row."""
         target, forecast = _signed(y_true, y_pred)
-        distance = ops.abs(target - forecast)
-        near = ops.minimum(distance, self.delta)
-        huber = near * (distance - 0.5 * near)
+        huber = _huber(target - forecast, self.delta)
         wrong = ops.cast(target * forecast <= 0, huber.dtype)
         return huber * (1.0 + self.direction_weight * wrong)
 
@@ -148,6 +147,25 @@ def _signed(y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor]:
     return 2.0 * y_true[:, 0] - 1.0, ops.tanh(0.5 * y_pred[:, 0])
 
 
+@registered
+class HuberWhereKnown(keras.losses.Loss):
+    """Huber's loss of a move's size or volatility, H(e) as above with delta 1; 0 for a row without a target. Returns (batch,).
+
+    Moves have fat tails, and a row's gradient is at most 1.
+    """
+
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+        """A value a row."""
+        target, forecast = y_true[:, 0], y_pred[:, 0]
+        return _huber(ops.where(ops.isfinite(target), target - forecast, 0.0), 1.0)
+
+
+def _huber(error: Tensor, delta: float) -> Tensor:
+    distance = ops.abs(error)
+    near = ops.minimum(distance, delta)
+    return near * (distance - 0.5 * near)
+
+
 _LOSSES: Mapping[DeepLoss, Callable[[], keras.losses.Loss]] = {
     "cross_entropy": CrossEntropy,
     "cross_entropy_correlation": CrossEntropyCorrelation,
@@ -159,3 +177,8 @@ _LOSSES: Mapping[DeepLoss, Callable[[], keras.losses.Loss]] = {
 def loss_named(name: DeepLoss) -> keras.losses.Loss:
     """The loss that `deep_loss` names, for the log-odds of a network's "sign"."""
     return _LOSSES[name]()
+
+
+def losses_of(tasks: Sequence[DeepTask], name: DeepLoss) -> dict[DeepTask, keras.losses.Loss]:
+    """Task → its loss, the sign's as `deep_loss` names it."""
+    return {task: loss_named(name) if task == "sign" else HuberWhereKnown() for task in tasks}

@@ -7,7 +7,7 @@ sequence that starts late, its first steps masked, gives what the shorter one gi
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import foundry_tasks.models.deep.keras_backend  # noqa: F401 - before Keras
 
@@ -15,9 +15,9 @@ import foundry_tasks.models.deep.keras_backend  # noqa: F401 - before Keras
 import keras
 from keras import layers, ops
 
-Task = Literal["sign", "size", "volatility"]
+from foundry_tasks.contract.config import DeepTask
 
-_ACTIVATIONS: Mapping[Task, str] = {"sign": "linear", "size": "softplus", "volatility": "linear"}
+_ACTIVATIONS: Mapping[DeepTask, str] = {"sign": "linear", "size": "softplus", "volatility": "linear"}
 _EXPANSION = 2
 """Width of the feed-forward's inside over the block's."""
 _HEAD_SCALE = 0.01
@@ -110,13 +110,13 @@ def build_lstm_transformer(
     blocks: int,
     heads: int = 2,
     dropout: float = 0.0,
-    tasks: Sequence[Task] = ("sign",),
+    tasks: Sequence[DeepTask] = ("sign",),
 ) -> keras.Model:
     """The network, its weights drawn from Keras' seed.
 
     (batch, steps, inputs) float32, missing values 0, a step of zeros alone masked → {task: (batch, 1) float32} of the last
-    step. "sign": log-odds. "size": the absolute move in units of the session's spread of moves, ≥ 0. "volatility": its
-    logarithm. Heads that are not asked for do not exist. blocks: at least 1.
+    step. "sign": log-odds. "size": the absolute move in units of the session's mean, ≥ 0. "volatility": the logarithm of the
+    volatility on the way, less the session's mean. Heads that are not asked for do not exist. blocks: at least 1.
 
     The LSTM is float32 in every precision. cuDNN's would refuse the masks of sequences that start late, so Keras' plain
     loop runs everywhere, and XLA may compile it.
@@ -133,6 +133,6 @@ def build_lstm_transformer(
     return keras.Model(entered, {task: _head(task)(x) for task in tasks}, name="lstm_transformer")
 
 
-def _head(task: Task) -> layers.Layer:
+def _head(task: DeepTask) -> layers.Layer:
     start = keras.initializers.VarianceScaling(_HEAD_SCALE)
     return layers.Dense(1, _ACTIVATIONS[task], kernel_initializer=start, dtype="float32", name=task)

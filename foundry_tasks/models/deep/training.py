@@ -20,12 +20,12 @@ import numpy as np
 import numpy.typing as npt
 from keras import ops
 
-from foundry_tasks.contract.config import DeepConfig, DeepLoss, DeepSize
+from foundry_tasks.contract.config import DeepConfig, DeepLoss, DeepSize, DeepTask
 from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.evaluation.collapse import collapse_of
 from foundry_tasks.models.deep.deep_classifier import Network
 from foundry_tasks.models.deep.journal import FitJournal
-from foundry_tasks.models.deep.losses import loss_named
+from foundry_tasks.models.deep.losses import losses_of
 from foundry_tasks.models.deep.scoring import score_sessions
 from foundry_tasks.models.deep.sequences import Sequences
 from foundry_tasks.models.estimator import Stopping, Target
@@ -47,6 +47,8 @@ PATIENCE_EPOCHS = 3
 """Epochs without a better AUC on the stopping window, after which a fit is over."""
 JUDGED_SESSIONS = 20
 """The last fit sessions, whose scores tell a collapse where there is no stopping window."""
+BESIDE_WEIGHT = 0.1
+"""Of the loss of a task beside the sign. Gradients of a row are alike, ½ to ¾, so that two have a quarter of the sign's say."""
 RESTART_SEED = 1_000_003
 """What a second try after a collapse adds to the seed."""
 
@@ -111,19 +113,23 @@ def _device() -> str:
 
 @dataclass(frozen=True)
 class LearningRows:
-    """Rows that have a target, (n_rows,) 0 or 1, and what their windows are scaled with."""
+    """Rows that have a target, and what their windows are scaled with.
+
+    target: (n_rows,) 0 or 1, and of several tasks (n_rows, n_tasks), the sign first, NaN where another has none.
+    """
 
     sequences: Sequences
     target: Target
     scaler: Scaler
     steps: int
+    tasks: tuple[DeepTask, ...] = ("sign",)
 
 
 class SessionBatches(keras.utils.PyDataset):
     """An epoch: every session once, in an order of its own, in batches of whole sessions.
 
-    A batch is the windows (n, steps, inputs) and, for the head `sign`, (n, 2): the target and the session's number in the
-    batch, for losses that compare the rows of a session.
+    A batch is the windows (n, steps, inputs) and, for each head, (n, 2): the target and the session's number in the batch,
+    for losses that compare the rows of a session.
     """
 
     def __init__(self, rows: LearningRows, *, rng: np.random.Generator, multiple: int = 1) -> None:
@@ -145,7 +151,8 @@ class SessionBatches(keras.utils.PyDataset):
         places, slots = self._batches[index]
         rows = self._rows
         windows = rows.scaler.apply(rows.sequences[places].windows(rows.steps))
-        return windows, {"sign": np.stack([rows.target[places], slots], axis=1).astype(np.float32)}
+        targets = dict(zip(rows.tasks, np.atleast_2d(rows.target[places].T), strict=True))
+        return windows, {task: np.stack([y, slots], axis=1).astype(np.float32) for task, y in targets.items()}
 
 
 def batches_of(rows: LearningRows) -> int:
@@ -157,7 +164,7 @@ def batches_of(rows: LearningRows) -> int:
 
 @dataclass
 class Course:
-    """How far a fit has come; `best` are the weights of the best epoch on the stopping window."""
+    """How far a fit has come; `best` are what `_scoring_weights` were in the best epoch on the stopping window."""
 
     epochs_done: int = 0
     best_auc: float = -np.inf
@@ -178,7 +185,7 @@ class Training:
     journal: FitJournal
 
     def fit(self, seed: int, *, name: str) -> Weights:
-        """Train a network; a collapsed one is given up and begun again with another seed, once.
+        """Train a network; a collapsed one is given up and begun again with another seed, once. Returns what scores.
 
         name: what the journal knows the fit by. Raises ConfigError where the second collapses too, and where the loss is
         not finite.
@@ -203,12 +210,12 @@ class Training:
             self.journal.advance(f"{self.model} seed {seed} epoch {course.epochs_done}, loss {loss:.4f}")
         for _ in range(course.epochs_done, self.plan.epochs):
             self.journal.advance(f"{self.model} seed {seed} stopped after epoch {course.best_epoch}")
-        return course.best or [np.asarray(weight, dtype=np.float32) for weight in network.get_weights()]
+        return course.best or _scoring_weights(network)
 
     def _begin(self, seed: int) -> keras.Model:
         """A network with the weights that this seed draws, and everything else as it is before a first step."""
         rows, plan = self.rows, self.plan
-        shape = _Shape(self.network, rows.steps, rows.sequences.panel.shape[2], plan.width, plan.blocks)
+        shape = _Shape(self.network, rows.tasks, rows.steps, rows.sequences.panel.shape[2], plan.width, plan.blocks)
         compiled = _compiled(shape, self.config.precision, self.config.deep_loss, self.config.learning_rate, self._xla)
         # Here Keras draws the seeds of whatever draws. A seed for TensorFlow itself would have it forget what it compiled.
         random.seed(seed)
@@ -251,7 +258,7 @@ class Training:
             auc = mean_session_auc(scores, stopping.target, stopping.session)
             if auc > course.best_auc:
                 course.best_auc, course.best_epoch = auc, epoch
-                course.best = [np.asarray(weight, dtype=np.float32) for weight in network.get_weights()]
+                course.best = _scoring_weights(network)
 
     def _stopped(self, course: Course) -> bool:
         return course.best_epoch > 0 and course.epochs_done - course.best_epoch >= PATIENCE_EPOCHS
@@ -259,6 +266,12 @@ class Training:
 
 class _CollapsedError(ConfigError):
     """The network says the same of every ticker."""
+
+
+def _scoring_weights(network: keras.Model) -> Weights:
+    """Those that the sign follows from: the other heads were there to be learned."""
+    scoring = keras.Model(network.input, {"sign": network.output["sign"]})
+    return [np.asarray(weight, dtype=np.float32) for weight in scoring.get_weights()]
 
 
 # ------------------------------------------------------------------ a network that is compiled once
@@ -286,6 +299,7 @@ class WarmUpCosine(keras.optimizers.schedules.LearningRateSchedule):
 @dataclass(frozen=True)
 class _Shape:
     network: Network
+    tasks: tuple[DeepTask, ...]
     steps: int
     inputs: int
     width: int
@@ -294,8 +308,9 @@ class _Shape:
     def build(self, precision: str) -> keras.Model:
         """The network, its weights drawn anew."""
         arguments = {"steps": self.steps, "inputs": self.inputs, "width": self.width, "blocks": self.blocks}
+        heads = {"tasks": self.tasks} if len(self.tasks) > 1 else {}
         with _policy(precision):
-            return self.network.build(**arguments, dropout=DROPOUT)
+            return self.network.build(**arguments, **heads, dropout=DROPOUT)
 
 
 @dataclass(frozen=True)
@@ -317,7 +332,8 @@ def _compiled(shape: _Shape, precision: str, loss: DeepLoss, learning_rate: floa
         tf.config.experimental.enable_op_determinism()
     network, rate = shape.build(precision), WarmUpCosine(learning_rate)
     optimizer = keras.optimizers.AdamW(rate, weight_decay=WEIGHT_DECAY, global_clipnorm=CLIP_NORM)
-    network.compile(optimizer, {"sign": loss_named(loss)}, jit_compile=jax or xla)
+    weights = {task: 1.0 if task == "sign" else BESIDE_WEIGHT for task in shape.tasks}
+    network.compile(optimizer, losses_of(shape.tasks, loss), loss_weights=weights, jit_compile=jax or xla)
     network.optimizer.build(network.trainable_variables)
     return _Compiled(network, rate, [np.asarray(variable) for variable in network.optimizer.variables])
 
@@ -350,7 +366,7 @@ def _restore(network: keras.Model, state: bytes) -> Course:
         for place, variable in enumerate(_variables(network)):
             variable.assign(arrays[f"variable{place}"])
         epochs_done, best_epoch, best_auc = arrays["course"]
-        best = [arrays[f"best{place}"] for place in range(len(network.weights))] if best_epoch else []
+        best = [arrays[name] for name in arrays.files if name.startswith("best")]
     return Course(int(epochs_done), float(best_auc), int(best_epoch), best)
 
 

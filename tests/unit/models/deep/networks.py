@@ -1,21 +1,24 @@
 """A network that is a network and no more, for what is asked of training and not of architecture."""
 
+from typing import get_args
+
 import keras
 import numpy as np
 
+from foundry_tasks.contract.config import DeepTask
 from foundry_tasks.data.panel import FeaturePanel
 from foundry_tasks.models.deep.deep_classifier import Network
 
 NAMES = ("ret_1d", "ret_5d", "vol_20d")
 
 
-def build_flat(*, steps, inputs, width, blocks, dropout=0.0):
+def build_flat(*, steps, inputs, width, blocks, dropout=0.0, tasks=("sign",)):
     """A window's steps side by side, one hidden layer; `blocks` is not used."""
     window = keras.Input((steps, inputs))
     x = keras.layers.Dense(width, name="projection")(window)
     x = keras.layers.Flatten()(x)
     x = keras.layers.Dropout(dropout)(keras.layers.Dense(width, activation="tanh")(x))
-    return keras.Model(window, {"sign": keras.layers.Dense(1, dtype="float32")(x)})
+    return keras.Model(window, {task: keras.layers.Dense(1, dtype="float32")(x) for task in tasks})
 
 
 def build_constant(*, steps, inputs, width, blocks, dropout=0.0):
@@ -27,6 +30,7 @@ def build_constant(*, steps, inputs, width, blocks, dropout=0.0):
 
 
 FLAT = Network(build_flat, xla=True)
+HEADS = Network(build_flat, xla=True, tasks=get_args(DeepTask))
 CONSTANT = Network(build_constant, xla=True)
 
 
