@@ -121,9 +121,7 @@ def _refits(
     noise = rng.normal(0, 10, size=(len(features.names), stop - at - 1, len(features.tickers))).astype(np.float32)
     clean, spoilt = (FeaturesUntil(features, stop, poison) for poison in (noise[:, :0], noise))
     labels = {name: target_of(name, horizon, recipe, targets.wide) for name in recipe.models}
-    coins = {name: known.copy() for name, known in labels.items()}
-    for drawn in coins.values():
-        drawn[fold.fit.stop :] = rng.random(drawn[fold.fit.stop :].shape) > 0.5
+    coins = {name: leakage.tossed(known, fold.fit.stop, rng) for name, known in labels.items()}
     load_libraries(recipe.models)
 
     def first_test_session(design: Design, learned: Mapping[ModelName, FloatArray], name: ModelName) -> FloatArray:

@@ -41,6 +41,13 @@ def poisoned(prices: PricePanel, after: int, poison: FloatArray | float) -> Pric
     return replace(prices.mapped(change), member=member)
 
 
+def tossed(labels: FloatArray, start: int, rng: np.random.Generator) -> FloatArray:
+    """Labels, of one task or several, that are coins from session index `start` on."""
+    changed = labels.copy()
+    changed[start:] = rng.random(changed[start:].shape) > 0.5
+    return changed
+
+
 def audit_features(
     prices: PricePanel, published: FeatureSource, build: Build, *, at: int, rng: np.random.Generator
 ) -> tuple[str, ...]:

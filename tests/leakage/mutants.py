@@ -220,6 +220,20 @@ THE_AUDIT = (
         ("test_audit.py::test_a_label_that_looks_further_than_it_says_is_found",),
     ),
     Mutant(
+        "the audit poisons the sign alone",
+        AUDIT,
+        "changed[start:] = rng.random(changed[start:].shape) > 0.5",
+        "changed.reshape(*labels.shape[:2], -1)[start:, :, 0] = rng.random(changed[start:, :].shape[:2]) > 0.5",
+        ("test_audit.py::test_poison_of_labels_spares_what_was_learned_and_reaches_every_task[several tasks]",),
+    ),
+    Mutant(
+        "the audit poisons nothing that is learned",
+        AUDIT,
+        "changed[start:] = rng.random(changed[start:].shape) > 0.5",
+        "",
+        ("test_audit.py::test_poison_of_labels_spares_what_was_learned_and_reaches_every_task[one task]",),
+    ),
+    Mutant(
         "the audit rescales by nothing",
         AUDIT,
         "RESCALING_FACTOR = 0.5",

@@ -42,6 +42,18 @@ def noise_panel(n_sessions=120, n_tickers=20, seed=0):
     return FeaturePanel(sessions, tuple(f"T{i:02}" for i in range(n_tickers)), NAMES, values)
 
 
+def with_moves(panel, labels, seed=2002):
+    """The labels, and a move's size and volatility, (n_sessions, n_tickers, 3): the size is what ret_5d said two sessions ago.
+
+    One in ten of either is unknown, as it is where a price on the way is missing.
+    """
+    rng = np.random.default_rng(seed)
+    size = np.exp(np.roll(panel["ret_5d"], 2, axis=0) + 0.5 * rng.normal(size=labels.shape))
+    target = np.stack([labels, size, rng.normal(size=labels.shape)], axis=-1)
+    target[..., 1:][rng.random((*labels.shape, 2)) < 0.1] = np.nan
+    return target
+
+
 def remembered(panel, *, lag, noise=0.5, seed=1001):
     """Labels (n_sessions, n_tickers) that follow ret_1d of `lag` sessions ago: today's features do not tell them."""
     rng = np.random.default_rng(seed)

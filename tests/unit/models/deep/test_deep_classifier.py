@@ -13,18 +13,24 @@ from foundry_tasks.contract.config import DEEP_MODELS, ModelsConfig
 from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.data.tables import write_features
 from foundry_tasks.models.base_models import BASE_MODELS, estimator_for, load_libraries, load_model, score_panel
-from foundry_tasks.models.deep import deep_classifier
+from foundry_tasks.models.deep import deep_classifier, training
 from foundry_tasks.models.deep.deep_classifier import NETWORKS, DeepModel
+from foundry_tasks.models.deep.journal import NoJournal
+from foundry_tasks.models.deep.scoring import score_sessions
 from foundry_tasks.models.design import build_design
 from foundry_tasks.models.estimator import DegenerateTargetError
 from foundry_tasks.models.importance import permutation_importance
 from foundry_tasks.models.training import FitWindow, WindowTrainer
-from tests.unit.models.deep.networks import FLAT, noise_panel, remembered
+from tests.unit.models.deep.networks import FLAT, HEADS, noise_panel, remembered, with_moves
 
 PANEL = noise_panel(n_sessions=150)
 LABELS = remembered(PANEL, lag=2)
+MOVES = with_moves(PANEL, LABELS)
 WINDOW = FitWindow(0, 120, reach=1)
+ALL = ("sign", "size", "volatility")
+THREE_HEADS = "lstm_transformer with three heads"
 both = pytest.mark.parametrize("name", DEEP_MODELS)
+each = pytest.mark.parametrize("name", [*DEEP_MODELS, THREE_HEADS])
 
 
 def config(name, **keys):
@@ -48,7 +54,8 @@ def flat(monkeypatch):
 @pytest.fixture(scope="module")
 def models():
     """One of each."""
-    return {name: fitted(name) for name in DEEP_MODELS}
+    found = {name: fitted(name) for name in DEEP_MODELS}
+    return found | {THREE_HEADS: fitted("lstm_transformer", labels=MOVES, deep_tasks=ALL)}
 
 
 # ------------------------------------------------------------------ an estimator's promises
@@ -72,12 +79,25 @@ def test_rows_without_a_target_teach_nothing_but_are_the_past_of_others(flat):
     assert fitted(flat, panel=poisoned, labels=blank).to_bytes() != before
 
 
+def test_of_several_tasks_none_is_learned_outside_the_window_nor_where_the_sign_is_unknown(monkeypatch):
+    monkeypatch.setitem(NETWORKS, "lstm_transformer", HEADS)
+    blank, spoilt = MOVES.copy(), MOVES.copy()
+    blank[40:60, :, 0] = np.nan
+    spoilt[40:60, :, 0] = np.nan
+    spoilt[40:60, :, 1:] = 7.0
+    spoilt[120:] = 1 - spoilt[120:]
+    before, after = (fitted("lstm_transformer", labels=labels, deep_tasks=ALL) for labels in (blank, spoilt))
+    assert after.to_bytes() == before.to_bytes()
+    spoilt[60:80, :, 1] = 7.0
+    assert fitted("lstm_transformer", labels=spoilt, deep_tasks=ALL).to_bytes() != before.to_bytes()
+
+
 def test_one_class_is_refused(flat):
     with pytest.raises(DegenerateTargetError, match="two classes"):
         fitted(flat, labels=np.ones_like(LABELS))
 
 
-@both
+@each
 def test_a_session_alone_scores_as_it_does_among_others_where_its_past_is_there(name, models):
     whole = score_panel(models[name], PANEL)
     past = models[name].lookback_sessions
@@ -86,7 +106,7 @@ def test_a_session_alone_scores_as_it_does_among_others_where_its_past_is_there(
     assert np.array_equal(score_panel(models[name], alone)[-1], whole[130])
 
 
-@both
+@each
 def test_the_future_of_a_session_does_not_move_its_score(name, models):
     future = noise_panel(n_sessions=150)
     future.values[:, 131:] = 5.0
@@ -105,7 +125,7 @@ def test_a_ticker_that_is_missing_now_and_then_is_scored(name, models):
 
 
 # ------------------------------------------------------------------ saved and read back
-@both
+@each
 def test_a_saved_model_scores_the_same_bit_for_bit(name, models):
     (member,) = models[name].members
     again = load_model(models[name].to_bytes())
@@ -131,7 +151,7 @@ np.save(sys.argv[3], scores)
 """
 
 
-@both
+@each
 def test_a_process_without_tensorflow_scores_the_same(name, models, tmp_path):
     (tmp_path / "model.json").write_bytes(models[name].to_bytes())
     write_features(tmp_path / "features.parquet", [PANEL])
@@ -142,6 +162,19 @@ def test_a_process_without_tensorflow_scores_the_same(name, models, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     np.testing.assert_allclose(np.load(files[2]), score_panel(models[name], PANEL), rtol=0, atol=1e-5)
+
+
+def test_what_is_saved_of_three_heads_is_one_and_scores_as_the_network_did_that_learned(models, monkeypatch):
+    learned, whole = [], training._scoring_weights
+    monkeypatch.setattr(training, "_scoring_weights", lambda network: learned.append(network) or whole(network))
+    model = fitted("lstm_transformer", labels=MOVES, deep_tasks=ALL)
+    assert set(learned[0].output) == set(ALL)
+    sequences = build_design(PANEL, "sequence").values
+    said = score_sessions(learned[0], sequences, model.members[0].scaler, model.members[0].steps)
+    np.testing.assert_allclose(model.score(sequences), said, rtol=0, atol=1e-6)
+    assert model.to_bytes() == models[THREE_HEADS].to_bytes()
+    assert len(model.to_bytes()) == pytest.approx(len(models["lstm_transformer"].to_bytes()), rel=0.01)
+    assert not np.array_equal(model.score(sequences), models["lstm_transformer"].score(sequences))
 
 
 def test_weights_of_another_shape_are_refused(models):
@@ -155,8 +188,26 @@ def test_base_models_are_imported_without_keras():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+def test_a_fit_of_other_tasks_has_another_name(monkeypatch):
+    """What is kept of one is not taken for the other's, though their sign is the same."""
+    monkeypatch.setitem(NETWORKS, "lstm_transformer", HEADS)
+    names = []
+
+    class Names(NoJournal):
+        def keep(self, fit, _):
+            names.append(fit)
+
+    other = MOVES.copy()
+    other[3, 3, 1] += 1
+    for labels, tasks in ((LABELS, ("sign",)), (MOVES, ALL), (other, ALL)):
+        settings = config("lstm_transformer", deep_tasks=tasks)
+        estimator = estimator_for("lstm_transformer", settings, Names())
+        WindowTrainer(estimator, build_design(PANEL, "sequence"), [WINDOW], settings).fit(labels, WINDOW)
+    assert len(set(names)) == 3
+
+
 # ------------------------------------------------------------------ what it looks at
-@both
+@each
 def test_gains_are_shares_of_the_weights_that_an_input_enters_by(name, models):
     saved = json.loads(models[name].members[0].to_bytes())
     (member,) = models[name].members

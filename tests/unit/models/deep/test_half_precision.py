@@ -6,11 +6,12 @@ import pytest
 import tensorflow as tf
 
 from foundry_tasks.contract.config import DeepLoss
-from foundry_tasks.models.deep.losses import loss_named
+from foundry_tasks.models.deep.losses import loss_named, losses_of
 from foundry_tasks.models.deep.lstm_transformer import build_lstm_transformer
 
 POLICIES = ("mixed_bfloat16", "mixed_float16")
 LOSS: DeepLoss = "cross_entropy_correlation"
+TASKS = ("sign", "size", "volatility")
 ROWS, STEPS, INPUTS = 64, 20, 12
 RNG = np.random.default_rng(0)
 EXTREME = RNG.choice([-5.0, 0.0, 5.0], size=(ROWS, STEPS, INPUTS)).astype(np.float32)
@@ -28,7 +29,7 @@ def policy(request):
 
 def build():
     keras.utils.set_random_seed(5)
-    return build_lstm_transformer(steps=STEPS, inputs=INPUTS, width=16, blocks=2, tasks=("sign", "size", "volatility"))
+    return build_lstm_transformer(steps=STEPS, inputs=INPUTS, width=16, blocks=2, tasks=TASKS)
 
 
 def test_outputs_are_float32_and_finite_at_extreme_inputs(policy):
@@ -62,10 +63,16 @@ def test_a_step_of_training_moves_every_weight_and_leaves_none_nan(policy):
     optimizer = keras.optimizers.Adam(1e-3, global_clipnorm=1.0)
     if policy == "mixed_float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-    losses = {"sign": loss_named(LOSS), "size": keras.losses.Huber(), "volatility": keras.losses.MeanSquaredError()}
-    model.compile(optimizer, losses, jit_compile=False)
+    model.compile(optimizer, losses_of(TASKS, LOSS), jit_compile=False)
     before = model.get_weights()
-    target = {"sign": ROWS_OF_SESSIONS, "size": RNG.random((ROWS, 1)), "volatility": RNG.normal(size=(ROWS, 1))}
+    session = ROWS_OF_SESSIONS[:, 1:]
+    size, volatility = RNG.random((ROWS, 1)), RNG.normal(size=(ROWS, 1))
+    size[::7] = np.nan
+    target = {
+        "sign": ROWS_OF_SESSIONS,
+        "size": np.hstack([size, session]),
+        "volatility": np.hstack([volatility, session]),
+    }
     assert np.isfinite(model.train_on_batch(EXTREME, target)).all()
     for old, new in zip(before, model.get_weights(), strict=True):
         assert np.isfinite(new).all()

@@ -15,6 +15,7 @@ from foundry_tasks.models.deep.losses import (
     CrossEntropy,
     CrossEntropyCorrelation,
     DirectionalHuber,
+    HuberWhereKnown,
     SessionCorrelation,
     loss_named,
 )
@@ -179,3 +180,24 @@ def test_half_precision_scores_are_compared_in_float32(loss):
     half = loss()(rows(TARGET, SESSION), tf.constant(SCORES[:, None], tf.float16))
     assert half.dtype == tf.float32
     assert float(half) == pytest.approx(value(loss()), abs=2e-3)
+
+
+# ------------------------------------------------------------------ tasks beside the sign
+def test_hubers_loss_is_half_the_square_of_a_small_error_and_as_steep_as_a_line_for_a_large_one():
+    assert value(HuberWhereKnown(), scores=[0.5], target=[1.0], session=[0]) == pytest.approx(0.125)
+    assert value(HuberWhereKnown(), scores=[0.0], target=[3.0], session=[0]) == pytest.approx(2.5)
+    np.testing.assert_allclose(gradient(HuberWhereKnown(), [0.5, 0.0], [1.0, 3.0], [0, 0]) * 2, [-0.5, -1.0])
+
+
+def test_a_row_without_a_target_weighs_nothing_and_leaves_the_others_what_they_weigh():
+    holed = np.array([np.nan, 2.0, np.nan, -1.0, 0.5, np.nan])
+    found = gradient(HuberWhereKnown(), SCORES, holed)
+    assert np.isfinite(value(HuberWhereKnown(), target=holed))
+    assert not found[np.isnan(holed)].any()
+    whole = gradient(HuberWhereKnown(), SCORES, np.nan_to_num(holed))
+    np.testing.assert_array_equal(found[np.isfinite(holed)], whole[np.isfinite(holed)])
+
+
+def test_a_loss_of_ours_comes_back_from_its_config():
+    again = keras.losses.deserialize(keras.losses.serialize(HuberWhereKnown()))
+    assert isinstance(again, HuberWhereKnown)

@@ -1,16 +1,20 @@
-"""What is only told by the order of sessions is learned, by both networks; what is told by nothing is not."""
+"""What is only told by the order of sessions is learned, by both networks and by each head; what is told by nothing is not."""
 
 import numpy as np
 import pytest
 
 from foundry_tasks.contract.config import DEEP_MODELS, ModelsConfig
-from foundry_tasks.evaluation.metrics import session_auc
+from foundry_tasks.evaluation.metrics import session_auc, session_rank_ic
 from foundry_tasks.models.base_models import BASE_MODELS, estimator_for
+from foundry_tasks.models.deep.deep_classifier import NETWORKS
+from foundry_tasks.models.deep.journal import NO_JOURNAL
+from foundry_tasks.models.deep.training import LearningRows, Training, plan_for
 from foundry_tasks.models.design import build_design
 from foundry_tasks.models.lightgbm_classifier import LightGBMClassifier
+from foundry_tasks.models.scaler import Scaler
 from foundry_tasks.models.training import FitWindow, WindowTrainer
 from foundry_tasks.validation.bootstrap import mean_interval
-from tests.unit.models.deep.networks import noise_panel, remembered
+from tests.unit.models.deep.networks import noise_panel, remembered, with_moves
 
 SESSIONS, TICKERS, FITTED = 350, 40, 200
 PANEL = noise_panel(SESSIONS, TICKERS, seed=1)
@@ -38,6 +42,32 @@ def interval(aucs):
 def test_what_two_sessions_ago_said_is_learned(name):
     aucs = later_aucs(estimator_for(name, CONFIG), remembered(PANEL, lag=2))
     assert aucs.mean() >= 0.60
+
+
+def test_a_size_that_two_sessions_ago_foretold_is_learned_by_its_head_and_no_sign_is_seen_in_it():
+    """The sign is a coin; the size follows an input that knows nothing of it."""
+    coins = (np.random.default_rng(3).random(PANEL["ret_1d"].shape) > 0.5).astype(float)
+    target = with_moves(PANEL, coins)
+    design = build_design(PANEL, "sequence")
+    fitted, later = (design.rows(*sessions) for sessions in ((0, FITTED), (FITTED + 5, SESSIONS)))
+    sequences = design.values[fitted]
+    config = CONFIG.model_copy(update={"deep_tasks": ("sign", "size", "volatility")})
+    rows = LearningRows(
+        sequences, design.from_wide(target, fitted), Scaler.of(sequences.known_values()), 5, config.deep_tasks
+    )
+    training = Training(
+        "lstm_transformer", NETWORKS["lstm_transformer"], config, plan_for(config), rows, None, NO_JOURNAL
+    )
+    network = training._begin(3)
+    for epoch in range(config.deep_epochs):
+        training._epoch(network, np.random.default_rng(epoch))
+    said = network.predict(rows.scaler.apply(design.values[later].windows(5)), verbose=0)
+    foretold = design.to_wide(said["size"][:, 0].astype(float), later)[FITTED + 5 :]
+    known = session_rank_ic(foretold, target[FITTED + 5 :, :, 1])
+    assert known.mean() > 0.5
+    sign = design.to_wide(said["sign"][:, 0].astype(float), later)[FITTED + 5 :]
+    found = interval(session_auc(sign, coins[FITTED + 5 :]))
+    assert found.lower < 0.5 < found.upper
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,7 @@
-"""Training: whole sessions a batch, equal seeds equal bits, a killed fit goes on, and what is no model is refused."""
+"""Training: whole sessions a batch, equal seeds equal bits, a killed fit goes on, and what is no model is refused.
+
+All of it with one head and with three.
+"""
 
 import tracemalloc
 
@@ -15,11 +18,14 @@ from foundry_tasks.models.deep.training import LearningRows, SessionBatches, Tra
 from foundry_tasks.models.design import build_design
 from foundry_tasks.models.estimator import Stopping
 from foundry_tasks.models.scaler import Scaler
-from tests.unit.models.deep.networks import CONSTANT, FLAT, noise_panel, remembered
+from tests.unit.models.deep.networks import CONSTANT, FLAT, HEADS, noise_panel, remembered, with_moves
 
 PANEL = noise_panel()
 LABELS = remembered(PANEL, lag=2)
+MOVES = with_moves(PANEL, LABELS)
 DESIGN = build_design(PANEL, "sequence")
+SIGN, ALL = ("sign",), ("sign", "size", "volatility")
+with_one_head_and_three = pytest.mark.parametrize("tasks", [SIGN, ALL], ids=["one head", "three heads"])
 
 
 class Memory:
@@ -40,10 +46,11 @@ class Memory:
         self.notes.append(note)
 
 
-def learning_rows(first=0, end=90, steps=4):
+def learning_rows(first=0, end=90, steps=4, tasks=SIGN, labels=MOVES):
     rows = DESIGN.rows(first, end)
     sequences = DESIGN.values[rows]
-    return LearningRows(sequences, DESIGN.from_wide(LABELS, rows), Scaler.of(sequences.known_values()), steps)
+    target = DESIGN.from_wide(labels if tasks == ALL else LABELS, rows)
+    return LearningRows(sequences, target, Scaler.of(sequences.known_values()), steps, tasks)
 
 
 def stopping_on(first, end, labels):
@@ -51,9 +58,10 @@ def stopping_on(first, end, labels):
     return Stopping(DESIGN.values[rows], DESIGN.from_wide(labels, rows), DESIGN.session[rows])
 
 
-def trainer(network=FLAT, journal=NO_JOURNAL, stopping=None, **keys):
-    config = DeepConfig(**{"deep_size": "small", "deep_epochs": 5, "learning_rate": 1e-2, **keys})
-    return Training("xlstm_ts", network, config, plan_for(config), learning_rows(), stopping, journal)
+def trainer(network=HEADS, journal=NO_JOURNAL, stopping=None, tasks=SIGN, labels=MOVES, **keys):
+    config = DeepConfig(**{"deep_size": "small", "deep_epochs": 5, "learning_rate": 1e-2, "deep_tasks": tasks, **keys})
+    rows = learning_rows(tasks=tasks, labels=labels)
+    return Training("lstm_transformer", network, config, plan_for(config), rows, stopping, journal)
 
 
 def same(one, other):
@@ -82,6 +90,20 @@ def test_a_batch_is_scaled_windows_their_targets_and_the_number_of_their_session
     session = rows.sequences.session[places]
     assert all(len(set(session[numbered == number])) == 1 for number in set(numbered))
     assert len(set(numbered)) == len(set(session))
+
+
+def test_with_several_heads_a_batch_has_a_target_for_each_and_an_unknown_one_is_none():
+    rows = learning_rows(tasks=ALL)
+    batches = SessionBatches(rows, rng=np.random.default_rng(0))
+    _, target = batches[1]
+    places, slots = batches._batches[1]
+    assert tuple(target) == ALL
+    for column, values in enumerate(target.values()):
+        assert values.dtype == np.float32
+        np.testing.assert_array_equal(values[:, 0], rows.target[places, column].astype(np.float32))
+        np.testing.assert_array_equal(values[:, 1], slots)
+    assert np.isnan(target["size"]).any()
+    assert np.isfinite(target["sign"]).all()
 
 
 def test_each_epoch_has_an_order_of_its_own_and_equal_generators_the_same():
@@ -126,23 +148,25 @@ def test_the_learning_rate_rises_to_its_peak_and_falls_to_nothing():
 
 
 # ------------------------------------------------------------------ equal is equal
-def test_equal_seeds_give_equal_bits_and_another_seed_another_network():
-    one, again, other = (trainer().fit(seed, name="fit") for seed in (3, 3, 4))
+@with_one_head_and_three
+def test_equal_seeds_give_equal_bits_and_another_seed_another_network(tasks):
+    one, again, other = (trainer(tasks=tasks).fit(seed, name="fit") for seed in (3, 3, 4))
     assert same(one, again)
     assert not same(one, other)
 
 
+@with_one_head_and_three
 @pytest.mark.parametrize("epoch", [1, 3])
-def test_a_fit_that_was_killed_goes_on_in_its_epoch_and_ends_with_the_same_bits(epoch, monkeypatch):
-    undisturbed = trainer().fit(3, name="fit")
+def test_a_fit_that_was_killed_goes_on_in_its_epoch_and_ends_with_the_same_bits(epoch, tasks, monkeypatch):
+    undisturbed = trainer(tasks=tasks).fit(3, name="fit")
     journal = Memory(dies_in=epoch)
     with pytest.raises(SystemExit):
-        trainer(journal=journal).fit(3, name="fit")
+        trainer(journal=journal, tasks=tasks).fit(3, name="fit")
     journal.dies_in, journal.notes = None, []
     trained = []
     whole = Training._epoch
     monkeypatch.setattr(Training, "_epoch", lambda *args: trained.append(1) or whole(*args))
-    assert same(trainer(journal=journal).fit(3, name="fit"), undisturbed)
+    assert same(trainer(journal=journal, tasks=tasks).fit(3, name="fit"), undisturbed)
     assert len(trained) == 5 - epoch
     assert len(journal.notes) == 5
 
@@ -154,16 +178,48 @@ def test_what_is_kept_of_one_fit_is_not_taken_for_anothers():
     assert same(trainer(journal=journal).fit(3, name="fit"), first), "a fit that ended is not trained again"
 
 
+# ------------------------------------------------------------------ several heads
+def test_what_is_learned_beside_changes_the_layers_that_the_sign_stands_on_and_is_not_kept():
+    alone, beside = trainer().fit(3, name="fit"), trainer(tasks=ALL).fit(3, name="fit")
+    assert [weight.shape for weight in beside] == [weight.shape for weight in alone]
+    assert not np.array_equal(beside[0], alone[0])
+
+
+def test_a_network_with_heads_that_is_asked_for_the_sign_alone_is_the_one_without():
+    assert same(trainer(HEADS).fit(3, name="fit"), trainer(FLAT).fit(3, name="fit"))
+
+
+def test_heads_that_have_nothing_to_learn_leave_the_sign_as_it_is_alone_bit_for_bit():
+    nothing = MOVES.copy()
+    nothing[..., 1:] = np.nan
+    assert same(trainer(tasks=ALL, labels=nothing).fit(3, name="fit"), trainer().fit(3, name="fit"))
+
+
+def test_the_sign_has_most_of_the_say():
+    """Where a head asks for the opposite of the sign, the sign is learned as well as it is alone, or nearly."""
+    hostile = np.stack([LABELS, LABELS, LABELS], axis=-1)
+    hostile[..., 1:] = 1 - 2 * LABELS[..., None]
+    stopping = stopping_on(94, 120, LABELS)
+    alone, beside = Memory(), Memory()
+    trainer(journal=alone, stopping=stopping).fit(3, name="fit")
+    trainer(journal=beside, stopping=stopping, tasks=ALL, labels=hostile).fit(3, name="fit")
+    aucs = [training._restore(trainer(tasks=tasks)._begin(3), journal.states["fit"]).best_auc
+            for tasks, journal in ((SIGN, alone), (ALL, beside))]  # fmt: skip
+    assert aucs[0] > 0.8
+    assert aucs[1] > aucs[0] - 0.02
+
+
 # ------------------------------------------------------------------ early stopping
-def test_the_epoch_that_ranks_the_stopping_window_best_is_kept():
+@with_one_head_and_three
+def test_the_epoch_that_ranks_the_stopping_window_best_is_kept(tasks):
     """Where the window says the opposite of what is learned, its best epoch is an early one."""
-    willing = trainer(stopping=stopping_on(94, 120, LABELS)).fit(3, name="fit")
-    unwilling = trainer(stopping=stopping_on(94, 120, 1 - LABELS)).fit(3, name="fit")
+    willing = trainer(stopping=stopping_on(94, 120, LABELS), tasks=tasks).fit(3, name="fit")
+    unwilling = trainer(stopping=stopping_on(94, 120, 1 - LABELS), tasks=tasks).fit(3, name="fit")
     assert not same(willing, unwilling)
     first_epoch = Memory(dies_in=1)
     with pytest.raises(SystemExit):
-        trainer(journal=first_epoch, stopping=stopping_on(94, 120, 1 - LABELS)).fit(3, name="fit")
-    network = trainer()._begin(3)
+        trainer(journal=first_epoch, stopping=stopping_on(94, 120, 1 - LABELS), tasks=tasks).fit(3, name="fit")
+    network = trainer(tasks=tasks)._begin(3)
     course = training._restore(network, first_epoch.states["fit"])
     assert same(unwilling, course.best)
 
@@ -207,10 +263,11 @@ def test_a_network_that_collapses_once_is_begun_again_with_another_seed(monkeypa
 
 
 # ------------------------------------------------------------------ precision, device
+@with_one_head_and_three
 @pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
-def test_every_precision_trains_without_nan_and_leaves_keras_as_it_was(precision):
+def test_every_precision_trains_without_nan_and_leaves_keras_as_it_was(precision, tasks):
     before = keras.config.dtype_policy().name
-    weights = trainer(precision=precision, deep_epochs=2).fit(3, name="fit")
+    weights = trainer(precision=precision, deep_epochs=2, tasks=tasks).fit(3, name="fit")
     assert all(np.isfinite(weight).all() and weight.dtype == np.float32 for weight in weights)
     assert keras.config.dtype_policy().name == before
 
