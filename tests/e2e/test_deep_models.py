@@ -1,4 +1,4 @@
-"""A run with a deep model: a piece of its own, audited as all are, and predicting from the sessions that it looks back on."""
+"""A run with a deep model of several heads: a piece of its own, audited as all are, and predicting from what it looks back on."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,13 @@ from tests.leakage.markets import simulated_market
 
 pytestmark = pytest.mark.deep
 
-CONF = TINY | {"models": ["logistic", "lstm_transformer"], "sequence_sessions": 5, "deep_epochs": 1}
+TASKS = ["sign", "size", "volatility"]
+CONF = TINY | {
+    "models": ["logistic", "lstm_transformer"],
+    "sequence_sessions": 5,
+    "deep_epochs": 1,
+    "deep_tasks": TASKS,
+}
 
 
 @pytest.fixture(scope="module")

@@ -22,6 +22,7 @@ PANEL = noise_panel(SESSIONS, TICKERS, seed=1)
 CONFIG = ModelsConfig(
     models=DEEP_MODELS, sequence_sessions=5, deep_size="small", deep_epochs=6, learning_rate=5e-3, seeds=1, threads=1
 )
+TASKS = ("sign", "size", "volatility")
 both = pytest.mark.parametrize("name", DEEP_MODELS)
 
 
@@ -29,8 +30,9 @@ def later_aucs(estimator, labels):
     """AUC of each session that was not learned from."""
     design, window = build_design(PANEL, estimator.transform), FitWindow(0, FITTED, reach=1)
     trainer = WindowTrainer(estimator, design, [window], CONFIG)
-    scores = trainer.score(trainer.fit(labels, window), FITTED + CONFIG.gap_sessions + 1, SESSIONS)
-    return session_auc(scores, labels[FITTED + CONFIG.gap_sessions + 1 :])
+    later = FITTED + CONFIG.gap_sessions + 1
+    scores = trainer.score(trainer.fit(labels, window), later, SESSIONS)
+    return session_auc(scores, (labels if labels.ndim == 2 else labels[..., 0])[later:])
 
 
 def interval(aucs):
@@ -44,6 +46,14 @@ def test_what_two_sessions_ago_said_is_learned(name):
     assert aucs.mean() >= 0.60
 
 
+def test_the_sign_is_learned_as_well_beside_a_size_and_a_volatility():
+    labels = remembered(PANEL, lag=2)
+    alone = later_aucs(estimator_for("lstm_transformer", CONFIG), labels)
+    config = CONFIG.model_copy(update={"deep_tasks": TASKS})
+    beside = later_aucs(estimator_for("lstm_transformer", config), with_moves(PANEL, labels))
+    assert alone.mean() != beside.mean() > alone.mean() - 0.01
+
+
 def test_a_size_that_two_sessions_ago_foretold_is_learned_by_its_head_and_no_sign_is_seen_in_it():
     """The sign is a coin; the size follows an input that knows nothing of it."""
     coins = (np.random.default_rng(3).random(PANEL["ret_1d"].shape) > 0.5).astype(float)
@@ -51,7 +61,7 @@ def test_a_size_that_two_sessions_ago_foretold_is_learned_by_its_head_and_no_sig
     design = build_design(PANEL, "sequence")
     fitted, later = (design.rows(*sessions) for sessions in ((0, FITTED), (FITTED + 5, SESSIONS)))
     sequences = design.values[fitted]
-    config = CONFIG.model_copy(update={"deep_tasks": ("sign", "size", "volatility")})
+    config = CONFIG.model_copy(update={"deep_tasks": TASKS})
     rows = LearningRows(
         sequences, design.from_wide(target, fitted), Scaler.of(sequences.known_values()), 5, config.deep_tasks
     )

@@ -195,20 +195,6 @@ def test_heads_that_have_nothing_to_learn_leave_the_sign_as_it_is_alone_bit_for_
     assert same(trainer(tasks=ALL, labels=nothing).fit(3, name="fit"), trainer().fit(3, name="fit"))
 
 
-def test_the_sign_has_most_of_the_say():
-    """Where a head asks for the opposite of the sign, the sign is learned as well as it is alone, or nearly."""
-    hostile = np.stack([LABELS, LABELS, LABELS], axis=-1)
-    hostile[..., 1:] = 1 - 2 * LABELS[..., None]
-    stopping = stopping_on(94, 120, LABELS)
-    alone, beside = Memory(), Memory()
-    trainer(journal=alone, stopping=stopping).fit(3, name="fit")
-    trainer(journal=beside, stopping=stopping, tasks=ALL, labels=hostile).fit(3, name="fit")
-    aucs = [training._restore(trainer(tasks=tasks)._begin(3), journal.states["fit"]).best_auc
-            for tasks, journal in ((SIGN, alone), (ALL, beside))]  # fmt: skip
-    assert aucs[0] > 0.8
-    assert aucs[1] > aucs[0] - 0.02
-
-
 # ------------------------------------------------------------------ early stopping
 @with_one_head_and_three
 def test_the_epoch_that_ranks_the_stopping_window_best_is_kept(tasks):
