@@ -454,9 +454,11 @@ WHAT_LEARNS = (
         "early stopping looks at the test",
         TRAINING,
         "rows = self._design.rows(start, window.stop)\n"
-        "        target = self._target(labels, rows, FitWindow(start, window.stop, window.reach))",
+        "        target = sign_of(self._target(labels, rows, FitWindow(start, window.stop, window.reach)))",
         "rows = self._design.rows(window.stop, self._design.shape[0])\n"
-        "        target = self._target(labels, rows, FitWindow(window.stop, self._design.shape[0], window.reach))",
+        "        target = sign_of(\n"
+        "            self._target(labels, rows, FitWindow(window.stop, self._design.shape[0], window.reach))\n"
+        "        )",
         (
             f"{OUTSIDE_FIT}[lightgbm-early stopping]",
             f"{OUTSIDE_FIT}[xgboost-tuning]",
