@@ -1,4 +1,4 @@
-"""Every base model by name, how a saved one is read back, and how one scores a whole panel.
+"""Every base model by name, what it learns, how a saved one is read back, and how one scores a whole panel.
 
 To add one: a module with an Estimator and its FittedModel, a row in each of the two tables below, and its name in
 `contract.config.ModelName`.
@@ -12,10 +12,14 @@ from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
-from foundry_tasks.contract.config import DEEP_MODELS, ModelName, ModelsConfig
-from foundry_tasks.data.panel import FeaturePanel
+import numpy as np
+
+from foundry_tasks.contract.config import DEEP_MODELS, DeepTask, LabelKind, ModelName, ModelsConfig
+from foundry_tasks.contract.errors import ConfigError
+from foundry_tasks.data.panel import FeaturePanel, FloatArray
+from foundry_tasks.features.labels import MIN_GROUP
 from foundry_tasks.models.averaged import AveragedModel
-from foundry_tasks.models.deep.deep_classifier import DeepClassifier, DeepModel, need_training_backend
+from foundry_tasks.models.deep.deep_classifier import DeepClassifier, DeepModel, need_training_backend, tasks_of
 from foundry_tasks.models.deep.journal import NO_JOURNAL, FitJournal
 from foundry_tasks.models.design import Scores, Transform, build_design
 from foundry_tasks.models.estimator import Estimator, FittedModel
@@ -30,6 +34,9 @@ BASE_MODELS: Mapping[ModelName, Estimator] = {
     "xgboost": XGBoostClassifier(),
     **{name: DeepClassifier(name) for name in DEEP_MODELS},
 }
+
+LabelSource = Callable[[int, LabelKind | DeepTask], FloatArray]
+"""horizon, which label → (n_sessions, n_tickers), NaN where there is none."""
 
 _READERS: Mapping[str, Callable[[Mapping[str, Any]], FittedModel]] = {
     LogisticRegression.name: LogisticModel.from_dict,
@@ -54,6 +61,24 @@ def estimator_for(name: ModelName, config: ModelsConfig, journal: FitJournal = N
     """A base model as this config trains it. journal: where a deep one keeps how far it has come."""
     estimator = BASE_MODELS[name]
     return replace(estimator, config=config, journal=journal) if isinstance(estimator, DeepClassifier) else estimator
+
+
+def target_of(name: ModelName, horizon: int, config: ModelsConfig, labels: LabelSource) -> FloatArray:
+    """What a base model learns: (n_sessions, n_tickers), 0 or 1; of several tasks (n_sessions, n_tickers, n_tasks).
+
+    The tasks are those of `tasks_of`, the sign first. Too few tickers have no median, and learn up or down. Raises
+    ConfigError where they were to learn the size of their moves, which is relative to a session's.
+    """
+    sign = labels(horizon, config.label_kind or BASE_MODELS[name].label_kind)
+    beside, n_tickers = tasks_of(name, config)[1:], sign.shape[1]
+    if beside and n_tickers < MIN_GROUP:
+        raise ConfigError(
+            f"deep_tasks={list(config.deep_tasks)} compare the tickers of a session, at least {MIN_GROUP}, and there are "
+            f"{n_tickers}. Set deep_tasks=sign."
+        )
+    if n_tickers < MIN_GROUP:
+        return labels(horizon, "up")
+    return np.stack([sign, *(labels(horizon, task) for task in beside)], axis=-1) if beside else sign
 
 
 def load_libraries(names: Iterable[ModelName]) -> None:

@@ -23,10 +23,10 @@ from foundry_tasks.data.tables import FeatureFile, read_matrices, read_prices
 from foundry_tasks.features import FEATURES
 from foundry_tasks.features.build import feature_blocks, features_for
 from foundry_tasks.features.labels import reach
-from foundry_tasks.models.base_models import by_transform, estimator_for, load_libraries
+from foundry_tasks.models.base_models import by_transform, estimator_for, load_libraries, target_of
 from foundry_tasks.models.design import Design, build_design
 from foundry_tasks.models.fit_pool import FitPool
-from foundry_tasks.models.targets import TargetFile, target_of
+from foundry_tasks.models.targets import TargetFile
 from foundry_tasks.models.training import FitWindow, WindowTrainer
 from foundry_tasks.validation import leakage
 from foundry_tasks.validation.walk_forward import Fold, folds_from_json

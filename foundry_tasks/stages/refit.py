@@ -12,13 +12,13 @@ from foundry_tasks.data.panel import FloatArray
 from foundry_tasks.data.tables import FeatureFile, read_matrices
 from foundry_tasks.evaluation.metrics import session_rank_ic, session_spread
 from foundry_tasks.features.labels import reach
-from foundry_tasks.models.base_models import by_transform, estimator_for, load_libraries, load_model
+from foundry_tasks.models.base_models import by_transform, estimator_for, load_libraries, load_model, target_of
 from foundry_tasks.models.bundle import Bundle, needed_features
 from foundry_tasks.models.design import Designs
 from foundry_tasks.models.estimator import FittedModel
 from foundry_tasks.models.fit_pool import FitPool
 from foundry_tasks.models.stack import Stack
-from foundry_tasks.models.targets import TargetFile, target_of
+from foundry_tasks.models.targets import TargetFile
 from foundry_tasks.models.training import FitWindow, WindowTrainer
 from foundry_tasks.validation.walk_forward import Fold, folds_from_json
 

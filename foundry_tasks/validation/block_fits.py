@@ -8,14 +8,13 @@ from foundry_tasks.contract.config import DEEP_MODELS, ModelName, ModelsConfig
 from foundry_tasks.data.panel import FeaturePanel, FloatArray
 from foundry_tasks.features.labels import Labels
 from foundry_tasks.models.averaged import AveragedModel
-from foundry_tasks.models.base_models import BASE_MODELS, estimator_for, load_libraries
+from foundry_tasks.models.base_models import BASE_MODELS, LabelSource, estimator_for, load_libraries, target_of
 from foundry_tasks.models.deep.journal import NO_JOURNAL, FitJournal
 from foundry_tasks.models.design import Design, Designs, Scores
 from foundry_tasks.models.estimator import FittedModel, sign_of
 from foundry_tasks.models.fit_pool import FitPool
 from foundry_tasks.models.importance import permutation_importance
 from foundry_tasks.models.per_regime import PerRegimeModel
-from foundry_tasks.models.targets import LabelSource, target_of
 from foundry_tasks.models.training import FitWindow, WindowTrainer
 from foundry_tasks.validation.walk_forward import Fold, Window
 

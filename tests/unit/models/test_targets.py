@@ -6,9 +6,8 @@ import pytest
 from foundry_tasks.contract.config import DEEP_MODELS, ModelsConfig
 from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.features.labels import build_labels
-from foundry_tasks.models.base_models import BASE_MODELS
+from foundry_tasks.models.base_models import BASE_MODELS, target_of
 from foundry_tasks.models.design import build_design
-from foundry_tasks.models.targets import target_of
 from foundry_tasks.models.training import FitWindow, WindowTrainer
 from foundry_tasks.validation.study import shifted_labels
 from tests.leakage.markets import simulated_market
