@@ -37,6 +37,8 @@ Entry = Literal["next_open", "next_close"]
 Impact = Literal["none", "square_root", "volume_share"]
 RECENT_SESSIONS = 252
 """The last sessions, whose features are all that a run reads that fits no model: none of its keys reaches further back."""
+MIN_DENOISED_SESSIONS = 4
+"""What the two levels of a window's wavelets span."""
 
 
 class StageConfig(BaseModel):
@@ -157,6 +159,8 @@ class DeepConfig(StageConfig):
     """What they minimise."""
     deep_tasks: tuple[DeepTask, ...] = ("sign",)
     """What lstm_transformer learns; beside the sign, which is its score, a move's size and volatility can shape its layers."""
+    denoise: bool = False
+    """Whether xlstm_ts sees its inputs denoised by wavelets, each window by itself, so that no later session is in it."""
     learning_rate: PositiveFloat = 1e-3
     """Its largest value; warm-up before, cosine decay after."""
     precision: Precision = "float32"
@@ -167,6 +171,15 @@ class DeepConfig(StageConfig):
         if "sign" not in self.deep_tasks or len(set(self.deep_tasks)) != len(self.deep_tasks):
             raise ValueError(
                 f"deep_tasks are sign and, beside it, size or volatility, each once, got {list(self.deep_tasks)}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _a_window_has_room_for_wavelets(self) -> Self:
+        if self.denoise and self.sequence_sessions < MIN_DENOISED_SESSIONS:
+            raise ValueError(
+                f"denoise needs windows of {MIN_DENOISED_SESSIONS} sessions or more, got sequence_sessions="
+                f"{self.sequence_sessions}"
             )
         return self
 

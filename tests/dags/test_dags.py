@@ -90,6 +90,7 @@ def test_every_key_of_the_conf_is_a_field_of_the_form_and_empty_means_the_defaul
         ("models", ["logistic", "lightgbm", "xgboost", "lstm_transformer", "xlstm_ts"], ["xlstm"]),
         ("deep_size", "small", "tiny"),
         ("deep_tasks", ["sign", "size"], ["height"]),
+        ("denoise", True, "perhaps"),
         ("precision", "bfloat16", "int8"),
         ("sequence_sessions", 60, 1),
         ("market", "us", "US!"),

@@ -45,17 +45,22 @@ class Network:
     """build(steps, inputs, width, blocks, dropout) → a keras.Model whose first weights project the inputs to the width.
 
     xla: whether XLA makes it faster on a GPU; Keras' own LSTM has a kernel there that XLA would replace by a slower one.
-    tasks: what it has heads for; where those are several, build takes `tasks` too.
+    tasks: what it has heads for; where those are several, build takes `tasks` too. denoises: whether build takes `denoise`.
     """
 
     build: Callable[..., "keras.Model"]
     xla: bool
     tasks: tuple[DeepTask, ...] = ("sign",)
+    denoises: bool = False
+
+    def denoise(self, config: DeepConfig) -> bool:
+        """Whether this config has it see its windows denoised."""
+        return self.denoises and config.denoise
 
 
 NETWORKS: dict[str, Network] = {
     "lstm_transformer": Network(_lstm_transformer, xla=False, tasks=get_args(DeepTask)),
-    "xlstm_ts": Network(_xlstm_ts, xla=True),
+    "xlstm_ts": Network(_xlstm_ts, xla=True, denoises=True),
 }
 
 
@@ -71,9 +76,12 @@ _SCORING = threading.Lock()
 
 
 @lru_cache(maxsize=4)
-def _scoring_network(network: Network, steps: int, inputs: int, width: int, blocks: int) -> "keras.Model":
+def _scoring_network(
+    network: Network, steps: int, inputs: int, width: int, blocks: int, denoise: bool
+) -> "keras.Model":
+    more = {"denoise": True} if denoise else {}
     with np.errstate(all="ignore"):  # Keras' numpy backend tries shapes on memory as it finds it
-        built = network.build(steps=steps, inputs=inputs, width=width, blocks=blocks)
+        built = network.build(steps=steps, inputs=inputs, width=width, blocks=blocks, **more)
     built.compile(jit_compile=False)
     return built
 
@@ -88,6 +96,7 @@ class DeepModel:
     steps: int
     width: int
     blocks: int
+    denoise: bool
     scaler: Scaler
     weights: bytes
 
@@ -97,11 +106,13 @@ class DeepModel:
         return self.steps - 1
 
     def score(self, inputs: Sequences, *, threads: int = 1) -> Scores:  # noqa: ARG002 - the backend has threads of its own
-        """n_rows → (n_rows,) log-odds, the same within 1e-5 on every backend of Keras."""
+        """n_rows → (n_rows,) log-odds, the same within 1e-5 on every backend of Keras; of denoised windows within 1e-4."""
         from foundry_tasks.models.deep.scoring import score_sessions  # noqa: PLC0415 - Keras takes seconds
 
         with _SCORING:
-            network = _scoring_network(NETWORKS[self.network], self.steps, len(self.names), self.width, self.blocks)
+            network = _scoring_network(
+                NETWORKS[self.network], self.steps, len(self.names), self.width, self.blocks, self.denoise
+            )
             network.set_weights(self._arrays([weight.shape for weight in network.weights]))
             return score_sessions(network, inputs, self.scaler, self.steps)
 
@@ -119,6 +130,7 @@ class DeepModel:
                 "steps": self.steps,
                 "width": self.width,
                 "blocks": self.blocks,
+                "denoise": self.denoise,
                 **self.scaler.to_dict(),
                 "weights": base64.b64encode(self.weights).decode(),
             }
@@ -133,6 +145,7 @@ class DeepModel:
             steps=int(saved["steps"]),
             width=int(saved["width"]),
             blocks=int(saved["blocks"]),
+            denoise=bool(saved["denoise"]),
             scaler=Scaler.from_dict(saved),
             weights=base64.b64decode(saved["weights"]),
         )
@@ -184,16 +197,18 @@ class DeepClassifier:
 
         known = learnable(target)
         scaled: _Scaled = prepared.data
-        steps = self.config.sequence_sessions
-        plan = plan_for(self.config)
+        steps, network = self.config.sequence_sessions, NETWORKS[self.name]
+        plan, denoise = plan_for(self.config), network.denoise(self.config)
         tasks = tasks_of(self.name, self.config)
         rows = LearningRows(scaled.sequences[known], target[known], scaled.scaler, steps, tasks)
-        training = Training(self.name, NETWORKS[self.name], self.config, plan, rows, stopping, self.journal)
+        training = Training(self.name, network, self.config, plan, rows, stopping, self.journal)
         fitted = []
         for seed in seeds:
             weights = training.fit(seed, name=_digest(self, prepared, target, stopping, seed))
             flat = np.concatenate([weight.ravel() for weight in weights]).astype("<f4").tobytes()
-            fitted.append(DeepModel(self.name, prepared.names, steps, plan.width, plan.blocks, scaled.scaler, flat))
+            fitted.append(
+                DeepModel(self.name, prepared.names, steps, plan.width, plan.blocks, denoise, scaled.scaler, flat)
+            )
         return tuple(fitted)
 
 

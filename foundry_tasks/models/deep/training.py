@@ -215,7 +215,8 @@ class Training:
     def _begin(self, seed: int) -> keras.Model:
         """A network with the weights that this seed draws, and everything else as it is before a first step."""
         rows, plan = self.rows, self.plan
-        shape = _Shape(self.network, rows.tasks, rows.steps, rows.sequences.panel.shape[2], plan.width, plan.blocks)
+        inputs, denoise = rows.sequences.panel.shape[2], self.network.denoise(self.config)
+        shape = _Shape(self.network, rows.tasks, rows.steps, inputs, plan.width, plan.blocks, denoise)
         compiled = _compiled(shape, self.config.precision, self.config.deep_loss, self.config.learning_rate, self._xla)
         # Here Keras draws the seeds of whatever draws. A seed for TensorFlow itself would have it forget what it compiled.
         random.seed(seed)
@@ -304,13 +305,16 @@ class _Shape:
     inputs: int
     width: int
     blocks: int
+    denoise: bool
 
     def build(self, precision: str) -> keras.Model:
         """The network, its weights drawn anew."""
         arguments = {"steps": self.steps, "inputs": self.inputs, "width": self.width, "blocks": self.blocks}
-        heads = {"tasks": self.tasks} if len(self.tasks) > 1 else {}
+        more: dict[str, Any] = {"tasks": self.tasks} if len(self.tasks) > 1 else {}
+        if self.denoise:
+            more["denoise"] = True
         with _policy(precision):
-            return self.network.build(**arguments, **heads, dropout=DROPOUT)
+            return self.network.build(**arguments, **more, dropout=DROPOUT)
 
 
 @dataclass(frozen=True)

@@ -96,6 +96,13 @@ def test_a_deep_model_learns_the_sign_whatever_it_learns_beside_and_nothing_twic
         check_conf({"deep_tasks": tasks})
 
 
+def test_wavelets_need_a_window_that_they_fit_into():
+    check_conf({"denoise": True, "sequence_sessions": 4})
+    check_conf({"sequence_sessions": 3})
+    with pytest.raises(ConfigError, match=r"^denoise needs windows of 4 sessions or more, got sequence_sessions=3"):
+        check_conf({"denoise": True, "sequence_sessions": 3})
+
+
 def test_a_walk_with_deep_models_has_a_purge_longer_by_their_lookback():
     assert ModelsConfig(models=("logistic", "xlstm_ts"), sequence_sessions=60, embargo_sessions=2).gap_sessions == 61
     assert ModelsConfig(sequence_sessions=60, embargo_sessions=2).gap_sessions == 2
