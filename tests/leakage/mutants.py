@@ -309,7 +309,7 @@ KNOWN_THEN = (
     Mutant(
         "a halted ticker keeps its features",
         "features/build.py",
-        "hidden = np.ascontiguousarray(~history.live[block.start - first :])",
+        "hidden = np.ascontiguousarray(~history.live[before:])",
         "hidden = np.ascontiguousarray(~prices.member[block])",
         ("test_known_then.py::test_a_halted_ticker_has_no_features_until_it_is_back",),
     ),
