@@ -48,7 +48,7 @@ PATIENCE_EPOCHS = 3
 JUDGED_SESSIONS = 20
 """The last fit sessions, whose scores tell a collapse where there is no stopping window."""
 BESIDE_WEIGHT = 0.1
-"""Of the loss of a task beside the sign. Gradients of a row are alike, ½ to ¾, so that two have a quarter of the sign's say."""
+"""Of the loss of a task beside the sign, whose own gradient in the shared layers was measured as half to once the sign's."""
 RESTART_SEED = 1_000_003
 """What a second try after a collapse adds to the seed."""
 
