@@ -101,6 +101,17 @@ class StagePod(KubernetesPodOperator):
         self.log.info("by hand: %s", shlex.join(command))
         self.execute_async(context)  # Airflow warns where anybody but its task runner calls `execute`
 
+    def invoke_defer_method(self, last_log_time: Any = None, context: Context | None = None) -> None:
+        """As the operator's, but no pod is left to itself whose task was ended while it asked for it.
+
+        Airflow refuses to defer such a task, so that no triggerer would ever look at the pod.
+        """
+        state = state_of(context) if context else "running"
+        if state != "running":
+            self.log.warning("the task is %s meanwhile, so its pod is ended", state)
+            self.on_kill()
+        super().invoke_defer_method(last_log_time, context)
+
     def trigger_reentry(self, context: Context, event: dict[str, Any]) -> None:
         """As the operator's, but the pod's whole log comes here: what the triggerer logged meanwhile, nobody finds any more."""
         super().trigger_reentry(context, event | {"last_log_time": None})
@@ -136,3 +147,11 @@ class StagePod(KubernetesPodOperator):
                     last = (ended.message or "").strip().rpartition("\n")[2] or ended.reason
                     raise_for_exit(ended.exit_code, out_of_memory(self.stage) if ended.reason == "OOMKilled" else last)
             raise
+
+
+def state_of(context: Context) -> str:
+    """What Airflow takes a task to be; somebody may have ended it since it began."""
+    ti, run = context["ti"], context["run_id"]
+    found = ti.get_task_states(dag_id=ti.dag_id, task_ids=[ti.task_id], run_ids=[run], map_index=ti.map_index)
+    (state,) = found[run].values()
+    return str(state)

@@ -62,9 +62,15 @@ class Try:
         )  # fmt: skip
         ti = SimpleNamespace(
             dag_id=dag.dag_id, task_id=task.task_id, map_index=-1, try_number=number, start_date=datetime.now(UTC),
-            xcom_push=lambda *_, **__: None,
+            xcom_push=lambda *_, **__: None, get_task_states=self.states,
         )  # fmt: skip
+        self.state = "running"
         self.context = {"dag_run": run, "run_id": RUN, "params": ParamsDict({}), "dag": dag, "ti": ti}
+
+    def states(self, *, task_ids, run_ids, map_index, **_):
+        """What Airflow says that tasks are."""
+        key = f"_{map_index}" if map_index >= 0 else ""
+        return {run: {task + key: self.state for task in task_ids} for run in run_ids}
 
     def falls_asleep(self):
         """Until the task is deferred; what wakes it."""
@@ -132,6 +138,16 @@ def test_a_killed_task_takes_its_pod_with_it(api, attempt):
     killed = attempt()
     killed.falls_asleep()
     killed.task.on_kill()
+    assert api.pods == {}
+
+
+@pytest.mark.parametrize("piece", [-1, 3])
+def test_a_task_that_is_ended_while_it_asks_for_its_pod_leaves_none_behind(api, attempt, piece):
+    ended = attempt()
+    ended.context["ti"].map_index = piece
+    ended.state = "failed"
+    ended.falls_asleep()  # Airflow hears of it and refuses
+    assert len(api.made) == 1
     assert api.pods == {}
 
 
