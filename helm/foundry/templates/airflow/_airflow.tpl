@@ -32,6 +32,9 @@
 # Whoever takes over from a dead scheduler looks for its tasks this often; Airflow's own five minutes are long.
 - {name: AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL, value: "20"}
 - {name: AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT, value: {{ .Values.airflow.taskHeartbeatTimeoutS | quote }}}
+# How long a worker may take to see that a task's process is gone: at five seconds, Airflow's own, a pod that is done as
+# soon may wake its task before, and then the task fails and is tried again.
+- {name: AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL, value: "1"}
 - {name: AIRFLOW__USAGE_DATA_COLLECTION__ENABLED, value: "False"}
 {{- if .Values.web.hosts.airflow }}
 - {name: AIRFLOW__API__BASE_URL, value: {{ include "foundry.url" (list . "airflow" 8080) | quote }}}
