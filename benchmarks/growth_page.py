@@ -120,7 +120,7 @@ def _fanned_out() -> list[str]:
         return []
     kept = json.loads(FAN_OUT.read_text())
     stages, cuts = kept["stages_s"], kept["cuts"]
-    chain = sum(stages.values()) - min(stages["ensemble"], stages["leakage"])
+    chain = _one_after_the_other(stages)
     cores = list(cuts["none"]["computed_s"])[1:]
     computed = " | ".join(f"{n} cores" for n in cores)
     lines = [
@@ -148,6 +148,11 @@ def _fanned_out() -> list[str]:
     ]
 
 
+def _one_after_the_other(stages_s: Mapping[str, float]) -> float:
+    """Seconds of all stages but models: leakage runs beside ensemble."""
+    return sum(stages_s.values()) - min(stages_s["ensemble"], stages_s["leakage"])
+
+
 def _on_a_cluster(cells: Cells) -> list[str]:
     """Minutes, core-hours and memory of a train run by tickers and cut, from the laws of what was measured."""
     five_years = [found for cell, found in cells.items() if cell.endswith("x5")]
@@ -168,7 +173,7 @@ def _on_a_cluster(cells: Cells) -> list[str]:
     for tickers in CLUSTER_TICKERS:
         grown = {stage: _growth(five_years, stage, tickers) for stage in PIPELINES["foundry_train"]}
         stages = {stage: seconds * grown[stage] + POD_S for stage, seconds in kept["stages_s"].items()}
-        chain = sum(stages.values()) - min(stages["ensemble"], stages["leakage"])
+        chain = _one_after_the_other(stages)
         bars = tickers * np.mean([found["market"]["rows"] / found["market"]["tickers"] for found in five_years]) / 1e6
         largest = max(np.polyval(_memory_line(cells, stage), bars) for stage in MEASURED) * 2**20 / 1e9
         told = []

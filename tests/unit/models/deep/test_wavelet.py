@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import ops
 
+from foundry_tasks.contract.config import MIN_DENOISED_SESSIONS
 from foundry_tasks.models.deep.wavelet import WaveletDenoiser, a_trous_haar
 
 STEPS = 20
@@ -75,3 +76,7 @@ def test_it_forecasts_no_random_walk_and_a_look_ahead_would_show():
 def test_a_window_too_short_for_its_levels_is_refused():
     with pytest.raises(ValueError, match="2 wavelet levels need at least 4 steps, got 3"):
         WaveletDenoiser().build((None, 3, 1))
+
+
+def test_the_config_asks_for_the_window_that_the_denoiser_needs():
+    assert 2 ** WaveletDenoiser().levels == MIN_DENOISED_SESSIONS
