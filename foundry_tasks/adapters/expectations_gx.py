@@ -3,6 +3,7 @@
 Importing GX takes seconds; `warm_up` spends them on a thread beside the stage's own work.
 """
 
+import gc
 import importlib
 import json
 import logging
@@ -115,10 +116,21 @@ def _load() -> Any:
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
     # What GX's own dependencies deprecate is nobody's business here. Not catch_warnings: this runs beside the stage.
     warnings.filterwarnings("ignore", category=DeprecationWarning)
-    with _once_asked_for("scipy.stats", "altair"):
+    with _once_asked_for("scipy.stats", "altair"), _seldom_collected():
         import great_expectations  # noqa: PLC0415 - seconds, beside the stage's own work
 
     return great_expectations
+
+
+@contextmanager
+def _seldom_collected() -> Iterator[None]:
+    """What a module is made of stays; the collector that looks through it again and again takes a fifth of the import."""
+    often = gc.get_threshold()
+    gc.set_threshold(10_000, *often[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*often)
 
 
 @contextmanager

@@ -1,8 +1,7 @@
-"""Which days are sessions: exchange calendars, loaded when asked for (0.2 s on top of pandas, 0.2 s a calendar)."""
+"""Which days are sessions: exchange calendars, loaded when asked for (0.1 s on top of pandas, 0.1 s a calendar of any length)."""
 
 import warnings
 from datetime import date, timedelta
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -12,26 +11,44 @@ from foundry_tasks.data.panel import DateArray
 
 _MARGIN_DAYS = 40
 """Days beside a range, so that sessions next to it are known too; longer than any exchange was ever closed."""
+_known: dict[str, tuple[date, date, Any]] = {}
+"""By name: the first and last day that a calendar is loaded for, and the calendar. It grows with what is asked of it."""
 
 
-@lru_cache(maxsize=4)
-def _calendar(name: str, first: date, last: date) -> Any:
+def _with_margin(name: str, first: date, last: date) -> Any:
+    """A calendar that covers what is asked and, as far as they are known, days beside it. Raises ConfigError."""
+    if name not in _known:
+        calendar = _opened(name)
+        _known[name] = calendar.first_session.date(), calendar.last_session.date(), calendar
+    begin, end, calendar = _known[name]
+    margin = timedelta(days=_MARGIN_DAYS)
+    if first - margin < begin or last + margin > end:
+        earliest, latest = (bound and bound.date() for bound in (calendar.bound_min(), calendar.bound_max()))
+        begin = max(min(begin, first - margin), earliest or date.min)
+        end = min(max(end, last + margin), latest or date.max)
+        if first < begin or last > end:
+            raise ConfigError(
+                f"calendar={name!r} is known from {earliest or 'the beginning'} to {latest or 'any day'}; {first} to {last} "
+                "is asked for. Set start and end within it, or install a newer exchange_calendars."
+            )
+        if (begin, end) != _known[name][:2]:
+            _known[name] = begin, end, _opened(name, begin, end)
+    return _known[name][2]
+
+
+def _opened(name: str, begin: date | None = None, end: date | None = None) -> Any:
+    """Without a range: the last twenty years."""
     import exchange_calendars  # noqa: PLC0415 - only stages that ask for sessions pay for it
     from exchange_calendars.errors import InvalidCalendarName  # noqa: PLC0415 - as above
 
     # exchange_calendars 4.13 asks pandas 3.1 in an old way, to no harm.
     warnings.filterwarnings("ignore", message="Series.values returning", category=DeprecationWarning)
     try:
-        return exchange_calendars.get_calendar(name, start=first.isoformat(), end=last.isoformat())
+        return exchange_calendars.get_calendar(name, start=begin and begin.isoformat(), end=end and end.isoformat())
     except InvalidCalendarName as error:
         raise ConfigError(
             f"calendar={name!r} is no exchange calendar. Use an ISO 10383 market code such as XNYS, XLON or XTKS."
         ) from error
-
-
-def _with_margin(name: str, first: date, last: date) -> Any:
-    margin = timedelta(days=_MARGIN_DAYS)
-    return _calendar(name, first - margin, last + margin)
 
 
 def sessions_between(calendar: str, first: date, last: date) -> DateArray:
