@@ -1,6 +1,9 @@
 """From a PricePanel to a FeaturePanel: which features the prices allow, computed, masked and packed."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import itertools
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -15,7 +18,9 @@ from foundry_tasks.features.registry import features_in
 
 BLOCK_SESSIONS = 1344
 """So many sessions are computed at once, with the lookback before them: memory that a longer history does not raise, in
-pieces that a processor's caches still serve. Whole row groups of a file, and whole refits of the factors."""
+pieces that a processor's caches still serve. Whole refits of the factors."""
+PART_SESSIONS = 64
+"""So many of a block are handed on at once: whole row groups of a file."""
 
 
 @dataclass(frozen=True)
@@ -49,34 +54,58 @@ def features_for(prices: PricePanel, feature_set: FeatureSet) -> tuple[list[Feat
 def compute_features(prices: PricePanel, features: Sequence[Feature], *, threads: int = 1) -> FeaturePanel:
     """These features, all of which the prices allow; values as `build_features` has them."""
     values = np.empty((len(features), *prices.member.shape), dtype=np.float32)
-    for block in _blocks(len(prices.sessions), 0):
-        _compute(prices, features, block, values[:, block], threads)
+    for block in _blocks(slice(0, len(prices.sessions)), BLOCK_SESSIONS):
+        fill = _filler(prices, block)
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(fill, features, values[:, block]))
     return FeaturePanel(prices.sessions, prices.tickers, tuple(feature.name for feature in features), values)
 
 
 def feature_blocks(
     prices: PricePanel, features: Sequence[Feature], *, since: int = 0, threads: int = 1
 ) -> Iterator[FeaturePanel]:
-    """The same of the sessions from index `since` on, BLOCK_SESSIONS at a time; each is overwritten by the next."""
+    """The same of the sessions from index `since` on, PART_SESSIONS at a time; each is overwritten by the next.
+
+    All features of a block of prices would be ten times as large as the prices: they wait in a temporary file.
+    """
     n_sessions, n_tickers = prices.member.shape
-    values = np.empty((len(features), min(BLOCK_SESSIONS, n_sessions - since), n_tickers), dtype=np.float32)
     names = tuple(feature.name for feature in features)
-    for block in _blocks(n_sessions, since):
-        computed = values[:, : block.stop - block.start]
-        _compute(prices, features, block, computed, threads)
-        yield FeaturePanel(prices.sessions[block], prices.tickers, names, computed)
+    part = np.empty((len(features), min(PART_SESSIONS, n_sessions), n_tickers), dtype=np.float32)
+    with tempfile.TemporaryFile() as file:
+        for block in _blocks(slice(since, n_sessions), BLOCK_SESSIONS):
+            _write_block(file.fileno(), prices, features, block, threads)
+            length = block.stop - block.start
+            for sessions in _blocks(block, PART_SESSIONS):
+                values = part[:, : sessions.stop - sessions.start]
+                for index, matrix in enumerate(values):
+                    row = index * length + sessions.start - block.start
+                    os.preadv(file.fileno(), [matrix], row * n_tickers * values.itemsize)
+                yield FeaturePanel(prices.sessions[sessions], prices.tickers, names, values)
 
 
-def _blocks(n_sessions: int, since: int) -> Iterator[slice]:
+def _write_block(file: int, prices: PricePanel, features: Sequence[Feature], block: slice, threads: int) -> None:
+    """Feature by feature, (sessions of the block, n_tickers) each."""
+    fill = _filler(prices, block)
+
+    def write(index: int, feature: Feature) -> None:
+        values = np.empty((block.stop - block.start, len(prices.tickers)), dtype=np.float32)
+        fill(feature, values)
+        written, rest = 0, values.data.cast("B")
+        while written < len(rest):
+            written += os.pwrite(file, rest[written:], index * values.nbytes + written)
+
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(write, itertools.count(), features))
+
+
+def _blocks(sessions: slice, length: int) -> Iterator[slice]:
     """Counted from the first, so that a cut of later sessions leaves those before where they were."""
-    for start in range(since, n_sessions, BLOCK_SESSIONS):
-        yield slice(start, min(start + BLOCK_SESSIONS, n_sessions))
+    for start in range(sessions.start, sessions.stop, length):
+        yield slice(start, min(start + length, sessions.stop))
 
 
-def _compute(
-    prices: PricePanel, features: Sequence[Feature], block: slice, out: npt.NDArray[np.float32], threads: int
-) -> None:
-    """Fill `out`, (n_features, sessions of the block, n_tickers), from the block and the lookback before it."""
+def _filler(prices: PricePanel, block: slice) -> Callable[[Feature, npt.NDArray[np.float32]], None]:
+    """What fills (sessions of the block, n_tickers) with a feature, from the block and the lookback before it."""
     first = first_needed(block.stop, block.stop - block.start)
     before = block.start - first
     history = History(prices.part(slice(first, block.stop)), since=before)
@@ -90,8 +119,7 @@ def _compute(
         if infinite.any():
             out[infinite] = np.nan
 
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(fill, features, out))
+    return fill
 
 
 def _reason(feature: Feature, prices: PricePanel) -> str:

@@ -29,7 +29,9 @@ def _amihud(h: History) -> Matrix:
 
 def _volume_return_correlation(h: History) -> Matrix:
     ret, change = np.abs(h.ret(1)), np.log(h.volume)
-    return windows.moving_covariance(ret, change, 20) / (windows.moving_std(ret, 20) * windows.moving_std(change, 20))
+    correlation = windows.moving_covariance(ret, change, 20)
+    correlation /= windows.moving_std(ret, 20) * windows.moving_std(change, 20)
+    return correlation
 
 
 def _signed_volume(h: History, sessions: int) -> Matrix:

@@ -65,8 +65,10 @@ def moving_std(x: Matrix, window: int, *, scale: float = 1.0) -> Matrix:
     scale: what counts as large: 1 for returns and ratios, 0 for prices, whose own mean is their scale.
     """
     deviation = _moving(bn.move_std, x, window, max(2, _least(window)), ddof=1)
-    flat = deviation <= _FLAT * np.maximum(np.abs(moving_mean(x, window)), scale)
-    deviation[flat] = np.nan
+    size = moving_mean(x, window)
+    np.maximum(np.abs(size, out=size), scale, out=size)
+    size *= _FLAT
+    deviation[deviation <= size] = np.nan
     return deviation
 
 
@@ -82,15 +84,27 @@ def moving_min(x: Matrix, window: int) -> Matrix:
 
 def moving_covariance(x: Matrix, y: Matrix, window: int) -> Matrix:
     """Covariance of a window over the rows that have both; `y` may be one column for all of x's."""
-    both = np.where(np.isnan(x), np.nan, y)
-    x = np.where(np.isnan(both), np.nan, x)
-    return moving_mean(x * both, window) - moving_mean(x, window) * moving_mean(both, window)
+    missing = np.isnan(x) | np.isnan(y)
+    known = np.where(missing, np.nan, x)
+    means = moving_mean(known, window)
+    known = np.where(missing, np.nan, y)
+    means *= moving_mean(known, window)
+    known *= x
+    covariance = moving_mean(known, window)
+    covariance -= means
+    return covariance
 
 
 def moving_skew(x: Matrix, window: int) -> Matrix:
     """Skewness of a window, biased: E[(x − m)³] / s³."""
-    square = x * x
-    m1, m2, m3 = (moving_mean(power, window) for power in (x, square, square * x))
+    power = x * x
+    m1, m2 = moving_mean(x, window), moving_mean(power, window)
+    power *= x
+    skew = moving_mean(power, window)  # the third moment, not centred yet
+    skew -= 3 * m1 * m2
+    skew += 2 * m1 * m1 * m1
     variance = m2 - m1**2
     variance[variance <= _FLAT**2] = np.nan
-    return (m3 - 3 * m1 * m2 + 2 * m1 * m1 * m1) / (variance * np.sqrt(variance))
+    variance *= np.sqrt(variance)
+    skew /= variance
+    return skew

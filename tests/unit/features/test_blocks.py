@@ -1,5 +1,7 @@
 """Features are computed in blocks of sessions: the same features, and the same proof that none sees a later session."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 
 from foundry_tasks.data.tables import SESSIONS_A_GROUP, write_features
 from foundry_tasks.features import FEATURES, build_features
-from foundry_tasks.features.build import BLOCK_SESSIONS, feature_blocks
+from foundry_tasks.features.build import BLOCK_SESSIONS, PART_SESSIONS, feature_blocks
 from foundry_tasks.features.factors import REFIT_SESSIONS
 from tests.unit.features.test_lookback import ragged
 
@@ -21,8 +23,8 @@ def small_blocks(monkeypatch):
 
 
 def in_blocks(market, **arguments):
-    """All blocks, copied, since each is overwritten by the next."""
-    return np.concatenate([block.values.copy() for block in feature_blocks(market, FEATURES, **arguments)], axis=1)
+    """All parts, copied, since each is overwritten by the next."""
+    return np.concatenate([part.values.copy() for part in feature_blocks(market, FEATURES, **arguments)], axis=1)
 
 
 @few
@@ -69,4 +71,14 @@ def test_a_file_written_in_blocks_has_the_bytes_of_one_written_at_once(make_mark
 
 
 def test_a_block_is_made_of_whole_row_groups_and_whole_refits():
-    assert BLOCK_SESSIONS % SESSIONS_A_GROUP == BLOCK_SESSIONS % REFIT_SESSIONS == 0
+    assert PART_SESSIONS % SESSIONS_A_GROUP == BLOCK_SESSIONS % PART_SESSIONS == BLOCK_SESSIONS % REFIT_SESSIONS == 0
+
+
+def test_no_more_than_a_part_of_the_features_is_in_memory_at_once(make_market):
+    market = make_market(N_SESSIONS, 40)
+    tracemalloc.start()
+    for _ in feature_blocks(market, FEATURES):
+        pass
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 0.5 * len(FEATURES) * market.member.size * 4
