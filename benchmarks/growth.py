@@ -3,9 +3,9 @@
     python -m benchmarks.growth DATA_FOLDER [CELL …]        # such as 100x5 2000x20; all of them by default
 
 Real tickers of the scale set up to 500, beyond them bootstrapped ones: month for month the bars of another real ticker, chained,
-so that the market still moves together. One horizon, one seed, the default walk and models; a process a stage, its seconds,
-its processor seconds and its largest resident memory as the kernel counted them. What is measured is kept in
-growth.json, cell by cell; docs/growth.md and its plot are made of all that is kept.
+so that the market still moves together. One horizon (a third factor of a cell says how many), one seed, the default walk and
+models; a process a stage, its seconds, its processor seconds and its largest resident memory as the kernel counted them. What
+is measured is kept in growth.json, cell by cell; docs/growth.md and its plot are made of all that is kept.
 """
 
 import argparse
@@ -27,6 +27,7 @@ from foundry_tasks.pipeline import stage_command
 
 SESSIONS_A_YEAR = 252
 BLOCK_SESSIONS = 21
+HORIZONS = (1, 5, 20)
 SEED = 7
 MOST_MB = 8e9 / 2**20
 """What no stage may take, however large the cell."""
@@ -40,9 +41,8 @@ def main() -> int:
     options = parser.parse_args()
     too_much = []
     for cell in options.cells:
-        tickers, years = map(int, cell.split("x"))
         with tempfile.TemporaryDirectory() as folder:
-            found = measured(options.market_data, Path(folder), tickers, years)
+            found = measured(options.market_data, Path(folder), *map(int, cell.split("x")))
         kept = json.loads(KEPT.read_text()) if KEPT.exists() else {}
         KEPT.write_text(json.dumps(dict(sorted((kept | {cell: found}).items())), indent=1) + "\n")
         write_page()
@@ -52,7 +52,9 @@ def main() -> int:
     return 1 if too_much else 0
 
 
-def measured(market_data: Path, folder: Path, tickers: int, years: int) -> dict[str, dict[str, float]]:
+def measured(
+    market_data: Path, folder: Path, tickers: int, years: int, n_horizons: int = 1
+) -> dict[str, dict[str, float]]:
     """Stage → seconds, processor seconds and megabytes of its process; and the rows of the market."""
     market = read_market(market_data, SCALE)
     fields = {name: values[-years * SESSIONS_A_YEAR :] for name, values in market.fields.items()}
@@ -66,7 +68,7 @@ def measured(market_data: Path, folder: Path, tickers: int, years: int) -> dict[
         "sectors": str(folder / "sectors.csv"),
         "benchmark": str((market_data / "spy_1993_2024.parquet").resolve()),
         "vix": str((market_data / "vix_1990_2024.parquet").resolve()),
-        "horizons": [1],
+        "horizons": HORIZONS[:n_horizons],
         "seeds": 1,
         "min_coverage": 0.5,
     }
@@ -75,7 +77,7 @@ def measured(market_data: Path, folder: Path, tickers: int, years: int) -> dict[
     found: dict[str, dict[str, float]] = {"market": {"rows": rows, "tickers": tickers, "sessions": len(sessions)}}
     for stage in MEASURED:
         found[stage] = one_stage(stage_command(stage, identity), environment)
-        print(f"{tickers} × {years} years, {stage}: {found[stage]}", flush=True)
+        print(f"{tickers} × {years} years × {n_horizons}, {stage}: {found[stage]}", flush=True)
     return found
 
 

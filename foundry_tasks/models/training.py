@@ -81,7 +81,7 @@ class WindowTrainer:
         """Scores of sessions start … stop − 1, (stop − start, n_tickers)."""
         rows = self._design.rows(start, stop)
         scores = score_rows(model, self._design, rows)
-        return self._design.to_wide(scores, rows)[start:stop]
+        return self._design.to_wide(scores, rows)[start:stop].copy()  # else all sessions would stay in memory with them
 
     def _prepare(self, rows: slice) -> Prepared:
         return self._estimator.prepare(self._design.values[rows], self._design.names)

@@ -100,6 +100,7 @@ def test_scores_lie_on_the_sessions_that_were_asked_for(estimator, panel, target
     trainer = WindowTrainer(estimator, build_design(panel, estimator.transform), [window], config())
     model = trainer.fit(target, window)
     part, whole = trainer.score(model, 210, 230), trainer.score(model, 0, SESSIONS)
+    assert part.base is None, "a view would keep all sessions in memory"
     assert part.shape == (20, TICKERS)
     np.testing.assert_allclose(part, whole[210:230], rtol=0, atol=1e-12)
 
