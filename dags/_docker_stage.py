@@ -39,7 +39,7 @@ from foundry_tasks.contract.settings import Settings
 from foundry_tasks.contract.stages import STAGES, StageSpec
 
 USER = f"{UID}:{UID}"
-WORKSPACE = {"/tmp": "rw,noexec,nosuid,nodev,size=4g,mode=1777"}  # noqa: S108 - the container's own, gone with it
+WORKSPACE = "/tmp"  # noqa: S108 - a volume of the container's own, gone with it: what lies in a tmpfs is memory
 _CONFLICT = 409
 _REFUSED = {
     400: "the engine does not understand what it is asked for",
@@ -119,7 +119,7 @@ class DockerStage(DockerOperator):
             if found["State"] == "running" or code == 0:
                 self.log.info("adopted container %s, which an earlier try started", found["Id"][:12])
                 return found
-            self.cli.remove_container(found["Id"], force=True)
+            self.cli.remove_container(found["Id"], v=True, force=True)
         return None
 
     def _start(self, command: list[str], labels: dict[str, str]) -> dict[str, Any]:
@@ -173,8 +173,7 @@ class DockerStage(DockerOperator):
                 "docker", "run", "--rm", "--init", "--read-only", "--cap-drop", "ALL",
                 "--security-opt", "no-new-privileges:true", "--user", USER, "--network", self.network_mode,
                 "--cpus", f"{spec.cpus:g}", "--memory", f"{spec.memory_mb}m", "--pids-limit", str(spec.pids),
-                "--tmpfs", ":".join(next(iter(WORKSPACE.items()))),
-                "--volume", f"{self.files}:{FILES_AT}:ro", *(["--gpus", "all"] if self.gpus else []),
+                "--volume", WORKSPACE, "--volume", f"{self.files}:{FILES_AT}:ro", *(["--gpus", "all"] if self.gpus else []),
                 *environment, self.image, *command[1:],
             ]
         )  # fmt: skip
@@ -188,11 +187,11 @@ class DockerStage(DockerOperator):
         return last
 
     def _remove(self) -> None:
-        self.cli.remove_container(self.container["Id"], force=True)
+        self.cli.remove_container(self.container["Id"], v=True, force=True)
 
     def _remove_named(self, labels: dict[str, str]) -> None:
         try:
-            self.cli.remove_container(container_name(labels), force=True)
+            self.cli.remove_container(container_name(labels), v=True, force=True)
         except NotFound:
             return
 
@@ -202,8 +201,7 @@ def host_config(spec: StageSpec, *, version: str, network: str, files: str, gpus
     limits: dict[str, Any] = HostConfig(
         version=version,
         network_mode=network,
-        mounts=[Mount(FILES_AT, files, type="volume", read_only=True)],
-        tmpfs=WORKSPACE,
+        mounts=[Mount(FILES_AT, files, type="volume", read_only=True), Mount(WORKSPACE, None, type="volume")],
         read_only=True,
         cap_drop=["ALL"],
         security_opt=["no-new-privileges:true"],

@@ -8,9 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
-_FOLDER = Field(pattern=r"^/(run|var/lib)/foundry(/[A-Za-z0-9_-]+)*$")
-_TMPFS_OPTION = "(rw|noexec|nosuid|nodev|mode=[0-7]{3,4})"
-_TMPFS = Field(pattern=f"^({_TMPFS_OPTION},)*size=[1-9][0-9]*[kmg]?(,{_TMPFS_OPTION})*$")
+WORKSPACE = "/tmp"  # noqa: S108 - the container's own
+_FOLDER = Field(pattern=rf"^({WORKSPACE}|/(run|var/lib)/foundry(/[A-Za-z0-9_-]+)*)$")
 _USER = Field(pattern=r"^[1-9][0-9]{0,8}(:[1-9][0-9]{0,8})?$")
 _SHOWN = 8
 
@@ -20,10 +19,10 @@ class _Closed(BaseModel):
 
 
 class Mount(_Closed):
-    """A named volume. What it may be called and whether it may be written, the rules say."""
+    """A volume. What it may be called and whether it may be written, the rules say; without a name it is the container's own."""
 
     Type: Literal["volume"]
-    Source: str
+    Source: str | None = None
     Target: Annotated[str, _FOLDER]
     ReadOnly: bool = False
 
@@ -55,7 +54,6 @@ class HostConfig(_Closed):
 
     NetworkMode: str
     Mounts: list[Mount] = []
-    Tmpfs: dict[Literal["/tmp"], Annotated[str, _TMPFS]] = {}  # noqa: S108 - the container's own
     ReadonlyRootfs: Literal[True]
     CapDrop: Annotated[list[Literal["ALL"]], Field(min_length=1, max_length=1)]
     SecurityOpt: Annotated[

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
-from container import Container
+from container import WORKSPACE, Container
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, field_validator
 
 PREFIX = "FOUNDRY_PROXY_"
@@ -107,7 +107,13 @@ class Rules(BaseModel):
         if host.NetworkMode not in self.networks:
             yield "HostConfig.NetworkMode is none of Foundry's networks"
         for mount in host.Mounts:
-            if mount.Source not in self.volumes and not (mount.ReadOnly and f"{mount.Source}:ro" in self.volumes):
+            if (mount.Source is None) != (mount.Target == WORKSPACE):
+                yield f"HostConfig.Mounts: {WORKSPACE}, and nothing else, is a volume of the container's own, without a name"
+            elif (
+                mount.Source is not None
+                and mount.Source not in self.volumes
+                and not (mount.ReadOnly and f"{mount.Source}:ro" in self.volumes)
+            ):
                 yield f"HostConfig.Mounts: volume {mount.Source[:60]!r} is none of Foundry's, or is read-only"
         for place in {host.NetworkMode, *(mount.Source for mount in host.Mounts)} & self.reserved.keys():
             if wanted.Cmd[0] not in self.reserved[place]:

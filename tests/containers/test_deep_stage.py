@@ -17,7 +17,7 @@ RUN = "the-same"
 LIKE_A_STAGES = (
     "--init", "--read-only", "--network=none", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--user=10001:10001",
     "--cpus=2", "--memory=8192m", "--memory-swap=8192m", "--pids-limit=512",
-    "--tmpfs=/tmp:rw,noexec,nosuid,nodev,size=4g,mode=1777",
+    "--volume=/tmp",
 )  # fmt: skip
 SCRIPT = """
 for stage in prices features labels "models --shard $SHARD"; do

@@ -7,6 +7,7 @@ import docker
 import pytest
 from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowFailException
+from docker.errors import NotFound
 
 from tests.containers.stack import NEW, REPOSITORY, images
 
@@ -75,3 +76,17 @@ def test_a_stage_that_wants_a_gpu_runs_on_the_cpu_of_a_host_without_one_and_says
         )
     finally:
         task._remove()
+
+
+def test_what_a_stage_writes_lies_on_disk_and_goes_with_its_container(operator):
+    task = operator()
+    task.container = task._start(COMMAND, LABELS)
+    try:
+        assert task.cli.wait(task.container["Id"])["StatusCode"] == 0
+        mounts = {one["Destination"]: one for one in task.cli.inspect_container(task.container["Id"])["Mounts"]}
+        workspace = mounts["/tmp"]  # noqa: S108 - the container's
+        assert (workspace["Type"], workspace["RW"]) == ("volume", True)
+    finally:
+        task._remove()
+    with pytest.raises(NotFound):
+        task.cli.inspect_volume(workspace["Name"])

@@ -84,7 +84,7 @@ def stranger(engine: docker.APIClient, image: str) -> Iterator[str]:
     made = engine.create_container(image, ["sleep", "600"], name="foundry-test-stranger")["Id"]
     engine.start(made)
     yield made
-    engine.remove_container(made, force=True)
+    engine.remove_container(made, v=True, force=True)
 
 
 @pytest.fixture(scope="session")

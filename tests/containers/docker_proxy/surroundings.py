@@ -149,8 +149,10 @@ def a_container(**changes: Any) -> dict[str, Any]:
         "Labels": {"foundry.managed": "true", "foundry.stage": "models"},
         "HostConfig": {
             "NetworkMode": NETWORK,
-            "Mounts": [{"Type": "volume", "Source": FILES, "Target": "/run/foundry", "ReadOnly": True}],
-            "Tmpfs": {TMP: "rw,noexec,nosuid,nodev,size=64m,mode=1777"},
+            "Mounts": [
+                {"Type": "volume", "Source": FILES, "Target": "/run/foundry", "ReadOnly": True},
+                {"Type": "volume", "Source": None, "Target": TMP, "ReadOnly": False},
+            ],
             "ReadonlyRootfs": True,
             "CapDrop": ["ALL"],
             "SecurityOpt": ["no-new-privileges:true"],
@@ -186,8 +188,7 @@ def host_config(**changes: Any) -> dict[str, Any]:
     """As docker-py makes it for a stage."""
     asked = {
         "network_mode": NETWORK,
-        "mounts": [Mount("/run/foundry", FILES, type="volume", read_only=True)],
-        "tmpfs": {TMP: "rw,noexec,nosuid,nodev,size=8m,mode=1777"},
+        "mounts": [Mount("/run/foundry", FILES, type="volume", read_only=True), Mount(TMP, None, type="volume")],
         "read_only": True,
         "cap_drop": ["ALL"],
         "security_opt": ["no-new-privileges:true"],

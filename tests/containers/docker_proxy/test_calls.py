@@ -114,7 +114,7 @@ def test_nobody_gets_a_shell_in_a_stage(client, image):
                 call()
             assert raised.value.status_code == 403
     finally:
-        client.remove_container(container, force=True)
+        client.remove_container(container, v=True, force=True)
 
 
 def test_a_listing_shows_foundrys_own_whatever_is_asked(client, image, stranger):
@@ -131,7 +131,7 @@ def test_a_listing_shows_foundrys_own_whatever_is_asked(client, image, stranger)
         ):
             assert client.containers(all=True, filters=filters) == []
     finally:
-        client.remove_container(container, force=True)
+        client.remove_container(container, v=True, force=True)
 
 
 @pytest.mark.parametrize("filters", ['{"label":"x"}', "[]", "x", '{"label":["a"],"label":[]}', '{"label":{"x":true}}'])

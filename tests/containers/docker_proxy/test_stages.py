@@ -21,14 +21,13 @@ def test_a_stage_is_made_followed_waited_for_and_removed(client, engine, image):
     try:
         client.start(container)
         assert client.wait(container)["StatusCode"] == 7
-        assert client.logs(container).decode().splitlines()[:2] == ["one", "10001"]
-        assert b"held" in client.logs(container)
+        assert client.logs(container, stderr=False).decode().splitlines() == ["one", "10001", "held"]
         inspected = client.inspect_container(container)["HostConfig"]
         assert inspected["ReadonlyRootfs"]
         assert inspected["CapDrop"] == ["ALL"]
         assert inspected["PidsLimit"] == 32
     finally:
-        client.remove_container(container, force=True)
+        client.remove_container(container, v=True, force=True)
     assert not engine.containers(all=True, filters={"name": NAME})
 
 
@@ -42,7 +41,7 @@ def test_a_log_is_followed_line_by_line_while_the_stage_runs(client, image):
         assert [line for line, _ in seen] == ["first", "last"]
         assert seen[0][1] < 2 < seen[1][1]
     finally:
-        client.remove_container(container, force=True)
+        client.remove_container(container, v=True, force=True)
 
 
 def test_a_stage_is_stopped_and_killed(client, image):
@@ -55,7 +54,7 @@ def test_a_stage_is_stopped_and_killed(client, image):
         client.kill(container)
         assert client.wait(container)["StatusCode"] == 137
     finally:
-        client.remove_container(container, force=True)
+        client.remove_container(container, v=True, force=True)
 
 
 def test_twenty_stages_are_waited_for_at_once(client, image, proxy):
@@ -76,7 +75,7 @@ def test_twenty_stages_are_waited_for_at_once(client, image, proxy):
             thread.join()
         assert codes == [0] * 20
     finally:
-        client.remove_container(container, force=True)
+        client.remove_container(container, v=True, force=True)
 
 
 def test_a_name_that_is_taken_is_the_engines_own_conflict(client, image):
@@ -86,7 +85,7 @@ def test_a_name_that_is_taken_is_the_engines_own_conflict(client, image):
             make(client, image, ["sleep", "1"])
         assert raised.value.status_code == 409
     finally:
-        client.remove_container(container, force=True)
+        client.remove_container(container, v=True, force=True)
 
 
 def test_a_container_that_is_gone_is_the_engines_own_not_found(client):
