@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.growth_page import CELLS, KEPT, MEASURED, write_page
+from benchmarks.growth_page import CELLS, KEPT, MEASURED, THREE_HORIZONS, write_page
 from benchmarks.markets import SCALE, read_market
 from benchmarks.own_process import environment_in
 from foundry_tasks.data.panel import PRICE_FIELDS, FloatArray
@@ -27,6 +27,7 @@ from foundry_tasks.pipeline import stage_command
 
 SESSIONS_A_YEAR = 252
 BLOCK_SESSIONS = 21
+EVERY = (*CELLS, THREE_HORIZONS)
 HORIZONS = (1, 5, 20)
 SEED = 7
 MOST_MB = 8e9 / 2**20
@@ -37,7 +38,7 @@ def main() -> int:
     """Measure the cells that were asked for, and write the page anew after each; 1 where a stage took too much memory."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("market_data", type=Path)
-    parser.add_argument("cells", nargs="*", default=CELLS, metavar="CELL", help=f"of {' '.join(CELLS)}")
+    parser.add_argument("cells", nargs="*", default=EVERY, metavar="CELL", help=f"of {' '.join(EVERY)}")
     options = parser.parse_args()
     too_much = []
     for cell in options.cells:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from foundry_tasks.data.panel import FeaturePanel, FloatArray
+from foundry_tasks.data.panel import FeaturePanel, FeatureSource, FloatArray
 from foundry_tasks.models.base_models import load_model, score_panel
 from foundry_tasks.models.estimator import FittedModel
 from foundry_tasks.models.market_regime import VOLATILITY, first_known
@@ -97,9 +97,9 @@ class Bundle:
             )
 
 
-def regime_of(panel: FeaturePanel) -> dict[str, FloatArray]:
+def regime_of(features: FeatureSource) -> dict[str, FloatArray]:
     """What the meta-learner sees of the market, name → (n_sessions,): each session's first known value, NaN if none."""
-    return {name: first_known(values) for name, values in panel.items() if name in REGIMES}
+    return {name: first_known(features[name]) for name in features.names if name in REGIMES}
 
 
 def lookback_of(models: Mapping[str, FittedModel]) -> int:

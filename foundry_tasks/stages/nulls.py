@@ -16,9 +16,10 @@ from foundry_tasks.contract.config import (
 )
 from foundry_tasks.contract.errors import NothingToDo
 from foundry_tasks.contract.stage_io import StageIO
-from foundry_tasks.data.panel import BoolArray, FeaturePanel
-from foundry_tasks.data.tables import read_features, read_matrices
+from foundry_tasks.data.panel import BoolArray
+from foundry_tasks.data.tables import FeatureFile, read_matrices
 from foundry_tasks.features.labels import Labels
+from foundry_tasks.models.design import Designs
 from foundry_tasks.models.targets import read_labels
 from foundry_tasks.null_store import recipe_of, store_null
 from foundry_tasks.validation.gates import json_ready
@@ -34,12 +35,12 @@ def run(config: NullsConfig, io: StageIO) -> None:
     if not config.null_refits:
         raise NothingToDo("null_refits=0: nothing is fitted anew under shifted labels.")
     with io.step("read"):
-        features = read_features(io.path("features", "features.parquet"))
+        features = FeatureFile(io.path("features", "features.parquet"))
     upstream = {stage: io.result(stage).config for stage in ("prices", "features", "labels")}
     models, ensemble = _part(ModelsConfig, config), _part(EnsembleConfig, config)
     recipe = recipe_of([*upstream.values(), models.model_dump(mode="json"), ensemble.model_dump(mode="json")])
     shifts = {h: spread_shifts(len(features.sessions), h, config.null_refits) for h in config.horizons}
-    documents = {}
+    designs, documents = Designs(features), {}
     io.progress.start("nulls", len(config.horizons) * config.null_refits)
     for horizon in config.horizons:
         rows = _refits(
@@ -51,7 +52,7 @@ def run(config: NullsConfig, io: StageIO) -> None:
                 GatePolicy(),
                 LabelsConfig.model_validate(upstream["labels"]).label_entry,
             ),
-            features,
+            designs,
             shifts[horizon],
         )
         null = RefittedNull(_by_figure(rows), shifts[horizon], str(features.sessions[-1]))
@@ -70,9 +71,7 @@ def _part(kind: type[Part], config: NullsConfig) -> Part:
     return kind.model_validate({name: getattr(config, name) for name in kind.model_fields})
 
 
-def _refits(
-    io: StageIO, recipe: Recipe, features: FeaturePanel, shifts: Sequence[int]
-) -> list[Mapping[str, float | None]]:
+def _refits(io: StageIO, recipe: Recipe, designs: Designs, shifts: Sequence[int]) -> list[Mapping[str, float | None]]:
     """The figures of one horizon, one row a shift."""
     horizon, rows = recipe.horizon, []
     labels, member = _labels(io, horizon)
@@ -81,7 +80,7 @@ def _refits(
         note = io.kept(piece)
         if note is None:
             with io.step(f"refit_{horizon}d"):
-                evidence = study_panel(features, labels, member, recipe, shift_sessions=shift)
+                evidence = study_panel(designs, labels, member, recipe, shift_sessions=shift)
             note = {"outputs": [], "figures": json_ready(gated_figures(evidence))}
             io.keep(piece, note)
         rows.append(note["figures"])

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 from foundry_tasks.contract.config import DEEP_MODELS, ModelName, ModelsConfig
-from foundry_tasks.data.panel import FeaturePanel, FloatArray
+from foundry_tasks.data.panel import FloatArray
 from foundry_tasks.features.labels import Labels
 from foundry_tasks.models.averaged import AveragedModel
 from foundry_tasks.models.base_models import BASE_MODELS, LabelSource, estimator_for, load_libraries, target_of
@@ -104,12 +104,12 @@ class FittedWalk:
 
 
 def fit_walk(
-    features: FeaturePanel, labels: Labels, config: ModelsConfig, walk: Walk, reaches: Mapping[int, int], horizon: int
+    designs: Designs, labels: Labels, config: ModelsConfig, walk: Walk, reaches: Mapping[int, int], horizon: int
 ) -> FittedWalk:
     """Fit every block of `horizon` in memory. walk, reaches: of every horizon that shares the blocks' bins."""
     panels = vars(labels)
     fitter = BlockFitter(
-        config, (horizon,), walk, reaches, Designs(features), lambda _, kind: panels[kind], lambda _: nullcontext()
+        config, (horizon,), walk, reaches, designs, lambda _, kind: panels[kind], lambda _: nullcontext()
     )
     fitter.load(config.models)
     scores: dict[Fold, dict[str, Scores]] = {fold: {} for fold in walk[horizon]}

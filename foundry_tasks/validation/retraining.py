@@ -7,18 +7,22 @@ of a run's folds its forecasts are the run's; if they are not, something in the 
 Nothing is kept from one fit to the next, so that a fit can be repeated: the k-th fits all the blocks before it once more.
 """
 
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from foundry_tasks.contract.config import BacktestConfig, EnsembleConfig, LabelEntry, ModelsConfig
-from foundry_tasks.data.panel import FeaturePanel, FloatArray, PricePanel
+from foundry_tasks.data.panel import FeaturePanel, FeatureSource, FloatArray, PricePanel
+from foundry_tasks.data.tables import FeatureFile, write_features
 from foundry_tasks.evaluation.positions import target_weights
-from foundry_tasks.features.build import build_features
+from foundry_tasks.features.build import build_features, feature_blocks, features_for
 from foundry_tasks.features.definition import FeatureSet
 from foundry_tasks.features.labels import Labels, build_labels, reach
 from foundry_tasks.models.base_models import score_panel
 from foundry_tasks.models.bundle import lookback_of, regime_of
 from foundry_tasks.models.calibration import expanding_base_rate
+from foundry_tasks.models.design import Designs
 from foundry_tasks.models.estimator import FittedModel
 from foundry_tasks.models.stack import Stack
 from foundry_tasks.validation.block_fits import Walk, fit_walk
@@ -71,12 +75,18 @@ class RetrainedForecasts:
     _stack: Stack | None = None
 
     def fit(self, known: PricePanel) -> None:
-        """The recipe, fitted for the sessions that follow `known`."""
+        """The recipe, fitted for the sessions that follow `known`; features are read from a file, as a run reads them."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "features.parquet"
+            write_features(path, feature_blocks(known, features_for(known, self.recipe.feature_set)[0]))
+            self._fit(FeatureFile(path), known)
+
+    def _fit(self, features: FeatureSource, known: PricePanel) -> None:
         recipe, horizon = self.recipe, self.horizon
         walk = recipe.walk_before(len(known.sessions))
-        features, labels = self._features(known), self._labels(known)
+        labels = self._labels(known)
         reaches = {h: recipe.reach(h) for h in walk}
-        fitted = fit_walk(features, labels, recipe.models, walk, reaches, horizon)
+        fitted = fit_walk(Designs(features), labels, recipe.models, walk, reaches, horizon)
         self._models = fitted.last
         stacked = walk_stack(
             walk[horizon],

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from foundry_tasks.contract.config import EnsembleConfig, GatePolicy, LabelEntry, ModelsConfig
-from foundry_tasks.data.panel import BoolArray, FeaturePanel, PricePanel
+from foundry_tasks.data.panel import BoolArray, FeaturePanel, FeatureSource, PricePanel
 from foundry_tasks.features.build import build_features
 from foundry_tasks.features.definition import FeatureSet
 from foundry_tasks.features.labels import Labels, build_labels, reach
 from foundry_tasks.models.bundle import regime_of
 from foundry_tasks.models.calibration import expanding_base_rate
+from foundry_tasks.models.design import Designs
 from foundry_tasks.validation.block_fits import FittedWalk, fit_walk
 from foundry_tasks.validation.evidence import Evidence, FoldOutput, collapsed_folds, gather_evidence
 from foundry_tasks.validation.stack_walk import StackWalk, walk_stack
@@ -55,11 +56,11 @@ def study(prices: PricePanel, recipe: Recipe, *, shift_sessions: int = 0, leaks:
     """
     features = build_features(prices, recipe.feature_set).panel
     labels = build_labels(prices, recipe.horizon, recipe.label_entry)
-    return study_panel(features, labels, prices.member, recipe, shift_sessions=shift_sessions, leaks=leaks)
+    return study_panel(Designs(features), labels, prices.member, recipe, shift_sessions=shift_sessions, leaks=leaks)
 
 
 def study_panel(
-    features: FeaturePanel,
+    designs: Designs,
     labels: Labels,
     member: BoolArray,
     recipe: Recipe,
@@ -67,10 +68,10 @@ def study_panel(
     shift_sessions: int,
     leaks: tuple[str, ...] = (),
 ) -> Evidence:
-    """The same of features and labels that are there already."""
+    """The same of features, as models learn from them, and labels that are there already."""
     learned = shifted_labels(labels, shift_sessions)
-    folds, fitted = _fitted(features, learned, recipe)
-    stacked = _stacked(features, learned, recipe, folds, fitted)
+    folds, fitted = _fitted(designs, learned, recipe)
+    stacked = _stacked(designs.features, learned, recipe, folds, fitted)
     outputs = [
         FoldOutput(item.fold, item.p_up, np.broadcast_to(item.base_rate[:, None], item.p_up.shape))
         for item in stacked.folds
@@ -100,17 +101,17 @@ def shifted_labels(labels: Labels, sessions: int) -> Labels:
 
 def walk(features: FeaturePanel, labels: Labels, recipe: Recipe) -> StackWalk:
     """Base models by block, and the stack on their out-of-fold scores."""
-    return _stacked(features, labels, recipe, *_fitted(features, labels, recipe))
+    return _stacked(features, labels, recipe, *_fitted(Designs(features), labels, recipe))
 
 
-def _fitted(features: FeaturePanel, labels: Labels, recipe: Recipe) -> tuple[tuple[Fold, ...], FittedWalk]:
+def _fitted(designs: Designs, labels: Labels, recipe: Recipe) -> tuple[tuple[Fold, ...], FittedWalk]:
     horizon, h_reach = recipe.horizon, recipe.reach
-    folds = WalkForwardValidator(recipe.models).folds(len(features.sessions), h_reach)
-    return folds, fit_walk(features, labels, recipe.models, {horizon: folds}, {horizon: h_reach}, horizon)
+    folds = WalkForwardValidator(recipe.models).folds(len(designs.features.sessions), h_reach)
+    return folds, fit_walk(designs, labels, recipe.models, {horizon: folds}, {horizon: h_reach}, horizon)
 
 
 def _stacked(
-    features: FeaturePanel, labels: Labels, recipe: Recipe, folds: Sequence[Fold], fitted: FittedWalk
+    features: FeatureSource, labels: Labels, recipe: Recipe, folds: Sequence[Fold], fitted: FittedWalk
 ) -> StackWalk:
     return walk_stack(
         folds,
