@@ -225,7 +225,7 @@ class _PanelReader:
     """One open panel file, cut to the row groups that a range of dates needs."""
 
     def __init__(self, path: Path, between: DateRange) -> None:
-        self._file = pq.ParquetFile(path, memory_map=True)
+        self._file = pq.ParquetFile(path)  # mapped into memory, what was read would stay there
         n_tickers = (self._file.metadata.metadata or {}).get(_FORMAT)
         if n_tickers is None:
             raise DataRejectedError(f"{path} is no panel that Foundry wrote. Run the stage that makes it again.")
