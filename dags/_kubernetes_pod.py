@@ -35,7 +35,7 @@ LOG_EVERY_S = 30
 SCHEDULE_S = 3600
 """How long a pod may wait for room: for the other pods of its run, or for a node that an autoscaler brings."""
 WORKSPACE = "16Gi"
-"""Room on the node's disk for what a stage reads and writes: 5 GB where two thousand tickers have twenty years."""
+"""Room on the node's disk for what a stage reads and writes: 4 GB where two thousand tickers have twenty years."""
 START_S = 1200
 """How long its image, of up to 8 GB, may take to be pulled."""
 
