@@ -169,7 +169,7 @@ def test_the_pod_is_the_charts_template_under_the_stages_command_environment_lim
             ],
             "volumes": [
                 {"name": "markets", "configMap": {"name": "foundry-markets"}},
-                {"name": "workspace", "emptyDir": {"sizeLimit": "4Gi"}},
+                {"name": "workspace", "emptyDir": {"sizeLimit": "16Gi"}},
                 {"name": "secrets", "secret": {"secretName": "foundry-stage", "defaultMode": 0o440}},
             ],
         },
