@@ -30,6 +30,8 @@ What a train run costs by tickers and years, and what a backtest adds to it: `py
 horizon but where three are named, one seed, three models, five folds and two warm-up blocks, two threads. Up to 500 tickers
 they are real ones, beyond that bootstrapped from real ones. Seconds of processor time, which two cores may halve; megabytes
 (2²⁰ bytes) of the largest resident memory; a process a stage. What a stage reads and writes lies on disk beside that.
+The rows of one horizon, and what is fitted to them, are from before stages read panels instead of mapping them: their memory is
+more than it takes now.
 
 ![Seconds and megabytes by rows](images/growth.svg)
 """
