@@ -22,13 +22,13 @@ import pandas as pd
 from benchmarks.growth_page import CELLS, KEPT, MEASURED, THREE_HORIZONS, write_page
 from benchmarks.markets import SCALE, read_market
 from benchmarks.own_process import environment_in
+from foundry_tasks.contract.config import ModelsConfig
 from foundry_tasks.data.panel import PRICE_FIELDS, FloatArray
 from foundry_tasks.pipeline import stage_command
 
 SESSIONS_A_YEAR = 252
 BLOCK_SESSIONS = 21
 EVERY = (*CELLS, THREE_HORIZONS)
-HORIZONS = (1, 5, 20)
 SEED = 7
 MOST_MB = 8e9 / 2**20
 """What no stage may take, however large the cell."""
@@ -69,7 +69,7 @@ def measured(
         "sectors": str(folder / "sectors.csv"),
         "benchmark": str((market_data / "spy_1993_2024.parquet").resolve()),
         "vix": str((market_data / "vix_1990_2024.parquet").resolve()),
-        "horizons": HORIZONS[:n_horizons],
+        "horizons": ModelsConfig().horizons[:n_horizons],
         "seeds": 1,
         "min_coverage": 0.5,
     }

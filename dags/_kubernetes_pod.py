@@ -34,7 +34,7 @@ LOG_EVERY_S = 30
 """How old what the triggerer shows of the log of a pod at work may be."""
 SCHEDULE_S = 3600
 """How long a pod may wait for room: for the other pods of its run, or for a node that an autoscaler brings."""
-WORKSPACE = "16Gi"
+WORKSPACE_SIZE = "16Gi"
 """Room on the node's disk for what a stage reads and writes: 4 GB where two thousand tickers have twenty years."""
 START_S = 1200
 """How long its image, of up to 8 GB, may take to be pulled."""
@@ -59,7 +59,7 @@ class StagePod(KubernetesPodOperator):
                 seccomp_profile=k8s.V1SeccompProfile(type="RuntimeDefault"),
             ),
             volumes=[
-                k8s.V1Volume(name="workspace", empty_dir=k8s.V1EmptyDirVolumeSource(size_limit=WORKSPACE)),
+                k8s.V1Volume(name="workspace", empty_dir=k8s.V1EmptyDirVolumeSource(size_limit=WORKSPACE_SIZE)),
                 k8s.V1Volume(
                     name="secrets",
                     secret=k8s.V1SecretVolumeSource(

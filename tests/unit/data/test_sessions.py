@@ -1,3 +1,5 @@
+"""Which days are sessions: one calendar a market, which grows with what is asked and knows where it ends."""
+
 from datetime import date
 
 import exchange_calendars
