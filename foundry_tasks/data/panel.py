@@ -64,6 +64,16 @@ class PricePanel:
         )
 
 
+ROWS_A_GROUP = 64 * 512
+_GROUP_SESSIONS = (1344, 448, 192, 64)
+"""Each a multiple of the next, so that blocks of 1344 sessions are whole groups whatever the number of tickers."""
+
+
+def group_sessions(n_tickers: int) -> int:
+    """Sessions of one row group of a panel file: at most ROWS_A_GROUP rows, and never fewer than 64 sessions."""
+    return next((n for n in _GROUP_SESSIONS if n * n_tickers <= ROWS_A_GROUP), _GROUP_SESSIONS[-1])
+
+
 class FeatureSource(Protocol):
     """Named features on a grid of sessions and tickers, in memory or in a file."""
 

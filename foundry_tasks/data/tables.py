@@ -1,10 +1,11 @@
 """Panels and small tables as parquet files, without pandas: a stage that only reads numbers starts fast.
 
 A panel is written in long format on its full grid, session by session (date, ticker, then one column a matrix). So
-reading it back to wide is a reshape, a wanted column is read alone, and since a row group holds a fixed number of
-sessions, a range of dates reads only its own bytes. Equal content gives equal bytes.
+reading it back to wide is a reshape, a wanted column is read alone, and since a row group holds whole sessions
+(`group_sessions`), a range of dates reads only its own bytes. Equal content gives equal bytes.
 """
 
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -18,9 +19,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from foundry_tasks.contract.errors import DataRejectedError
-from foundry_tasks.data.panel import PRICE_FIELDS, DateArray, FeaturePanel, PricePanel
+from foundry_tasks.data.panel import PRICE_FIELDS, DateArray, FeaturePanel, PricePanel, group_sessions
 
-SESSIONS_A_GROUP = 64
 _KEYS = ("date", "ticker")
 _FORMAT = b"foundry"
 _SERIES = ("benchmark", "vix")
@@ -79,7 +79,7 @@ class PanelWriter(AbstractContextManager["PanelWriter"]):
                 store_schema=False,
             )
             self._writer.add_key_value_metadata({_FORMAT: str(n_tickers)})
-        self._writer.write_table(table, row_group_size=max(1, SESSIONS_A_GROUP * n_tickers))
+        self._writer.write_table(table, row_group_size=max(1, group_sessions(n_tickers) * n_tickers))
 
     def __exit__(self, *_: object) -> None:
         if self._writer is not None:
@@ -118,37 +118,29 @@ def write_features(path: Path, blocks: Iterable[FeaturePanel]) -> None:
 
 def read_features(path: Path, names: Sequence[str] | None = None, between: DateRange = (None, None)) -> FeaturePanel:
     """Read features, all or the named ones in that order, of all sessions or those in a range."""
-    reader = _PanelReader(path, between)
-    wanted = reader.names if names is None else tuple(names)
-    values = np.empty((len(wanted), len(reader.sessions), len(reader.tickers)), np.float32)
-    for name, matrix in zip(wanted, values, strict=True):
-        reader.matrix(name, into=matrix)
-    return FeaturePanel(reader.sessions, reader.tickers, wanted, values)
+    return _PanelReader(path, between).features(names)
 
 
 class FeatureFile:
-    """A file of features as a `FeatureSource`: the grid is read at once, values when they are asked for."""
+    """A file of features as a `FeatureSource`: opened once, values are read when they are asked for."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        grid = read_matrices(path, [])
-        self.sessions = grid.sessions
-        self.tickers = grid.tickers
-        self.names = panel_names(path)
+        self._reader = _PanelReader(path, (None, None))
+        self.sessions = self._reader.sessions
+        self.tickers = self._reader.tickers
+        self.names = self._reader.names
 
     def __getitem__(self, name: str) -> npt.NDArray[np.float32]:
-        matrix: npt.NDArray[np.float32] = read_matrices(self._path, [name])[name]
+        matrix: npt.NDArray[np.float32] = self._reader.matrix(name)
         return matrix
 
     def items(self) -> Iterator[tuple[str, npt.NDArray[np.float32]]]:
         """Name and matrix, in order; one matrix at a time is in memory."""
-        reader = _PanelReader(self._path, (None, None))
-        return ((name, reader.matrix(name)) for name in self.names)
+        return ((name, self[name]) for name in self.names)
 
     def panel(self, names: Sequence[str], sessions: slice) -> FeaturePanel:
         """Features by name on a range of sessions."""
-        wanted = self.sessions[sessions]
-        return read_features(self._path, names, between=(wanted[0].item(), wanted[-1].item()))
+        return self._reader.features(names, sessions)
 
     def block(self, names: Sequence[str], sessions: slice) -> npt.NDArray[np.float32]:
         return self.panel(names, sessions).values
@@ -222,36 +214,54 @@ def _values(part: Any) -> AnyArray:
 
 
 class _PanelReader:
-    """One open panel file, cut to the row groups that a range of dates needs."""
+    """One open panel file, cut to a range of dates. Threads may share one and read in turns."""
 
     def __init__(self, path: Path, between: DateRange) -> None:
         self._file = pq.ParquetFile(path)  # mapped into memory, what was read would stay there
-        n_tickers = (self._file.metadata.metadata or {}).get(_FORMAT)
+        self._reading = threading.Lock()
+        metadata = self._file.metadata
+        n_tickers = (metadata.metadata or {}).get(_FORMAT)
         if n_tickers is None:
             raise DataRejectedError(f"{path} is no panel that Foundry wrote. Run the stage that makes it again.")
         self._width = int(n_tickers)
         self.names = tuple(name for name in self._file.schema_arrow.names if name not in _KEYS)
         self._groups = list(self._groups_between(between))
-        self._stop = 0
-        dates = self._flat("date")[:: self._width].astype("datetime64[D]")
+        lengths = [metadata.row_group(group).num_rows // self._width for group in self._groups]
+        self._starts = np.cumsum([0, *lengths])
+        """Index of each group's first session among those of all the groups, and their number."""
+        dates = self._flat("date", self._groups)[:: self._width].astype("datetime64[D]")
         first, last = between
-        self._start = 0 if first is None else int(np.searchsorted(dates, np.datetime64(first), "left"))
-        self._stop = len(dates) if last is None else int(np.searchsorted(dates, np.datetime64(last), "right"))
-        self._length = len(dates)
-        self.sessions: DateArray = dates[self._start : self._stop]
+        start = 0 if first is None else int(np.searchsorted(dates, np.datetime64(first), "left"))
+        stop = len(dates) if last is None else int(np.searchsorted(dates, np.datetime64(last), "right"))
+        self._before = start
+        self.sessions: DateArray = dates[start:stop]
         self.tickers = self.first("ticker")
 
-    def matrix(self, name: str, into: AnyArray | None = None) -> AnyArray:
-        """One matrix of the wanted sessions; copied straight into `into` where given."""
-        if into is None or len(into) != self._length:
-            wide = self._flat(name).reshape(self._length, self._width)[self._start : self._stop]
-            if into is None:
-                return wide
-            into[...] = wide
-            return into
-        flat, at = into.reshape(-1), 0
-        for part in self._chunks(name):
-            flat[at : at + len(part)] = _values(part)
+    def features(self, names: Sequence[str] | None = None, sessions: slice = slice(None)) -> FeaturePanel:
+        """Matrices as features, all or the named ones in that order."""
+        wanted = self.names if names is None else tuple(names)
+        dates = self.sessions[sessions]
+        values = np.empty((len(wanted), len(dates), len(self.tickers)), np.float32)
+        for name, matrix in zip(wanted, values, strict=True):
+            self.matrix(name, sessions, into=matrix)
+        return FeaturePanel(dates, self.tickers, wanted, values)
+
+    def matrix(self, name: str, sessions: slice = slice(None), into: AnyArray | None = None) -> AnyArray:
+        """One matrix of a range of the sessions; copied straight into `into` where given."""
+        start, stop, _ = sessions.indices(len(self.sessions))
+        start, stop = start + self._before, max(start, stop) + self._before
+        first = int(np.searchsorted(self._starts, start, "right")) - 1
+        last = int(np.searchsorted(self._starts, stop, "left"))
+        groups = self._groups[max(first, 0) : last]
+        offset = start - int(self._starts[max(first, 0)])
+        rows = slice(offset * self._width, (offset + stop - start) * self._width)
+        if into is None:
+            return self._flat(name, groups)[rows].reshape(-1, self._width)
+        flat, at = into.reshape(-1), -rows.start
+        for part in self._chunks(name, groups):
+            values = _values(part)[max(0, -at) : len(flat) - at]
+            place = max(at, 0)
+            flat[place : place + len(values)] = values
             at += len(part)
         return into
 
@@ -259,25 +269,27 @@ class _PanelReader:
         """A text column's values in the first session, one a ticker."""
         if not self._file.metadata.num_row_groups:
             return ()
-        head = self._file.read_row_group(0, columns=[name], use_threads=False).column(0)
+        with self._reading:
+            head = self._file.read_row_group(0, columns=[name], use_threads=False).column(0)
         return tuple(head.slice(0, self._width).to_pylist())
 
-    def _flat(self, name: str) -> AnyArray:
-        parts = [_values(part) for part in self._chunks(name)]
+    def _flat(self, name: str, groups: Sequence[int]) -> AnyArray:
+        parts = [_values(part) for part in self._chunks(name, groups)]
         if len(parts) == 1:
             return np.array(parts[0])
         return np.concatenate(parts) if parts else np.empty(0, "datetime64[D]" if name == "date" else np.float64)
 
-    def _chunks(self, name: str) -> list[Any]:
+    def _chunks(self, name: str, groups: Sequence[int]) -> list[Any]:
         if name not in (*_KEYS, *self.names):
             raise KeyError(f"{name!r} is not in this panel; it holds {', '.join(self.names)}")
-        return list(self._file.read_row_groups(self._groups, columns=[name]).column(0).chunks)
+        with self._reading:
+            return list(self._file.read_row_groups(groups, columns=[name]).column(0).chunks)
 
     def _groups_between(self, between: DateRange) -> Iterator[int]:
         first, last = between
         for index in range(self._file.metadata.num_row_groups):
-            statistics = self._file.metadata.row_group(index).column(0).statistics
-            before = first is not None and statistics.max < first
-            after = last is not None and statistics.min > last
-            if not before and not after:
-                yield index
+            if (first, last) != (None, None):
+                statistics = self._file.metadata.row_group(index).column(0).statistics
+                if (first is not None and statistics.max < first) or (last is not None and statistics.min > last):
+                    continue
+            yield index

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from foundry_tasks.data.panel import FeaturePanel, PricePanel
+from foundry_tasks.data.panel import FeaturePanel, PricePanel, group_sessions
 from foundry_tasks.features.definition import Feature, FeatureSet, Need
 from foundry_tasks.features.history import History
 from foundry_tasks.features.lookback import first_needed
@@ -19,8 +19,6 @@ from foundry_tasks.features.registry import features_in
 BLOCK_SESSIONS = 1344
 """So many sessions are computed at once, with the lookback before them: memory that a longer history does not raise, in
 pieces that a processor's caches still serve. Whole refits of the factors."""
-PART_SESSIONS = 64
-"""So many of a block are handed on at once: whole row groups of a file."""
 
 
 @dataclass(frozen=True)
@@ -64,18 +62,19 @@ def compute_features(prices: PricePanel, features: Sequence[Feature], *, threads
 def feature_blocks(
     prices: PricePanel, features: Sequence[Feature], *, since: int = 0, threads: int = 1
 ) -> Iterator[FeaturePanel]:
-    """The same of the sessions from index `since` on, PART_SESSIONS at a time; each is overwritten by the next.
+    """The same of the sessions from index `since` on, a row group of a file at a time; each is overwritten by the next.
 
     All features of a block of prices would be ten times as large as the prices: they wait in a temporary file.
     """
     n_sessions, n_tickers = prices.member.shape
     names = tuple(feature.name for feature in features)
-    part = np.empty((len(features), min(PART_SESSIONS, n_sessions), n_tickers), dtype=np.float32)
+    part_sessions = group_sessions(n_tickers)
+    part = np.empty((len(features), min(part_sessions, n_sessions), n_tickers), dtype=np.float32)
     with tempfile.TemporaryFile() as file:
         for block in _blocks(slice(since, n_sessions), BLOCK_SESSIONS):
             _write_block(file.fileno(), prices, features, block, threads)
             length = block.stop - block.start
-            for sessions in _blocks(block, PART_SESSIONS):
+            for sessions in _blocks(block, part_sessions):
                 values = part[:, : sessions.stop - sessions.start]
                 for index, matrix in enumerate(values):
                     row = index * length + sessions.start - block.start

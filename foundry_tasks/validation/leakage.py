@@ -20,8 +20,6 @@ CUT_TOLERANCE = 1e-12
 SCORE_TOLERANCE = 1e-9
 RESCALING_TOLERANCE = 1e-4
 RESCALING_FACTOR = 0.5
-_READ_FEATURES = 8
-"""Of a file at once: each time costs as much as a few features."""
 
 Build = Callable[[PricePanel], Iterable[FeaturePanel]]
 """Prices → their features, in blocks of sessions; one block at a time is looked at."""
@@ -71,7 +69,7 @@ def audit_features(
 def _differences(
     published: FeatureSource, again: Iterable[FeaturePanel], n_sessions: int, tolerance: float
 ) -> tuple[list[str], list[str]]:
-    """Features that are not there again, and those that are not equal in the first sessions; a few at a time are read.
+    """Features that are not there again, and those that are not equal in the first sessions; each block is read once.
 
     Where sessions are not there again, no feature is.
     """
@@ -81,13 +79,11 @@ def _differences(
     for block in again:
         sessions = slice(start, min(start + len(block.sessions), n_sessions))
         start += len(block.sessions)
-        for first in range(0, len(published.names), _READ_FEATURES):
-            names = published.names[first : first + _READ_FEATURES]
-            for name, values in zip(names, published.block(names, sessions), strict=True):
-                if name not in block.names:
-                    gone[name] = None
-                elif not equal(block[name][: len(values)], values, tolerance):
-                    changed[name] = None
+        for name, values in zip(published.names, published.block(published.names, sessions), strict=True):
+            if name not in block.names:
+                gone[name] = None
+            elif not equal(block[name][: len(values)], values, tolerance):
+                changed[name] = None
         if start >= n_sessions:
             return list(gone), list(changed)
     return list(published.names), list(changed)

@@ -8,12 +8,14 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from foundry_tasks.contract.errors import DataRejectedError
 from foundry_tasks.data import tables
-from foundry_tasks.data.panel import PRICE_FIELDS, FeaturePanel, PricePanel
+from foundry_tasks.data.panel import PRICE_FIELDS, ROWS_A_GROUP, FeaturePanel, PricePanel, group_sessions
 from foundry_tasks.data.tables import (
-    SESSIONS_A_GROUP,
+    FeatureFile,
     Matrices,
     panel_names,
     read_features,
@@ -26,9 +28,9 @@ from foundry_tasks.data.tables import (
     write_table,
 )
 
-N_SESSIONS = 2 * SESSIONS_A_GROUP + 7
-SESSIONS = np.arange(N_SESSIONS) + np.datetime64("2020-01-01")
 TICKERS = ("A", "B", "C")
+N_SESSIONS = 2 * group_sessions(3) + 7
+SESSIONS = np.arange(N_SESSIONS) + np.datetime64("2020-01-01")
 
 
 @pytest.fixture
@@ -58,11 +60,41 @@ def test_features_come_back_whole_and_undefined_cells_stay_undefined(features, t
 
 def test_named_features_of_a_range_of_dates_come_in_the_order_asked_for(features, tmp_path):
     write_features(tmp_path / "f.parquet", [features])
-    first, last = SESSIONS[SESSIONS_A_GROUP - 1].item(), SESSIONS[SESSIONS_A_GROUP + 1].item()
+    edge = group_sessions(3)
+    first, last = SESSIONS[edge - 1].item(), SESSIONS[edge + 1].item()
     back = read_features(tmp_path / "f.parquet", ["f3", "f1"], between=(first, last))
-    assert np.array_equal(
-        back.values, features.values[[3, 1], SESSIONS_A_GROUP - 1 : SESSIONS_A_GROUP + 2], equal_nan=True
-    )
+    assert np.array_equal(back.values, features.values[[3, 1], edge - 1 : edge + 2], equal_nan=True)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    start=st.integers(0, N_SESSIONS), length=st.integers(0, N_SESSIONS), names=st.permutations(["f0", "f1", "f2", "f3"])
+)
+def test_an_open_file_gives_any_range_of_sessions_of_any_features(features, tmp_path, start, length, names):
+    write_features(tmp_path / "f.parquet", [features])
+    wanted = slice(start, start + length)
+    back = FeatureFile(tmp_path / "f.parquet").panel(names[:3], wanted)
+    assert np.array_equal(back.sessions, SESSIONS[wanted])
+    rows = [features.names.index(name) for name in names[:3]]
+    assert np.array_equal(back.values, features.values[rows, wanted], equal_nan=True)
+
+
+@given(n_tickers=st.integers(1, 20_000))
+def test_a_row_group_is_neither_tiny_nor_huge_whatever_the_number_of_tickers(n_tickers):
+    sessions = group_sessions(n_tickers)
+    assert 64 <= sessions <= 1344
+    assert sessions == 64 or sessions * n_tickers <= ROWS_A_GROUP
+    assert sessions == 1344 or sessions * n_tickers > ROWS_A_GROUP / 4
+
+
+def test_files_of_an_earlier_version_with_small_row_groups_are_read(features, tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "group_sessions", lambda _: 64)
+    write_features(tmp_path / "f.parquet", [features])
+    monkeypatch.undo()
+    assert pq.ParquetFile(tmp_path / "f.parquet").metadata.num_row_groups > 40
+    between = slice(60, 200)
+    back = FeatureFile(tmp_path / "f.parquet").panel(features.names, between)
+    assert np.array_equal(back.values, features.values[:, between], equal_nan=True)
 
 
 @pytest.mark.parametrize("between", [(None, date(2020, 1, 5)), (date(2020, 5, 1), None), (date(2031, 1, 1), None)])
@@ -91,7 +123,7 @@ class CountedFile(io.FileIO):
 @pytest.fixture
 def bytes_read(tmp_path, monkeypatch):
     """bytes_read(names, between): of a file of four features, ten groups of sessions and 300 tickers; and those of all of it."""
-    sessions = np.arange(10 * SESSIONS_A_GROUP) + np.datetime64("2020-01-01")
+    sessions = np.arange(10 * group_sessions(300)) + np.datetime64("2020-01-01")
     values = np.random.default_rng(0).standard_normal((4, len(sessions), 300)).astype(np.float32)
     panel = FeaturePanel(sessions, tuple(f"T{i:03}" for i in range(300)), ("f0", "f1", "f2", "f3"), values)
     write_features(tmp_path / "f.parquet", [panel])
@@ -108,7 +140,8 @@ def bytes_read(tmp_path, monkeypatch):
 
 def test_a_column_or_a_range_of_dates_reads_its_own_bytes_and_no_others(bytes_read):
     whole = bytes_read()
-    third_group = [date(2020, 1, 1) + timedelta(days=days) for days in (2 * SESSIONS_A_GROUP, 3 * SESSIONS_A_GROUP - 1)]
+    length = group_sessions(300)
+    third_group = [date(2020, 1, 1) + timedelta(days=days) for days in (2 * length, 3 * length - 1)]
     overhead = 0.03  # the last 64 KiB with the footer, dates and tickers
     assert bytes_read(["f2"]) < (1 / 4 + overhead) * whole
     assert bytes_read(between=third_group) < (1 / 10 + overhead) * whole

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from foundry_tasks.data.tables import SESSIONS_A_GROUP, write_features
+from foundry_tasks.data.panel import group_sessions
+from foundry_tasks.data.tables import write_features
 from foundry_tasks.features import FEATURES, build_features
-from foundry_tasks.features.build import BLOCK_SESSIONS, PART_SESSIONS, feature_blocks
+from foundry_tasks.features.build import BLOCK_SESSIONS, feature_blocks
 from foundry_tasks.features.factors import REFIT_SESSIONS
 from tests.unit.features.test_lookback import ragged
 
@@ -63,19 +64,22 @@ def test_only_the_sessions_that_are_wanted_are_computed(make_market):
 
 
 def test_a_file_written_in_blocks_has_the_bytes_of_one_written_at_once(make_market, monkeypatch, tmp_path):
-    monkeypatch.setattr("foundry_tasks.features.build.BLOCK_SESSIONS", 6 * SESSIONS_A_GROUP)
-    market = make_market(N_SESSIONS)
+    market = make_market(N_SESSIONS, 30)
+    monkeypatch.setattr("foundry_tasks.features.build.BLOCK_SESSIONS", group_sessions(180))
+    monkeypatch.setattr("foundry_tasks.features.build.group_sessions", lambda _: group_sessions(180))
+    monkeypatch.setattr("foundry_tasks.data.tables.group_sessions", lambda _: group_sessions(180))
     write_features(tmp_path / "blocks.parquet", feature_blocks(market, FEATURES))
     write_features(tmp_path / "whole.parquet", [build_features(market, "extended").panel])
     assert (tmp_path / "blocks.parquet").read_bytes() == (tmp_path / "whole.parquet").read_bytes()
 
 
-def test_a_block_is_made_of_whole_row_groups_and_whole_refits():
-    assert PART_SESSIONS % SESSIONS_A_GROUP == BLOCK_SESSIONS % PART_SESSIONS == BLOCK_SESSIONS % REFIT_SESSIONS == 0
+@given(n_tickers=st.integers(1, 20_000))
+def test_a_block_is_made_of_whole_row_groups_and_whole_refits(n_tickers):
+    assert BLOCK_SESSIONS % group_sessions(n_tickers) == BLOCK_SESSIONS % REFIT_SESSIONS == 0
 
 
 def test_no_more_than_a_part_of_the_features_is_in_memory_at_once(make_market):
-    market = make_market(N_SESSIONS, 40)
+    market = make_market(N_SESSIONS, 180)
     tracemalloc.start()
     for _ in feature_blocks(market, FEATURES):
         pass
