@@ -64,10 +64,11 @@ deep: .venv/deep.stamp  ## Add TensorFlow, which fits the deep models, to this c
 
 .PHONY: demo
 demo: $(LAPTOP)  ## Prices to a promoted model, or an honest refusal, through Airflow
-	@$(BIN)/airflow db migrate >/dev/null 2>&1 || $(BIN)/airflow db migrate
-	@conf="$$($(BIN)/foundry conf $(DEMO_CONF))"; \
-	  PYTHONWARNINGS=ignore $(BIN)/airflow dags test foundry_train --conf "$$conf"; \
-	  $(BIN)/foundry summary
+	@CONF="$$($(BIN)/foundry conf $(DEMO_CONF))" $(BIN)/python dags/_laptop.py foundry_train
+
+.PHONY: report
+report: $(LAPTOP)  ## Open the report of the newest run in a browser
+	@$(BIN)/foundry summary --open
 
 .PHONY: ui
 ui: $(LAPTOP)  ## Airflow and MLflow on the demo's results

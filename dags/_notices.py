@@ -48,7 +48,7 @@ class FailureNotice(Notice):
 
     def sentence(self, context: Context) -> str:
         task = _task(context)
-        why = str(context.get("exception") or "see its log").splitlines()[0]
+        why = (str(context.get("exception") or "").splitlines() or ["see its log"])[0]
         return f"{task['dag']}: task {task['task']} failed in run {task['run_id']} (try {task['try']}): {why}"
 
 

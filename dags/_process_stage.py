@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 from contextlib import suppress
-from typing import Any
+from typing import Any, ClassVar
 
 from _stage_task import (
     GRACE_S,
@@ -19,12 +19,16 @@ from _stage_task import (
 )
 from airflow.sdk import BaseOperator, Context
 
+from foundry_tasks.contract.ports import Watcher
+
 
 class ProcessStage(BaseOperator):
     """Its XCom is the result's address and its few headline figures."""
 
     template_fields = ("shard",)
     ui_color = "#d9e8f5"
+    watcher: ClassVar[Watcher | None] = None
+    """Who is shown a run that has a process of its own."""
 
     def __init__(self, *, stage: str, shard: str | None = None, **arguments: Any) -> None:
         super().__init__(**task_arguments(stage) | arguments)
@@ -35,12 +39,26 @@ class ProcessStage(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         command = stage_command(self.stage, self.shard, context)
         self.log.info("by hand: %s", shlex.join(command))
+        try:
+            code, last = self._run(command)
+        except BaseException:
+            self.on_kill()
+            raise
+        raise_for_exit(code, last)
+        return published(self.stage, self.shard, context)
+
+    def _run(self, command: list[str]) -> tuple[int, str]:
+        """Exit code and last line."""
+        watcher = self.watcher
+        if watcher is not None:
+            watcher.started(" ".join(filter(None, (self.stage, self.shard))))
         self._process = subprocess.Popen(  # noqa: S603 - our own program, arguments as a list
             [sys.executable, "-m", "foundry_tasks", *command[1:]],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            errors="replace",
             env=process_environment(),
             start_new_session=True,
         )
@@ -49,8 +67,12 @@ class ProcessStage(BaseOperator):
             for line in lines:
                 last = line.rstrip()
                 say(self.log, last)
-        raise_for_exit(self._process.wait(), last)
-        return published(self.stage, self.shard, context)
+                if watcher is not None:
+                    watcher.printed(last)
+        code = self._process.wait()
+        if watcher is not None:
+            watcher.ended(code)
+        return code, last
 
     def on_kill(self) -> None:
         if self._process is None or self._process.poll() is not None:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 from datetime import timedelta
 from typing import Any
 
@@ -33,7 +32,6 @@ _BUILT_BY: dict[Image, str] = {
     "cpu": "build the images with `make images`, which writes their IDs",
     "cuda": "deep models run in it, so build it with `make image-cuda`, then `make up`",
 }
-_WARNING = re.compile(r"^\d\d:\d\d:\d\d warning ")
 
 
 def task_arguments(stage: str) -> dict[str, Any]:
@@ -111,7 +109,7 @@ def say(log: Any, line: str) -> None:
     """A line of a stage in Airflow's log, at the level that the stage meant."""
     if line.startswith(("foundry: ", "Traceback")):
         log.error(line)
-    elif _WARNING.match(line):
+    elif line.startswith("warning: "):
         log.warning(line)
     else:
         log.info(line)

@@ -67,7 +67,7 @@ def _stage(options: argparse.Namespace) -> int:
     identity = Identity(options.dag, options.run_id, options.stage, options.shard, options.as_of)
     result = runner.execute(identity, _conf(options), _surroundings(settings))
     for warning in result.warnings:
-        terminal.say("warning", text=warning)
+        terminal.say("warning", warning)
     terminal.say(
         "reused" if result.reused_from else "done",
         stage=result.stage,
@@ -86,9 +86,12 @@ def _run(options: argparse.Namespace) -> int:
     dag = f"foundry_{options.pipeline}"
     run_id = options.run_id or f"manual__{datetime.now(UTC).isoformat(timespec='seconds')}"
     identity = ["--dag", dag, "--run-id", run_id, "--as-of", options.as_of.isoformat(), "--config", json.dumps(conf)]
-    terminal.say("run", dag=dag, run_id=run_id)
-    for ended in pipeline.run_pipeline(dag, identity):
-        terminal.say("stage", name=ended.stage, exit=ended.exit_code, seconds=ended.seconds)
+    view = terminal.RunView()
+    view.note(f"{dag}, run {run_id}")
+    try:
+        pipeline.run_pipeline(dag, identity, view)
+    finally:
+        view.close()
     return _print_summary(settings, dag, run_id)
 
 
@@ -100,6 +103,8 @@ def _conf_command(options: argparse.Namespace) -> int:
 
 
 def _summary(options: argparse.Namespace) -> int:
+    if options.open:
+        return _open_report(options)
     return _print_summary(Settings.from_environment(), options.dag, options.run_id)
 
 
@@ -107,6 +112,22 @@ def _print_summary(settings: Settings, dag: str, run_id: str | None) -> int:
     from foundry_tasks.report.summary import render  # noqa: PLC0415 - only who reads a report loads it
 
     sys.stdout.write(render(open_store(settings), dag, run_id))
+    return 0
+
+
+def _open_report(options: argparse.Namespace) -> int:
+    """Say where the page is, and open it where there is a screen."""
+    import webbrowser  # noqa: PLC0415 - only who opens a page loads it
+
+    from foundry_tasks.report.summary import page_of  # noqa: PLC0415 - as above
+
+    page = page_of(open_store(Settings.from_environment()), options.dag, options.run_id)
+    address = page if "://" in page else Path(page).resolve().as_uri()
+    sys.stdout.write(f"{address}\n")
+    if sys.platform == "darwin" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
+        webbrowser.open(address)
+    else:
+        sys.stderr.write("there is no screen to open it on: open the address in a browser, or copy the file\n")
     return 0
 
 
@@ -284,6 +305,7 @@ def _parser() -> argparse.ArgumentParser:
     summary = commands.add_parser("summary", help="print a run's summary again")
     summary.add_argument("--dag", default="foundry_train")
     summary.add_argument("--run-id", help="default: the newest run that has a report")
+    summary.add_argument("--open", action="store_true", help="open the page of the report in a browser instead")
     summary.set_defaults(command=_summary)
 
     ledger = commands.add_parser("ledger", help="show, verify or repair the ledger of promotions")

@@ -173,3 +173,16 @@ class Registry(Protocol):
 
     def locate(self, version: ModelVersion) -> str:
         """What a person opens or loads: a page of the MLflow server, else a `models:/` URI."""
+
+
+class Watcher(Protocol):
+    """Who is told of a run's stages while they run, one after another."""
+
+    def started(self, name: str) -> None:
+        """A stage begins. name: the stage and, where it is mapped, its shard."""
+
+    def printed(self, line: str) -> None:
+        """The stage at work printed a line."""
+
+    def ended(self, exit_code: int) -> None:
+        """The stage at work has ended."""

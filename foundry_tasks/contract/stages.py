@@ -23,6 +23,8 @@ class StageSpec:
     """One step of a run, one container."""
 
     name: str
+    does: str
+    """What it does, in a few words: people read it while they wait."""
     config: type[c.StageConfig]
     inputs: tuple[str, ...] = ()
     """Upstream stages whose results it reads; in a DAG that lacks one, it does without."""
@@ -47,20 +49,29 @@ class StageSpec:
 STAGES: Mapping[str, StageSpec] = {
     spec.name: spec
     for spec in (
-        StageSpec("prices", c.PricesConfig, outside=True),
-        StageSpec("features", c.FeaturesConfig, inputs=("prices",)),
-        StageSpec("labels", c.LabelsConfig, inputs=("prices",)),
+        StageSpec("prices", "fetch daily prices, judge every bar, keep what is good", c.PricesConfig, outside=True),
+        StageSpec(
+            "features", "compute what is known at the close of each session", c.FeaturesConfig, inputs=("prices",)
+        ),
+        StageSpec("labels", "say what each price did next", c.LabelsConfig, inputs=("prices",)),
         StageSpec(
             "models",
+            "fit the base models in every fold",
             c.ModelsConfig,
             inputs=("prices", "features", "labels"),
             fits_models=True,
             mapped=True,
             timeout_s=4 * 3600,
         ),
-        StageSpec("ensemble", c.EnsembleConfig, inputs=("features", "labels", "models")),
+        StageSpec(
+            "ensemble",
+            "stack the base models and calibrate to P(up)",
+            c.EnsembleConfig,
+            inputs=("features", "labels", "models"),
+        ),
         StageSpec(
             "nulls",
+            "fit the recipe anew under shifted labels",
             c.NullsConfig,
             inputs=("prices", "features", "labels"),
             fits_models=True,
@@ -68,6 +79,7 @@ STAGES: Mapping[str, StageSpec] = {
         ),
         StageSpec(
             "leakage",
+            "recompute the past with later prices cut and poisoned",
             c.LeakageConfig,
             inputs=("prices", "features", "labels", "models"),
             fits_models=True,
@@ -75,13 +87,20 @@ STAGES: Mapping[str, StageSpec] = {
         ),
         StageSpec(
             "gates",
+            "hold the evidence against the policy",
             c.GatesConfig,
             inputs=("prices", "features", "labels", "models", "ensemble", "leakage"),
             pure=False,
         ),
-        StageSpec("portfolio", c.PortfolioConfig, inputs=("prices", "features", "labels", "models", "ensemble")),
+        StageSpec(
+            "portfolio",
+            "trade the forecasts after costs",
+            c.PortfolioConfig,
+            inputs=("prices", "features", "labels", "models", "ensemble"),
+        ),
         StageSpec(
             "simulate",
+            "trade again, session by session, and compare",
             c.SimulateConfig,
             inputs=("prices", "features", "labels", "models", "ensemble", "portfolio"),
             fits_models=True,
@@ -89,6 +108,7 @@ STAGES: Mapping[str, StageSpec] = {
         ),
         StageSpec(
             "refit",
+            "fit what passed on all sessions",
             c.RefitConfig,
             inputs=("features", "labels", "models", "ensemble", "gates"),
             fits_models=True,
@@ -96,15 +116,29 @@ STAGES: Mapping[str, StageSpec] = {
         ),
         StageSpec(
             "promote",
+            "register versions, move the champion",
             c.PromoteConfig,
             inputs=("prices", "features", "labels", "gates", "refit"),
             governs=True,
             pure=False,
         ),
-        StageSpec("predict", c.PredictConfig, inputs=("prices", "features", "promote"), pure=False),
-        StageSpec("monitor", c.MonitorConfig, inputs=("prices", "features", "predict"), pure=False),
+        StageSpec(
+            "predict",
+            "predict from the last session",
+            c.PredictConfig,
+            inputs=("prices", "features", "promote"),
+            pure=False,
+        ),
+        StageSpec(
+            "monitor",
+            "score what was predicted before, watch for drift",
+            c.MonitorConfig,
+            inputs=("prices", "features", "predict"),
+            pure=False,
+        ),
         StageSpec(
             "report",
+            "write the report",
             c.ReportConfig,
             inputs=(
                 "prices",
@@ -123,8 +157,8 @@ STAGES: Mapping[str, StageSpec] = {
             ),
             pure=False,
         ),
-        StageSpec("decide", c.DecideConfig, governs=True, pure=False),
-        StageSpec("audit", c.AuditConfig, timeout_s=4 * 3600),
+        StageSpec("decide", "carry out a person's decision", c.DecideConfig, governs=True, pure=False),
+        StageSpec("audit", "count errors of the gates on simulated markets", c.AuditConfig, timeout_s=4 * 3600),
     )
 }
 

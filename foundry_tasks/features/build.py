@@ -122,8 +122,8 @@ def _filler(prices: PricePanel, block: slice) -> Callable[[Feature, npt.NDArray[
 
 
 def _reason(feature: Feature, prices: PricePanel) -> str:
-    missing = [_MISSING[need] for need in feature.needs if not _has(prices, need)]
-    return "; ".join(missing)
+    missing = [_MISSING.get(need, f"no {need}") for need in feature.needs if not _has(prices, need)]
+    return ", ".join(missing)
 
 
 def _has(prices: PricePanel, need: Need) -> bool:
@@ -141,12 +141,6 @@ def _has(prices: PricePanel, need: Need) -> bool:
 
 
 _MISSING: Mapping[Need, str] = {
-    "open": "the source has no open",
-    "high": "the source has no high",
-    "low": "the source has no low",
-    "volume": "the source has no volume",
-    "vix": "no VIX given",
-    "sectors": "no sectors given",
-    "benchmark": "no benchmark given",
+    "vix": "no VIX",
     "cross_section": "one ticker has no cross-section",
 }

@@ -2,7 +2,10 @@
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import zip_longest
+from pathlib import Path
 from typing import Any
 
 from foundry_tasks.contract import artifacts
@@ -22,16 +25,26 @@ def render(store: Store, dag: str, run_id: str | None) -> str:
 
     Raises MissingInputError where there is no such report. Coloured only where stdout is a terminal.
     """
-    result = _report_of(store, dag, run_id)
-    document = json.loads(store.object_path(result.outputs["report.json"].sha256).read_bytes())
+    result, document = _report(store, dag, run_id)
     return summarise(document, result, colour=sys.stdout.isatty())
+
+
+def page_of(store: Store, dag: str, run_id: str | None) -> str:
+    """Where the page of the report lies; which report, and what is raised, as `render` has it."""
+    page: str = _report(store, dag, run_id)[1]["links"]["pages"]["report.html"]
+    return page
+
+
+def _report(store: Store, dag: str, run_id: str | None) -> tuple[StageResult, dict[str, Any]]:
+    result = _report_of(store, dag, run_id)
+    return result, json.loads(store.object_path(result.outputs["report.json"].sha256).read_bytes())
 
 
 def summarise(document: Mapping[str, Any], report: StageResult, *, colour: bool = False) -> str:
     """The text for one report; `report` is the report stage's own result, which the document cannot hold."""
     blocks = (
         _head(document), _portfolio(document), _gates(document, colour), _predictions(document), _live(document),
-        _coverage(document), _seconds(document, report), _places(document),
+        _coverage(document), _seconds(document, report), _versions(document), _next(document),
     )  # fmt: skip
     return "\n".join(line.rstrip() for block in blocks for line in block) + "\n"
 
@@ -63,11 +76,11 @@ def _made_at(store: Store, run_prefix: str) -> str:
 def _head(document: Mapping[str, Any]) -> Iterator[str]:
     run, status = document["run"], document["status"]
     yield ""
-    yield f"Foundry · market {run['market']} · as of {run['as_of']} · {run['dag']}"
-    yield f"run {run['run_id']}"
-    yield ""
     yield from _wrapped(status["headline"])
     yield from _wrapped(status["consequence"])
+    yield ""
+    yield f"market {run['market']}, as of {run['as_of']}, DAG {run['dag']}"
+    yield f"run {run['run_id']}"
 
 
 def _portfolio(document: Mapping[str, Any]) -> Iterator[str]:
@@ -99,17 +112,24 @@ def _portfolio(document: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _gates(document: Mapping[str, Any], colour: bool) -> Iterator[str]:
+    widths = (12, 10, 20, 38)
     for item in document["status"]["horizons"]:
         verdict, gates = item["verdict"], document["gates"][item["horizon"]]
         yield ""
         yield f"{item['name']}: {_painted(verdict, verdict, colour)}"
-        yield f"  {'gate':<12} {'value':>9}  {'interval':<20} {'threshold':<42} verdict"
+        yield from _row(("gate", f"{'value':>{widths[1]}}", "interval", "threshold"), widths, "verdict")
         for gate in gates:
-            bounds = wording.gate_interval(gate) or "–"
-            yield (
-                f"  {_cut(gate['name'], 12):<12} {wording.gate_value(gate):>9}  {_cut(bounds, 20):<20} "
-                f"{_cut(gate['threshold'], 42):<42} {_painted(gate['verdict'], gate['verdict'], colour)}"
-            )
+            value, bounds = wording.gate_value(gate), wording.gate_interval(gate) or "–"
+            cells = (gate["name"], f"{value:>{widths[1]}}", bounds, gate["threshold"])
+            yield from _row(cells, widths, _painted(gate["verdict"], gate["verdict"], colour))
+
+
+def _row(cells: Sequence[str], widths: Sequence[int], last: str) -> Iterator[str]:
+    """A line of a table; a cell that is wider than its column goes on below, at a blank."""
+    wrapped = [textwrap.wrap(cell, width) or [""] for cell, width in zip(cells, widths, strict=True)]
+    for number, parts in enumerate(zip_longest(*wrapped, fillvalue="")):
+        line = "  ".join(f"{part:<{width}}" for part, width in zip(parts, widths, strict=True))
+        yield f"  {line}  {'' if number else last}"
 
 
 def _predictions(document: Mapping[str, Any]) -> Iterator[str]:
@@ -122,11 +142,17 @@ def _predictions(document: Mapping[str, Any]) -> Iterator[str]:
         return
     horizons = predictions["horizons"]
     yield f"Top {min(TOP, len(predictions['top']))} of {predictions['tickers']} predictions, P(up) after {predictions['as_of']}"
-    yield "  ticker  " + "".join(f"{wording.horizon_name(h):>10}" for h in horizons) + f"{'mean':>10}  position"
-    for entry in predictions["top"][:TOP]:
+    shown = predictions["top"][:TOP]
+    width = max(len("ticker"), *(len(entry["ticker"]) for entry in shown), 6)
+    yield (
+        f"  {'ticker':<{width}}  "
+        + "".join(f"{wording.horizon_name(h):>10}" for h in horizons)
+        + f"{'mean':>10}  position"
+    )
+    for entry in shown:
         values = [entry["horizons"].get(h, {}).get("p_up") for h in horizons]
         columns = "".join(f"{wording.figure(value, percent):>10}" for value in [*values, entry["mean_p_up"]])
-        yield f"  {_cut(entry['ticker'], 8):<8}{columns}  {wording.position(entry, horizons)}"
+        yield f"  {entry['ticker']:<{width}}  {columns}  {wording.position(entry, horizons)}"
     for h, item in sorted(predictions["per_horizon"].items(), key=lambda one: int(one[0])):
         why = f": {item['why']}" if item.get("why") else ""
         yield from _wrapped(
@@ -164,44 +190,54 @@ def _seconds(document: Mapping[str, Any], report: StageResult) -> Iterator[str]:
     rows.append(("report", report.elapsed_s.get("start", 0.0), report.elapsed_s.get("total", 0.0), None))
     rows.append(("all", sum(row[1] for row in rows), sum(row[2] for row in rows), None))
     yield ""
-    yield f"  {'stage':<28} {'start-up s':>10} {'work s':>10} {'total s':>10}"
+    width = max(len(row[0]) for row in rows)
+    yield f"  {'stage':<{width}} {'start-up s':>10} {'work s':>10} {'total s':>10}"
     for name, start, total, reused in rows:
         note = "  reused" if reused else ""
-        yield f"  {_cut(name, 28):<28} {start:>10.2f} {max(total - start, 0.0):>10.2f} {total:>10.2f}{note}"
+        yield f"  {name:<{width}} {start:>10.2f} {max(total - start, 0.0):>10.2f} {total:>10.2f}{note}"
 
 
 def _name(stage: Mapping[str, Any]) -> str:
     return " ".join(part for part in (stage["stage"], stage["shard"]) if part)
 
 
-def _places(document: Mapping[str, Any]) -> Iterator[str]:
-    """Paths stand on lines of their own and are never cut: people copy them."""
+def _versions(document: Mapping[str, Any]) -> Iterator[str]:
+    versions = document["links"]["versions"]
+    if versions:
+        yield ""
+        yield "Registered"
+    for version in versions:
+        yield f"  {version['model']} version {version['version']}, {version['event']}"
+        yield from ([f"    {version['url']}"] if version["url"] else [])
+
+
+def _next(document: Mapping[str, Any]) -> Iterator[str]:
+    """What to do now; paths stand on lines of their own and are never cut, since people copy them."""
     links = document["links"]
     yield ""
-    yield "report"
-    yield f"  {links['pages']['report.html']}"
+    yield "What to do next"
+    yield "  read the report: `make report` opens it"
+    yield f"    {_here(links['pages']['report.html'])}"
     if links["trades"]:
-        yield "trades"
-        yield from (f"  {where}" for where in links["trades"].values())
-    if links["data_docs"]:
-        yield "Data Docs"
-        yield from (f"  {docs['location']}" for docs in links["data_docs"])
-    if links["versions"]:
-        yield "registered versions"
-        yield from (
-            f"  {version['model']} version {version['version']}, {version['event']}: {version['url'] or version['uri']}"
-            for version in links["versions"]
-        )
+        yield "  look at the trades"
+        yield from (f"    {_here(where)}" for where in links["trades"].values())
+    for version in links["versions"]:
+        if version["event"] == "challenger":
+            yield "  promote the near miss, if you can say why"
+            yield f"    .venv/bin/foundry approve {version['model']} {version['version']} --why '…'"
+    yield "  change the market: `make demo PRICES=prices.parquet`; more in README.md, On your own prices"
+    yield "  read more: docs/README.md"
+
+
+def _here(place: str) -> str:
+    """A path below this folder without it."""
+    return place.removeprefix(f"{Path.cwd()}/")
 
 
 # ------------------------------------------------------------------ text
 def _painted(text: str, verdict: str, colour: bool) -> str:
     code = _COLOURS.get(verdict)
     return f"\x1b[{code}m{text}\x1b[0m" if colour and code else text
-
-
-def _cut(text: str, width: int) -> str:
-    return text if len(text) <= width else text[: width - 1] + "…"
 
 
 def _wrapped(text: str, indent: str = "") -> Iterator[str]:

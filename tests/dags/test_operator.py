@@ -165,7 +165,7 @@ def test_a_stages_warnings_are_lines_of_its_log(task, foundry, monkeypatch):
     told = task("prices").execute(context_of({"source": "sample", "start": "2021-01-04"}, run_id="warned"))
     warnings = StageResult.model_validate_json(Path(told["result"]).read_text()).warnings
     assert warnings, "a stage without one would prove nothing"
-    assert len([line for line in lines if " warning text=" in line]) == len(warnings)
+    assert len([line for line in lines if line.startswith("warning: ")]) == len(warnings)
 
 
 def test_exit_0_is_no_exception(stage_task):

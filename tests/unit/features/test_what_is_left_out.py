@@ -28,7 +28,7 @@ def test_a_column_that_the_source_lacks_leaves_out_what_needs_it_by_name(market,
     built = build_features(replace(market, fields=fields), "extended")
     assert set(built.left_out) == needing(column)
     assert set(built.panel.names) == ALL - needing(column)
-    assert set(built.left_out.values()) == {f"the source has no {column}"}
+    assert set(built.left_out.values()) == {f"no {column}"}
 
 
 def test_closes_alone_are_enough(market):

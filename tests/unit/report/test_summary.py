@@ -40,8 +40,21 @@ def test_the_summary_counts_start_up_apart(text):
 
 def test_the_summary_says_where_things_are(text):
     assert "/report.html" in text
-    assert "data_docs/prices/index.html" in text
-    assert "foundry-us-1d version 3, refused: http://127.0.0.1:5000/#/models" in text
+    assert "foundry-us-1d version 3, refused\n    http://127.0.0.1:5000/#/models" in text
+
+
+def test_the_summary_starts_with_the_verdict_and_ends_with_what_to_do_next(text, document):
+    lines = text.strip().splitlines()
+    assert lines[0] == document["status"]["headline"]
+    after = lines[lines.index("What to do next") :]
+    assert [word for word in ("make report", "make demo PRICES=", "docs/README.md") if word not in "\n".join(after)] == []
+
+
+def test_no_word_of_a_gate_is_cut(text, document):
+    told = " ".join(text.split())
+    for gate in (gate for gates in document["gates"].values() for gate in gates):
+        assert [word for word in gate["threshold"].split() if word not in told] == []
+    assert "…" not in text
 
 
 def test_a_log_gets_no_colour_codes(text):
