@@ -40,7 +40,8 @@ def test_files_lie_beside_the_market_file_unless_it_says_where(market_file, pric
 
 
 def test_a_file_in_the_conf_is_where_the_conf_says(market_file):
-    merged = with_market({"market": "tw", "prices": "mine.parquet"}, market_file('prices = "tw.parquet"\n'))
+    path = market_file('source = "parquet"\nprices = "tw.parquet"\n')
+    merged = with_market({"market": "tw", "prices": "mine.parquet"}, path)
     assert merged["prices"] == "mine.parquet"
 
 
