@@ -12,7 +12,7 @@ GIVEN := PYTHON
 path = "$${$(1)/\#\~\//$$HOME/}"
 
 # What the machine's python3 really is: uv does not see interpreters behind shims.
-THIS_PYTHON = "$${PYTHON:-$$(python3 -c 'import sys; print(sys.executable)')}"
+THIS_PYTHON = "$$(given=$(call path,PYTHON); printf %s "$${given:-$$(python3 -c 'import sys; print(sys.executable)')}")"
 UV     := .tools/python/bin/uv
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -224,7 +224,7 @@ include images/images.mk
 # Only variables that somebody reads are taken: those that are GIVEN, that a makefile or docker-compose.yaml names, and settings.
 TYPED   := $(strip $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name))))
 READ     = $(GIVEN) $(shell sed -nE 's/^(export )?([A-Z][A-Z0-9_]*) *[:?]?=.*/\2/p' $(MAKEFILE_LIST); \
-             sed -nE 's/.*\$$\{([A-Z][A-Z0-9_]*).*/\1/p' docker-compose.yaml)
+             grep -oE '\$$\{[A-Z0-9_]+' docker-compose.yaml | tr -d '$${')
 SETTINGS := FOUNDRY_% AIRFLOW__% TESTS_%
 UNKNOWN := $(filter-out $(GIVEN) $(SETTINGS),$(TYPED))
 UNKNOWN := $(if $(UNKNOWN),$(firstword $(filter-out $(READ),$(UNKNOWN))))

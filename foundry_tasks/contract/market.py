@@ -1,6 +1,6 @@
 """A market is one TOML file of defaults for a run's conf: source of prices, universe, horizons, policy.
 
-The files that it names lie beside it, unless their path is absolute or a URI: so the folder can be moved as a whole.
+The files that it names lie beside it, unless their path is absolute, at `~` or a URI: so the folder can be moved as a whole.
 """
 
 import os
@@ -83,4 +83,4 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _beside(market: Path, file: str) -> str:
-    return file if "://" in file else str(market.parent / file)
+    return file if "://" in file else str(market.parent / os.path.expanduser(file))  # noqa: PTH111 - as in typed.py

@@ -85,6 +85,14 @@ def test_a_value_arrives_in_a_make_that_make_starts_too(text):
     assert f"\0PRICES={text}\0" in f"\0{done.stdout.decode()}\0"
 
 
+@pytest.mark.parametrize(
+    ("typed", "python"), [("~/my env/bin/python", "/h/my env/bin/python"), ("python3.12", "python3.12"), ("", None)]
+)
+def test_the_python_of_the_environment_is_the_one_that_was_given(typed, python):
+    done = make("--eval=arrived: ; @printf %s $(THIS_PYTHON)", "arrived", f"PYTHON={typed}", HOME="/h")
+    assert done.stdout.decode() == python or (python is None and Path(done.stdout.decode()).is_file())
+
+
 def test_what_was_not_typed_is_empty_or_its_default():
     assert (arrived("PRICES"), arrived("KEEP_DAYS"), arrived("DOCKER_SOCKET")) == ("", "90", "/var/run/docker.sock")
 
