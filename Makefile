@@ -6,8 +6,13 @@ SHELL := /bin/bash
 # The project's processes write and read compiled bytecode whatever the caller's shell says: it halves their start-up.
 unexport PYTHONDONTWRITEBYTECODE
 
+# GIVEN: the variables that a person gives. A recipe reads them from its environment, as "$$NAME", where they arrive as
+# they were typed (see the end of this file); a path by `$(call path,NAME)`, whose ~ is the home folder.
+GIVEN := PYTHON
+path = "$${$(1)/\#\~\//$$HOME/}"
+
 # What the machine's python3 really is: uv does not see interpreters behind shims.
-PYTHON ?= $(shell python3 -c 'import sys; print(sys.executable)')
+THIS_PYTHON = "$$(given=$(call path,PYTHON); printf %s "$${given:-$$(python3 -c 'import sys; print(sys.executable)')}")"
 UV     := .tools/python/bin/uv
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -19,13 +24,13 @@ help:  ## This list
 
 # ---------------------------------------------------------------- set-up
 $(UV): requirements/tools.txt
-	@$(PYTHON) -m pip install --quiet --upgrade --require-hashes --no-deps --target .tools/python -r $< 2>/dev/null \
-	  || $(PYTHON) -m pip install --upgrade --require-hashes --no-deps --target .tools/python -r $<
+	@$(THIS_PYTHON) -m pip install --quiet --upgrade --require-hashes --no-deps --target .tools/python -r $< 2>/dev/null \
+	  || $(THIS_PYTHON) -m pip install --upgrade --require-hashes --no-deps --target .tools/python -r $<
 	@touch $@
 
 # One environment; a stamp names a group that is in it. Groups add to each other, and each of the later holds laptop.
 .venv/%.stamp: requirements/%.txt pyproject.toml | $(UV)
-	@test -x $(BIN)/python || $(UV) venv --quiet --python $(PYTHON) $(VENV)
+	@test -x $(BIN)/python || $(UV) venv --quiet --python $(THIS_PYTHON) $(VENV)
 	@echo "installing the $* group (hash-pinned) into $(VENV)"
 	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes --no-deps --compile-bytecode -r $<
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --editable .
@@ -33,7 +38,7 @@ $(UV): requirements/tools.txt
 
 # What benchmarks are measured beside has an environment of its own.
 .venv-peers/peers.stamp: requirements/peers.txt | $(UV)
-	@test -x $(@D)/bin/python || $(UV) venv --quiet --python $(PYTHON) $(@D)
+	@test -x $(@D)/bin/python || $(UV) venv --quiet --python $(THIS_PYTHON) $(@D)
 	@echo "installing the peers (hash-pinned) into $(@D)"
 	@$(UV) pip install --quiet --python $(@D)/bin/python --require-hashes --no-deps --compile-bytecode -r $<
 	@touch $@
@@ -53,18 +58,16 @@ export FOUNDRY_RUNTIME := process
 
 LAPTOP := $(or $(firstword $(wildcard .venv/dev-deep.stamp .venv/dev.stamp .venv/deep.stamp)),.venv/laptop.stamp)
 
-# make demo PRICES=… SECTORS=… BENCHMARK=… VIX=… UNIVERSE=… HORIZONS=1,5 MODELS=logistic,lightgbm, or any key: SET="seeds=1"
-DEMO_CONF = $(if $(PRICES),--set source=parquet --set prices=$(abspath $(PRICES))) \
-  $(if $(SECTORS),--set sectors=$(abspath $(SECTORS))) $(if $(BENCHMARK),--set benchmark=$(abspath $(BENCHMARK))) \
-  $(if $(VIX),--set vix=$(abspath $(VIX))) $(if $(UNIVERSE),--set universe=$(abspath $(UNIVERSE))) \
-  $(if $(HORIZONS),--set horizons=$(HORIZONS)) $(if $(MODELS),--set models=$(MODELS)) $(addprefix --set ,$(SET))
+# make demo PRICES=… SECTORS=… BENCHMARK=… VIX=… UNIVERSE=… HORIZONS=1,5 MODELS=logistic,lightgbm, or any key: SET="seeds=1".
+# What they mean, foundry_tasks/contract/typed.py says.
+GIVEN += PRICES SECTORS BENCHMARK VIX UNIVERSE HORIZONS MODELS SET QUICK
 
 .PHONY: deep
 deep: .venv/deep.stamp  ## Add TensorFlow, which fits the deep models, to this checkout's environment
 
 .PHONY: demo
-demo: $(LAPTOP)  ## Prices to a promoted model, or an honest refusal, through Airflow
-	@CONF="$$($(BIN)/foundry conf $(DEMO_CONF))" $(BIN)/python dags/_laptop.py foundry_train
+demo: $(LAPTOP)  ## Prices to a promoted model, or an honest refusal, through Airflow; QUICK=1 fits one seed
+	@$(BIN)/python dags/_laptop.py foundry_train
 
 .PHONY: report
 report: $(LAPTOP)  ## Open the report of the newest run in a browser
@@ -81,12 +84,13 @@ ui: $(LAPTOP)  ## Airflow and MLflow on the demo's results
 # make audit, or a policy of your own: SET="min_auc=0.53 simulated_markets=20"
 .PHONY: audit
 audit: $(LAPTOP)  ## How often the gates promote noise, and find an edge that is there, on simulated markets
-	@$(BIN)/foundry audit --dag foundry_audit --run-id "audit__$$(date -u +%Y-%m-%dT%H:%M:%S)" \
-	  $(addprefix --set ,$(SET)) 2>&1 | cat  # a line a kind of market, where a bar would be gone at the end
+	@$(BIN)/foundry audit --dag foundry_audit --run-id "audit__$$(date -u +%Y-%m-%dT%H:%M:%S)" --from-make \
+	  2>&1 | cat  # a line a kind of market, where a bar would be gone at the end
 
 # ---------------------------------------------------------------- the stack
+GIVEN += DOCKER_SOCKET
 DOCKER_SOCKET ?= /var/run/docker.sock
-STACK = DOCKER_GROUP="$$(stat -c %g $(DOCKER_SOCKET))" DOCKER_SOCKET=$(DOCKER_SOCKET) \
+STACK = DOCKER_GROUP="$$(stat -c %g $(call path,DOCKER_SOCKET))" DOCKER_SOCKET=$(call path,DOCKER_SOCKET) \
   $(COMPOSE) --env-file .images.env $(if $(wildcard .env),--env-file .env)
 
 .PHONY: up down destroy markets
@@ -111,20 +115,24 @@ destroy:  ## Stop the stack and delete its data, after asking
 	@$(STACK) down --volumes --timeout 60
 
 .PHONY: foundry prune
+GIVEN += ARGS KEEP_DAYS
+# Its arguments, and behind them the words of ARGS: split as a shell does, evaluated by none.
+WITH_ARGS := python3 -c 'import os, shlex, sys; sys.excepthook = lambda *error: print("ARGS:", error[1], file=sys.stderr); \
+  os.execvp(sys.argv[1], sys.argv[1:] + shlex.split(os.environ["ARGS"]))'
 foundry: .images.env  ## A foundry command on the stack's store: make foundry ARGS='ledger verify'
-	@$(STACK) --progress quiet run --rm --no-TTY --no-deps foundry $(ARGS)
+	@$(WITH_ARGS) env $(STACK) --progress quiet run --rm --no-TTY --no-deps foundry
 KEEP_DAYS ?= 90
 prune: .images.env  ## Delete what is older than KEEP_DAYS: runs that led to nothing, and Airflow's own records of them
-	@$(STACK) --progress quiet run --rm --no-TTY --no-deps foundry gc --keep-days $(KEEP_DAYS)
-	@$(STACK) exec -T scheduler airflow db clean --yes --skip-archive --clean-before-timestamp "$$(date -u -d '-$(KEEP_DAYS) days' +%F)"
+	@$(STACK) --progress quiet run --rm --no-TTY --no-deps foundry gc --keep-days "$$KEEP_DAYS"
+	@$(STACK) exec -T scheduler airflow db clean --yes --skip-archive --clean-before-timestamp "$$(date -u -d "-$$KEEP_DAYS days" +%F)"
 
 # make backup [TO=folder], make restore FROM=folder
-TO ?= backups/$(shell date -u +%Y%m%dT%H%M%SZ)
+GIVEN += TO FROM
 .PHONY: backup restore
 backup:  ## Save the databases and the store with its ledger; secrets/ you keep yourself
-	@STACK='$(STACK)' images/backup save $(TO)
+	@TO="$${TO:-backups/$$(date -u +%Y%m%dT%H%M%SZ)}"; STACK='$(STACK)' images/backup save $(call path,TO)
 restore:  ## Bring a backup back, in the place of what is there
-	@STACK='$(STACK)' images/backup restore $(FROM)
+	@: "$${FROM:?name the folder of a backup: make restore FROM=backups/…}"; STACK='$(STACK)' images/backup restore $(call path,FROM)
 	@$(MAKE) --no-print-directory up
 
 .images.env:
@@ -180,8 +188,9 @@ lock-check: | $(UV)
 	  || { rm -rf .tools/requirements-before; echo 'the locks are not current: commit what `make lock` made'; exit 1; }
 
 # make bench MARKET_DATA=folder ONLY="features validation"
+GIVEN += MARKET_DATA ONLY
 MARKET_DATA ?= ../shared/data
-BENCH = $(BIN)/python -m benchmarks $(MARKET_DATA) .venv-peers/bin/python $(if $(ONLY),--only $(ONLY))
+BENCH = set -f; $(BIN)/python -m benchmarks $(call path,MARKET_DATA) .venv-peers/bin/python $${ONLY:+--only $$ONLY}
 .PHONY: bench bench-check
 bench: .venv/dev.stamp .venv-peers/peers.stamp  ## Measure Foundry beside its peers; writes benchmarks/results and docs/benchmarks.md
 	@$(BENCH)
@@ -210,3 +219,22 @@ lock: | $(UV)  ## Resolve pyproject.toml's groups into requirements/*.txt
 	@$(COMPILE) --group pyproject.toml:peers -o requirements/peers.txt
 
 include images/images.mk
+
+# ---------------------------------------------------------------- what is typed
+# What stands on make's command line reaches the recipes by the environment alone, as it was typed: make would expand a `$`.
+# Only variables that somebody reads are taken: those that are GIVEN, that a makefile or docker-compose.yaml names, and settings.
+TYPED   := $(strip $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name))))
+READ     = $(GIVEN) $(shell sed -nE 's/^(export )?([A-Z][A-Z0-9_]*) *[:?]?=.*/\2/p' $(MAKEFILE_LIST); \
+             grep -oE '\$$\{[A-Z0-9_]+' docker-compose.yaml | tr -d '$${')
+SETTINGS := FOUNDRY_% AIRFLOW__% TESTS_%
+UNKNOWN := $(filter-out $(GIVEN) $(SETTINGS),$(TYPED))
+UNKNOWN := $(if $(UNKNOWN),$(firstword $(filter-out $(READ),$(UNKNOWN))))
+NEAREST  = $(shell python3 -c 'import difflib, sys; \
+             near = difflib.get_close_matches(sys.argv[1].upper(), sys.argv[2:], 1); print(f": did you mean {near[0]}?" if near else ".")' \
+             '$(subst ','\'',$(UNKNOWN))' $(READ))
+ifneq ($(UNKNOWN),)
+$(error unknown variable $(UNKNOWN)$(NEAREST) Known: $(sort $(GIVEN)). Any other key of a run goes into SET="key=value", \
+  a variable of the environment before `make`)
+endif
+$(foreach name,$(TYPED),$(eval override export $(name) := $$(value $(name))))
+export $(GIVEN)

@@ -31,11 +31,12 @@ _IMPORTS.start()
 from foundry_tasks import pipeline, runner, terminal  # noqa: E402 - the clock starts before the imports that it times
 from foundry_tasks.adapters.stores import open_store  # noqa: E402
 from foundry_tasks.contract.errors import ConfigError, FoundryError, NothingToDo  # noqa: E402
-from foundry_tasks.contract.market import with_market  # noqa: E402
+from foundry_tasks.contract.market import given_conf  # noqa: E402
 from foundry_tasks.contract.ports import Registry  # noqa: E402
 from foundry_tasks.contract.settings import Settings  # noqa: E402
 from foundry_tasks.contract.stage_io import Identity, last_completed_session  # noqa: E402
 from foundry_tasks.contract.stages import MARKET_STAGES, PIPELINES, STAGES, conf_fields  # noqa: E402
+from foundry_tasks.contract.typed import conf_of_environment, conf_of_settings  # noqa: E402
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -81,8 +82,7 @@ def _stage(options: argparse.Namespace) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     settings = Settings.from_environment()
-    conf = _conf(options)
-    with_market(conf, settings.markets)
+    conf = given_conf(_conf(options), settings.markets)
     dag = f"foundry_{options.pipeline}"
     run_id = options.run_id or f"manual__{datetime.now(UTC).isoformat(timespec='seconds')}"
     identity = ["--dag", dag, "--run-id", run_id, "--as-of", options.as_of.isoformat(), "--config", json.dumps(conf)]
@@ -96,8 +96,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _conf_command(options: argparse.Namespace) -> int:
-    conf = _conf(options)
-    with_market(conf, Settings.from_environment().markets)
+    conf = given_conf(_conf(options), Settings.from_environment().markets)
     sys.stdout.write(json.dumps(conf) + "\n")
     return 0
 
@@ -238,13 +237,9 @@ def _surroundings(settings: Settings) -> runner.Surroundings:
 
 
 def _conf(options: argparse.Namespace) -> dict[str, Any]:
-    conf = dict(_document(options.config))
-    for assignment in options.set:
-        key, separator, text = assignment.partition("=")
-        if not separator:
-            raise ConfigError(f"--set {assignment}: write it as key=value.")
-        conf[key] = _value(key, text)
-    return conf
+    """What `--config` says, and over it what is typed."""
+    typed = conf_of_environment(os.environ, cwd=Path.cwd()) if options.from_make else conf_of_settings(options.set)
+    return {**_document(options.config), **typed}
 
 
 def _document(text: str) -> Mapping[str, Any]:
@@ -253,31 +248,23 @@ def _document(text: str) -> Mapping[str, Any]:
     if not text.lstrip().startswith("{"):
         try:
             source = Path(text.removeprefix("file://")).read_text()
-        except (OSError, UnicodeDecodeError) as error:
+        except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or "not UTF-8 text"
             raise ConfigError(f"--config {text} cannot be read: {reason}. Give JSON or a file of it.") from error
     try:
-        document = json.loads(source)
-    except json.JSONDecodeError as error:
+        document = json.loads(source, object_pairs_hook=_each_key_once)
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"--config is not JSON: {error}.") from error
     if not isinstance(document, dict):
         raise ConfigError(f"--config must be a JSON object of key: value, got {type(document).__name__}.")
     return document
 
 
-def _value(key: str, text: str) -> Any:
-    """The text of `--set key=text`, as JSON where it is; a comma separates the items of a list."""
-    field = conf_fields().get(key)
-    if field is not None and "tuple" in str(field.annotation) and not text.startswith("["):
-        return [_scalar(item) for item in text.split(",") if item]
-    return _scalar(text)
-
-
-def _scalar(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError:
-        return text
+def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    keys = [key for key, _ in pairs]
+    if twice := [key for key in keys if keys.count(key) > 1]:
+        raise ConfigError(f"--config gives {twice[0]} twice. Leave one out.")
+    return dict(pairs)
 
 
 # ---------------------------------------------------------------- command line
@@ -360,7 +347,11 @@ def _add_conf(command: argparse.ArgumentParser, stages: Sequence[str]) -> None:
     yesterday = last_completed_session(datetime.now(UTC))
     command.add_argument("--as-of", type=date.fromisoformat, default=yesterday, help="last completed session")
     command.add_argument("--config", default="{}", help="conf as JSON, or a file of it")
-    command.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="one key of the conf")
+    typed = command.add_mutually_exclusive_group()
+    typed.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="one key of the conf")
+    typed.add_argument(
+        "--from-make", action="store_true", help="take the variables of `make demo` from the environment"
+    )
     command.formatter_class = argparse.RawDescriptionHelpFormatter
     lines = [
         f"  {name}={json.dumps(field.get_default(call_default_factory=True), default=str)}"

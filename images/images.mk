@@ -19,19 +19,21 @@ BUILDX  := .tools/bin/docker-buildx
 # ---------------------------------------------------------------- images
 # BASE (any image of Debian trixie), DEBIAN_MIRROR, DEBIAN_SECURITY_MIRROR, PACKAGE_INDEX, and EXTRA_CA_BUNDLE: a file of
 # certificates to trust while building, which no layer keeps; what this shell was told to trust, where it was.
-EXTRA_CA_BUNDLE ?= $(SSL_CERT_FILE)
+GIVEN += BASE DEBIAN_MIRROR DEBIAN_SECURITY_MIRROR PACKAGE_INDEX EXTRA_CA_BUNDLE IMAGE_SOURCE
 comma       := ,
 IMAGES      := stage-cpu airflow mlflow docker-proxy reports s3
 CLOSED_BASE := foundry/base:trixie
 
 REVISION = $(shell git describe --always --abbrev=40 --dirty --exclude '*' 2>/dev/null || echo unknown)
 VERSION  = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
-IMAGE_SOURCE ?= $(or $(shell git config --get remote.origin.url | sed -n 's,^https://\([^@/]*@\)\?,https://,p'),unknown)
-BUILD    = $(BUILDX) build --quiet --tag foundry/$* \
-  $(foreach name,BASE DEBIAN_MIRROR DEBIAN_SECURITY_MIRROR PACKAGE_INDEX,$(if $($(name)),--build-arg '$(name)=$($(name))')) \
-  $(if $(EXTRA_CA_BUNDLE),--secret 'id=ca$(comma)src=$(EXTRA_CA_BUNDLE)') \
-  $(foreach label,title=foundry-$* version=$(VERSION) revision=$(REVISION) source=$(IMAGE_SOURCE) licenses=Apache-2.0,\
-    --label org.opencontainers.image.$(label))
+# A build argument without a value has that of the environment. A field of --secret is one of CSV: a path may hold commas.
+BUILD    = EXTRA_CA_BUNDLE="$${EXTRA_CA_BUNDLE:-$${SSL_CERT_FILE-}}"; ca=$(call path,EXTRA_CA_BUNDLE); \
+  source="$${IMAGE_SOURCE:-$$(git config --get remote.origin.url | sed -n 's,^https://\([^@/]*@\)\?,https://,p' || :)}"; \
+  $(BUILDX) build --quiet --tag foundry/$* \
+  $(foreach name,BASE DEBIAN_MIRROR DEBIAN_SECURITY_MIRROR PACKAGE_INDEX,$${$(name):+--build-arg $(name)}) \
+  $${ca:+--secret "id=ca$(comma)\"src=$${ca//\"/\"\"}\""} \
+  $(foreach label,title=foundry-$* version=$(VERSION) revision=$(REVISION) licenses=Apache-2.0,\
+    --label org.opencontainers.image.$(label)) --label "org.opencontainers.image.source=$${source:-unknown}"
 
 .PHONY: images image-cuda closed-network-images closed-network-image-cuda closed-network-base sbom $(addprefix image-,$(IMAGES) stage-cuda postgres)
 images: $(addprefix image-,$(IMAGES))  ## Build the images, but for CUDA's, and say how big each is

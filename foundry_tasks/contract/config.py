@@ -4,20 +4,37 @@ A run's conf is one flat document. Every stage takes the keys it knows, a key th
 same key means the same thing in every stage. Market files hold defaults for the same keys.
 """
 
-from datetime import date
-from typing import Annotated, Literal, Self, get_args
+from datetime import date, datetime
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    StringConstraints,
+    field_validator,
     model_validator,
 )
 
+
+def _day(value: Any) -> date | None:
+    """A day as it is written; pydantic alone would take a number too, as seconds since 1970."""
+    if value is None or (isinstance(value, date) and not isinstance(value, datetime)):
+        return value
+    try:
+        return date.fromisoformat(value)
+    except (TypeError, ValueError):
+        raise ValueError("write the day as 2020-01-31 or 20200131") from None
+
+
+Day = Annotated[date, BeforeValidator(_day)]
+Ticker = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+MARKET_NAME = r"^[a-z][a-z0-9_]*$"
 Horizon = Annotated[int, Field(ge=1, le=60)]
 ModelName = Literal["logistic", "lightgbm", "xgboost", "lstm_transformer", "xlstm_ts"]
 DEEP_MODELS: tuple[ModelName, ...] = ("lstm_transformer", "xlstm_ts")
@@ -52,6 +69,16 @@ class StageConfig(BaseModel):
         defer_build=True,  # a stage validates its own config and no other's
     )
 
+    @field_validator("*")
+    @classmethod
+    def _text_fits_into_json(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            try:
+                value.encode()
+            except UnicodeEncodeError:
+                raise ValueError("this is not UTF-8 text. Rename what is named so") from None
+        return value
+
 
 class HorizonsConfig(StageConfig):
     horizons: tuple[Horizon, ...] = Field((1, 5, 20), min_length=1)
@@ -70,7 +97,7 @@ class ThreadsConfig(StageConfig):
 
 
 class PricesConfig(StageConfig):
-    market: str = Field("us", pattern=r"^[a-z][a-z0-9_]*$")
+    market: str = Field("us", pattern=MARKET_NAME)
     """A universe with a calendar; registered models are named after it."""
     calendar: str = "XNYS"
     """Exchange calendar (ISO 10383 market code) that says which days are sessions."""
@@ -78,7 +105,7 @@ class PricesConfig(StageConfig):
     """Where prices come from; `parquet` reads csv too."""
     prices: str = ""
     """File, folder or `s3://` URI of daily prices, for source `parquet`; the files below may be URIs too."""
-    tickers: tuple[str, ...] = ()
+    tickers: tuple[Ticker, ...] = ()
     """Tickers to ask for, for source `yfinance`; elsewhere a subset of what the source holds, empty for all."""
     sectors: str = ""
     """Csv with columns ticker, sector."""
@@ -88,9 +115,9 @@ class PricesConfig(StageConfig):
     """File of one series (date, close)."""
     universe: str = ""
     """Csv with columns ticker, start_date, end_date: point-in-time membership."""
-    start: date | None = None
+    start: Day | None = None
     """First session wanted."""
-    end: date | None = None
+    end: Day | None = None
     """Last session wanted; the run's as-of moves back to it."""
     overlap_sessions: PositiveInt = 10
     """Sessions fetched again at every run, to see whether a ticker was restated."""

@@ -8,6 +8,10 @@ class FoundryError(Exception):
 
     exit_code: ClassVar[int] = 1
 
+    def __str__(self) -> str:
+        """One line, whatever was typed that it repeats."""
+        return " ".join(super().__str__().splitlines())
+
 
 class ConfigError(FoundryError):
     """What was asked for cannot be done, now or on a retry."""

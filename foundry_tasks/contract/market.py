@@ -1,25 +1,35 @@
 """A market is one TOML file of defaults for a run's conf: source of prices, universe, horizons, policy.
 
-The files that it names lie beside it, unless their path is absolute or a URI: so the folder can be moved as a whole.
+The files that it names lie beside it, unless their path is absolute, at `~` or a URI: so the folder can be moved as a whole.
 """
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from foundry_tasks.contract.config import PricesConfig
+from foundry_tasks.contract.config import MARKET_NAME, PricesConfig
 from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.contract.stages import check_conf
 
 DEFAULT_MARKET: str = PricesConfig.model_fields["market"].default
-_NAME_FILES = ("prices", "sectors", "benchmark", "vix", "universe")
+FILE_KEYS = ("prices", "sectors", "benchmark", "vix", "universe")
 """Keys of a conf whose value is a file, a folder or a URI."""
 
 
+def given_conf(conf: Mapping[str, Any], markets: str) -> dict[str, Any]:
+    """The keys of `conf` alone, as a trigger takes them: checked over their market's defaults, ready for JSON.
+
+    Raises ConfigError as `with_market` does.
+    """
+    merged = with_market(conf, markets)
+    return {key: merged[key] for key in conf}
+
+
 def with_market(conf: Mapping[str, Any], markets: str) -> dict[str, Any]:
-    """`conf` over the defaults of the market that it names, checked whole.
+    """`conf` over the defaults of the market that it names, checked whole, each value as the stages read it.
 
     markets: FOUNDRY_MARKETS. The default market needs no file: it is the built-in sample. Raises ConfigError for a
     market that no file defines, a file that cannot be read, and every unknown key or impossible value at once.
@@ -28,14 +38,23 @@ def with_market(conf: Mapping[str, Any], markets: str) -> dict[str, Any]:
     if not isinstance(name, str):
         raise ConfigError(f"market={name!r}: give the name of one market, such as {DEFAULT_MARKET!r}.")
     files = _market_files(markets)
-    if name not in files and name != DEFAULT_MARKET:
+    known = {DEFAULT_MARKET, *files}
+    if name not in known and name.lower() in known:
+        raise ConfigError(f"no market {name!r}: did you mean {name.lower()!r}? A market is named in lower case.")
+    if not re.fullmatch(MARKET_NAME, name):
+        raise ConfigError(f"market={name!r}: a market is named by lower-case letters, digits and _, a letter first.")
+    if name not in known:
         raise ConfigError(
             f"no market {name!r}: FOUNDRY_MARKETS names {sorted(files) or 'no market file'}. Write {name}.toml there, with "
             'lines such as source = "parquet" and prices = "prices.parquet".'
         )
     merged = {**(_read(files[name]) if name in files else {}), **conf, "market": name}
-    check_conf(merged)
-    return merged
+    checked = check_conf(merged)
+    if conf.get("prices") and checked.get("source") != "parquet":
+        raise ConfigError(
+            f"prices={conf['prices']!r} is read by source=parquet alone. Give source=parquet, or leave prices out."
+        )
+    return checked
 
 
 def _market_files(markets: str) -> dict[str, Path]:
@@ -53,16 +72,15 @@ def _market_files(markets: str) -> dict[str, Path]:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        defaults = tomllib.loads(path.read_text())
-        check_conf(defaults)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        defaults = check_conf(tomllib.loads(path.read_text()))
+    except (OSError, ValueError) as error:  # no TOML, no UTF-8, a number of thousands of digits
         raise ConfigError(
             f"market file {path} cannot be read: {error}. Mend it, or take it out of FOUNDRY_MARKETS."
         ) from error
     except ConfigError as error:
         raise ConfigError(f"market file {path}: {error}") from error
-    return defaults | {key: _beside(path, defaults[key]) for key in _NAME_FILES if defaults.get(key)}
+    return defaults | {key: _beside(path, defaults[key]) for key in FILE_KEYS if defaults.get(key)}
 
 
 def _beside(market: Path, file: str) -> str:
-    return file if "://" in file else str(market.parent / file)
+    return file if "://" in file else str(market.parent / os.path.expanduser(file))  # noqa: PTH111 - as in typed.py

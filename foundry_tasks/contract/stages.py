@@ -11,6 +11,7 @@ from typing import Any, Literal, cast, get_args
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
+from pydantic_core import to_jsonable_python
 
 from foundry_tasks.contract import config as c
 from foundry_tasks.contract.errors import ConfigError
@@ -268,11 +269,15 @@ def image_of_task(stage: str, shard: str | None, conf: Mapping[str, Any]) -> Ima
 
 def stage_config(stage: str, conf: Mapping[str, Any]) -> c.StageConfig:
     """The keys of `conf` that `stage` knows, validated. Raises ConfigError that lists every fault at once."""
-    model = STAGES[stage].config
     try:
-        return model.model_validate({key: value for key, value in conf.items() if key in model.model_fields})
+        return _validated(stage, conf)
     except ValidationError as error:
-        raise ConfigError(_faults(error)) from error
+        raise ConfigError("; ".join(_faults(error))) from error
+
+
+def _validated(stage: str, conf: Mapping[str, Any]) -> c.StageConfig:
+    model = STAGES[stage].config
+    return model.model_validate({key: value for key, value in conf.items() if key in model.model_fields})
 
 
 def sharing_conf(stage: str) -> tuple[str, ...]:
@@ -285,27 +290,48 @@ MARKET_STAGES = sharing_conf("prices")
 """The stages that a market's defaults are for."""
 
 
-def check_conf(conf: Mapping[str, Any], stages: Iterable[str] = MARKET_STAGES) -> None:
-    """Refuse a conf that holds a key unknown to `stages`, or an impossible value for any of them."""
+def check_conf(conf: Mapping[str, Any], stages: Iterable[str] = MARKET_STAGES) -> dict[str, Any]:
+    """`conf` as `stages` read it, ready for JSON: numbers as numbers, days in ISO form, whatever the source wrote.
+
+    Raises ConfigError that lists every key unknown to `stages` and every value that is impossible for one of them.
+    """
     stages = tuple(stages)
-    known = sorted(conf_fields(stages))
+    known = conf_fields(stages)
     unknown = sorted(set(conf) - set(known))
-    faults = [f"unknown config key {key!r}" for key in unknown]
+    lists_them = f"`foundry {'conf' if 'prices' in stages else stages[0]} --help` lists them"
+    faults = [f"unknown config key {key!r}{_nearest(key, known)} {lists_them}" for key in unknown]
+    values: dict[str, Any] = {}
     for stage in stages:
         try:
-            stage_config(stage, conf)
-        except ConfigError as error:
-            faults += [fault for fault in str(error).split("; ") if fault not in faults]
-    if unknown:
-        faults.append(f"known keys: {', '.join(known)}")
+            config = _validated(stage, conf)
+        except ValidationError as error:
+            faults += [fault for fault in _faults(error) if fault not in faults]
+        else:
+            values |= {key: getattr(config, key) for key in conf if key in STAGES[stage].config.model_fields}
     if faults:
         raise ConfigError("; ".join(faults))
+    return {key: to_jsonable_python(values[key]) for key in conf}
 
 
-def _faults(error: ValidationError) -> str:
+def _nearest(key: str, known: Iterable[str]) -> str:
+    import difflib  # noqa: PLC0415 - only who mistyped a key loads it
+
+    nearest = difflib.get_close_matches(key.lower(), known, 1)
+    return f": did you mean {nearest[0]!r}?" if nearest else ":"
+
+
+_CLEARER = {
+    "bool_parsing": "write true or false; yes, no, on, off, 1 and 0 are taken too",
+    "string_type": "write it as a text, in quotes",
+}
+"""What is said in the place of pydantic's own words, by its name of the fault."""
+
+
+def _faults(error: ValidationError) -> list[str]:
     def one(fault: Any) -> str:
         where = ".".join(str(part) for part in fault["loc"])
-        message = fault["msg"].removeprefix("Value error, ")
-        return f"{where}={fault['input']!r}: {message}" if where else message
+        message = _CLEARER.get(fault["type"], fault["msg"].removeprefix("Value error, "))
+        value = repr(fault["input"])
+        return f"{where}={value if len(value) <= 200 else value[:200] + '…'}: {message}" if where else message
 
-    return "; ".join(one(fault) for fault in error.errors())
+    return [one(fault) for fault in error.errors()]

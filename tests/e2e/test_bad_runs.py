@@ -245,7 +245,7 @@ NO_SERVER = "http://127.0.0.1:9"
 
 # fmt: off
 CASES = (
-    refused("an unknown config key", conf(sorce="sample"), "unknown config key 'sorce'", "known keys: audit_dates"),
+    refused("an unknown config key", conf(sorce="sample"), "unknown config key 'sorce': did you mean 'source'?"),
     refused("a key of another stage that is impossible", conf(folds=1), "folds=1", "greater than or equal to 2"),
     refused("a config that is not JSON", given("{folds: 3}"), "--config is not JSON"),
     refused("a config that is a list", given(b"[1]"), "must be a JSON object", "got list"),
@@ -272,7 +272,7 @@ CASES = (
     refused("an unknown market", conf(market="jp"), "no market 'jp'", "Write jp.toml"),
     refused("a market that is no name", conf(market=["us"]), "market=['us']", "give the name of one market"),
     refused("a market name that no model could carry", market_file("folds = 3", "us-x.toml", market="us-x"),
-            "market='us-x'", "should match pattern"),
+            "market='us-x'", "lower-case letters, digits and _"),
     refused("a broken market file", market_file("folds = ["), "us.toml cannot be read: Invalid value", "Mend it"),
     refused("a market file with an unknown key", market_file("sorce = 1"), "us.toml: unknown config key 'sorce'"),
     refused("a market file that is not there", environment(MARKETS="{folder}/us.toml"), "us.toml, which does not exist"),

@@ -39,8 +39,15 @@ def test_files_lie_beside_the_market_file_unless_it_says_where(market_file, pric
     assert merged["sectors"] == str(Path(path).parent / "sectors" / "tw.csv")
 
 
+def test_a_file_at_home_is_at_home(market_file, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    path = market_file('source = "parquet"\nprices = "~/tw.parquet"\n')
+    assert with_market({"market": "tw"}, path)["prices"] == "/home/me/tw.parquet"
+
+
 def test_a_file_in_the_conf_is_where_the_conf_says(market_file):
-    merged = with_market({"market": "tw", "prices": "mine.parquet"}, market_file('prices = "tw.parquet"\n'))
+    path = market_file('source = "parquet"\nprices = "tw.parquet"\n')
+    merged = with_market({"market": "tw", "prices": "mine.parquet"}, path)
     assert merged["prices"] == "mine.parquet"
 
 
