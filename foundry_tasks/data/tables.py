@@ -24,6 +24,8 @@ from foundry_tasks.data.panel import PRICE_FIELDS, DateArray, FeaturePanel, Pric
 _KEYS = ("date", "ticker")
 _FORMAT = b"foundry"
 _SERIES = ("benchmark", "vix")
+_READ_BYTES = 16 << 20
+"""So much is read by one call: each has a price, and what it reads is in memory twice."""
 
 AnyArray = npt.NDArray[Any]
 DateRange = tuple[date | None, date | None]
@@ -213,6 +215,16 @@ def _values(part: Any) -> AnyArray:
     return values
 
 
+def _lay(chunks: Iterable[Any], before: int, into: AnyArray) -> None:
+    """Copy a column's values into a flat array, but for the first `before` of them and those that find no room."""
+    at = -before
+    for part in chunks:
+        values = _values(part)[max(0, -at) : len(into) - at]
+        place = max(at, 0)
+        into[place : place + len(values)] = values
+        at += len(part)
+
+
 class _PanelReader:
     """One open panel file, cut to a range of dates. Threads may share one and read in turns."""
 
@@ -242,28 +254,29 @@ class _PanelReader:
         wanted = self.names if names is None else tuple(names)
         dates = self.sessions[sessions]
         values = np.empty((len(wanted), len(dates), len(self.tickers)), np.float32)
-        for name, matrix in zip(wanted, values, strict=True):
-            self.matrix(name, sessions, into=matrix)
+        groups, before = self._groups_of(sessions)
+        rows = sum(self._file.metadata.row_group(group).num_rows for group in groups)
+        batch = max(1, _READ_BYTES // max(1, rows * values.itemsize))
+        for first in range(0, len(wanted), batch):
+            columns = self._columns(wanted[first : first + batch], groups)
+            for matrix, chunks in zip(values[first:], columns, strict=False):
+                _lay(chunks, before, into=matrix.reshape(-1))
         return FeaturePanel(dates, self.tickers, wanted, values)
 
-    def matrix(self, name: str, sessions: slice = slice(None), into: AnyArray | None = None) -> AnyArray:
-        """One matrix of a range of the sessions; copied straight into `into` where given."""
+    def matrix(self, name: str, sessions: slice = slice(None)) -> AnyArray:
+        """One matrix of a range of the sessions."""
+        groups, before = self._groups_of(sessions)
+        n_sessions = len(self.sessions[sessions])
+        flat = self._flat(name, groups)[before : before + n_sessions * self._width]
+        return flat.reshape(n_sessions, self._width)
+
+    def _groups_of(self, sessions: slice) -> tuple[list[int], int]:
+        """The groups that hold a range of sessions, and how many of their rows come before it."""
         start, stop, _ = sessions.indices(len(self.sessions))
         start, stop = start + self._before, max(start, stop) + self._before
-        first = int(np.searchsorted(self._starts, start, "right")) - 1
+        first = max(0, int(np.searchsorted(self._starts, start, "right")) - 1)
         last = int(np.searchsorted(self._starts, stop, "left"))
-        groups = self._groups[max(first, 0) : last]
-        offset = start - int(self._starts[max(first, 0)])
-        rows = slice(offset * self._width, (offset + stop - start) * self._width)
-        if into is None:
-            return self._flat(name, groups)[rows].reshape(-1, self._width)
-        flat, at = into.reshape(-1), -rows.start
-        for part in self._chunks(name, groups):
-            values = _values(part)[max(0, -at) : len(flat) - at]
-            place = max(at, 0)
-            flat[place : place + len(values)] = values
-            at += len(part)
-        return into
+        return self._groups[first:last], (start - int(self._starts[first])) * self._width
 
     def first(self, name: str) -> tuple[str, ...]:
         """A text column's values in the first session, one a ticker."""
@@ -274,16 +287,20 @@ class _PanelReader:
         return tuple(head.slice(0, self._width).to_pylist())
 
     def _flat(self, name: str, groups: Sequence[int]) -> AnyArray:
-        parts = [_values(part) for part in self._chunks(name, groups)]
+        (chunks,) = self._columns([name], groups)
+        parts = [_values(part) for part in chunks]
         if len(parts) == 1:
             return np.array(parts[0])
         return np.concatenate(parts) if parts else np.empty(0, "datetime64[D]" if name == "date" else np.float64)
 
-    def _chunks(self, name: str, groups: Sequence[int]) -> list[Any]:
-        if name not in (*_KEYS, *self.names):
-            raise KeyError(f"{name!r} is not in this panel; it holds {', '.join(self.names)}")
+    def _columns(self, names: Sequence[str], groups: Sequence[int]) -> list[list[Any]]:
+        """The chunks of each column."""
+        for name in names:
+            if name not in (*_KEYS, *self.names):
+                raise KeyError(f"{name!r} is not in this panel; it holds {', '.join(self.names)}")
         with self._reading:
-            return list(self._file.read_row_groups(groups, columns=[name]).column(0).chunks)
+            table = self._file.read_row_groups(groups, columns=list(names))
+        return [table.column(name).chunks for name in names]
 
     def _groups_between(self, between: DateRange) -> Iterator[int]:
         first, last = between

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from foundry_tasks.data.panel import FeatureSource
+from foundry_tasks.data.panel import FeatureSource, group_sessions
 from foundry_tasks.data.ranks import session_ranks
 from foundry_tasks.features.registry import FEATURES
 from foundry_tasks.models.deep.sequences import Sequences
@@ -26,7 +26,6 @@ MIN_CROSS_SECTION = 10
 """With fewer tickers a rank within the session says little: inputs stay raw, and features of the whole market join."""
 _MIN_SHARE = 0.5
 """A ticker-session with fewer of its inputs than this has no row: it is neither learned from nor scored."""
-_CHUNK_SESSIONS = 64
 
 # Ranks are made here for every input, and a sector's own return has eleven values a session: too few to learn from.
 _LEFT_TO_OTHERS = frozenset(
@@ -88,7 +87,7 @@ def build_design(features: FeatureSource, transform: Transform, names: tuple[str
     # As many rows as there can be: what no row is written to takes no memory.
     values: Rows = np.empty((n_sessions, n_tickers, len(names)) if wide else (has_row.size, len(names)), np.float32)
     done = 0
-    for chunk in _chunks(n_sessions):
+    for chunk in _chunks(n_sessions, group_sessions(n_tickers)):
         block = features.block(names, chunk)
         has_row[chunk] = np.isfinite(block).mean(axis=0) >= _MIN_SHARE
         if ranked or wide:
@@ -105,8 +104,8 @@ def build_design(features: FeatureSource, transform: Transform, names: tuple[str
     return Design(names, values, session, ticker, (n_sessions, n_tickers), volatility)
 
 
-def _chunks(n_sessions: int) -> list[slice]:
-    return [slice(first, min(first + _CHUNK_SESSIONS, n_sessions)) for first in range(0, n_sessions, _CHUNK_SESSIONS)]
+def _chunks(n_sessions: int, length: int) -> list[slice]:
+    return [slice(first, min(first + length, n_sessions)) for first in range(0, n_sessions, length)]
 
 
 def _centred_ranks(block: Inputs) -> Inputs:
