@@ -7,6 +7,7 @@ The conf comes from the variables of `make demo`. What Airflow logs goes to a fi
 
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -44,13 +45,16 @@ def main(dag: str) -> int:
         try:
             run = _run(dag, conf, view)
         except KeyboardInterrupt:
-            view.failed("stopped; the same command goes on after the stages that are done")
+            view.failed("stopped")
             return 130
         except Exception as error:
             view.failed(f"{type(error).__name__}: {error} (more in {LOG})")
             raise
         finally:
             view.close()
+        if signal.getsignal(signal.SIGINT) is not _stop:
+            view.note("stopped; the same command goes on after the stages that are done")
+            return 130
         if run.state != "success":
             view.note(f"the run failed; all that was printed is in {LOG}")
             return 1
@@ -67,7 +71,17 @@ def _run(dag: str, conf: Mapping[str, Any], view: Any) -> Any:
     _migrate()
     sys.path[:0] = [os.environ["AIRFLOW__CORE__DAGS_FOLDER"], os.environ["AIRFLOW__CORE__PLUGINS_FOLDER"]]
     importlib.import_module("_process_stage").ProcessStage.watcher = view
+    signal.signal(signal.SIGINT, _stop)
     return importlib.import_module(dag).dag.test(run_conf=dict(conf))
+
+
+def _stop(*_: object) -> None:
+    """The first Ctrl-C ends the stage at work, which ends the run: Airflow would take an exception for a failed try."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    stage = sys.modules["_process_stage"].ProcessStage.at_work
+    if stage is None:
+        raise KeyboardInterrupt
+    stage.on_kill()
 
 
 def _migrate() -> None:

@@ -29,6 +29,8 @@ class ProcessStage(BaseOperator):
     ui_color = "#d9e8f5"
     watcher: ClassVar[Watcher | None] = None
     """Who is shown a run that has a process of its own."""
+    at_work: "ClassVar[ProcessStage | None]" = None
+    """The one whose stage runs in this process now."""
 
     def __init__(self, *, stage: str, shard: str | None = None, **arguments: Any) -> None:
         super().__init__(**task_arguments(stage) | arguments)
@@ -39,11 +41,12 @@ class ProcessStage(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         command = stage_command(self.stage, self.shard, context)
         self.log.info("by hand: %s", shlex.join(command))
+        ProcessStage.at_work = self
         try:
             code, last = self._run(command)
-        except BaseException:
+        finally:
+            ProcessStage.at_work = None
             self.on_kill()
-            raise
         raise_for_exit(code, last)
         return published(self.stage, self.shard, context)
 

@@ -15,7 +15,9 @@ from foundry_tasks.contract.stages import STAGES
 from foundry_tasks.terminal import WIDTH, PlainProgress, RunView, StageLine, say
 
 CLOCK = re.compile(r"^\d\d:\d\d:\d\d ")
-WARNING = "stale bars, unchanged for more than 9 sessions, are set aside (293 of 166,260: RRC 1990-05-14, RRC 1990-05-15 …)"
+WARNING = (
+    "stale bars, unchanged for more than 9 sessions, are set aside (293 of 166,260: RRC 1990-05-14, RRC 1990-05-15 …)"
+)
 
 
 def shown(run) -> list[str]:
@@ -41,7 +43,12 @@ def two_stages(view):
 def test_a_pipe_gets_one_line_a_stage_and_one_a_warning_each_with_one_clock():
     lines = shown(two_stages)
     assert all(len(re.findall(r"\d\d:\d\d:\d\d", line)) == 1 and CLOCK.match(line) for line in lines)
-    assert [line[9:].split()[:2] for line in lines] == [["✓", "prices"], ["!", "prices:"], ["✓", "features"], ["!", "2"]]
+    assert [line[9:].split()[:2] for line in lines] == [
+        ["✓", "prices"],
+        ["!", "prices:"],
+        ["✓", "features"],
+        ["!", "2"],
+    ]
 
 
 def test_a_warning_that_repeats_is_shown_once_and_counted_at_the_end():

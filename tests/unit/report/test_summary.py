@@ -47,7 +47,9 @@ def test_the_summary_starts_with_the_verdict_and_ends_with_what_to_do_next(text,
     lines = text.strip().splitlines()
     assert lines[0] == document["status"]["headline"]
     after = lines[lines.index("What to do next") :]
-    assert [word for word in ("make report", "make demo PRICES=", "docs/README.md") if word not in "\n".join(after)] == []
+    assert [
+        word for word in ("make report", "make demo PRICES=", "docs/README.md") if word not in "\n".join(after)
+    ] == []
 
 
 def test_no_word_of_a_gate_is_cut(text, document):
