@@ -9,7 +9,7 @@ from benchmarks.record import DOCUMENT, Record, benchmarks_markdown, machine, re
 from benchmarks.regression import regressions
 from benchmarks.row import Row
 
-BENCHMARKS = ("features", "models", "validation", "expectations", "daily", "start_up", "store")
+BENCHMARKS = ("demo", "features", "models", "validation", "expectations", "daily", "start_up", "store")
 
 
 def main() -> int:
