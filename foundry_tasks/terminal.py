@@ -133,7 +133,14 @@ class RunView:
         if self._console.is_terminal:
             from rich.live import Live  # noqa: PLC0415 - a log draws nothing anew
 
-            self._live = Live(console=self._console, transient=True, refresh_per_second=4, get_renderable=self._at_work)
+            self._live = Live(
+                console=self._console,
+                transient=True,
+                refresh_per_second=4,
+                get_renderable=self._at_work,
+                redirect_stdout=False,
+                redirect_stderr=False,  # what others print is theirs
+            )
             self._live.start()
 
     def printed(self, line: str) -> None:

@@ -118,10 +118,12 @@ def test_a_stage_tells_how_far_it_is_at_most_fifty_times_and_at_the_end(capsys):
 
 
 ON_A_TERMINAL = """
-import sys, time
+import os, sys, time
 from foundry_tasks.terminal import RunView
 view = RunView(sys.stderr)
+sys.stdout = open(os.devnull, "w")
 view.started("models")
+print("what a library prints")
 for fit in range(1, 64):
     view.printed(f"progress: {fit}/63 xgboost 20d fold{fit}")
     time.sleep(0.01)
@@ -155,6 +157,10 @@ def terminal_output() -> str:
 def test_a_terminal_is_shown_how_far_the_stage_at_work_is_in_a_line_drawn_anew(terminal_output):
     assert re.search(r"models +\d+ s  .*[━╌]{16} \d+/63  xgboost", terminal_output)
     assert "\x1b[2K" in terminal_output, "the line was erased before it was drawn again"
+
+
+def test_what_a_library_prints_elsewhere_does_not_come_to_the_terminal(terminal_output):
+    assert "library" not in terminal_output
 
 
 def test_what_stays_on_a_terminal_fits_its_columns_and_cuts_no_word(terminal_output):
