@@ -13,6 +13,9 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 GROUPS_LOCKED := tools cpu cuda airflow mlflow docker-proxy reports laptop deep dev dev-deep
 
+# First, since a prerequisite is expanded where it is read.
+include images/images.mk
+
 .PHONY: help
 help:  ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -89,7 +92,8 @@ STACK = DOCKER_GROUP="$$(stat -c %g $(DOCKER_SOCKET))" DOCKER_SOCKET=$(DOCKER_SO
   $(COMPOSE) --env-file .images.env $(if $(wildcard .env),--env-file .env)
 
 .PHONY: up down destroy markets
-up: $(COMPOSE) .images.env  ## Everything on this host, with Docker: Airflow, MLflow, the store and the reports
+up markets down destroy foundry prune backup restore: $(COMPOSE) .images.env
+up:  ## Everything on this host, with Docker: Airflow, MLflow, the store and the reports
 	@test -s secrets/postgres_password || ! docker volume inspect foundry_postgres-data >/dev/null 2>&1 || { \
 	  echo 'this host keeps the data of a stack whose secrets/ are not here: copy that folder here, or delete the data with `make destroy`'; exit 1; }
 	@images/secrets.sh
@@ -100,7 +104,7 @@ up: $(COMPOSE) .images.env  ## Everything on this host, with Docker: Airflow, ML
 	  '  MLflow    http://127.0.0.1:5000   user admin, password in secrets/mlflow_admin_password' \
 	  '  reports   http://127.0.0.1:8000   user foundry, password in secrets/reports_password' \
 	  'Open Airflow, choose the DAG foundry_train, click Trigger and leave the form empty: it trains on the sample.'
-markets: .images.env  ## Hand what is in markets/ to the stages of a running stack
+markets:  ## Hand what is in markets/ to the stages of a running stack
 	@$(STACK) --progress quiet up --no-deps --no-log-prefix stage-files promote-files
 down:  ## Stop the stack; its data stays
 	@$(STACK) down --timeout 60
@@ -110,10 +114,10 @@ destroy:  ## Stop the stack and delete its data, after asking
 	@$(STACK) down --volumes --timeout 60
 
 .PHONY: foundry prune
-foundry: .images.env  ## A foundry command on the stack's store: make foundry ARGS='ledger verify'
+foundry:  ## A foundry command on the stack's store: make foundry ARGS='ledger verify'
 	@$(STACK) --progress quiet run --rm --no-TTY --no-deps foundry $(ARGS)
 KEEP_DAYS ?= 90
-prune: .images.env  ## Delete what is older than KEEP_DAYS: runs that led to nothing, and Airflow's own records of them
+prune:  ## Delete what is older than KEEP_DAYS: runs that led to nothing, and Airflow's own records of them
 	@$(STACK) --progress quiet run --rm --no-TTY --no-deps foundry gc --keep-days $(KEEP_DAYS)
 	@$(STACK) exec -T scheduler airflow db clean --yes --skip-archive --clean-before-timestamp "$$(date -u -d '-$(KEEP_DAYS) days' +%F)"
 
@@ -207,5 +211,3 @@ lock: | $(UV)  ## Resolve pyproject.toml's groups into requirements/*.txt
 	  $(COMPILE) $$(test $$group = cuda || echo $(WITHOUT_CUDA)) \
 	    --constraint requirements/all.txt --group pyproject.toml:$$group -o requirements/$$group.txt; done
 	@$(COMPILE) --group pyproject.toml:peers -o requirements/peers.txt
-
-include images/images.mk
