@@ -7,7 +7,7 @@ SHELL := /bin/bash
 unexport PYTHONDONTWRITEBYTECODE
 
 # What the machine's python3 really is: uv does not see interpreters behind shims.
-PYTHON ?= $(shell python3 -c 'import sys; print(sys.executable)')
+PYTHON ?= $(shell python3 -c 'import sys; print(sys.executable)' 2>/dev/null)
 UV     := .tools/python/bin/uv
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -22,6 +22,10 @@ help:  ## This list
 
 # ---------------------------------------------------------------- set-up
 $(UV): requirements/tools.txt
+	@$(or $(PYTHON),false) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
+	  || { echo 'Foundry needs Python 3.11, 3.12 or 3.13: install one as python3, or name it: PYTHON=/path/to/python3.12'; exit 1; }
+	@$(PYTHON) -m pip --version >/dev/null 2>&1 \
+	  || { echo '$(PYTHON) has no pip: install it (on Debian: apt-get install python3-pip)'; exit 1; }
 	@$(PYTHON) -m pip install --quiet --upgrade --require-hashes --no-deps --target .tools/python -r $< 2>/dev/null \
 	  || $(PYTHON) -m pip install --upgrade --require-hashes --no-deps --target .tools/python -r $<
 	@touch $@
