@@ -6,8 +6,8 @@ SHELL := /bin/bash
 # The project's processes write and read compiled bytecode whatever the caller's shell says: it halves their start-up.
 unexport PYTHONDONTWRITEBYTECODE
 
-# What the machine's python3 really is: uv does not see interpreters behind shims.
-PYTHON ?= $(shell python3 -c 'import sys; print(sys.executable)' 2>/dev/null)
+# What the machine's python3 really is, asked once: uv does not see interpreters behind shims.
+PYTHON ?= $(eval PYTHON := $(shell python3 -c 'import sys; print(sys.executable)' 2>/dev/null))$(PYTHON)
 UV     := .tools/python/bin/uv
 VENV   := .venv
 BIN    := $(VENV)/bin
