@@ -35,7 +35,9 @@ def pytest_runtest_makereport(item, call):
     report = (yield).get_result()
     if report.skipped and os.environ.get("TESTS_NO_SKIPS") and not hasattr(report, "wasxfail"):
         allowed = [reason for reason in os.environ.get("TESTS_MAY_SKIP", "").split(",") if reason]
-        if isinstance(report.longrepr, tuple) and report.longrepr[2].startswith(tuple(f"Skipped: {one}" for one in allowed)):
+        if isinstance(report.longrepr, tuple) and report.longrepr[2].startswith(
+            tuple(f"Skipped: {one}" for one in allowed)
+        ):
             return
         report.outcome = "failed"
         report.longrepr = f"skipped, which is not allowed here: {report.longrepr}"

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 provide_openmp()  # here, since everything that fits or scores by LightGBM imports this module first
 
+
 @dataclass(frozen=True)
 class LightGBMModel:
     """A booster as text, read when it is first used."""

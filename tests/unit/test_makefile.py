@@ -22,7 +22,11 @@ MADE_BY = {
 
 def make(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
     return subprocess.run(
-        ["make", "--no-print-directory", f"PYTHON={sys.executable}", *arguments], cwd=folder, capture_output=True, text=True, check=False
+        ["make", "--no-print-directory", f"PYTHON={sys.executable}", *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 

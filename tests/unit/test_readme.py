@@ -35,12 +35,16 @@ def test_a_block_runs_as_it_is_written(readme):
     assert (block.script, block.where, block.left_out) == (script, "laptop", ())
 
 
-@pytest.mark.parametrize("command", ["make up", "make foundry ARGS='ledger verify'", "test -e x && make down", "make trigger"])
+@pytest.mark.parametrize(
+    "command", ["make up", "make foundry ARGS='ledger verify'", "test -e x && make down", "make trigger"]
+)
 def test_a_command_that_needs_docker_makes_its_block_one_of_the_stack(readme, command):
     assert blocks(readme, f"echo first\n{command}  # comment")[0].where == "stack"
 
 
-@pytest.mark.parametrize("command", ["helm install foundry helm/foundry", "for x in a; do kind load $x; done", "sudo kubectl get pods"])
+@pytest.mark.parametrize(
+    "command", ["helm install foundry helm/foundry", "for x in a; do kind load $x; done", "sudo kubectl get pods"]
+)
 def test_a_block_that_needs_a_cluster_is_left_out_and_says_why(readme, command):
     (block,) = blocks(readme, f"make images\n{command}")
     assert (block.where, block.left_out) == ("left out", ("the block needs a cluster",))
@@ -88,5 +92,7 @@ def test_ci_makes_nothing_that_readme_and_its_pages_do_not_name(readme):
 
 
 def test_the_script_lists_what_it_leaves_out():
-    listed = subprocess.run([sys.executable, REPOSITORY / ".ci" / "readme", "list"], capture_output=True, text=True, check=True)
+    listed = subprocess.run(
+        [sys.executable, REPOSITORY / ".ci" / "readme", "list"], capture_output=True, text=True, check=True
+    )
     assert "make images: needs an image registry, here it is make closed-network-images" in listed.stdout
