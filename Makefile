@@ -18,12 +18,19 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 GROUPS_LOCKED := tools cpu cuda airflow mlflow docker-proxy reports laptop deep dev dev-deep
 
+# First, since a prerequisite is expanded where it is read.
+include images/images.mk
+
 .PHONY: help
 help:  ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 # ---------------------------------------------------------------- set-up
 $(UV): requirements/tools.txt
+	@$(THIS_PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
+	  || { echo 'Foundry needs Python 3.11, 3.12 or 3.13: install one as python3, or name it: PYTHON=/path/to/python3.12'; exit 1; }
+	@$(THIS_PYTHON) -m pip --version >/dev/null 2>&1 \
+	  || { echo $(THIS_PYTHON)' has no pip: install it (on Debian: apt-get install python3-pip)'; exit 1; }
 	@$(THIS_PYTHON) -m pip install --quiet --upgrade --require-hashes --no-deps --target .tools/python -r $< 2>/dev/null \
 	  || $(THIS_PYTHON) -m pip install --upgrade --require-hashes --no-deps --target .tools/python -r $<
 	@touch $@
@@ -62,6 +69,9 @@ LAPTOP := $(or $(firstword $(wildcard .venv/dev-deep.stamp .venv/dev.stamp .venv
 # What they mean, foundry_tasks/contract/typed.py says.
 GIVEN += PRICES SECTORS BENCHMARK VIX UNIVERSE HORIZONS MODELS SET QUICK
 
+.PHONY: setup
+setup: $(LAPTOP)  ## The environment alone: .venv/bin/foundry
+
 .PHONY: deep
 deep: .venv/deep.stamp  ## Add TensorFlow, which fits the deep models, to this checkout's environment
 
@@ -93,8 +103,9 @@ DOCKER_SOCKET ?= /var/run/docker.sock
 STACK = DOCKER_GROUP="$$(stat -c %g $(call path,DOCKER_SOCKET))" DOCKER_SOCKET=$(call path,DOCKER_SOCKET) \
   $(COMPOSE) --env-file .images.env $(if $(wildcard .env),--env-file .env)
 
-.PHONY: up down destroy markets
-up: $(COMPOSE) .images.env  ## Everything on this host, with Docker: Airflow, MLflow, the store and the reports
+.PHONY: up down destroy markets trigger
+up markets down destroy trigger foundry prune backup restore: $(COMPOSE) .images.env
+up:  ## Everything on this host, with Docker: Airflow, MLflow, the store and the reports
 	@test -s secrets/postgres_password || ! docker volume inspect foundry_postgres-data >/dev/null 2>&1 || { \
 	  echo 'this host keeps the data of a stack whose secrets/ are not here: copy that folder here, or delete the data with `make destroy`'; exit 1; }
 	@images/secrets.sh
@@ -104,9 +115,14 @@ up: $(COMPOSE) .images.env  ## Everything on this host, with Docker: Airflow, ML
 	  '  Airflow   http://127.0.0.1:8080   user admin, password in secrets/airflow_admin_password' \
 	  '  MLflow    http://127.0.0.1:5000   user admin, password in secrets/mlflow_admin_password' \
 	  '  reports   http://127.0.0.1:8000   user foundry, password in secrets/reports_password' \
-	  'Open Airflow, choose the DAG foundry_train, click Trigger and leave the form empty: it trains on the sample.'
-markets: .images.env  ## Hand what is in markets/ to the stages of a running stack
+	  'To train on the sample: `make trigger`, or open Airflow, choose foundry_train, click Trigger, leave the form empty.'
+markets:  ## Hand what is in markets/ to the stages of a running stack
 	@$(STACK) --progress quiet up --no-deps --no-log-prefix stage-files promote-files
+# make trigger DAG=foundry_backtest SET="horizons=1 seeds=1": any DAG, any keys of its conf
+GIVEN += DAG
+DAG ?= foundry_train
+trigger:  ## Start a run on the stack and follow it to its report: make trigger DAG=foundry_train SET="horizons=1 seeds=1"
+	@STACK='$(STACK)' $(THIS_PYTHON) images/trigger "$$DAG"
 down:  ## Stop the stack; its data stays
 	@$(STACK) down --timeout 60
 destroy:  ## Stop the stack and delete its data, after asking
@@ -119,10 +135,10 @@ GIVEN += ARGS KEEP_DAYS
 # Its arguments, and behind them the words of ARGS: split as a shell does, evaluated by none.
 WITH_ARGS := python3 -c 'import os, shlex, sys; sys.excepthook = lambda *error: print("ARGS:", error[1], file=sys.stderr); \
   os.execvp(sys.argv[1], sys.argv[1:] + shlex.split(os.environ["ARGS"]))'
-foundry: .images.env  ## A foundry command on the stack's store: make foundry ARGS='ledger verify'
+foundry:  ## A foundry command on the stack's store: make foundry ARGS='ledger verify'
 	@$(WITH_ARGS) env $(STACK) --progress quiet run --rm --no-TTY --no-deps foundry
 KEEP_DAYS ?= 90
-prune: .images.env  ## Delete what is older than KEEP_DAYS: runs that led to nothing, and Airflow's own records of them
+prune:  ## Delete what is older than KEEP_DAYS: runs that led to nothing, and Airflow's own records of them
 	@$(STACK) --progress quiet run --rm --no-TTY --no-deps foundry gc --keep-days "$$KEEP_DAYS"
 	@$(STACK) exec -T scheduler airflow db clean --yes --skip-archive --clean-before-timestamp "$$(date -u -d "-$$KEEP_DAYS days" +%F)"
 
@@ -217,8 +233,6 @@ lock: | $(UV)  ## Resolve pyproject.toml's groups into requirements/*.txt
 	  $(COMPILE) $$(test $$group = cuda || echo $(WITHOUT_CUDA)) \
 	    --constraint requirements/all.txt --group pyproject.toml:$$group -o requirements/$$group.txt; done
 	@$(COMPILE) --group pyproject.toml:peers -o requirements/peers.txt
-
-include images/images.mk
 
 # ---------------------------------------------------------------- what is typed
 # What stands on make's command line reaches the recipes by the environment alone, as it was typed: make would expand a `$`.
