@@ -120,7 +120,7 @@ def test_args_are_split_as_a_shell_splits_and_evaluated_by_none(tmp_path_factory
 
 
 def test_args_with_an_open_quote_are_refused_before_anything_runs():
-    done = make("-o", ".images.env", "foundry", "COMPOSE=false", "DOCKER_SOCKET=/dev/null", "ARGS=ledger 'verify")
+    done = make("-o", ".images.env", "foundry", "COMPOSE=/bin/false", "DOCKER_SOCKET=/dev/null", "ARGS=ledger 'verify")
     assert done.stderr.decode().splitlines()[0] == "ARGS: No closing quotation"
 
 
