@@ -78,9 +78,3 @@ def test_every_object_says_its_namespace(helm, values):
 def test_the_longest_name_of_a_release_leaves_room_for_every_objects(helm):
     text = helm.run("template", "a" * 53, str(CHART), "--namespace", "foundry")
     assert max(len(one["metadata"]["name"]) for one in load(text)) <= 63
-
-
-def test_the_packages_version_is_the_images(helm):
-    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
-    project = (CHART.parents[1] / "pyproject.toml").read_text()
-    assert f'\nversion = "{chart["appVersion"]}"\n' in project

@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from tests.chart.helm import EVERY, workloads
+from tests.chart.helm import CHART, EVERY, workloads
 
 
 def names(objects, kind):
@@ -79,7 +79,8 @@ def test_deep_models_have_an_image_where_there_is_a_pool_for_them(helm):
         return next(one["value"] for one in variables if one["name"] == "FOUNDRY_IMAGE_CUDA")
 
     assert image("default") == "", "a run of them fails at once and says so"
-    assert image("gpu-pool") == "foundry/stage-cuda:0.1.0"
+    version = yaml.safe_load((CHART / "Chart.yaml").read_text())["appVersion"]
+    assert image("gpu-pool") == f"foundry/stage-cuda:{version}"
 
 
 def test_the_services_pool_is_not_the_stages(helm):

@@ -1,26 +1,183 @@
-"""What is generated from the code is what the code says."""
+"""What is generated from the code is what the code says, and what is written by hand names what there is."""
 
+import re
+import tomllib
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 from benchmarks.growth_page import growth_markdown
 from benchmarks.record import benchmarks_markdown
+from foundry_tasks import retention
+from foundry_tasks.contract.errors import FoundryError
+from foundry_tasks.contract.stages import PIPELINES, STAGES, inputs_in
 from foundry_tasks.features import FEATURES, feature_table_markdown
 
 REPOSITORY = Path(__file__).parents[2]
+DOCS = REPOSITORY / "docs"
+ARCHITECTURE = (DOCS / "architecture.md").read_text()
+PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
+PAGES = (*sorted(REPOSITORY.glob("*.md")), *sorted(DOCS.glob("*.md")))
 
 
+def rows(header: str) -> dict[str, tuple[str, ...]]:
+    """The table of architecture.md under `header`: first cell → the other cells."""
+    _, _, table = ARCHITECTURE.partition(f"\n{header}\n")
+    assert table, f"architecture.md has no table {header}"
+    lines = table.split("\n\n")[0].splitlines()[1:]
+    return {
+        first: tuple(cells) for first, *cells in ([cell.strip() for cell in line.split("|")[1:-1]] for line in lines)
+    }
+
+
+def block(beginning: str) -> str:
+    """The fenced block of architecture.md that begins so."""
+    found = re.findall(r"^```\w*\n(.*?)^```$", ARCHITECTURE, re.DOTALL | re.MULTILINE)
+    return next(text for text in found if text.startswith(beginning))
+
+
+def names(cells: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", cells)
+
+
+# ---------------------------------------------------------------- generated
 def test_the_feature_table_is_current_run_make_docs():
-    assert (REPOSITORY / "docs" / "features.md").read_text() == f"# Features\n\n{feature_table_markdown()}"
+    assert (DOCS / "features.md").read_text() == f"# Features\n\n{feature_table_markdown()}"
 
 
 def test_the_benchmarks_page_is_what_was_measured_run_make_docs():
-    assert (REPOSITORY / "docs" / "benchmarks.md").read_text() == benchmarks_markdown()
+    assert (DOCS / "benchmarks.md").read_text() == benchmarks_markdown()
 
 
 def test_the_growth_page_is_what_was_measured_run_make_docs():
-    assert (REPOSITORY / "docs" / "growth.md").read_text() == growth_markdown()
+    assert (DOCS / "growth.md").read_text() == growth_markdown()
 
 
 def test_there_are_at_least_sixty_features_each_with_a_line_of_documentation():
     assert len(FEATURES) >= 60
     assert all(feature.doc and "\n" not in feature.doc for feature in FEATURES)
+
+
+# ---------------------------------------------------------------- architecture.md
+def test_the_architecture_page_names_every_dag_with_its_stages_in_order():
+    said = {
+        names(dag)[0]: tuple(re.sub(r" \(.*\)", "", stages).split(", "))
+        for dag, (stages,) in rows("| DAG | stages in order |").items()
+    }
+    assert said == PIPELINES
+
+
+def test_the_architecture_page_names_every_stage_with_what_it_reads():
+    said = {names(stage)[0]: reads for stage, (reads, _) in rows("| stage | reads | publishes |").items()}
+    assert list(said) == list(STAGES)
+    assert said.pop("report") == "all stages of its DAG"
+    assert {stage: () if reads == "–" else tuple(reads.split(", ")) for stage, reads in said.items()} == {
+        stage: spec.inputs for stage, spec in STAGES.items() if stage != "report"
+    }
+
+
+@pytest.mark.parametrize("dag", [dag for dag, stages in PIPELINES.items() if "report" in stages])
+def test_the_report_reads_all_stages_of_its_dag(dag):
+    assert set(inputs_in(dag, "report")) == set(PIPELINES[dag]) - {"report"}
+
+
+def test_a_file_that_the_architecture_page_says_a_stage_publishes_stands_in_its_module():
+    for stage, (_, publishes) in rows("| stage | reads | publishes |").items():
+        module = (REPOSITORY / "foundry_tasks" / "stages" / f"{names(stage)[0]}.py").read_text()
+        assert [file for file in names(publishes) if f'"{file}"' not in module] == []
+
+
+def test_the_architecture_page_explains_every_exit_code():
+    def codes(error: type[FoundryError]) -> Iterator[int]:
+        yield error.exit_code
+        for kind in error.__subclasses__():
+            yield from codes(kind)
+
+    assert set(map(int, rows("| exit code | meaning | Airflow |"))) == {0, *codes(FoundryError)}
+
+
+def test_the_architecture_page_names_what_is_never_reused():
+    never = ARCHITECTURE.partition("Never\n   reused: ")[2].partition(", and `prices`")[0]
+    assert set(names(never)) == {stage for stage, spec in STAGES.items() if not spec.pure}
+
+
+def test_the_architecture_page_draws_every_folder_of_a_store():
+    tree = block("objects/")
+    drawn = {f"{line.split('/')[0]}/" for line in tree.splitlines()}
+    assert drawn == {"objects/", "checks/", *retention._OF_A_RUN, *retention._BY_AGE, *retention._FOREVER}
+
+
+def test_the_architecture_page_says_what_every_folder_of_the_repository_holds():
+    made = {line.strip("/") for line in (REPOSITORY / ".gitignore").read_text().splitlines()}
+    there = {path.name for path in REPOSITORY.iterdir() if path.is_dir()} - made
+    there = {name for name in there if name == ".ci" or (name[0] not in "._" and not name.endswith(".egg-info"))}
+    assert {name for cell in rows("| folder | what it holds |") for name in names(cell)} == there
+
+
+def test_the_architecture_page_says_what_every_part_of_the_package_holds():
+    package = REPOSITORY / "foundry_tasks"
+    there = {path.stem for path in package.glob("*.py")} | {path.parent.name for path in package.glob("*/__init__.py")}
+    said = {name for cell in rows("| in `foundry_tasks` | what it holds |") for name in names(cell)}
+    assert said == there - {"__init__"}
+
+
+def test_the_architecture_page_has_the_layers_that_imports_are_checked_for():
+    contract = next(one for one in PROJECT["tool"]["importlinter"]["contracts"] if one["type"] == "layers")
+    drawn = block("__main__")
+    assert " ".join(drawn.split()) == " > ".join(contract["layers"]).replace("foundry_tasks.", "")
+
+
+def test_the_architecture_page_has_at_most_200_lines():
+    assert len(ARCHITECTURE.splitlines()) <= 200
+
+
+# ---------------------------------------------------------------- all pages
+def test_the_index_names_every_page():
+    index = (DOCS / "README.md").read_text()
+    assert [page.name for page in PAGES if f"{page.name})" not in index and page != DOCS / "README.md"] == []
+
+
+def anchors(page: Path) -> set[str]:
+    """What GitHub calls the headings of a page."""
+    titles = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
+def test_a_link_within_the_repository_leads_somewhere(page):
+    for target in re.findall(r"\]\((?!\w+:)([^)\s]+)\)", page.read_text()):
+        file, _, anchor = target.partition("#")
+        other = page.parent / file if file else page
+        assert other.exists(), target
+        assert not anchor or anchor in anchors(other), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
+def test_a_file_that_a_page_names_is_there(page):
+    """Files of the repository, named in backticks by their path from its root."""
+    named = re.findall(
+        r"`((?:foundry_tasks|dags|images|helm|tests|benchmarks|docs|requirements|expectations)/[\w./-]+)`",
+        page.read_text(),
+    )
+    assert [name for name in named if not (REPOSITORY / name).exists()] == []
+
+
+def test_every_make_target_that_a_page_names_exists():
+    makefiles = (REPOSITORY / "Makefile").read_text() + (REPOSITORY / "images" / "images.mk").read_text()
+    targets = set(re.findall(r"[\w.-]+", " ".join(re.findall(r"^([\w .-]+):(?!=)", makefiles, re.MULTILINE))))
+    targets |= {
+        f"image-{name}" for name in ("stage-cpu", "stage-cuda", "airflow", "mlflow", "docker-proxy", "reports", "s3")
+    }
+    for page in PAGES:
+        named = re.findall(r"`make ([a-z][a-z-]*)", page.read_text())
+        assert [name for name in named if name not in targets] == [], page.name
+
+
+# ---------------------------------------------------------------- the version
+def test_one_version_stands_in_the_project_the_chart_and_the_changelog():
+    version = PROJECT["project"]["version"]
+    chart = (REPOSITORY / "helm" / "foundry" / "Chart.yaml").read_text()
+    released = re.findall(r"^## \[([\d.]+)\]", (REPOSITORY / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert re.findall(r"^(?:version|appVersion): (.+)$", chart, re.MULTILINE) == [version, version]
+    assert released[0] == version
