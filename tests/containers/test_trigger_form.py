@@ -13,7 +13,11 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
-from selenium.webdriver.support.expected_conditions import element_to_be_clickable, visibility_of_element_located
+from selenium.webdriver.support.expected_conditions import (
+    element_to_be_clickable,
+    invisibility_of_element_located,
+    visibility_of_element_located,
+)
 from selenium.webdriver.support.wait import WebDriverWait
 
 from foundry_tasks.contract.form import FRONT, form, sections
@@ -22,6 +26,7 @@ from tests.containers.stack import AIRFLOW, request, secret
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 
 PATIENCE_S = 90
+TRIGGER = (By.XPATH, "//button[normalize-space()='Trigger']")
 OPEN = "Run Parameters"
 """Airflow's own section, the one that it opens."""
 
@@ -61,27 +66,21 @@ class Dialog:
 
     def __init__(self, browser: webdriver.Chrome, airflow: Airflow, dag: str) -> None:
         self.browser, self.wait = browser, WebDriverWait(browser, PATIENCE_S)
-        browser.get(f"{airflow.address}/dags/{dag}")
-        self._log_in(airflow)
-        self.wait.until(element_to_be_clickable((By.XPATH, "//button[normalize-space()='Trigger']"))).click()
-        self.root = self.wait.until(
-            visibility_of_element_located((By.CSS_SELECTOR, "[role=dialog][aria-modal=true][data-state=open]"))
-        )
+        page = f"{airflow.address}/dags/{dag}"
+        browser.get(page)
+        if self.wait.until(lambda _: self._logged_in() or browser.find_elements(By.NAME, "username")) is not True:
+            for name, value in zip(("username", "password"), airflow.login or (), strict=True):
+                browser.find_element(By.NAME, name).send_keys(value)
+            browser.find_element(By.NAME, "password").submit()
+            self.wait.until(invisibility_of_element_located((By.NAME, "username")))
+            browser.get(page)
+        self.wait.until(element_to_be_clickable(TRIGGER)).click()
+        modal = (By.CSS_SELECTOR, "[role=dialog][aria-modal=true][data-state=open]")
+        self.root = self.wait.until(visibility_of_element_located(modal))
         self.wait.until(lambda _: self.keys())
 
-    def _log_in(self, airflow: Airflow) -> None:
-        if airflow.login is None or self.browser.find_elements(By.XPATH, "//button[normalize-space()='Trigger']"):
-            return
-        self.wait.until(
-            lambda page: (
-                page.find_elements(By.NAME, "username")
-                or page.find_elements(By.XPATH, "//button[normalize-space()='Trigger']")
-            )
-        )
-        if self.browser.find_elements(By.NAME, "username"):
-            for name, value in zip(("username", "password"), airflow.login, strict=True):
-                self.browser.find_element(By.NAME, name).send_keys(value)
-            self.browser.find_element(By.NAME, "password").submit()
+    def _logged_in(self) -> bool:
+        return bool(self.browser.find_elements(*TRIGGER))
 
     def titles(self) -> list[str]:
         return self._texts("button[data-part=item-trigger]")
