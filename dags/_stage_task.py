@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -60,8 +61,17 @@ def stage_command(stage: str, shard: str | None, context: Context) -> list[str]:
 
 
 def conf_of(context: Context) -> dict[str, Any]:
-    """What the run's form says; a field that was left empty says nothing."""
-    return {key: value for key, value in dict(context["params"]).items() if value is not None}
+    """What the run's form says."""
+    return filled_in(dict(context["params"]))
+
+
+def filled_in(params: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a form that hold something. A field that was left empty says nothing, nor does an empty line of a list."""
+    return {
+        key: [item for item in value if item != ""] if isinstance(value, list) else value
+        for key, value in params.items()
+        if value is not None
+    }
 
 
 def process_environment() -> dict[str, str]:

@@ -4,12 +4,13 @@ from importlib import import_module
 from typing import Any
 
 from _links import LINKS
-from _stage_task import task_arguments
+from _stage_task import filled_in, task_arguments
 from airflow.sdk import BaseOperator, Param, task
 
+from foundry_tasks.contract.form import form
 from foundry_tasks.contract.market import with_market
 from foundry_tasks.contract.settings import Settings
-from foundry_tasks.contract.stages import PIPELINES, STAGES, conf_schema, inputs_in, shards
+from foundry_tasks.contract.stages import PIPELINES, STAGES, inputs_in, shards
 
 OPERATORS = {
     "process": ("_process_stage", "ProcessStage"),
@@ -43,8 +44,8 @@ def mapped(name: str) -> BaseOperator:
 def pieces_of(params: dict[str, Any]) -> list[str]:
     """What `fan_out` makes of the conf: by default a piece a base model in containers, one in all in a process."""
     settings = Settings.from_environment()
-    conf = {key: value for key, value in params.items() if value is not None}
-    return shards(with_market(conf, settings.markets), default="none" if settings.runtime == "process" else "model")
+    conf = with_market(filled_in(params), settings.markets)
+    return shards(conf, default="none" if settings.runtime == "process" else "model")
 
 
 def wire(dag: str) -> dict[str, BaseOperator]:
@@ -55,6 +56,9 @@ def wire(dag: str) -> dict[str, BaseOperator]:
     return tasks
 
 
-def trigger_form(dag: str) -> dict[str, Param]:
-    """One optional field a key of the conf; what is left empty takes the market's default, then the built-in one."""
-    return {name: Param(None, **schema) for name, schema in conf_schema(PIPELINES[dag]).items()}
+def trigger_form(dag: str, **filled: Any) -> dict[str, Param]:
+    """The fields of a DAG's form; what is left empty takes the market's default, then the built-in one.
+
+    filled: what stands in a field already, where the DAG's default is another than the stage's.
+    """
+    return {key: Param(filled.get(key), **schema) for key, schema in form(dag, filled).items()}

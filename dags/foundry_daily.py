@@ -5,7 +5,7 @@ Unpause it once `source` is live: in a market file that FOUNDRY_MARKETS names, o
 
 from _notices import FailureNotice
 from _stages import trigger_form, wire
-from airflow.sdk import DAG, Param
+from airflow.sdk import DAG
 from exchange_sessions import ExchangeSessions
 
 with DAG(
@@ -16,8 +16,7 @@ with DAG(
     max_active_runs=1,
     is_paused_upon_creation=True,
     default_args={"on_failure_callback": FailureNotice()},
-    params=trigger_form("foundry_daily")
-    | {"skip_closed": Param(True, type="boolean", description="skip the run on a day without a session")},
+    params=trigger_form("foundry_daily", skip_closed=True),
     tags=["foundry"],
     doc_md=__doc__,
 ) as dag:

@@ -14,9 +14,13 @@ with DAG(
     is_paused_upon_creation=False,
     default_args={"on_failure_callback": FailureNotice()},
     params={
-        "model": Param("foundry-us-5d", type="string", minLength=1, description="registered model"),
-        "action": Param("approve", enum=["approve", "rollback"], description="approve a near miss, or go back"),
-        "version": Param(None, type=["null", "integer"], minimum=1, description="empty: the champion before"),
+        "model": Param("foundry-us-5d", type="string", minLength=1, description="Registered model."),
+        "action": Param(
+            "approve", enum=["approve", "rollback"], description="approve: promote a near miss; rollback: go back."
+        ),
+        "version": Param(
+            None, type=["null", "integer"], minimum=1, description="Empty: the champion before, for a rollback."
+        ),
     },
     tags=["foundry"],
     doc_md=__doc__,

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import cache, partial
 from importlib import metadata
 from pathlib import Path
@@ -113,6 +113,7 @@ def execute(identity: Identity, conf: Mapping[str, Any], around: Surroundings) -
             around.store.write(artifacts.reuse_key(identity.stage, digest), document)
         line |= {
             "status": result.status,
+            "date": result.as_of.isoformat(),
             "warnings": result.warnings,
             "stats": {"elapsed_s": result.elapsed_s["total"]},
         }
@@ -136,7 +137,7 @@ def _result(io: StageIO, config: StageConfig, inputs: dict[str, str], previous: 
         run_id=io.identity.run_id,
         stage=io.identity.stage,
         shard=io.identity.shard,
-        as_of=io.effective_as_of or io.identity.as_of,
+        as_of=_as_of(io),
         status="warn" if io.warnings else "ok",
         inputs=inputs,
         outputs=io.outputs,
@@ -151,6 +152,12 @@ def _result(io: StageIO, config: StageConfig, inputs: dict[str, str], previous: 
         elapsed_s={step: round(seconds, 3) for step, seconds in io.elapsed_s.items()},
         reused_from=previous.run_id if previous else None,
     )
+
+
+def _as_of(io: StageIO) -> date:
+    """The last session of the run's prices; the date of the run where it has none."""
+    prices = io.find("prices") if STAGES[io.identity.stage].inputs else None
+    return prices.as_of if prices else io.effective_as_of or io.identity.as_of
 
 
 def _inputs(io: StageIO) -> dict[str, str]:

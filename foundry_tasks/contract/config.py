@@ -53,7 +53,7 @@ Sizing = Literal["long_only", "long_short", "top_bottom", "probability"]
 Entry = Literal["next_open", "next_close"]
 Impact = Literal["none", "square_root", "volume_share"]
 RECENT_SESSIONS = 252
-"""The last sessions, whose features are all that a run reads that fits no model: none of its keys reaches further back."""
+"""Sessions that a predict-only run loads. No feature or monitoring window looks back further."""
 MIN_DENOISED_SESSIONS = 4
 """What the two levels of a window's wavelets span."""
 
@@ -82,7 +82,7 @@ class StageConfig(BaseModel):
 
 class HorizonsConfig(StageConfig):
     horizons: tuple[Horizon, ...] = Field((1, 5, 20), min_length=1)
-    """Trading days ahead, one model a horizon."""
+    """Trading days ahead. Each horizon gets a model of its own."""
 
     @model_validator(mode="after")
     def _horizons_are_distinct(self) -> Self:
@@ -93,48 +93,50 @@ class HorizonsConfig(StageConfig):
 
 class ThreadsConfig(StageConfig):
     threads: PositiveInt = 2
-    """Base models that are fitted side by side, on one thread each, and threads of whatever else can use them."""
+    """CPU threads. Base models are fitted side by side, one thread each."""
 
 
 class PricesConfig(StageConfig):
     market: str = Field("us", pattern=MARKET_NAME)
-    """A universe with a calendar; registered models are named after it."""
+    """Name of a market file: a universe with a calendar. Registered models carry the name."""
     calendar: str = "XNYS"
-    """Exchange calendar (ISO 10383 market code) that says which days are sessions."""
+    """Exchange calendar (ISO 10383 market code). It says which days are sessions."""
     source: Literal["sample", "parquet", "yfinance"] = "sample"
-    """Where prices come from; `parquet` reads csv too."""
+    """Where prices come from. `sample`: built in; `parquet`: own files, Parquet or CSV; `yfinance`: Yahoo Finance."""
     prices: str = ""
-    """File, folder or `s3://` URI of daily prices, for source `parquet`; the files below may be URIs too."""
+    """File, folder or `s3://` URI of daily prices, for source `parquet`. Empty: none."""
     tickers: tuple[Ticker, ...] = ()
-    """Tickers to ask for, for source `yfinance`; elsewhere a subset of what the source holds, empty for all."""
+    """Tickers to fetch (source `yfinance`) or to keep (other sources). Empty: all that the source holds."""
     sectors: str = ""
-    """Csv with columns ticker, sector."""
+    """CSV file or URI with the columns ticker, sector. Empty: no sectors."""
     benchmark: str = ""
-    """File of one series (date, close or adj_close); empty: the source's own, else the mean of the universe."""
+    """File or URI of one series: date, close or adj_close. Empty: the source's own, else the mean of the universe."""
     vix: str = ""
-    """File of one series (date, close)."""
+    """File or URI of one series of the VIX: date, close. Empty: no VIX."""
     universe: str = ""
-    """Csv with columns ticker, start_date, end_date: point-in-time membership."""
+    """CSV file or URI with the columns ticker, start_date, end_date: point-in-time membership. Empty: every ticker,
+    always."""
     start: Day | None = None
-    """First session wanted."""
+    """First session. Empty: the first of the source."""
     end: Day | None = None
-    """Last session wanted; the run's as-of moves back to it."""
+    """Last session; the run's as-of moves back to it. Empty: the last completed one that the source has."""
     overlap_sessions: PositiveInt = 10
-    """Sessions fetched again at every run, to see whether a ticker was restated."""
+    """Sessions that each run fetches again, to detect restated prices (splits, dividends)."""
     skip_closed: bool = False
-    """Do nothing where the day after as-of is no session and prices reach as-of: there is no market to predict for."""
+    """Skip the run when the day after as-of is not a session and prices reach as-of."""
     min_coverage: Share = 0.95
-    """Share of the universe's ticker-sessions that has to remain once bad rows and tickers are set aside."""
+    """Smallest share of the universe's ticker-sessions that must remain without bad rows and tickers; refuses below
+    it."""
 
 
 class FeaturesConfig(HorizonsConfig, ThreadsConfig):
     feature_set: Literal["core", "extended"] = "extended"
-    """`core`: the reference system's nine; `extended`: all."""
+    """`core`: the nine features of the reference system; `extended`: all features."""
 
 
 class LabelsConfig(HorizonsConfig):
     label_entry: LabelEntry = "close"
-    """The price a return is counted from: the close of t, the open of t+1 or the close of t+1."""
+    """Price that a label's return starts from: the close of t, the open of t+1 or the close of t+1."""
 
 
 def fold_name(number: int) -> str:
@@ -144,23 +146,25 @@ def fold_name(number: int) -> str:
 
 class WalkConfig(HorizonsConfig):
     walk: Literal["anchored", "rolling"] = "anchored"
-    """Whether the fit window grows or slides."""
+    """`anchored`: the fit window grows; `rolling`: it slides."""
     folds: Annotated[int, Field(ge=2)] = 5
-    """Reported folds."""
+    """Number of reported folds."""
     test_sessions: Annotated[int, Field(ge=20)] = 150
-    """Sessions in a fold's test window and in a warm-up block."""
+    """Sessions in the test window of a fold and in a warm-up block."""
     validation_sessions: Annotated[int, Field(ge=20)] = 63
-    """Sessions of WFE's denominator, between fit and test; they neither stop nor choose a model."""
+    """Sessions between fit and test, the denominator of the walk-forward efficiency. They neither stop nor select a
+    model."""
     warmup_blocks: NonNegativeInt = 2
-    """Out-of-fold blocks before the first reported fold, for the meta-learner and the calibrator."""
+    """Out-of-fold blocks before the first reported fold. Meta-learner and calibrator learn from them."""
     first_test_session: NonNegativeInt | None = None
-    """Index of the first reported fold's first test session; None: the last fold ends with the last session."""
+    """Index of the first test session of the first reported fold. Empty: so that the last fold ends with the last
+    session."""
     fit_sessions: PositiveInt | None = None
-    """Length of a rolling fit window; None: what the first fold has."""
+    """Length of a rolling fit window. Empty: that of the first fold."""
     min_fit_sessions: PositiveInt = 100
-    """Fewer fit sessions than this in any block are refused."""
+    """Smallest number of fit sessions in a block; fewer are refused."""
     embargo_sessions: NonNegativeInt = 0
-    """Sessions dropped besides the purge of h."""
+    """Sessions dropped in addition to the purge of h."""
 
     @property
     def lookback_sessions(self) -> int:
@@ -177,21 +181,21 @@ class DeepConfig(StageConfig):
     """How the sequence models are built and trained; without one of them in `models` nothing reads it."""
 
     sequence_sessions: Annotated[int, Field(ge=2, le=RECENT_SESSIONS - 2)] = 20
-    """Sessions that a deep model looks back on, its own included; the purge of the whole walk grows by one less."""
+    """Length of a deep model's input sequence. The purge of the whole walk grows by one session less."""
     deep_size: DeepSize | None = None
-    """How large they are and how long they train; null: full on a GPU, small on a CPU."""
+    """Size of the deep models and length of their training. Empty: full on a GPU, small on a CPU."""
     deep_epochs: PositiveInt | None = None
-    """Passes over the fit window; null: what the size has."""
+    """Training epochs of the deep models. Empty: those of `deep_size`."""
     deep_loss: DeepLoss = "cross_entropy_correlation"
-    """What they minimise."""
+    """Loss function of the deep models."""
     deep_tasks: tuple[DeepTask, ...] = ("sign",)
-    """What lstm_transformer learns; beside the sign, which is its score, a move's size and volatility can shape its layers."""
+    """Tasks of lstm_transformer. `sign` is its score; `size` and `volatility` of the move are auxiliary."""
     denoise: bool = False
-    """Whether xlstm_ts sees its inputs denoised by wavelets, each window by itself, so that no later session is in it."""
+    """Denoise the inputs of xlstm_ts by wavelets, each window by itself, so without later sessions."""
     learning_rate: PositiveFloat = 1e-3
-    """Its largest value; warm-up before, cosine decay after."""
+    """Largest learning rate of the deep models; warm-up before, cosine decay after."""
     precision: Precision = "float32"
-    """Of matrix products; gates, states and loss are float32 always."""
+    """Precision of the deep models' matrix products. Gates, states and loss are always float32."""
 
     @model_validator(mode="after")
     def _the_sign_is_learned_whatever_is_learned_beside_it(self) -> Self:
@@ -213,23 +217,25 @@ class DeepConfig(StageConfig):
 
 class ModelsConfig(WalkConfig, ThreadsConfig, DeepConfig):
     models: tuple[ModelName, ...] = Field(("logistic", "lightgbm", "xgboost"), min_length=1)
-    """Base models: logistic, lightgbm, xgboost, and the deep ones lstm_transformer and xlstm_ts."""
+    """Base models. `lstm_transformer` and `xlstm_ts` are deep: they need TensorFlow and much more time."""
     label_kind: LabelKind | None = None
-    """What base models learn: up or down, above the session's median, or above the sector's; None: each its own best."""
+    """Label that base models learn: up or down, above the median of the session, above that of the sector. Empty: the
+    best one for each model."""
     seeds: PositiveInt = 3
-    """Fits averaged per model and fold; the logistic regression needs one."""
+    """Fits that are averaged per model and fold. The logistic regression needs one."""
     seed: NonNegativeInt = 7
-    """First of the seeds."""
+    """First random seed."""
     early_stopping: bool = False
-    """Stop boosting on the per-session AUC of a purged window inside the fit window, instead of fixed rounds."""
+    """Stop boosting by the AUC on a purged window inside the fit window. Otherwise the rounds are fixed."""
     stopping_sessions: Annotated[int, Field(ge=126)] = 126
-    """Length of that window."""
+    """Length of the window of `early_stopping`."""
     tuning_trials: NonNegativeInt = 0
-    """Random draws of the booster's parameters, judged inside the fit window."""
+    """Random draws of the boosters' parameters, compared inside the fit window."""
     fan_out: FanOut | None = Field(None, exclude=True)
-    """How finely the stage is mapped: a task a base model, a fold of it, a horizon of that; null: as the runtime likes it."""
+    """Tasks that the models stage is split into: one, per base model, also per fold, also per horizon. Empty: none in
+    a process, model in containers."""
     per_regime: bool = False
-    """Fit every base model once on the calm and once on the turbulent sessions, parted by market volatility."""
+    """Fit each base model twice: on sessions of low and of high market volatility."""
 
     @property
     def deep_models(self) -> tuple[ModelName, ...]:
@@ -262,13 +268,13 @@ class ModelsConfig(WalkConfig, ThreadsConfig, DeepConfig):
 
 class EnsembleConfig(ThreadsConfig):
     calibration: Calibration = "base_rate_slope"
-    """How scores become P(up)."""
+    """Method that turns scores into P(up)."""
     calibration_sessions: PositiveInt = 252
-    """Window of Platt, isotonic and beta calibration."""
+    """Window of `platt`, `isotonic` and `beta` calibration, in sessions."""
     regime_scale: bool = False
-    """Let the market's regime scale a session's scores: confidence, not ranks."""
+    """Let the market regime scale the scores of a session. Ranks stay."""
     regime_intercept: bool = False
-    """Let the market's regime move P(up)'s base rate."""
+    """Let the market regime shift the base rate of P(up)."""
     seeds: PositiveInt = 3
     seed: NonNegativeInt = 7
 
@@ -287,13 +293,13 @@ class NullsConfig(ModelsConfig, EnsembleConfig):
 
     market: str = "us"
     null_refits: NonNegativeInt = 40
-    """Walks fitted anew on this market, each under labels shifted by another number of sessions; the gates ask for 40.
-    Overnight, on a market of five hundred tickers; 0: none."""
+    """Walks that are fitted anew on this market under shifted labels; 0: none. The gates ask for 40, which takes a
+    night on 500 tickers."""
 
 
 class LeakageConfig(ThreadsConfig):
     audit_dates: PositiveInt = 3
-    """Dates at which prices are cut and poisoned."""
+    """Dates at which the leakage audit cuts and poisons prices."""
     seed: NonNegativeInt = 7
 
 
@@ -303,14 +309,15 @@ class GatePolicy(StageConfig):
     min_auc: Share = 0.52
     """Mean per-session AUC of P(up) against up/down."""
     min_auc_lower: Share = 0.50
-    """Lower bound of the same; a version above it but below `min_auc` becomes challenger."""
+    """Lower bound of the same. A version above it with an AUC below `min_auc` becomes challenger."""
     min_wfe: float = 0.40
     """Walk-forward efficiency on direction relative to the session's median."""
     warn_wfe: float = 0.50
+    """Walk-forward efficiency below which the gate warns."""
     max_ece: Share = 0.05
-    """Expected calibration error, equal-mass bins; refused where its lower bound is above."""
+    """Expected calibration error in equal-mass bins. Refused if its lower bound is above."""
     min_spread_ratio: PositiveFloat = 0.25
-    """Observed spread of P(up) within a session over the expected one."""
+    """Observed spread of P(up) within a session, divided by the expected one."""
     max_sign_gap: Share = 0.25
     """Distance between the mean of P(up) and the base rate."""
     min_coverage: Share = 0.95
@@ -318,65 +325,66 @@ class GatePolicy(StageConfig):
     min_champion_difference: float = -0.002
     """Lower bound of the paired AUC difference to the champion."""
     promotion_window_sessions: NonNegativeInt = 20
-    """Sessions that pass between two versions that are held against a champion: every look at much the same sessions is another
-    chance to be lucky, so that a second one needs a person's approval; 0: each run may promote."""
+    """Sessions between two comparisons with the champion; 0: each run may promote. An earlier one needs a person's
+    approval, since each further look at the same sessions is another chance to be lucky."""
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
-    """Two-sided level of every interval."""
+    """Two-sided confidence level of all intervals."""
     resamples: Annotated[int, Field(ge=200)] = 2000
-    """Block-bootstrap resamples."""
+    """Resamples of the block bootstrap."""
     min_blocks: PositiveInt = 12
-    """Fewer bootstrap blocks than this leave an interval undefined, hence failed."""
+    """Smallest number of bootstrap blocks. With fewer an interval is undefined, and its gate fails."""
 
 
 class GatesConfig(GatePolicy):
     market: str = "us"
     validate_only: bool = False
-    """Stop once the gates have spoken."""
+    """Stop after the gates."""
     skip_gates: bool = False
-    """Do not judge; the report says skipped, and such a version never becomes champion."""
+    """Skip the gates. The report says so, and the version cannot become champion."""
     seed: NonNegativeInt = 7
 
 
 class AuditConfig(GatePolicy, ThreadsConfig):
     simulated_markets: PositiveInt = 100
-    """Markets of each kind: noise, shifted labels, planted edges and planted leaks."""
+    """Simulated markets of each kind: noise, shifted labels, planted edges, planted leaks."""
     market_sessions: Annotated[int, Field(ge=300, le=4000)] = 300
-    """Their length; all but the first 120 sessions are tested on."""
+    """Sessions of a simulated market. All but the first 120 are tested on."""
     market_tickers: Annotated[int, Field(ge=10)] = 40
+    """Tickers of a simulated market."""
     oracle_aucs: tuple[Annotated[float, Field(gt=0.5, le=0.6)], ...] = (0.52, 0.53, 0.55)
-    """Mean per-session AUC that the best of all forecasters would have on the planted edges."""
+    """Sizes of the planted edges: mean per-session AUC of the best possible forecast."""
     seed: NonNegativeInt = 7
 
 
 class RefitConfig(ThreadsConfig):
     min_rank_correlation: Share = 0.80
-    """Per-session rank correlation of the refitted with the last fold's model, below which the refit is refused."""
+    """Per-session rank correlation of the refitted model with that of the last fold. Refused below."""
     spread_ratio_band: tuple[PositiveFloat, PositiveFloat] = (0.80, 1.25)
-    """Allowed ratio of their spreads."""
+    """Allowed ratio of the refitted model's spread to that of the last fold."""
 
 
 class PromoteConfig(StageConfig):
     market: str = "us"
     reason: str = ""
-    """Why, in the promoter's words; goes into the ledger."""
+    """Reason for the run, written into the ledger. Empty: none."""
 
 
 class PredictConfig(HorizonsConfig):
     market: str = "us"
     max_position: Share = 0.05
-    """Largest position size, as a share of capital."""
+    """Largest position, as a share of capital."""
     kelly_fraction: NonNegativeFloat = 0.25
-    """Share of the Kelly bet that a position takes."""
+    """Position size as a share of the Kelly bet."""
 
 
 class MonitorConfig(HorizonsConfig):
     market: str = "us"
     live_sessions: Annotated[int, Field(ge=1, le=2 * RECENT_SESSIONS)] = 252
-    """Sessions of matured predictions that live figures are made of, the newest."""
+    """Newest sessions of matured predictions that live figures are computed from."""
     drift_sessions: Annotated[int, Field(ge=5, le=RECENT_SESSIONS)] = 63
-    """Sessions whose features are held against those that the champion was fitted on."""
+    """Newest sessions whose features are compared with those that the champion was fitted on."""
     max_psi: PositiveFloat = 0.25
-    """Population stability index of a feature above which the report warns, if windows of the past were lower."""
+    """Population stability index of a feature above which the report warns, if past windows were lower."""
     min_live_auc_lower: Share = 0.50
     """Lower bound of the live AUC below which the report warns."""
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
@@ -391,17 +399,17 @@ class DecideConfig(StageConfig):
     action: Literal["approve", "rollback"] = "approve"
     """Promote a near miss, or make an earlier champion champion again."""
     version: PositiveInt | None = None
-    """The version that is to be champion; null: the champion before, for a rollback."""
+    """Version that becomes champion. Empty: the champion before, for a rollback."""
     who: str = ""
-    """Who decided; goes into the ledger."""
+    """Who decided, written into the ledger."""
     why: str = ""
-    """Why; goes into the ledger."""
+    """Why, written into the ledger."""
 
 
 class ReportConfig(StageConfig):
     market: str = "us"
     top: PositiveInt = 10
-    """Tickers in the lists of top and bottom predictions."""
+    """Length of the report's lists of top and bottom predictions."""
 
 
 class BacktestConfig(StageConfig):
@@ -411,33 +419,34 @@ class BacktestConfig(StageConfig):
     """
 
     sizing: Sizing = "top_bottom"
-    """`long_only`: an equal part for every ticker with P(up) above 0.5; the others put half the capital on either side,
-    `long_short` by the side of the session's median, `top_bottom` the extremes, `probability` by the distance from it."""
+    """`long_only`: equal weights for P(up) above 0.5. The others are half long, half short: `long_short` above and
+    below the median, `top_bottom` the extremes, `probability` by the distance from the median."""
     names_a_side: PositiveInt = 50
-    """Tickers bought and tickers sold, for `top_bottom`."""
+    """Tickers bought and tickers sold, for sizing `top_bottom`."""
     entry: Entry = "next_open"
-    """What the close of t decided is traded at the open or at the close of t + 1."""
+    """Trade at the open or at the close of t+1 what the close of t decided."""
     holding_sessions: Horizon | None = None
-    """Sessions a position is held: so many tranches, one rebuilt a session; null: the model's own horizon."""
+    """Sessions that a position is held; as many tranches, one rebuilt each session. Empty: the model's horizon."""
     max_turnover: PositiveFloat | None = None
-    """Share of the capital that a session may trade, buys and sells together; null: whatever is wanted."""
+    """Largest share of capital traded in a session, buys and sells together. Empty: no limit."""
     commission_bp: NonNegativeFloat = 0.5
-    """Commission, basis points of what is traded."""
+    """Commission, in basis points of the traded value."""
     half_spread_bp: NonNegativeFloat = 2.0
-    """Half the distance between bid and ask, basis points of what is traded."""
+    """Half of the bid-ask spread, in basis points of the traded value."""
     impact: Impact = "none"
-    """How a trade moves its own price: not at all, by the square root of its share of the volume, or by the share squared."""
+    """Price impact of a trade: none, by the square root of its share of the volume, or by the share squared."""
     capital: PositiveFloat = 1_000_000
-    """Money at work, in the market's currency; only impact depends on it."""
+    """Capital in the market's currency. Only the impact depends on it."""
     borrow_bp_a_year: NonNegativeFloat = 30.0
-    """Fee for borrowed shares, basis points of the short value a year."""
+    """Fee for borrowed shares, in basis points of the short value per year."""
 
 
 class PortfolioConfig(BacktestConfig):
     """A backtest of a run's own forecasts, and how its intervals are made."""
 
     entry: Entry | None = None  # type: ignore[assignment] # settled against the prices, before anything is traded
-    """What the close of t decided is traded at the open or at the close of t + 1; null: at the open where prices have one."""
+    """Trade at the open or at the close of t+1 what the close of t decided. Empty: at the open where prices have
+    one."""
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
     resamples: Annotated[int, Field(ge=200)] = 2000
     min_blocks: PositiveInt = 12
@@ -448,5 +457,5 @@ class SimulateConfig(StageConfig):
     """It trades by the rules that the portfolio stage wrote down."""
 
     retrain_sessions: Annotated[int, Field(ge=20)] | None = None
-    """Besides the replay, fit everything anew every so many sessions, from the prices that there were; null: do not. Where it is
-    test_sessions the forecasts must be the folds'. Slow: every session makes its own features."""
+    """Also simulate with models that are refitted every so many sessions (slow). With the value of test_sessions, the
+    forecasts must equal those of the folds. Empty: replay only."""

@@ -4,7 +4,6 @@ Operators, the CLI and the docs all read this.
 """
 
 import itertools
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, cast, get_args
@@ -191,29 +190,6 @@ def recent_sessions(dag: str) -> int | None:
 def conf_fields(stages: Iterable[str] = STAGES) -> dict[str, FieldInfo]:
     """Every key that a run's conf may hold for `stages`, with its type, default and bounds."""
     return {name: field for stage in stages for name, field in STAGES[stage].config.model_fields.items()}
-
-
-def conf_schema(stages: Iterable[str] = STAGES) -> dict[str, dict[str, Any]]:
-    """JSON schema of every key that a run's conf may hold for `stages`: what it is for, and what values it takes.
-
-    Flat, as a form wants it. Null always fits: a field that is left empty. A key of several stages is what the first says.
-    """
-    found: dict[str, dict[str, Any]] = {}
-    for stage in stages:
-        for name, schema in STAGES[stage].config.model_json_schema()["properties"].items():
-            found.setdefault(name, _nullable(schema))
-    return found
-
-
-def _nullable(schema: Mapping[str, Any]) -> dict[str, Any]:
-    about = {"description": f"{schema.get('description', '')} Default: {json.dumps(schema.get('default'))}.".lstrip()}
-    given = next((kind for kind in schema.get("anyOf", ()) if kind["type"] != "null"), schema)
-    found = {
-        key: value for key, value in given.items() if key not in {"title", "default", "description", "prefixItems"}
-    }
-    if "enum" in found:
-        found["enum"] = [None, *found["enum"]]
-    return about | found | {"type": ["null", found["type"]]}
 
 
 LIGHT = "light"

@@ -37,6 +37,7 @@ class Run:
     run_id: str
     market: str
     as_of: str
+    """The last session of its prices, ISO 8601; empty where it has none yet."""
     last_at: str
     """When its last stage began, ISO 8601 in UTC; empty where it has no log."""
     headline: str
@@ -80,9 +81,11 @@ class Runs:
         return tuple(sorted(found, key=lambda run: (run.last_at, run.as_of, run.run_id), reverse=True))
 
     def _run(self, dag: str, key: str, pages: list[str]) -> Run:
-        gates, report = (self._document(f"runs/{dag}/{key}/{stage}/-/result.json") for stage in ("gates", "report"))
+        prices, gates, report = (
+            self._document(f"runs/{dag}/{key}/{stage}/-/result.json") for stage in ("prices", "gates", "report")
+        )
         log = list(self._log(dag, key))
-        result = report or gates
+        result = report or gates or prices
         last = log[-1] if log else {}
         state = {(line["stage"], line.get("shard")): line for line in log}
         failed = [line for line in state.values() if line["status"] == "error"]
@@ -91,7 +94,7 @@ class Runs:
             key=key,
             run_id=result.get("run_id") or last.get("run_id") or key,
             market=result.get("config", {}).get("market", ""),
-            as_of=result.get("as_of") or last.get("date", ""),
+            as_of=prices.get("as_of", ""),
             last_at=last.get("timestamp", ""),
             headline=report.get("metrics", {}).get("status", ""),
             verdicts=tuple(_verdicts(gates)),

@@ -102,8 +102,11 @@ def test_the_command_line_follows_from_the_runs_identity(stage_task):
 
 def test_a_field_of_the_form_that_was_left_empty_is_left_out_of_the_conf(stages, stage_task):
     form = dict.fromkeys(stages.trigger_form("foundry_train")) | {"skip_gates": False, "vix": "", "folds": 3}
+    form["tickers"] = ["AAPL", "", "MSFT", ""]  # a line that was left empty is no ticker
     conf = json.loads(stage_task.stage_command("models", None, context_of(form))[-1])
-    assert conf == {"skip_gates": False, "vix": "", "folds": 3}, "what is false or empty text was said"
+    assert conf == {"skip_gates": False, "vix": "", "folds": 3, "tickers": ["AAPL", "MSFT"]}, (
+        "what is false or empty text was said"
+    )
 
 
 def test_as_of_is_the_day_before_the_schedule_fires(stage_task):

@@ -110,6 +110,19 @@ def test_a_result_says_what_it_was_made_of_and_by(stages, run):
     assert first.elapsed_s["total"] >= first.elapsed_s["work"]
 
 
+def test_every_result_of_a_run_and_its_log_have_the_as_of_of_its_prices(stages, run):
+    last_session = date(2022, 12, 28)
+
+    def prices(config, io):
+        io.effective_as_of = last_session
+
+    stages.add("prices", prices)
+    stages.add("middle", lambda *_: None, inputs=("prices",))
+    stages.add("last", lambda *_: None, inputs=("middle",))
+    assert {run(stage).as_of for stage in ("prices", "middle", "last")} == {last_session}
+    assert {line["date"] for line in log_of(run)} == {"2022-12-28"}
+
+
 def test_shards_of_a_stage_lie_beside_each_other_and_are_inputs_of_their_own(stages, run):
     run("first")
     one, other = run("second", shard="h=1"), run("second", shard="h=5")

@@ -79,8 +79,9 @@ def write_run(
     verdicts: dict[str, tuple[str, float | None]] | None = None,
     pages: tuple[str, ...] = (),
     dag: str = "foundry_train",
+    prices_until: str = "",
 ) -> str:
-    """A run by hand, as far as the page reads it. Returns its folder's name."""
+    """A run by hand, as far as the page reads it; prices_until: the last session of its prices. Returns its folder's name."""
     key = f"{run_id}-0123abcd"
     folder = store / "runs" / dag / key
     folder.mkdir(parents=True)
@@ -88,6 +89,10 @@ def write_run(
         {"run_id": run_id, "shard": None, "status": "ok", "date": "2026-07-01", "warnings": []} | line for line in log
     ]
     (folder / "run_log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    if prices_until:
+        (folder / "prices" / "-").mkdir(parents=True)
+        document = {"run_id": run_id, "as_of": prices_until, "config": {"market": "us"}, "metrics": {}}
+        (folder / "prices" / "-" / "result.json").write_text(json.dumps(document))
     if verdicts:
         metrics = {horizon: {"verdict": verdict, "auc": auc} for horizon, (verdict, auc) in verdicts.items()}
         (folder / "gates" / "-").mkdir(parents=True)

@@ -1,5 +1,6 @@
 """The reports page over HTTP: what it shows of the runs in a store, and to whom."""
 
+import json
 import os
 import re
 import subprocess
@@ -43,6 +44,9 @@ def test_a_run_of_the_pipeline_is_listed_and_each_of_its_pages_opens(tmp_path, s
     start = page.get("/").text
     assert run_id in start
     assert re.search(r'class="pill refused".*?0\.5\d{3}', start, re.DOTALL)
+    report = json.loads(page.get(f"/pages/foundry_train/{run_key(run_id)}/report.json").text)
+    assert report["run"]["as_of"] == "2022-12-28", "the sample ends there, years before the run"
+    assert '<td class="when">2022-12-28<small>' in start
     links = Links(start).found
     assert links[:2] == ["http://127.0.0.1:8080/", "http://127.0.0.1:5000/#/models"]
     assert "http://127.0.0.1:8080/dags/foundry_train/runs/manual__2026-07-01T12%3A00%3A00%2B00%3A00" in links
@@ -84,6 +88,16 @@ def test_runs_stand_newest_first_with_verdict_error_and_how_far_they_got(store, 
     ]  # fmt: skip
     assert "0.5231" in start
     assert "undefined" in start
+
+
+def test_as_of_is_the_last_session_of_a_runs_prices_and_never_the_day_that_it_ran(store, serve):
+    ran = {"stage": "gates", "timestamp": "2026-07-01T10:00:00+00:00"}
+    write_run(store, "judged", [ran], {"1d": ("passed", 0.53)}, prices_until="2022-12-28")
+    write_run(store, "fetched", [ran | {"timestamp": "2026-06-01T10:00:00+00:00"}], prices_until="2021-03-05")
+    write_run(store, "started", [ran | {"timestamp": "2026-05-01T10:00:00+00:00"}])
+    assert re.findall(r'<td class="when">(.*?)<small>', serve(store).get("/").text) == [
+        "2022-12-28", "2021-03-05", "no prices yet",
+    ]  # fmt: skip
 
 
 def test_a_stage_that_failed_and_then_ended_well_is_no_failure(store, serve):

@@ -1,0 +1,144 @@
+"""The trigger form of a DAG: which fields stand where, what each says of itself, and what values it takes."""
+
+import json
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from foundry_tasks.contract.stages import PIPELINES, STAGES
+
+FRONT: Mapping[str, tuple[str, ...]] = {
+    "foundry_train": ("market", "source", "prices", "start", "horizons", "models"),
+    "foundry_daily": ("market", "source", "prices", "tickers", "max_position", "kelly_fraction"),
+    "foundry_backtest": (
+        *("market", "universe", "start", "end", "horizons", "models"),
+        *("commission_bp", "half_spread_bp"),
+    ),
+    "foundry_audit": ("market", "simulated_markets", "null_refits", "min_auc", "min_auc_lower", "min_wfe"),
+}
+"""DAG → what a person changes first. It has no section of its own, so that Airflow shows it open; sections are closed."""
+
+SECTIONS: Mapping[str, tuple[str, ...]] = {
+    "Prices and universe": (
+        *("market", "source", "prices", "universe", "tickers", "start", "end"),
+        *("calendar", "sectors", "benchmark", "vix", "skip_closed"),
+    ),
+    "Forecasts": ("horizons", "models", "feature_set", "label_kind", "label_entry", "calibration"),
+    "Positions": (
+        "max_position",
+        "kelly_fraction",
+        "sizing",
+        "names_a_side",
+        "entry",
+        "holding_sessions",
+        "max_turnover",
+    ),
+    "Costs": ("commission_bp", "half_spread_bp", "borrow_bp_a_year", "impact", "capital"),
+    "Walk-forward": ("folds", "test_sessions", "validation_sessions", "walk", "retrain_sessions"),
+    "Run and report": ("reason", "top", "validate_only", "skip_gates"),
+    "Simulated markets": ("simulated_markets", "null_refits", "oracle_aucs", "market_sessions", "market_tickers"),
+    "Monitoring": ("live_sessions", "min_live_auc_lower", "drift_sessions", "max_psi"),
+    "Gates": (
+        *("min_auc", "min_auc_lower", "min_wfe", "warn_wfe", "max_ece", "min_spread_ratio", "max_sign_gap"),
+        *("min_coverage", "min_champion_difference", "promotion_window_sessions"),
+    ),
+    "Expert: deep models": (
+        *("sequence_sessions", "deep_size", "deep_epochs", "deep_loss", "deep_tasks"),
+        *("denoise", "learning_rate", "precision"),
+    ),
+    "Expert: fitting": (
+        *("seeds", "seed", "tuning_trials", "early_stopping", "stopping_sessions", "per_regime"),
+        *("regime_scale", "regime_intercept", "calibration_sessions", "min_rank_correlation", "spread_ratio_band"),
+    ),
+    "Expert: windows": (
+        *("warmup_blocks", "embargo_sessions", "first_test_session", "fit_sessions", "min_fit_sessions"),
+        "overlap_sessions",
+    ),
+    "Expert: statistics": ("confidence", "resamples", "min_blocks", "audit_dates"),
+    "Expert: resources": ("threads", "fan_out"),
+}
+"""Title → its keys, in the order of every form. A form shows those that its DAG knows and its front has not."""
+
+
+def sections(dag: str) -> dict[str, str | None]:
+    """Key → title of its section, in the order of the form; None: at the front."""
+    known = set(_properties(dag))
+    placed = dict.fromkeys(FRONT[dag])
+    for title, keys in SECTIONS.items():
+        placed |= {key: title for key in keys if key in known and key not in placed}
+    return placed
+
+
+def form(dag: str, filled: Mapping[str, Any] = MappingProxyType({})) -> dict[str, dict[str, Any]]:
+    """JSON schema of every field, in the order of the form, with what Airflow's page shows of it. Null fits all.
+
+    filled: what stands in a field already; any other is empty and takes its default.
+    """
+    properties = _properties(dag)
+    return {
+        key: _field(key, properties[key], filled) | ({"section": title} if title else {})
+        for key, title in sections(dag).items()
+    }
+
+
+_NAMES_THE_MARKET = "market"
+"""The one key that no market file can set."""
+_SHOWN_ELSEWHERE = {"title", "default", "description", "anyOf", "prefixItems"}
+
+
+def _field(key: str, schema: Mapping[str, Any], filled: Mapping[str, Any]) -> dict[str, Any]:
+    given = next((kind for kind in schema.get("anyOf", ()) if kind["type"] != "null"), schema)
+    found = {name: value for name, value in given.items() if name not in _SHOWN_ELSEWHERE}
+    found["type"] = ["null", given["type"]]
+    text, _, empty = " ".join(schema["description"].split()).partition(" Empty: ")
+    default = empty.removesuffix(".") or _shown(schema["default"])
+    if "enum" in found:
+        found["enum"] = [None, *found["enum"]]
+        found["values_display"] = {"null": f"default: {default}"}
+    if given["type"] == "array":
+        found |= _list(given)
+    help_text = f"{text}\n\n{_empty(key, given['type'], default, filled)}"
+    return found | {"description_md": help_text.replace("`", "**")}  # Airflow draws code taller than the line
+
+
+def _empty(key: str, kind: str, default: str, filled: Mapping[str, Any]) -> str:
+    """What a field means that nobody touched."""
+    if key in filled:
+        return f"Untouched: {_shown(filled[key])}."
+    market = "" if key == _NAMES_THE_MARKET else "the market file's value, otherwise "
+    return f"{'Untouched' if kind == 'boolean' else 'Empty'}: {market}{default}."
+
+
+def _list(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """How a list is filled in: chosen from all its values where there are few, else line by line or as JSON.
+
+    What is chosen arrives as text.
+    """
+    items = schema["items"] if "items" in schema else schema["prefixItems"][0]
+    if "enum" in items:
+        return {"items": items, "examples": items["enum"]}
+    if items["type"] == "integer" and {"minimum", "maximum"} <= items.keys():
+        choices = [str(number) for number in range(items["minimum"], items["maximum"] + 1)]
+        return {"items": {"anyOf": [items, {"enum": choices}]}, "examples": choices}
+    return {"items": items}
+
+
+def _shown(value: Any) -> str:
+    """A value as a person writes it."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, list) and not any(isinstance(item, float) for item in value):
+        return ", ".join(map(_shown, value))  # floats are typed as JSON, and shown as such
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _properties(dag: str) -> dict[str, dict[str, Any]]:
+    """Key → JSON schema; a key of several stages is what the first says, and described by the first that does."""
+    found: dict[str, dict[str, Any]] = {}
+    for stage in (*PIPELINES[dag], *STAGES):
+        for key, schema in STAGES[stage].config.model_json_schema()["properties"].items():
+            if stage in PIPELINES[dag]:
+                found.setdefault(key, dict(schema))
+            if key in found and "description" in schema:
+                found[key].setdefault("description", schema["description"])
+    return found
