@@ -40,6 +40,7 @@ $(UV): requirements/tools.txt
 	@test -x $(BIN)/python || $(UV) venv --quiet --python $(THIS_PYTHON) $(VENV)
 	@echo "installing the $* group (hash-pinned) into $(VENV)"
 	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes --no-deps --compile-bytecode -r $<
+	@images/without-tests $(VENV)
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@touch $@
 

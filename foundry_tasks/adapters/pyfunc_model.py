@@ -6,7 +6,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from foundry_tasks.contract.config import DEEP_MODELS
 from foundry_tasks.contract.ports import Registration
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -26,8 +25,6 @@ PREDICTION_PACKAGES = (
     "xgboost",
 )
 """What prediction needs and no more; a test loads a model in a clean process and looks at what it imported."""
-DEEP_PACKAGES = ("jax", "keras")
-"""What it needs besides where a deep model is in the bundle: Keras, and what its NumPy backend is made of; no TensorFlow."""
 
 
 def save_pyfunc(folder: Path, wanted: Registration, *, run_id: str, logged: Any) -> Path:
@@ -35,7 +32,6 @@ def save_pyfunc(folder: Path, wanted: Registration, *, run_id: str, logged: Any)
     from mlflow import pyfunc  # noqa: PLC0415
     from mlflow.models import Model  # noqa: PLC0415
 
-    packages = (*PREDICTION_PACKAGES, *(DEEP_PACKAGES if set(wanted.models) & set(DEEP_MODELS) else ()))
     bundle = folder.with_name(BUNDLE_FILE)
     shutil.copyfile(wanted.bundle, bundle)
     pyfunc.save_model(
@@ -52,7 +48,7 @@ def save_pyfunc(folder: Path, wanted: Registration, *, run_id: str, logged: Any)
         ),
         signature=_signature(wanted.features),
         input_example=_example(wanted),
-        pip_requirements=[f"{name}=={metadata.version(name)}" for name in sorted(packages)],
+        pip_requirements=[f"{name}=={metadata.version(name)}" for name in sorted(PREDICTION_PACKAGES)],
     )
     return folder
 

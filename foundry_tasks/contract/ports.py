@@ -137,8 +137,6 @@ class Registration:
     """Input rows: date (ISO), ticker, features."""
     evidence: Mapping[str, Mapping[str, Any]]
     """Name → JSON document: gates, refit, features, labels. With the bundle it says which version this is."""
-    models: tuple[str, ...] = ()
-    """Base models in it, which say what prediction needs installed."""
     tags: Mapping[str, str] = field(default_factory=dict)
     """What is searched for: run, digests, verdict."""
     metrics: Mapping[str, float] = field(default_factory=dict)

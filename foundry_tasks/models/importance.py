@@ -18,6 +18,7 @@ def permutation_importance(
     *,
     top: int,
     seed: int,
+    threads: int = 1,
 ) -> dict[str, float]:
     """Loss of mean per-session AUC by input, for the `top` inputs by gain, largest first.
 
@@ -25,7 +26,7 @@ def permutation_importance(
     first seed's model stands for all: the others differ by chance only.
     """
     first = model.first_seed()
-    base = mean_session_auc(first.score(inputs), target, session)
+    base = mean_session_auc(first.score(inputs, threads=threads), target, session)
     gain = first.gain()
     chosen = sorted(gain, key=lambda name: -gain[name])[:top]
     rng = np.random.default_rng(seed)
@@ -33,7 +34,7 @@ def permutation_importance(
     for name in chosen:
         column = first.names.index(name)
         shuffled = _with_input_of(inputs, column, _within_sessions(session, rng))
-        losses[name] = base - mean_session_auc(first.score(shuffled), target, session)
+        losses[name] = base - mean_session_auc(first.score(shuffled, threads=threads), target, session)
     return dict(sorted(losses.items(), key=lambda item: -item[1]))
 
 

@@ -77,10 +77,10 @@ class WindowTrainer:
             return fit_per_regime(fit, target, self._design.session[self._rows], self._design.volatility)
         return fit(target)
 
-    def score(self, model: FittedModel, start: int, stop: int) -> Scores:
+    def score(self, model: FittedModel, start: int, stop: int, *, threads: int = 1) -> Scores:
         """Scores of sessions start … stop − 1, (stop − start, n_tickers)."""
         rows = self._design.rows(start, stop)
-        scores = score_rows(model, self._design, rows)
+        scores = score_rows(model, self._design, rows, threads=threads)
         return self._design.to_wide(scores, rows)[start:stop].copy()  # else all sessions would stay in memory with them
 
     def _prepare(self, rows: slice) -> Prepared:

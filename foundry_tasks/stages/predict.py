@@ -137,7 +137,7 @@ def _predict(path: Path, features: FeaturePanel, version: ModelVersion) -> tuple
 
 
 def _fitted_by(bundle: "Bundle") -> set[ModelName]:
-    """Whose libraries score it; Keras, for a deep model, needs no training backend to do so."""
+    """Base models whose libraries score it. NumPy alone scores a deep one, and no training backend has to be there."""
     meta: set[ModelName] = {"xgboost"} if bundle.stack.meta else set()
     return meta | {name for name in get_args(ModelName) if name in bundle.models and name not in DEEP_MODELS}
 

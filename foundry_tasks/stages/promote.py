@@ -174,7 +174,6 @@ def _registration(candidate: Candidate, digests: Digests, io: StageIO) -> Regist
         bundle=candidate.bundle,
         sha256=candidate.sha256,
         horizon=candidate.horizon,
-        models=tuple(candidate.refit.get("models", ())),
         features=features,
         example=example,
         evidence={

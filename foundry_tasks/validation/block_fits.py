@@ -65,6 +65,7 @@ class BlockFitter:
     def fit(self, pool: FitPool, job: tuple[ModelName, int]) -> list[Fit]:
         """The fits of a model in a block, by horizon; their seeds are shared out."""
         (name, block), config = job, self.config
+        threads = config.threads if fitted_alone(job) else 1
         estimator = estimator_for(name, config, self.journal)
         design = self.designs[estimator.transform]
         folds = {h: walk[block] for h, walk in self.walk.items()}
@@ -77,11 +78,11 @@ class BlockFitter:
             with self.step(f"fit_{name}"):
                 model = trainer.fit(target, windows[horizon])
             with self.step(f"score_{name}"):
-                scores = trainer.score(model, (fold.validation or fold.test).start, fold.test.stop)
+                scores = trainer.score(model, (fold.validation or fold.test).start, fold.test.stop, threads=threads)
             last, importance = None, {}
             if fold is self.walk[horizon][-1]:
                 with self.step("importance"):
-                    last, importance = model, _importance(model, design, target, fold, config)
+                    last, importance = model, _importance(model, design, target, fold, config, threads)
             per_regime = isinstance(model, PerRegimeModel)
             fits.append(Fit(name, horizon, fold, scores, per_regime, last, importance))
         return fits
@@ -130,12 +131,17 @@ def fit_window(fold: Fold, reach: int) -> FitWindow:
 
 
 def fitted_alone(job: tuple[ModelName, int]) -> bool:
-    """Whether the fits of a model in a block have the machine for themselves: TensorFlow brings threads of its own."""
+    """Whether the fits of a model in a block have the machine for themselves, and so their scores: TensorFlow has own threads."""
     return job[0] in DEEP_MODELS
 
 
 def _importance(
-    model: AveragedModel | PerRegimeModel, design: Design, target: FloatArray, fold: Fold, config: ModelsConfig
+    model: AveragedModel | PerRegimeModel,
+    design: Design,
+    target: FloatArray,
+    fold: Fold,
+    config: ModelsConfig,
+    threads: int,
 ) -> dict[str, dict[str, float]]:
     """Gain of the last fold's model, and permutation importance on its validation window."""
     window = fold.validation or fold.test
@@ -147,6 +153,7 @@ def _importance(
         design.session[rows],
         top=TOP_INPUTS,
         seed=config.seed,
+        threads=threads,
     )
     gain = sorted(model.gain().items(), key=lambda item: -item[1])[: 2 * TOP_INPUTS]
     return {"gain": dict(gain), "permutation": permutation}

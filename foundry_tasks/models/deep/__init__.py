@@ -1,1 +1,1 @@
-"""Sequence models, in Keras: what they are made of, how they learn, and how a saved one scores without TensorFlow."""
+"""Sequence models: Keras builds and trains them, NumPy scores them once they are saved."""

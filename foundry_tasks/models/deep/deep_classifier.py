@@ -1,24 +1,25 @@
-"""A sequence model among the base models: its networks by name, how it is fitted, saved and read back.
+"""A sequence model among the base models: its networks by name, how it is fitted, saved, read back and scored.
 
-Keras is imported when a network is built and no sooner: most runs have no deep model.
+Keras is imported when a network is built for training, and never to score one: a saved network is scored by NumPy alone.
 """
 
 import base64
 import hashlib
 import json
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 import numpy as np
-import numpy.typing as npt
 
 from foundry_tasks.contract.config import DeepConfig, DeepTask, LabelKind, ModelName
 from foundry_tasks.contract.errors import ConfigError
+from foundry_tasks.models.deep.forward import lstm_transformer, xlstm_ts
+from foundry_tasks.models.deep.forward.layers import Array, Shapes
 from foundry_tasks.models.deep.journal import NO_JOURNAL, FitJournal
+from foundry_tasks.models.deep.scoring import in_chunks, score_sessions
 from foundry_tasks.models.deep.sequences import Sequences
 from foundry_tasks.models.design import Scores, Transform
 from foundry_tasks.models.estimator import Each, Prepared, Stopping, Target, learnable, shares
@@ -42,13 +43,18 @@ def _xlstm_ts(**arguments: Any) -> "keras.Model":
 
 @dataclass(frozen=True)
 class Network:
-    """build(steps, inputs, width, blocks, dropout) → a keras.Model whose first weights project the inputs to the width.
+    """How Keras builds a network to train it, and the forward pass in NumPy that scores it once it is saved.
 
+    build(steps, inputs, width, blocks, dropout) → a keras.Model whose first weights project the inputs to the width.
+    shapes(steps, inputs, width, blocks) → those of the saved weights. log_odds(windows, weights) → (batch,).
     xla: whether XLA makes it faster on a GPU; Keras' own LSTM has a kernel there that XLA would replace by a slower one.
-    tasks: what it has heads for; where those are several, build takes `tasks` too. denoises: whether build takes `denoise`.
+    tasks: what it has heads for; where those are several, build takes `tasks` too. denoises: whether build and log_odds take
+    `denoise`.
     """
 
     build: Callable[..., "keras.Model"]
+    shapes: Callable[..., Shapes]
+    log_odds: Callable[..., Array]
     xla: bool
     tasks: tuple[DeepTask, ...] = ("sign",)
     denoises: bool = False
@@ -59,8 +65,10 @@ class Network:
 
 
 NETWORKS: dict[str, Network] = {
-    "lstm_transformer": Network(_lstm_transformer, xla=False, tasks=get_args(DeepTask)),
-    "xlstm_ts": Network(_xlstm_ts, xla=True, denoises=True),
+    "lstm_transformer": Network(
+        _lstm_transformer, lstm_transformer.shapes, lstm_transformer.log_odds, xla=False, tasks=get_args(DeepTask)
+    ),
+    "xlstm_ts": Network(_xlstm_ts, xlstm_ts.shapes, xlstm_ts.log_odds, xla=True, denoises=True),
 }
 
 
@@ -71,19 +79,6 @@ def tasks_of(name: ModelName, config: DeepConfig) -> tuple[DeepTask, ...]:
 
 
 _DEFAULTS = DeepConfig()
-_SCORING = threading.Lock()
-"""One network of a shape scores for all models of it, and they take turns: tracing takes longer than scoring."""
-
-
-@lru_cache(maxsize=4)
-def _scoring_network(
-    network: Network, steps: int, inputs: int, width: int, blocks: int, denoise: bool
-) -> "keras.Model":
-    more = {"denoise": True} if denoise else {}
-    with np.errstate(all="ignore"):  # Keras' numpy backend tries shapes on memory as it finds it
-        built = network.build(steps=steps, inputs=inputs, width=width, blocks=blocks, **more)
-    built.compile(jit_compile=False)
-    return built
 
 
 @dataclass(frozen=True)
@@ -105,20 +100,16 @@ class DeepModel:
         """All steps of a window but the last."""
         return self.steps - 1
 
-    def score(self, inputs: Sequences, *, threads: int = 1) -> Scores:  # noqa: ARG002 - the backend has threads of its own
-        """n_rows → (n_rows,) log-odds, the same within 1e-5 on every backend of Keras; of denoised windows within 1e-4."""
-        from foundry_tasks.models.deep.scoring import score_sessions  # noqa: PLC0415 - Keras takes seconds
-
-        with _SCORING:
-            network = _scoring_network(
-                NETWORKS[self.network], self.steps, len(self.names), self.width, self.blocks, self.denoise
-            )
-            network.set_weights(self._arrays([weight.shape for weight in network.weights]))
-            return score_sessions(network, inputs, self.scaler, self.steps)
+    def score(self, inputs: Sequences, *, threads: int = 1) -> Scores:
+        """n_rows → (n_rows,) log-odds by NumPy, within 1e-5 of those that the trained network gives in Keras."""
+        network, weights = NETWORKS[self.network], iter(self._arrays())
+        parts = {part: {name: next(weights) for name in shapes} for part, shapes in self._shapes().items()}
+        log_odds = partial(network.log_odds, weights=parts, **({"denoise": True} if self.denoise else {}))
+        return score_sessions(in_chunks(log_odds), inputs, self.scaler, self.steps, threads=threads)
 
     def gain(self) -> Mapping[str, float]:
         """Shares of the norms of the weights that an input enters by; inputs are on one scale."""
-        (projection,) = self._arrays([(len(self.names), self.width)], rest=True)
+        projection = self._arrays()[0]
         return shares(np.linalg.norm(projection, axis=1), self.names)
 
     def to_bytes(self) -> bytes:
@@ -150,14 +141,18 @@ class DeepModel:
             weights=base64.b64decode(saved["weights"]),
         )
 
-    def _arrays(self, shapes: Sequence[tuple[int, ...]], *, rest: bool = False) -> list[npt.NDArray[np.float32]]:
-        """The weights, cut into arrays of these shapes. Raises ValueError where they are not as many."""
+    def _shapes(self) -> Shapes:
+        inputs = len(self.names)
+        return NETWORKS[self.network].shapes(steps=self.steps, inputs=inputs, width=self.width, blocks=self.blocks)
+
+    def _arrays(self) -> list[Array]:
+        """The weights, cut into arrays. Raises ValueError where they are not as many as the network has."""
+        shapes = [shape for part in self._shapes().values() for shape in part.values()]
         values = np.frombuffer(self.weights, dtype="<f4")
         ends = np.cumsum([int(np.prod(shape)) for shape in shapes])
-        if ends[-1] != len(values) and not rest:
+        if ends[-1] != len(values):
             raise ValueError(f"a {self.network} of this shape has {ends[-1]} weights, the saved one has {len(values)}")
-        pieces = np.split(values, ends)[:-1]
-        return [piece.reshape(shape) for piece, shape in zip(pieces, shapes, strict=True)]
+        return [piece.reshape(shape) for piece, shape in zip(np.split(values, ends[:-1]), shapes, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -214,14 +209,10 @@ class DeepClassifier:
 
 def need_training_backend() -> None:
     """Raises ConfigError where nothing is installed that could train a network."""
-    if find_spec("keras") is not None:
-        import foundry_tasks.models.deep.keras_backend  # noqa: F401, PLC0415 - before Keras
+    from foundry_tasks.models.deep.keras_backend import BACKEND  # noqa: PLC0415 - sets this process up for TensorFlow
 
-        # isort: split
-        import keras  # noqa: PLC0415 - takes seconds
-
-        if keras.backend.backend() != "numpy":
-            return
+    if find_spec("keras") is not None and BACKEND != "numpy" and find_spec(BACKEND) is not None:
+        return
     raise ConfigError(
         "deep models are trained by TensorFlow, which is not installed here. Install it by `make deep`, or leave "
         "lstm_transformer and xlstm_ts out of models."

@@ -1,7 +1,6 @@
 """Import this before Keras: it says which backend Keras shall have and how TensorFlow computes, where nobody has said so yet.
 
-Keras asks the environment, once, when it is imported. TensorFlow where it is installed, since the image of the deep models
-ships it; elsewhere numpy, which cannot train and scores as well.
+Keras asks the environment, once, when it is imported.
 
 TensorFlow's sums are parted by its number of threads and by the widest instructions of the CPU: left alone, a fit has other
 last bits on every kind of machine, and a thread a core even where a container is given two. And it takes a GPU's whole
@@ -9,9 +8,8 @@ memory at once, where tasks may share one.
 """
 
 import os
-from importlib.util import find_spec
 
-os.environ.setdefault("KERAS_BACKEND", "tensorflow" if find_spec("tensorflow") else "numpy")
+BACKEND = os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "2")
 os.environ.setdefault("TF_NUM_INTEROP_THREADS", "2")

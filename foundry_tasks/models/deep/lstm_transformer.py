@@ -16,10 +16,9 @@ import keras
 from keras import layers, ops
 
 from foundry_tasks.contract.config import DeepTask
+from foundry_tasks.models.deep.forward.lstm_transformer import EXPANSION, HEADS
 
 _ACTIVATIONS: Mapping[DeepTask, str] = {"sign": "linear", "size": "softplus", "volatility": "linear"}
-_EXPANSION = 2
-"""Width of the feed-forward's inside over the block's."""
 _HEAD_SCALE = 0.01
 """Variance of a head's first outputs: log-odds that spread by 0.1, near what an honest model ends with, and not by 1."""
 
@@ -70,8 +69,8 @@ class CausalAttentionBlock(layers.Layer):
         )
         self._attention.build(seen, shape)
         self._think_norm = self._make(layers.LayerNormalization, "think_norm", seen)
-        self._widen = self._make(layers.Dense, "widen", seen, units=_EXPANSION * width, activation="gelu")
-        self._narrow = self._make(layers.Dense, "narrow", (*seen[:-1], _EXPANSION * width), units=width)
+        self._widen = self._make(layers.Dense, "widen", seen, units=EXPANSION * width, activation="gelu")
+        self._narrow = self._make(layers.Dense, "narrow", (*seen[:-1], EXPANSION * width), units=width)
         self._drop = self._make(layers.Dropout, "drop", seen, rate=self.dropout)
 
     def _make(self, kind: type[layers.Layer], name: str, shape: Sequence[int | None], **arguments: Any) -> layers.Layer:
@@ -108,7 +107,7 @@ def build_lstm_transformer(
     inputs: int,
     width: int,
     blocks: int,
-    heads: int = 2,
+    heads: int = HEADS,
     dropout: float = 0.0,
     tasks: Sequence[DeepTask] = ("sign",),
 ) -> keras.Model:

@@ -9,7 +9,7 @@ import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import foundry_tasks.models.deep.keras_backend  # noqa: F401 - before Keras
@@ -243,7 +243,7 @@ class Training:
         config, epoch, rows, stopping = self.config, course.epochs_done, self.rows, self.stopping
         last = rows.sequences.session[-1] - JUDGED_SESSIONS
         judged = rows.sequences[rows.sequences.session > last] if stopping is None else stopping.inputs
-        scores = score_sessions(network, judged, rows.scaler, rows.steps)
+        scores = score_sessions(partial(_says, network), judged, rows.scaler, rows.steps)
         if not (np.isfinite(loss) and np.isfinite(scores).all()):
             raise ConfigError(
                 f"{self.model}: loss {config.deep_loss} or scores are not finite after epoch {epoch} with precision="
@@ -267,6 +267,12 @@ class Training:
 
 class _CollapsedError(ConfigError):
     """The network says the same of every ticker."""
+
+
+def _says(network: keras.Model, windows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """(batch,) log-odds in the precision and on the device that it is trained on."""
+    said: npt.NDArray[np.float32] = np.asarray(network.predict_on_batch(windows)["sign"])[:, 0]
+    return said
 
 
 def _scoring_weights(network: keras.Model) -> Weights:

@@ -13,8 +13,9 @@ import foundry_tasks.models.deep.keras_backend  # noqa: F401 - before Keras
 # isort: split
 import keras
 import numpy as np
-import numpy.typing as npt
 from keras import ops
+
+from foundry_tasks.models.deep.forward.wavelet import LEVELS, a_trous_haar
 
 
 @keras.saving.register_keras_serializable(package="foundry")
@@ -26,7 +27,7 @@ class WaveletDenoiser(keras.layers.Layer):
     Raises ValueError where the window is too short for its levels.
     """
 
-    def __init__(self, *, levels: int = 2, **kwargs: Any) -> None:
+    def __init__(self, *, levels: int = LEVELS, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.levels = levels
         self.supports_masking = True
@@ -51,18 +52,3 @@ class WaveletDenoiser(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "levels": self.levels}
-
-
-def a_trous_haar(steps: int, levels: int) -> tuple[npt.NDArray[np.float32], tuple[npt.NDArray[np.float32], ...]]:
-    """Matrices (steps, steps) of the smooth and of each level's details, finest first; all lower triangular.
-
-    smooth + Σ details is the identity. Before the window's first step the series is taken to have been as it was there.
-    """
-    if steps < 2**levels:
-        raise ValueError(f"{levels} wavelet levels need at least {2**levels} steps, got {steps}. Use a longer window.")
-    smooth, details = np.eye(steps), []
-    for level in range(levels):
-        back = np.maximum(np.arange(steps) - 2**level, 0)
-        finer, smooth = smooth, (smooth + smooth[back]) / 2
-        details.append((finer - smooth).astype(np.float32))
-    return smooth.astype(np.float32), tuple(details)

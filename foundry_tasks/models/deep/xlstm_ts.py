@@ -8,11 +8,9 @@ import foundry_tasks.models.deep.keras_backend  # noqa: F401 - before Keras
 # isort: split
 import keras
 
+from foundry_tasks.models.deep.forward.xlstm_ts import HEADS, SLSTM_BLOCK
 from foundry_tasks.models.deep.layers.xlstm_block import Kind, XLSTMBlock
 from foundry_tasks.models.deep.wavelet import WaveletDenoiser
-
-_SLSTM_BLOCK = 1
-"""The second block remembers by recurrence, the others by matrices."""
 
 
 def build_xlstm_ts(
@@ -21,7 +19,7 @@ def build_xlstm_ts(
     inputs: int,
     width: int,
     blocks: int,
-    heads: int = 2,
+    heads: int = HEADS,
     dropout: float = 0.0,
     denoise: bool = False,
 ) -> keras.Model:
@@ -36,7 +34,7 @@ def build_xlstm_ts(
         x = WaveletDenoiser()(x)
     x = keras.layers.Dense(width, name="embedding")(x)
     for block in range(blocks):
-        kind: Kind = "slstm" if block == _SLSTM_BLOCK else "mlstm"
+        kind: Kind = "slstm" if block == SLSTM_BLOCK else "mlstm"
         x = XLSTMBlock(kind=kind, heads=heads, dropout=dropout, name=f"block_{block}_{kind}")(x)
     x = keras.layers.LayerNormalization(center=False, epsilon=1e-5, name="norm")(x[:, -1])
     return keras.Model(window, {"sign": keras.layers.Dense(1, dtype="float32", name="sign")(x)}, name="xlstm_ts")

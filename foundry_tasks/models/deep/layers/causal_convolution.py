@@ -8,6 +8,7 @@ import foundry_tasks.models.deep.keras_backend  # noqa: F401 - before Keras
 import keras
 from keras import ops
 
+from foundry_tasks.models.deep.forward.xlstm_ts import TAPS
 from foundry_tasks.models.deep.layers.block_diagonal import Tensor
 
 
@@ -19,7 +20,7 @@ class CausalConvolution(keras.layers.Layer):
     A sum of shifted products: what a depthwise convolution is, without the layouts that differ between backends.
     """
 
-    def __init__(self, *, kernel_size: int = 4, **kwargs: Any) -> None:
+    def __init__(self, *, kernel_size: int = TAPS, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.kernel_size = kernel_size
         self.supports_masking = True

@@ -1,6 +1,5 @@
 """The two residual blocks that an xLSTM is stacked from. Beck et al. (2024), figures 10 and 11."""
 
-import math
 from typing import Any, Literal
 
 import foundry_tasks.models.deep.keras_backend  # noqa: F401 - before Keras
@@ -9,6 +8,7 @@ import foundry_tasks.models.deep.keras_backend  # noqa: F401 - before Keras
 import keras
 from keras import ops
 
+from foundry_tasks.models.deep.forward.xlstm_ts import HEADS, PROJECTION_BLOCK, feed_forward_units
 from foundry_tasks.models.deep.layers.block_diagonal import BlockDiagonalDense, Tensor, in_parts
 from foundry_tasks.models.deep.layers.causal_convolution import CausalConvolution
 from foundry_tasks.models.deep.layers.head_norm import HeadNorm
@@ -16,11 +16,6 @@ from foundry_tasks.models.deep.layers.mlstm import MLSTM
 from foundry_tasks.models.deep.layers.slstm import SLSTM
 
 Kind = Literal["slstm", "mlstm"]
-
-_PROJECTION_BLOCK = 4
-"""Units that share a query, key and value projection."""
-_FEED_FORWARD_FACTOR = 1.3
-_FEED_FORWARD_MULTIPLE = 64
 
 
 @keras.saving.register_keras_serializable(package="foundry")
@@ -34,7 +29,7 @@ class XLSTMBlock(keras.layers.Layer):
     heads must divide the width. dropout acts on what a residual branch adds. Masked steps leave no trace in later ones.
     """
 
-    def __init__(self, *, kind: Kind, heads: int = 2, dropout: float = 0.0, **kwargs: Any) -> None:
+    def __init__(self, *, kind: Kind, heads: int = HEADS, dropout: float = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.kind = kind
         self.heads = heads
@@ -105,7 +100,7 @@ class _MLSTMBranch(_Branch):
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         width, own = input_shape[-1] or 0, {"dtype": self.dtype_policy}
         inner = (*input_shape[:-1], 2 * width)
-        blocks = in_parts(inner[-1], _PROJECTION_BLOCK, "units a projection")
+        blocks = in_parts(inner[-1], PROJECTION_BLOCK, "units a projection")
         self.up = keras.layers.Dense(4 * width, use_bias=False, **own)
         self.convolution = CausalConvolution(**own)
         self.query_and_key = BlockDiagonalDense(blocks=blocks, groups=2, **own)
@@ -131,7 +126,7 @@ class _MLSTMBranch(_Branch):
 class _FeedForward(_Branch):
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         width, own = input_shape[-1] or 0, {"dtype": self.dtype_policy}
-        hidden = math.ceil(_FEED_FORWARD_FACTOR * width / _FEED_FORWARD_MULTIPLE) * _FEED_FORWARD_MULTIPLE
+        hidden = feed_forward_units(width)
         self.up = keras.layers.Dense(2 * hidden, use_bias=False, **own)
         self.down = keras.layers.Dense(width, use_bias=False, **own)
         self.up.build(input_shape)

@@ -1,5 +1,6 @@
 """A network that is a network and no more, for what is asked of training and not of architecture."""
 
+from dataclasses import replace
 from typing import get_args
 
 import keras
@@ -8,6 +9,7 @@ import numpy as np
 from foundry_tasks.contract.config import DeepTask
 from foundry_tasks.data.panel import FeaturePanel
 from foundry_tasks.models.deep.deep_classifier import Network
+from foundry_tasks.models.deep.forward.layers import dense
 
 NAMES = ("ret_1d", "ret_5d", "vol_20d")
 
@@ -29,9 +31,21 @@ def build_constant(*, steps, inputs, width, blocks, dropout=0.0):
     return keras.Model(window, network(zeros(window)))
 
 
-FLAT = Network(build_flat, xla=True)
-HEADS = Network(build_flat, xla=True, tasks=get_args(DeepTask))
-CONSTANT = Network(build_constant, xla=True)
+def flat_shapes(*, steps, inputs, width, blocks):
+    """Of build_flat's weights."""
+    layers = {"projection": (inputs, width), "hidden": (steps * width, width), "sign": (width, 1)}
+    return {name: {"kernel": shape, "kernel_bias": shape[1:]} for name, shape in layers.items()}
+
+
+def flat_log_odds(windows, weights):
+    """What build_flat says of the sign."""
+    x = dense(windows, weights["projection"], "kernel").reshape(len(windows), -1)
+    return dense(np.tanh(dense(x, weights["hidden"], "kernel")), weights["sign"], "kernel")[:, 0]
+
+
+FLAT = Network(build_flat, flat_shapes, flat_log_odds, xla=True)
+HEADS = replace(FLAT, tasks=get_args(DeepTask))
+CONSTANT = replace(FLAT, build=build_constant)
 
 
 def noise_panel(n_sessions=120, n_tickers=20, seed=0):

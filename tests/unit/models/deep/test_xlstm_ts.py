@@ -1,7 +1,3 @@
-import os
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pytest
@@ -93,25 +89,3 @@ def test_it_learns_what_an_early_step_said():
     model.compile(keras.optimizers.Adam(0.01), keras.losses.BinaryCrossentropy(from_logits=True), jit_compile=False)
     model.fit(x, {"sign": said}, epochs=20, batch_size=64, verbose=0)
     assert ((scores(model, x) > 0) == said).mean() > 0.9
-
-
-SCORE = """
-import numpy as np, sys
-import foundry_tasks.models.deep.xlstm_ts, keras
-assert keras.backend.backend() == "numpy"
-model = keras.saving.load_model(sys.argv[1])
-np.save(sys.argv[3], model.predict(np.load(sys.argv[2]), verbose=0)["sign"])
-"""
-
-
-def test_a_saved_network_scores_the_same_on_numpy(tmp_path):
-    model, x = small(denoise=True), window()
-    x[:, :3] = 0
-    random = np.random.default_rng(2)
-    model.set_weights([weight + random.normal(size=weight.shape) / 5 for weight in model.get_weights()])
-    network, inputs, outputs = tmp_path / "network.keras", tmp_path / "x.npy", tmp_path / "y.npy"
-    model.save(network)
-    np.save(inputs, x)
-    environment = {**os.environ, "KERAS_BACKEND": "numpy"}
-    subprocess.run([sys.executable, "-c", SCORE, network, inputs, outputs], env=environment, check=True)
-    np.testing.assert_allclose(np.load(outputs), scores(model, x), rtol=1e-4, atol=1e-5)
