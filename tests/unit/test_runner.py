@@ -57,7 +57,7 @@ def stages(monkeypatch):
         module = types.ModuleType(f"foundry_tasks.stages.{name}")
         module.run = run
         monkeypatch.setitem(sys.modules, module.__name__, module)
-        monkeypatch.setitem(STAGES, name, StageSpec(name, ToyConfig, **keys))
+        monkeypatch.setitem(STAGES, name, StageSpec(name, "do what a test asks", ToyConfig, **keys))
         return module
 
     add("first", first)
