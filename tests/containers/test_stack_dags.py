@@ -47,7 +47,8 @@ def test_the_daily_run_predicts_scores_and_reports(stack, version):
 
 
 def test_a_run_of_a_paused_dag_says_over_rest_and_on_the_shell_that_it_waits_and_for_what(stack):
-    dag, waits = "foundry_audit", "foundry_audit is paused, so this run stays queued until `airflow dags unpause foundry_audit`."
+    dag = "foundry_audit"
+    waits = f"{dag} is paused, so this run stays queued until `airflow dags unpause {dag}`."
     runs = f"/dags/{dag}/dagRuns"
     stack.airflow(f"/dags/{dag}", method="PATCH", body={"is_paused": True})
     try:
