@@ -28,7 +28,7 @@ class S3Server:
 
     def __init__(self, folder: Path, data: Path | None = None) -> None:
         if shutil.which("versitygw", path=_path()) is None:
-            pytest.skip("no versitygw: `make tools`")
+            pytest.skip("no versitygw: `make .tools/bin/versitygw` compiles it")
         self.secrets = folder / "secrets"
         self.data = data or folder / "data"
         self.secrets.mkdir(parents=True)
