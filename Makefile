@@ -133,7 +133,7 @@ restore:  ## Bring a backup back, in the place of what is there
 HELM  := .tools/bin/helm
 CHART := helm/foundry
 $(HELM): helm/version
-	$(call go_tool,helm.sh/helm/v4/cmd/helm,some N minutes)
+	$(call go_tool,helm.sh/helm/v4/cmd/helm,some three minutes)
 
 .PHONY: chart
 chart: $(HELM)  ## Lint the chart with every file of values, render it, and pack it into dist/

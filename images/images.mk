@@ -26,7 +26,7 @@ endef
 
 # The S3 server of the stack, at a version whose conditional puts are atomic: earlier ones let two writers win.
 .tools/bin/versitygw: images/s3/version
-	$(call go_tool,github.com/versity/versitygw/cmd/versitygw,some N minutes)
+	$(call go_tool,github.com/versity/versitygw/cmd/versitygw,some two minutes)
 
 # ---------------------------------------------------------------- images
 # BASE (any image of Debian trixie), DEBIAN_MIRROR, DEBIAN_SECURITY_MIRROR, PACKAGE_INDEX, and EXTRA_CA_BUNDLE: a file of

@@ -33,7 +33,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for mark in item.iter_markers("slow"):
             seconds[item.path] = max(seconds.get(item.path, 0), *mark.args, 1)
     unit = Path(__file__).parent / "unit"
-    items.sort(key=lambda item: (seconds.get(item.path, 0) > 0, -seconds.get(item.path, 0), unit not in item.path.parents))
+    items.sort(key=lambda item: (item.path in seconds, -seconds.get(item.path, 0), unit not in item.path.parents))
 
 
 @pytest.hookimpl(hookwrapper=True)
