@@ -153,7 +153,7 @@ test: .venv/dev.stamp test-tools  ## All tests that need neither Docker nor Tens
 test-fast: .venv/dev.stamp test-tools  ## Those of them that are not slow: NN seconds on two cores
 	@$(BIN)/pytest $(SIDE_BY_SIDE) -m 'not containers and not stack and not deep and not slow' --durations 5 --durations-min 5
 test-tools:
-	@if command -v go >/dev/null; then $(MAKE) --no-print-directory .tools/bin/versitygw $(HELM); \
+	@if command -v go >/dev/null; then $(MAKE) --silent .tools/bin/versitygw $(HELM); \
 	  else echo 'no Go here to compile the S3 server and Helm with: the tests of the S3 store and of the chart will be skipped'; fi
 test-deep: .venv/dev-deep.stamp  ## The tests of the deep models on TensorFlow, and of their layers on JAX
 	@$(BIN)/pytest -m 'deep and not containers and not stack'

@@ -18,7 +18,8 @@ test -x "$$kept" || { \
   echo "compiling $(@F) $$(cat $<), once on this machine: $(2) on two cores"; \
   mkdir -p "$(COMPILED)"; \
   made="$$(mktemp -d "$(COMPILED)/XXXXXX")"; trap 'rm -rf "$$made"' EXIT; \
-  CGO_ENABLED=0 GOBIN="$$made" go install -trimpath -ldflags '-s -w' "$(1)@$$(cat $<)"; \
+  CGO_ENABLED=0 GOBIN="$$made" go install -trimpath -ldflags '-s -w' "$(1)@$$(cat $<)" 2>"$$made/log" \
+    || { cat "$$made/log"; exit 1; }; \
   mv "$$made/$(@F)" "$$kept"; \
 }; \
 mkdir -p $(@D); cp "$$kept" $@; touch $@
