@@ -159,10 +159,7 @@ restore:  ## Bring a backup back, in the place of what is there
 HELM  := .tools/bin/helm
 CHART := helm/foundry
 $(HELM): helm/version
-	@command -v go >/dev/null || { echo 'Helm is compiled: install Go 1.26 or later'; exit 1; }
-	@echo "compiling helm $$(cat $<), which takes minutes the first time"
-	@CGO_ENABLED=0 GOBIN=$(CURDIR)/$(@D) go install -trimpath -ldflags '-s -w' helm.sh/helm/v4/cmd/helm@$$(cat $<)
-	@touch $@
+	$(call go_tool,helm.sh/helm/v4/cmd/helm,some three minutes)
 
 .PHONY: chart
 chart: $(HELM)  ## Lint the chart with every file of values, render it, and pack it into dist/
@@ -173,11 +170,17 @@ chart: $(HELM)  ## Lint the chart with every file of values, render it, and pack
 	@$(HELM) package $(CHART) --destination dist
 
 # ---------------------------------------------------------------- checks
-.PHONY: test test-deep test-containers
-test: .venv/dev.stamp  ## All tests that need neither Docker nor TensorFlow
-	@if command -v go >/dev/null; then $(MAKE) --no-print-directory .tools/bin/versitygw $(HELM); \
+# A module's tests run in one process; the modules are shared out among at most four, the fast ones first (tests/conftest.py).
+SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder --quiet
+
+.PHONY: test test-fast test-tools test-deep test-containers
+test: .venv/dev.stamp test-tools  ## All tests that need neither Docker nor TensorFlow: NN minutes on two cores
+	@$(BIN)/pytest $(SIDE_BY_SIDE) -m 'not containers and not stack and not deep'
+test-fast: .venv/dev.stamp test-tools  ## Those of them that are not slow: NN seconds on two cores
+	@$(BIN)/pytest $(SIDE_BY_SIDE) -m 'not containers and not stack and not deep and not slow' --durations 5 --durations-min 5
+test-tools:
+	@if command -v go >/dev/null; then $(MAKE) --silent .tools/bin/versitygw $(HELM); \
 	  else echo 'no Go here to compile the S3 server and Helm with: the tests of the S3 store and of the chart will be skipped'; fi
-	@$(BIN)/pytest -m 'not containers and not stack and not deep'
 test-deep: .venv/dev-deep.stamp  ## The tests of the deep models on TensorFlow, and of their layers on JAX
 	@$(BIN)/pytest -m 'deep and not containers and not stack'
 	@KERAS_BACKEND=jax $(BIN)/pytest tests/unit/models/deep/layers

@@ -10,12 +10,25 @@ BUILDX  := .tools/bin/docker-buildx
 	@if docker $* version >/dev/null 2>&1; then printf '#!/bin/sh\nexec docker $* "$$@"\n' >$@ && chmod 755 $@; \
 	  else images/closed-network/debian-binary docker-$* usr/libexec/docker/cli-plugins/docker-$* $@; fi
 
+# A tool for which the rule names a Go package is compiled once a version on this machine; each clone takes a copy.
+COMPILED := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/foundry
+define go_tool
+@kept="$(COMPILED)/$(@F)-$$(cat $<)"; \
+test -x "$$kept" || { \
+  command -v go >/dev/null || { echo '$(@F) is compiled: install Go 1.26 or later'; exit 1; }; \
+  echo "compiling $(@F) $$(cat $<), once on this machine: $(2) on two cores"; \
+  mkdir -p "$(COMPILED)"; \
+  made="$$(mktemp -d "$(COMPILED)/XXXXXX")"; trap 'rm -rf "$$made"' EXIT; \
+  CGO_ENABLED=0 GOBIN="$$made" go install -trimpath -ldflags '-s -w' "$(1)@$$(cat $<)" 2>"$$made/log" \
+    || { cat "$$made/log"; exit 1; }; \
+  mv "$$made/$(@F)" "$$kept"; \
+}; \
+mkdir -p $(@D); cp "$$kept" $@; touch $@
+endef
+
 # The S3 server of the stack, at a version whose conditional puts are atomic: earlier ones let two writers win.
 .tools/bin/versitygw: images/s3/version
-	@command -v go >/dev/null || { echo 'the S3 server is compiled: install Go 1.25 or later'; exit 1; }
-	@echo "compiling versitygw $$(cat $<), which takes minutes the first time"
-	@CGO_ENABLED=0 GOBIN=$(CURDIR)/$(@D) go install -trimpath -ldflags '-s -w' github.com/versity/versitygw/cmd/versitygw@$$(cat $<)
-	@touch $@
+	$(call go_tool,github.com/versity/versitygw/cmd/versitygw,some two minutes)
 
 # ---------------------------------------------------------------- images
 # BASE (any image of Debian trixie), DEBIAN_MIRROR, DEBIAN_SECURITY_MIRROR, PACKAGE_INDEX, and EXTRA_CA_BUNDLE: a file of

@@ -26,6 +26,16 @@ def market_data() -> Path:
     return DATA
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Unit tests first, then the other fast modules; of those with slow tests the longest first, so that none ends alone."""
+    seconds: dict[Path, float] = {}
+    for item in items:
+        for mark in item.iter_markers("slow"):
+            seconds[item.path] = max(seconds.get(item.path, 0), *mark.args, 1)
+    unit = Path(__file__).parent / "unit"
+    items.sort(key=lambda item: (item.path in seconds, -seconds.get(item.path, 0), unit not in item.path.parents))
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     """Where TESTS_NO_SKIPS is set, a skipped test is a failed one, but for reasons that begin as TESTS_MAY_SKIP says.

@@ -49,10 +49,17 @@ def test_every_key_has_a_default_and_every_default_a_key():
         assert set(schema["properties"]) - set(values) <= without, path
 
 
+@pytest.fixture(scope="module")
+def refusal(helm):
+    """What Helm says of values with an unknown key at every level below the top."""
+    with pytest.raises(Refused) as refused:
+        helm.text("default", *(f"{path}.unknwon=1" for path, _, _ in levels() if path))
+    return str(refused.value)
+
+
 @pytest.mark.parametrize("path", [path for path, _, _ in levels() if path])
-def test_an_unknown_key_is_refused_where_it_stands(helm, path):
-    with pytest.raises(Refused, match=r"(?s)additional properties 'unknwon' not allowed"):
-        helm.text("default", f"{path}.unknwon=1")
+def test_an_unknown_key_is_refused_where_it_stands(refusal, path):
+    assert f"- at '/{path.replace('.', '/')}': additional properties 'unknwon' not allowed\n" in refusal
 
 
 def test_a_key_unknown_at_the_top_is_refused(helm):

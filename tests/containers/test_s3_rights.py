@@ -16,6 +16,8 @@ from foundry_tasks.contract.ledger_chain import check_store
 from foundry_tasks.contract.settings import REPOSITORY
 from tests.s3_server import TOOLS, free_port
 
+pytestmark = pytest.mark.slow(17)
+
 PROVISION = REPOSITORY / "images" / "s3" / "provision.py"
 STORE = "s3://foundry"
 

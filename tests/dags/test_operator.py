@@ -25,6 +25,8 @@ from foundry_tasks.terminal import say as say_in_stage
 from tests.e2e.foundry_here import AS_OF, TINY, Foundry, write_market
 from tests.leakage.markets import simulated_market
 
+pytestmark = pytest.mark.slow(10)
+
 DAGS = Path(__file__).parents[2] / "dags"
 RUN = "manual__2026-07-01T12:00:00+00:00"
 NEXT_DAY = datetime(2026, 7, 1, 12, tzinfo=UTC)

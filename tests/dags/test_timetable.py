@@ -15,6 +15,8 @@ from foundry_tasks.contract.settings import REPOSITORY
 from foundry_tasks.contract.stage_io import last_completed_session
 from foundry_tasks.data.sessions import latest_session, sessions_between
 
+pytestmark = pytest.mark.slow(13)
+
 NEW_YORK = ZoneInfo("America/New_York")
 YEARS = range(2000, 2031)
 

@@ -23,6 +23,8 @@ from foundry_tasks.trials import TrialLedger, distinct
 from tests.e2e.foundry_here import TINY, Foundry, write_market
 from tests.leakage.markets import simulated_market
 
+pytestmark = pytest.mark.slow(12)
+
 DAG, RUN = "foundry_backtest", "manual__2026-07-01T12:00:00+00:00"
 STAGES = PIPELINES[DAG]
 SEVERAL = {"horizons": [1, 5], "folds": 3, "test_sessions": 60, "names_a_side": 4, "impact": "square_root"}

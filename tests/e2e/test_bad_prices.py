@@ -14,6 +14,8 @@ import pytest
 from foundry_tasks.contract.errors import FoundryError
 from tests.market_bars import FIRST, LAST, TICKERS, sound_bars
 
+pytestmark = pytest.mark.slow(16)
+
 Break = Callable[[pd.DataFrame, Path], dict[str, Any]]
 
 

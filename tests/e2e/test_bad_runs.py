@@ -22,6 +22,8 @@ from foundry_tasks.contract.settings import REPOSITORY
 from tests.e2e.foundry_here import AS_OF, TINY, Foundry, write_market
 from tests.leakage.markets import simulated_market
 
+pytestmark = pytest.mark.slow(36)
+
 DAG, RUN = "foundry_train", "prepared"
 PR_CAPBSET_DROP, CAP_DAC_OVERRIDE = 24, 1
 

@@ -5,6 +5,8 @@ import pytest
 from tests.e2e.foundry_here import TINY, Foundry, write_market
 from tests.leakage.markets import simulated_market
 
+pytestmark = pytest.mark.slow(7)
+
 RUN, AGAIN = "manual__2026-07-01T12:00:00+00:00", "manual__2026-07-01T13:00:00+00:00"
 
 

@@ -16,6 +16,8 @@ from foundry_tasks.evaluation import metrics
 from tests.e2e.foundry_here import TINY, Foundry, write_market
 from tests.leakage.markets import simulated_market
 
+pytestmark = pytest.mark.slow(12)
+
 MODEL = "foundry-us-1d"
 MARKET = simulated_market(sessions=330, tickers=12, seed=5, signal=0.4)
 """With an edge, so that P(up) is no constant."""

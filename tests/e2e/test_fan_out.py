@@ -11,6 +11,8 @@ from foundry_tasks.terminal import PlainProgress
 from tests.e2e.foundry_here import AS_OF, Foundry, write_market
 from tests.leakage.markets import simulated_market
 
+pytestmark = pytest.mark.slow(16)
+
 CONF = {
     "horizons": [1, 5],
     "models": ["logistic", "lightgbm"],

@@ -21,7 +21,7 @@ from tests.chart.kubernetes import VERSIONS, restricted_faults, schema_fault
 from tests.e2e.foundry_here import Foundry
 from tests.kubernetes_api import KubernetesApi, kubeconfig
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(40)
 PATIENCE_S = 300
 
 

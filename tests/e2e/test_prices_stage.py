@@ -127,7 +127,7 @@ def test_five_real_years_go_through_and_every_known_defect_is_named(market_data,
     assert found.sectors[found.tickers.index("AAPL")] == "Information Technology"
 
 
-@pytest.mark.slow
+@pytest.mark.slow(20)
 def test_the_scale_set_goes_through_with_membership_point_in_time(market_data, make_io, run_prices):
     io = run_prices(
         make_io(as_of=date(2026, 11, 19)),

@@ -22,7 +22,7 @@ from foundry_tasks.contract.ledger_chain import Ledger, project
 from foundry_tasks.contract.ports import Registration
 from foundry_tasks.contract.settings import REPOSITORY
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(40)
 
 MODEL = "foundry-us-5d"
 PATIENCE_S = 120

@@ -12,6 +12,8 @@ from foundry_tasks.data.tables import read_features, read_prices
 from tests.e2e.foundry_here import Foundry, write_market
 from tests.leakage.markets import simulated_market
 
+pytestmark = pytest.mark.slow(10)
+
 DAGS = ("foundry_train", "foundry_daily")
 
 
@@ -79,7 +81,6 @@ def test_a_run_on_all_sessions_never_takes_over_what_one_of_recent_sessions_made
     assert runs[0]["features"].outputs_digest != runs[1]["features"].outputs_digest
 
 
-@pytest.mark.slow
 def test_recent_features_of_the_scale_set_are_those_of_all_its_sessions(market_data, tmp_path):
     """Every fifth ticker; `benchmarks/daily.py` holds all of them against each other."""
     sectors = (market_data / "sectors_sp500_2000_2024.csv").read_text().splitlines()[1::5]

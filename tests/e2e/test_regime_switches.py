@@ -15,7 +15,9 @@ from foundry_tasks.models.per_regime import PerRegimeModel
 from tests.e2e.foundry_here import TINY, Foundry, write_market
 from tests.leakage.markets import simulated_market
 
-pytestmark = [  # MLflow's own
+pytestmark = [
+    pytest.mark.slow(13),
+    # MLflow's own
     pytest.mark.filterwarnings("ignore:Operation with range is deprecated:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:.*Any type hint is inferred as AnyType:UserWarning"),

@@ -47,7 +47,7 @@ print(json.dumps({
 LIGHT_MODELS = tuple(name for name in BASE_MODELS if name not in DEEP_MODELS)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(8)
 @pytest.mark.parametrize("names", [LIGHT_MODELS, pytest.param(DEEP_MODELS, marks=pytest.mark.deep)])
 def test_a_stranger_loads_the_champion_and_predicts_with_the_code_and_the_libraries_that_came_with_it(tmp_path, names):
     world = World(tmp_path)

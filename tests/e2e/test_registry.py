@@ -14,7 +14,9 @@ from foundry_tasks.contract.errors import MissingInputError, NothingToDo, Transi
 from foundry_tasks.stages import promote
 from tests.promotion_world import DAG, MODEL, NOON, World
 
-pytestmark = [  # MLflow's own
+pytestmark = [
+    pytest.mark.slow(30),
+    # MLflow's own
     pytest.mark.filterwarnings("ignore:Operation with range is deprecated:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:.*Any type hint is inferred as AnyType:UserWarning"),
@@ -131,7 +133,6 @@ def test_a_promote_that_is_repeated_after_a_rollback_does_not_undo_it(world):
     world.assert_whole(champion=1)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("die", ["uploading", "registering", "registered", "promoted", "aliasing"])
 def test_a_promote_killed_anywhere_and_repeated_leaves_one_version_one_promotion_one_champion(world, die):
     world.prepare("first")
@@ -145,7 +146,6 @@ def test_a_promote_killed_anywhere_and_repeated_leaves_one_version_one_promotion
     world.assert_whole(champion=1)
 
 
-@pytest.mark.slow
 def test_what_a_kill_between_append_and_alias_left_is_mended_by_repair(world):
     world.prepare("first")
     world.promote_in_a_process("first", "promoted").communicate(timeout=120)
@@ -183,7 +183,6 @@ def test_promotions_and_rollbacks_at_once_leave_one_champion_and_a_ledger_that_v
     world.assert_whole(champion=1)
 
 
-@pytest.mark.slow
 def test_of_two_promotions_in_two_processes_at_once_on_a_database_yet_to_be_made_one_is_champion(tmp_path):
     world = World(tmp_path)
     for run in ("one", "two"):
@@ -207,7 +206,6 @@ def test_without_mlflow_promote_says_so_in_one_line_and_soon_and_writes_nothing(
     assert list(world.store.keys("ledger/")) == []
 
 
-@pytest.mark.slow
 def test_the_exit_code_without_mlflow_asks_for_a_retry(tmp_path):
     world = World(tmp_path, "http://127.0.0.1:9")
     world.prepare("first")

@@ -15,6 +15,8 @@ from tests.e2e.foundry_here import AS_OF, TINY, Foundry, write_market
 from tests.leakage.markets import simulated_market
 from tests.s3_server import free_port
 
+pytestmark = pytest.mark.slow(15)
+
 
 @pytest.fixture(scope="module")
 def market(tmp_path_factory):

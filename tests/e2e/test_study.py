@@ -15,6 +15,8 @@ from foundry_tasks.validation.study import Recipe, study
 from tests.e2e.foundry_here import TINY, Foundry, write_market
 from tests.leakage.markets import simulated_market
 
+pytestmark = pytest.mark.slow(15)
+
 
 @pytest.fixture(scope="module")
 def foundry(tmp_path_factory):

@@ -1,6 +1,7 @@
 """Simulated markets through the whole pipeline: a planted edge is promoted, noise is refused."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,8 @@ from foundry_tasks.contract.artifacts import object_key
 from foundry_tasks.trials import TrialLedger, distinct
 from tests.e2e.foundry_here import Foundry, write_market
 from tests.leakage.markets import simulated_market
+
+pytestmark = pytest.mark.slow(90)
 
 SMALL = {
     "horizons": [1],
@@ -77,11 +80,18 @@ def test_every_trial_of_a_run_is_in_the_ledger_once_however_often_it_is_run(plan
     assert {trial.run for trial in trials} == {"foundry_train/first"}
 
 
+def newcomer(planted, folder):
+    """A foundry that has `planted`'s computations to reuse, and none of its runs, trials and versions."""
+    for name in ("objects", "reuse"):
+        shutil.copytree(planted[0].folder / "store" / name, folder / "store" / name)
+    return Foundry(folder)
+
+
 @pytest.fixture(scope="module")
 def counted(planted, tmp_path_factory):
     """A store of its own with one run, for what adds trials."""
     _, conf, _ = planted
-    foundry = Foundry(tmp_path_factory.mktemp("counted"))
+    foundry = newcomer(planted, tmp_path_factory.mktemp("counted"))
     foundry.train("asked", conf, until="gates")
     return foundry, conf
 
@@ -116,7 +126,7 @@ def test_a_model_that_passes_after_many_wild_trials_is_marked_and_still_passes(c
 
 def test_of_two_versions_held_against_a_champion_within_a_window_the_second_waits_for_a_person(planted, tmp_path):
     _, conf, _ = planted
-    foundry = Foundry(tmp_path)
+    foundry = newcomer(planted, tmp_path)
     runs = (("champion", {}), ("successor", {"seed": 8}), ("another", {"seed": 9}), ("patient", {"seed": 9} | ANY_TIME))
     results = [foundry.train(run, conf | keys) for run, keys in runs]
     events = [result["promote"].metrics["1d"]["event"] for result in results]
@@ -128,14 +138,13 @@ def test_of_two_versions_held_against_a_champion_within_a_window_the_second_wait
 
 def test_skipped_gates_never_make_a_champion(planted, tmp_path):
     _, conf, _ = planted
-    foundry = Foundry(tmp_path)
+    foundry = newcomer(planted, tmp_path)
     results = foundry.train("skipped", conf | {"skip_gates": True})
     promotion = json.loads(foundry.document(results["promote"], "promotion.json"))["horizons"]["1"]
     assert promotion["event"] == "skipped"
     assert foundry.registry.alias("foundry-us-1d", "champion") is None
 
 
-@pytest.mark.slow
 def test_pure_random_walks_with_drift_are_refused(tmp_path):
     foundry = Foundry(tmp_path)
     verdicts = []

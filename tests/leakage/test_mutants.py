@@ -35,7 +35,7 @@ def trials(request, processes) -> dict[str, "AsyncResult[Outcome]"]:
     return {mutant.name: processes.apply_async(try_mutant, (mutant,)) for mutant in asked}
 
 
-@pytest.mark.slow
+@pytest.mark.slow(100)
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name.replace(" ", "-"))
 def test_every_mutant_dies(mutant, trials):
     outcome = trials[mutant.name].get(PATIENCE_S)
@@ -48,7 +48,7 @@ def test_every_mutant_dies(mutant, trials):
         assert any(noticed), f"{killer} failed, but by no assertion:\n{outcome.said}"
 
 
-@pytest.mark.slow
+@pytest.mark.slow(100)
 def test_a_copy_without_a_fault_passes(processes, tmp_path):
     """What the mutants die of is the fault and not the copy."""
     shutil.copytree(PACKAGE, tmp_path / PACKAGE.name)

@@ -14,7 +14,9 @@ from foundry_tasks.contract.ledger import Digests, Entry, GateValue
 from foundry_tasks.contract.ledger_chain import Ledger, project
 from foundry_tasks.contract.ports import Registration
 
-pytestmark = [  # MLflow's own
+pytestmark = [
+    pytest.mark.slow(23),
+    # MLflow's own
     pytest.mark.filterwarnings("ignore:Operation with range is deprecated:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:.*Any type hint is inferred as AnyType:UserWarning"),

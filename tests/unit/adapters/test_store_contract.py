@@ -175,6 +175,7 @@ def test_what_is_there_is_not_created_again_even_with_the_same_bytes(store):
     assert not store.create("ledger/1", b"record")
 
 
+@pytest.mark.slow(20)
 def test_of_many_processes_that_create_a_key_one_wins(settings):
     assert sum(race_of_processes(settings, "create")) == ROUNDS
 
@@ -190,11 +191,13 @@ def test_of_many_threads_that_swap_a_head_one_wins(store):
             assert store.read("head") == after[won.index(True)]
 
 
+@pytest.mark.slow(20)
 def test_no_process_that_counts_by_swapping_loses_a_count(settings, store):
     race_of_processes(settings, "swap")
     assert store.read("head") == str(4 * ROUNDS).encode()
 
 
+@pytest.mark.slow(20)
 def test_no_line_that_a_process_appends_is_lost(settings, store):
     race_of_processes(settings, "append")
     lines = {f"{racer} {number}".encode() for racer in range(4) for number in range(ROUNDS)}

@@ -21,6 +21,8 @@ from foundry_tasks.contract.ledger_chain import Ledger
 from foundry_tasks.contract.settings import Settings
 from tests.s3_server import CutLine, S3Server, need_versitygw, free_port
 
+pytestmark = pytest.mark.slow(20)
+
 
 @pytest.fixture
 def store(s3_server):

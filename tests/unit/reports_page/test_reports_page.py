@@ -35,7 +35,7 @@ def store(tmp_path):
 
 
 # ------------------------------------------------------------------ what it shows
-@pytest.mark.slow
+@pytest.mark.slow(18)
 def test_a_run_of_the_pipeline_is_listed_and_each_of_its_pages_opens(tmp_path, serve):
     foundry = Foundry(tmp_path)
     run_id = "manual__2026-07-01T12:00:00+00:00"
