@@ -11,7 +11,7 @@ BUILDX  := .tools/bin/docker-buildx
 	  else images/closed-network/debian-binary docker-$* usr/libexec/docker/cli-plugins/docker-$* $@; fi
 
 # A tool for which the rule names a Go package is compiled once a version on this machine; each clone takes a copy.
-COMPILED := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/foundry
+COMPILED := $${XDG_CACHE_HOME:-$$HOME/.cache}/foundry
 define go_tool
 @kept="$(COMPILED)/$(@F)-$$(cat $<)"; \
 test -x "$$kept" || { \

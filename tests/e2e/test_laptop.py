@@ -15,7 +15,7 @@ from foundry_tasks.contract.stages import STAGES as FOUND
 from tests.e2e.foundry_here import TINY, write_market
 from tests.leakage.markets import simulated_market
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(90)
 LAPTOP = [sys.executable, str(REPOSITORY / "dags" / "_laptop.py"), "foundry_train"]
 STAGES = PIPELINES["foundry_train"]
 

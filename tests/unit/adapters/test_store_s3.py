@@ -19,7 +19,7 @@ from foundry_tasks.contract.errors import ConfigError, MissingInputError, Transi
 from foundry_tasks.contract.ledger import Entry
 from foundry_tasks.contract.ledger_chain import Ledger
 from foundry_tasks.contract.settings import Settings
-from tests.s3_server import CutLine, S3Server, need_versitygw, free_port
+from tests.s3_server import CutLine, S3Server, free_port, need_versitygw
 
 pytestmark = pytest.mark.slow(20)
 
