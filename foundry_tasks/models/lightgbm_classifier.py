@@ -12,9 +12,12 @@ from foundry_tasks.contract.config import LabelKind
 from foundry_tasks.models.boosting import best_rounds
 from foundry_tasks.models.design import Inputs, Scores, Transform
 from foundry_tasks.models.estimator import Each, Prepared, Stopping, Target, learnable, shares
+from foundry_tasks.models.openmp import provide_openmp
 
 if TYPE_CHECKING:
     import lightgbm
+
+provide_openmp()  # here, since everything that fits or scores by LightGBM imports this module first
 
 
 @dataclass(frozen=True)

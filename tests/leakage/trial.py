@@ -4,6 +4,7 @@ The process is forked from one that has imported what is not the package's, so a
 It reads this module before the copy is in place: nothing here imports the package.
 """
 
+import ctypes
 import io
 import multiprocessing as mp
 import os
@@ -45,9 +46,13 @@ class Outcome:
 
 
 def forked_processes() -> ForkServerContext:
-    """Where trials' processes come from."""
+    """Where trials' processes come from. Where the system has no OpenMP library, the package loads LightGBM, a trial each."""
     context = mp.get_context("forkserver")
-    context.set_forkserver_preload(list(_LIBRARIES))
+    try:
+        ctypes.CDLL("libgomp.so.1")
+        context.set_forkserver_preload(list(_LIBRARIES))
+    except OSError:
+        context.set_forkserver_preload([name for name in _LIBRARIES if name != "lightgbm"])
     return context
 
 

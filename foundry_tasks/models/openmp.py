@@ -1,0 +1,34 @@
+"""The OpenMP library that LightGBM's wheel expects of the system, on a machine that has none."""
+
+import ctypes
+import os
+from importlib import util
+from pathlib import Path
+
+_NEEDED = "libgomp.so.1"
+
+
+def provide_openmp() -> None:
+    """Load libgomp.so.1 before LightGBM asks for it: the system's, else the copy that XGBoost's wheel brings."""
+    try:
+        ctypes.CDLL(_NEEDED)
+    except OSError:
+        provide_copy()
+
+
+def provide_copy() -> None:
+    """Load XGBoost's copy under the system's name; without a copy, nothing, and LightGBM says what it lacks.
+
+    The wheel's copy has a name of its own, in the file as well, and the linker goes by the name in the file.
+    """
+    found = util.find_spec("xgboost")
+    for package in (found.submodule_search_locations or []) if found else []:
+        for library in Path(package).with_name("xgboost.libs").glob("libgomp-*.so*"):
+            name = library.name.encode() + b"\0"
+            renamed = library.read_bytes().replace(name, _NEEDED.encode().ljust(len(name), b"\0"))
+            memory = os.memfd_create(_NEEDED)
+            with os.fdopen(memory, "wb") as file:
+                file.write(renamed)
+                file.flush()
+                ctypes.CDLL(f"/proc/self/fd/{memory}", ctypes.RTLD_GLOBAL)
+            return
