@@ -6,8 +6,8 @@ SHELL := /bin/bash
 # The project's processes write and read compiled bytecode whatever the caller's shell says: it halves their start-up.
 unexport PYTHONDONTWRITEBYTECODE
 
-# What the machine's python3 really is: uv does not see interpreters behind shims.
-PYTHON ?= $(shell python3 -c 'import sys; print(sys.executable)')
+# What the machine's python3 really is, asked once: uv does not see interpreters behind shims.
+PYTHON ?= $(eval PYTHON := $(shell python3 -c 'import sys; print(sys.executable)' 2>/dev/null))$(PYTHON)
 UV     := .tools/python/bin/uv
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -22,6 +22,10 @@ help:  ## This list
 
 # ---------------------------------------------------------------- set-up
 $(UV): requirements/tools.txt
+	@$(or $(PYTHON),false) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
+	  || { echo 'Foundry needs Python 3.11, 3.12 or 3.13: install one as python3, or name it: PYTHON=/path/to/python3.12'; exit 1; }
+	@$(PYTHON) -m pip --version >/dev/null 2>&1 \
+	  || { echo '$(PYTHON) has no pip: install it (on Debian: apt-get install python3-pip)'; exit 1; }
 	@$(PYTHON) -m pip install --quiet --upgrade --require-hashes --no-deps --target .tools/python -r $< 2>/dev/null \
 	  || $(PYTHON) -m pip install --upgrade --require-hashes --no-deps --target .tools/python -r $<
 	@touch $@
@@ -62,6 +66,9 @@ DEMO_CONF = $(if $(PRICES),--set source=parquet --set prices=$(abspath $(PRICES)
   $(if $(VIX),--set vix=$(abspath $(VIX))) $(if $(UNIVERSE),--set universe=$(abspath $(UNIVERSE))) \
   $(if $(HORIZONS),--set horizons=$(HORIZONS)) $(if $(MODELS),--set models=$(MODELS)) $(addprefix --set ,$(SET))
 
+.PHONY: setup
+setup: $(LAPTOP)  ## The environment alone: .venv/bin/foundry
+
 .PHONY: deep
 deep: .venv/deep.stamp  ## Add TensorFlow, which fits the deep models, to this checkout's environment
 
@@ -91,8 +98,8 @@ DOCKER_SOCKET ?= /var/run/docker.sock
 STACK = DOCKER_GROUP="$$(stat -c %g $(DOCKER_SOCKET))" DOCKER_SOCKET=$(DOCKER_SOCKET) \
   $(COMPOSE) --env-file .images.env $(if $(wildcard .env),--env-file .env)
 
-.PHONY: up down destroy markets
-up markets down destroy foundry prune backup restore: $(COMPOSE) .images.env
+.PHONY: up down destroy markets trigger
+up markets down destroy trigger foundry prune backup restore: $(COMPOSE) .images.env
 up:  ## Everything on this host, with Docker: Airflow, MLflow, the store and the reports
 	@test -s secrets/postgres_password || ! docker volume inspect foundry_postgres-data >/dev/null 2>&1 || { \
 	  echo 'this host keeps the data of a stack whose secrets/ are not here: copy that folder here, or delete the data with `make destroy`'; exit 1; }
@@ -103,9 +110,13 @@ up:  ## Everything on this host, with Docker: Airflow, MLflow, the store and the
 	  '  Airflow   http://127.0.0.1:8080   user admin, password in secrets/airflow_admin_password' \
 	  '  MLflow    http://127.0.0.1:5000   user admin, password in secrets/mlflow_admin_password' \
 	  '  reports   http://127.0.0.1:8000   user foundry, password in secrets/reports_password' \
-	  'Open Airflow, choose the DAG foundry_train, click Trigger and leave the form empty: it trains on the sample.'
+	  'To train on the sample: `make trigger`, or open Airflow, choose foundry_train, click Trigger, leave the form empty.'
 markets:  ## Hand what is in markets/ to the stages of a running stack
 	@$(STACK) --progress quiet up --no-deps --no-log-prefix stage-files promote-files
+# make trigger DAG=foundry_backtest SET="horizons=1 seeds=1": any DAG, any keys of its conf
+DAG ?= foundry_train
+trigger:  ## Start a run on the stack and follow it to its report: make trigger DAG=foundry_train SET="horizons=1 seeds=1"
+	@STACK='$(STACK)' $(PYTHON) images/trigger $(DAG)
 down:  ## Stop the stack; its data stays
 	@$(STACK) down --timeout 60
 destroy:  ## Stop the stack and delete its data, after asking

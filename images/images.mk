@@ -5,6 +5,7 @@
 COMPOSE := .tools/bin/docker-compose
 BUILDX  := .tools/bin/docker-buildx
 .tools/bin/docker-%: images/closed-network/debian-binary
+	@command -v docker >/dev/null || { echo 'no Docker here: install Docker Engine 20.10 or later'; exit 1; }
 	@mkdir -p $(@D)
 	@if docker $* version >/dev/null 2>&1; then printf '#!/bin/sh\nexec docker $* "$$@"\n' >$@ && chmod 755 $@; \
 	  else images/closed-network/debian-binary docker-$* usr/libexec/docker/cli-plugins/docker-$* $@; fi

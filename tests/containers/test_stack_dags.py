@@ -46,6 +46,40 @@ def test_the_daily_run_predicts_scores_and_reports(stack, version):
     )
 
 
+def test_a_run_of_a_paused_dag_says_over_rest_and_on_the_shell_that_it_waits_and_for_what(stack):
+    dag = "foundry_audit"
+    waits = f"{dag} is paused, so this run stays queued until `airflow dags unpause {dag}`."
+    runs = f"/dags/{dag}/dagRuns"
+    stack.airflow(f"/dags/{dag}", method="PATCH", body={"is_paused": True})
+    try:
+        for run, note, read in ((f"waits-{NEW}", None, waits), (f"noted-{NEW}", "mine", "mine")):
+            body = {"dag_run_id": run, "logical_date": None, "conf": {}, "note": note}
+            assert stack.airflow(runs, method="POST", body=body).status == 200
+            waiting = stack.airflow(f"{runs}/{run}").json
+            assert (waiting["state"], waiting["note"]) == ("queued", read)
+        shell = stack.service("scheduler").exec_run(["airflow", "dags", "trigger", dag, "--run-id", f"shell-{NEW}"])
+        assert waits in shell.output.decode()
+    finally:
+        for run in (f"waits-{NEW}", f"noted-{NEW}", f"shell-{NEW}"):
+            stack.airflow(f"{runs}/{run}", method="DELETE")
+        stack.airflow(f"/dags/{dag}", method="PATCH", body={"is_paused": False})
+
+
+def test_make_trigger_starts_a_paused_dag_follows_the_run_and_ends_with_its_report(stack):
+    stack.airflow("/dags/foundry_train", method="PATCH", body={"is_paused": True})
+    keys = (f"{key}={','.join(map(str, value)) if isinstance(value, list) else value}" for key, value in SMALL.items())
+    lines = make("trigger", "DAG=foundry_train", f"SET={' '.join(keys)}").splitlines()
+    assert {line.split()[0] for line in lines if line.startswith("  ")} >= {"prices", "models", "gates", "report"}
+    state, page = lines[-1].split(": ", 1)
+    assert state == "success"
+    assert request(page, headers=basic("foundry", secret("reports_password"))).status == 200
+
+
+def test_make_trigger_refuses_a_wrong_conf_before_anything_starts(stack):
+    with pytest.raises(AssertionError, match="folds"):
+        make("trigger", "SET=folds=none")
+
+
 @pytest.mark.filterwarnings("ignore:Series.values returning")  # exchange_calendars asks pandas in an old way
 def test_a_session_that_came_while_nobody_scheduled_is_made_good_by_the_timetable(stack):
     new_york, now = ZoneInfo("America/New_York"), datetime.now(UTC)
