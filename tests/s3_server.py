@@ -27,8 +27,7 @@ class S3Server:
     """versitygw with its data and secret files in one folder."""
 
     def __init__(self, folder: Path, data: Path | None = None) -> None:
-        if shutil.which("versitygw", path=_path()) is None:
-            pytest.skip("no versitygw: `make tools`")
+        need_versitygw()
         self.secrets = folder / "secrets"
         self.data = data or folder / "data"
         self.secrets.mkdir(parents=True)
@@ -143,6 +142,12 @@ class CutLine:
                     method[0] = request.split(b" ", 1)[0] + b" "
                 server.sendall(request)
             server.shutdown(socket.SHUT_WR)
+
+
+def need_versitygw() -> None:
+    """Skip the test where there is no S3 server."""
+    if shutil.which("versitygw", path=_path()) is None:
+        pytest.skip("no versitygw: install Go, and `make test` compiles it")
 
 
 @pytest.fixture(scope="session")

@@ -12,5 +12,5 @@ def helm(tmp_path_factory) -> Helm:
     own = REPOSITORY / ".tools" / "bin" / "helm"
     program = str(own) if own.is_file() else shutil.which("helm")
     if program is None:
-        pytest.skip("no helm: `make .tools/bin/helm` compiles it")
+        pytest.skip("no helm: install Go, and `make test` compiles it")
     return Helm(program, tmp_path_factory.mktemp("helm"))

@@ -19,7 +19,7 @@ from foundry_tasks.contract.errors import ConfigError, MissingInputError, Transi
 from foundry_tasks.contract.ledger import Entry
 from foundry_tasks.contract.ledger_chain import Ledger
 from foundry_tasks.contract.settings import Settings
-from tests.s3_server import CutLine, S3Server, free_port
+from tests.s3_server import CutLine, S3Server, free_port, need_versitygw
 
 
 @pytest.fixture
@@ -355,6 +355,7 @@ def test_a_frozen_server_costs_as_long_as_it_may_be_silent_and_no_longer(own_s3_
 @pytest.fixture
 def full_server(tmp_path):
     """A server on a tiny file system of its own."""
+    need_versitygw()
     place = tmp_path / "small"
     place.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(place)]

@@ -81,7 +81,10 @@ def test_the_stricter_of_two_nulls_counts():
 
 def test_few_refits_say_nothing_of_a_tail():
     few = RefittedNull({"auc": (0.6,) * (MIN_REFITS - 1)}, tuple(range(MIN_REFITS - 1)), "2018-02-07")
-    assert evaluate_gates(evidence(), POLICY, seed=0, refitted=few) == evaluate_gates(evidence(), POLICY, seed=0)
+    with_few = evaluate_gates(evidence(), POLICY, seed=0, refitted=few)
+    assert repr(with_few) == repr(
+        evaluate_gates(evidence(), POLICY, seed=0)
+    )  # from Python 3.13, NaN makes them unequal
 
 
 def test_a_report_holds_what_chance_makes_of_every_gated_figure():
