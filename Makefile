@@ -174,9 +174,9 @@ chart: $(HELM)  ## Lint the chart with every file of values, render it, and pack
 SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder --quiet
 
 .PHONY: test test-fast test-tools test-deep test-containers
-test: .venv/dev.stamp test-tools  ## All tests that need neither Docker nor TensorFlow: NN minutes on two cores
+test: .venv/dev.stamp test-tools  ## All tests that need neither Docker nor TensorFlow: some eight minutes on two cores
 	@$(BIN)/pytest $(SIDE_BY_SIDE) -m 'not containers and not stack and not deep'
-test-fast: .venv/dev.stamp test-tools  ## Those of them that are not slow: NN seconds on two cores
+test-fast: .venv/dev.stamp test-tools  ## Those of them that are not slow: some 80 seconds on two cores
 	@$(BIN)/pytest $(SIDE_BY_SIDE) -m 'not containers and not stack and not deep and not slow' --durations 5 --durations-min 5
 test-tools:
 	@if command -v go >/dev/null; then $(MAKE) --silent .tools/bin/versitygw $(HELM); \

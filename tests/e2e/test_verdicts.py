@@ -12,7 +12,7 @@ from foundry_tasks.trials import TrialLedger, distinct
 from tests.e2e.foundry_here import Foundry, write_market
 from tests.leakage.markets import simulated_market
 
-pytestmark = pytest.mark.slow(90)
+pytestmark = pytest.mark.slow(150)
 
 SMALL = {
     "horizons": [1],
@@ -24,6 +24,7 @@ SMALL = {
     "warmup_blocks": 1,
     "audit_dates": 1,
     "resamples": 500,
+    "threads": 1,
 }
 NOISE_SEEDS = 20
 ANY_TIME = {"promotion_window_sessions": 0}

@@ -13,7 +13,9 @@ from foundry_tasks.contract.artifacts import sha256_of
 from foundry_tasks.contract.errors import ConfigError, TransientError
 from foundry_tasks.contract.ports import Registration
 
-pytestmark = [  # MLflow's own
+pytestmark = [
+    pytest.mark.slow(8),
+    # MLflow's own
     pytest.mark.filterwarnings("ignore:Operation with range is deprecated:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:.*Any type hint is inferred as AnyType:UserWarning"),
