@@ -6,6 +6,8 @@ import yaml
 from tests.chart.helm import CHART, EVERY, Refused, files, load, release
 from tests.chart.kubernetes import VERSIONS, schema_fault
 
+pytestmark = pytest.mark.slow(14)
+
 CUSTOM = {"monitoring.coreos.com/v1", "gateway.networking.k8s.io/v1"}
 """Not Kubernetes' own, hence without a schema there; test_web.py looks at them."""
 

@@ -9,6 +9,8 @@ import pytest
 
 from foundry_tasks.contract.settings import REPOSITORY
 
+pytestmark = pytest.mark.slow(12)
+
 DAGS = sorted((REPOSITORY / "dags").glob("foundry_*.py"))
 HEAVY = {"docker", "exchange_calendars", "kubernetes", "kubernetes_asyncio", "mlflow", "numpy", "pandas", "pyarrow"}
 NEEDED = {"process": set(), "docker": {"docker"}, "kubernetes": set()}

@@ -29,12 +29,12 @@ def tallied(kind, seeds=SEEDS):
     return tally(kind, [examined(kind, seed) for seed in range(seeds)])
 
 
-@pytest.mark.slow(30)
+@pytest.mark.slow(12)
 def test_noise_is_promoted_in_at_most_one_of_twenty_markets():
     assert tallied("noise").promoted <= 1
 
 
-@pytest.mark.slow(30)
+@pytest.mark.slow(12)
 def test_an_edge_whose_oracle_has_an_auc_of_55_is_found_in_at_least_four_of_five_markets():
     found = tallied("edge 0.55")
     assert found.promoted >= 0.8 * SEEDS
