@@ -129,7 +129,9 @@ down:  ## Stop the stack; its data stays
 destroy:  ## Stop the stack and delete its data, after asking
 	@read -r -p 'This deletes the database, the store with every model, and the ledger. Type "destroy" to go on: ' answer; \
 	  test "$$answer" = destroy || { echo 'nothing was deleted'; exit 1; }
-	@$(STACK) down --volumes --timeout 60
+	@$(STACK) down --timeout 60
+	@docker ps --all --quiet --filter label=foundry.managed=true | xargs --no-run-if-empty docker rm --force --volumes >/dev/null
+	@$(STACK) down --volumes
 
 .PHONY: foundry prune
 GIVEN += ARGS KEEP_DAYS

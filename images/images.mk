@@ -23,7 +23,7 @@ test -x "$$kept" || { \
     || { cat "$$made/log"; exit 1; }; \
   mv "$$made/$(@F)" "$$kept"; \
 }; \
-mkdir -p $(@D); cp "$$kept" $@
+mkdir -p $(@D); cp "$$kept" "$@.$$$$"; mv "$@.$$$$" $@
 endef
 
 # The S3 server of the stack, at a version whose conditional puts are atomic: earlier ones let two writers win.
