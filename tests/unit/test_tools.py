@@ -10,7 +10,7 @@ from foundry_tasks.contract.settings import REPOSITORY
 TOOLS = {"helm": "helm/version", "versitygw": "images/s3/version"}
 
 
-PROGRAMS = ("cat", "cp", "git", "make", "mkdir", "python3", "touch")
+PROGRAMS = ("cat", "cp", "git", "make", "mkdir", "mv", "python3", "touch")
 
 
 @pytest.fixture
