@@ -57,6 +57,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
+def run() -> NoReturn:
+    """Run the command that was typed, and end at once: unloading the libraries would take up to a second more, a stage."""
+    try:
+        code = main()
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except BrokenPipeError:  # whoever reads, such as `head`, has read enough
+        code = 128 + signal.SIGPIPE
+    os._exit(code)
+
+
 def _terminated(*_: object) -> NoReturn:
     """Leave through the with-blocks, so that the run log has its line and the workspace is gone."""
     raise SystemExit(128 + signal.SIGTERM)
@@ -361,4 +372,4 @@ def _add_conf(command: argparse.ArgumentParser, stages: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    run()

@@ -1,6 +1,10 @@
 """What the trial ledger counts, and what it does not count twice."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -124,3 +128,13 @@ def test_foundry_trials_prints_a_line_of_json_a_trial(ledger, tmp_path, monkeypa
     assert main(["trials"]) == 0
     (line,) = capsys.readouterr().out.splitlines()
     assert json.loads(line)["digest"] == trial().digest[:12]
+
+
+def test_who_stops_reading_a_list_sees_no_traceback(ledger, tmp_path):
+    ledger.record("us", trial())
+    environment = os.environ | {"FOUNDRY_STORE": str(tmp_path / "store")}
+    command = [sys.executable, "-m", "foundry_tasks", "trials", "us"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 128 + signal.SIGPIPE
