@@ -4,13 +4,13 @@ The process is forked from one that has imported what is not the package's, so a
 It reads this module before the copy is in place: nothing here imports the package.
 """
 
-import ctypes
 import io
 import multiprocessing as mp
 import os
 import shutil
 import sys
 from contextlib import redirect_stdout
+from ctypes.util import find_library
 from dataclasses import dataclass, field
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
@@ -46,13 +46,13 @@ class Outcome:
 
 
 def forked_processes() -> ForkServerContext:
-    """Where trials' processes come from. Where the system has no OpenMP library, the package loads LightGBM, a trial each."""
+    """Where trials' processes come from. Where the system has no OpenMP library, the package loads LightGBM, a trial each.
+
+    Asked of the system: in this process a copy of that library may be loaded already.
+    """
     context = mp.get_context("forkserver")
-    try:
-        ctypes.CDLL("libgomp.so.1")
-        context.set_forkserver_preload(list(_LIBRARIES))
-    except OSError:
-        context.set_forkserver_preload([name for name in _LIBRARIES if name != "lightgbm"])
+    left_out = {"lightgbm"} if find_library("gomp") is None else set()
+    context.set_forkserver_preload([name for name in _LIBRARIES if name not in left_out])
     return context
 
 
