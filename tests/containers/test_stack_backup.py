@@ -49,7 +49,7 @@ def test_what_was_saved_comes_back_and_what_came_later_is_gone(stack, tmp_path):
 
 def test_pruning_touches_nothing_young_and_the_store_is_whole_afterwards(stack):
     before = seen(stack)
-    assert "deleted documents=0 objects=0" in make("prune")
+    assert "deleted: documents=0 objects=0" in make("prune")
     assert "damaged=0 gone=0" in make("foundry", "ARGS=verify")
     assert seen(stack) == before
     assert "the ledger verifies" in make("foundry", "ARGS=ledger verify")
