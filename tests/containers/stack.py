@@ -184,7 +184,14 @@ class Stack:
 
 def make(*goals: str) -> str:
     """`make …` in the checkout, as a person types it. Returns what it says."""
-    done = subprocess.run(["make", "--no-print-directory", *goals], cwd=REPOSITORY, capture_output=True, text=True, timeout=600, check=False)
+    done = subprocess.run(
+        ["make", "--no-print-directory", *goals],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 
