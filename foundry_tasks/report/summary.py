@@ -225,7 +225,7 @@ def _next(document: Mapping[str, Any]) -> Iterator[str]:
         if version["event"] == "challenger":
             yield "  promote the near miss, if you can say why"
             yield f"    .venv/bin/foundry approve {version['model']} {version['version']} --why '…'"
-    yield "  change the market: `make demo PRICES=prices.parquet`; more in README.md, On your own prices"
+    yield "  change the market: `make demo PRICES=prices.parquet`; more in README.md, Use your own prices"
     yield "  read more: docs/README.md"
 
 

@@ -1,11 +1,13 @@
 """The terminal summary: complete, at most 100 columns, plain where nobody watches."""
 
+import re
 import sys
 
 import pytest
 
 from foundry_tasks.contract import artifacts
 from foundry_tasks.contract.errors import MissingInputError
+from foundry_tasks.contract.settings import REPOSITORY
 from foundry_tasks.report.summary import render
 
 
@@ -50,6 +52,11 @@ def test_the_summary_starts_with_the_verdict_and_ends_with_what_to_do_next(text,
     assert [
         word for word in ("make report", "make demo PRICES=", "docs/README.md") if word not in "\n".join(after)
     ] == []
+
+
+def test_the_section_of_readme_that_the_summary_names_is_there(text):
+    (section,) = re.findall(r"more in README.md, (.+)$", text, re.MULTILINE)
+    assert f"\n## {section}\n" in (REPOSITORY / "README.md").read_text()
 
 
 def test_no_word_of_a_gate_is_cut(text, document):
