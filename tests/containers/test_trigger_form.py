@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 from selenium import webdriver
+from selenium.common.exceptions import ElementClickInterceptedException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
@@ -95,7 +96,7 @@ class Dialog:
         return self.browser.execute_script(f"{found}.map(one => one.innerText.trim())", self.root, selector)
 
     def open(self, title: str) -> None:
-        self._in_sight(self.root.find_element(By.XPATH, f".//button[normalize-space()='{title}']")).click()
+        self.click(self.root.find_element(By.XPATH, f".//button[normalize-space()='{title}']"))
 
     def field(self, key: str, control: str = "input, textarea") -> WebElement:
         """What a person types into or clicks on, in the row that is labelled with the key."""
@@ -107,6 +108,11 @@ class Dialog:
         self.browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", found)
         return found
 
+    def click(self, found: WebElement) -> None:
+        """Once nothing covers it: while one section opens and another closes, what they hold still moves."""
+        wait = WebDriverWait(self.browser, PATIENCE_S, ignored_exceptions=[ElementClickInterceptedException])
+        wait.until(lambda _: self._in_sight(found).click() is None)
+
     def choose(self, key: str, *values: str) -> None:
         """In a select, of one value or of several."""
         for value in values:
@@ -116,7 +122,7 @@ class Dialog:
         unpause = self.root.find_element(By.CSS_SELECTOR, "input[type=checkbox]")
         if unpause.is_selected():
             self.browser.execute_script("arguments[0].click()", unpause)
-        self.root.find_element(By.XPATH, ".//button[normalize-space()='Trigger']").click()
+        self.click(self.root.find_element(By.XPATH, ".//button[normalize-space()='Trigger']"))
 
 
 @pytest.fixture(scope="module")
@@ -192,7 +198,7 @@ def test_a_run_has_the_conf_that_was_filled_in(airflow, browser):
         dialog.choose("source", "yfinance")
         dialog.field("tickers").send_keys("AAPL\nMSFT")
         dialog.open("Expert: fitting")
-        dialog.field("per_regime", "[data-scope=switch][data-part=control]").click()
+        dialog.click(dialog.field("per_regime", "[data-scope=switch][data-part=control]"))
         dialog.field("seeds").send_keys("2")
         dialog.trigger()
         conf = filled_in(added(airflow, dag, before, dialog.wait))
