@@ -10,6 +10,8 @@ import pytest
 from tests.e2e.foundry_here import AS_OF, TINY, Foundry, write_market
 from tests.leakage.markets import simulated_market
 
+pytestmark = pytest.mark.slow(4)
+
 NEEDLESS = {"boto3", "great_expectations", "lightgbm", "mlflow", "pandas", "sklearn", "tensorflow", "xgboost"}
 
 

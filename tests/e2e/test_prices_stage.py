@@ -12,6 +12,8 @@ from foundry_tasks.data.tables import read_prices
 from foundry_tasks.stages import prices
 from tests.market_bars import LAST, sound_bars
 
+pytestmark = pytest.mark.slow(6)
+
 
 def about(io):
     return json.loads(io.store.object_path(io.outputs["prices.json"].sha256).read_bytes())

@@ -9,6 +9,8 @@ from foundry_tasks.models.targets import TargetFile, read_labels
 from tests.e2e.foundry_here import TINY, Foundry, write_market
 from tests.leakage.markets import simulated_market
 
+pytestmark = pytest.mark.slow(4)
+
 
 @pytest.mark.parametrize("entry", ["close", "next_open"])
 def test_published_labels_are_those_of_memory_bit_for_bit(tmp_path, entry):

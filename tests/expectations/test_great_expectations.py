@@ -140,5 +140,6 @@ assert scipy.stats.entropy is user.stats.entropy
 """
 
 
+@pytest.mark.slow(4)
 def test_what_it_would_rarely_use_is_loaded_once_it_is_used():
     subprocess.run([sys.executable, "-c", LOADING], check=True)

@@ -121,6 +121,7 @@ def test_an_empty_store_says_what_to_do(store, serve):
     assert "No run yet" in serve(store).get("/").text
 
 
+@pytest.mark.slow(7)
 def test_it_reads_from_s3_what_it_reads_from_a_folder_and_says_when_that_is_down(tmp_path):
     server = S3Server(tmp_path / "s3")
     settings = server.settings()

@@ -72,6 +72,7 @@ def bent_walk():
 
 
 # ------------------------------------------------------------------ what a fold's stack has seen
+@pytest.mark.slow(5)
 @pytest.mark.parametrize("calibration", ["base_rate_slope", "platt", "isotonic", "beta"])
 @pytest.mark.parametrize("bent", [False, True], ids=["average", "meta-learner"])
 def test_a_folds_stack_never_sees_its_own_validation_or_test(calibration, bent):
