@@ -48,12 +48,12 @@ def _before(folder: Path) -> tuple[list[list[str]], Path]:
     folder.mkdir()
     packed = subprocess.run(["git", "archive", BEFORE], check=True, cwd=REPOSITORY, capture_output=True).stdout  # noqa: S603, S607 - as below
     subprocess.run(["tar", "--extract"], check=True, cwd=folder, input=packed)  # noqa: S607 - as above, our own tools
-    airflow, foundry = (str(Path(sys.executable).with_name(name)) for name in ("airflow", "foundry"))
+    airflow, foundry = [str(Path(sys.executable).with_name("airflow"))], [sys.executable, "-m", "foundry_tasks"]
     return [
-        [airflow, "db", "migrate"],
-        [foundry, "conf"],
-        [airflow, "dags", "test", "foundry_train", "--conf", '{"market": "us"}'],
-        [foundry, "summary"],
+        [*airflow, "db", "migrate"],
+        [*foundry, "conf"],
+        [*airflow, "dags", "test", "foundry_train", "--conf", '{"market": "us"}'],
+        [*foundry, "summary"],
     ], folder
 
 
