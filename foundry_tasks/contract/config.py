@@ -34,6 +34,8 @@ def _day(value: Any) -> date | None:
 
 Day = Annotated[date, BeforeValidator(_day)]
 Ticker = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+Bar = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+"""`TICKER DATE`, or `TICKER` for all of its bars."""
 MARKET_NAME = r"^[a-z][a-z0-9_]*$"
 Horizon = Annotated[int, Field(ge=1, le=60)]
 ModelName = Literal["logistic", "lightgbm", "xgboost", "lstm_transformer", "xlstm_ts"]
@@ -124,6 +126,10 @@ class PricesConfig(StageConfig):
     """Sessions that each run fetches again, to detect restated prices (splits, dividends)."""
     skip_closed: bool = False
     """Skip the run when the day after as-of is not a session and prices reach as-of."""
+    keep: tuple[Bar, ...] = ()
+    """Bars that are right although a rule says otherwise, each `TICKER DATE` or `TICKER`: a crash that looks like a split."""
+    redenominations: tuple[Day, ...] = ()
+    """Dates on which the currency changed its unit: every price steps by one factor, and nothing reaches across."""
     min_coverage: Share = 0.95
     """Smallest share of the universe's ticker-sessions that must remain without bad rows and tickers; refuses below
     it."""

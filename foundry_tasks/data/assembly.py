@@ -15,7 +15,8 @@ def build_panel(
     """The kept bars on the grid of sessions × tickers, from the first session with a bar to the last.
 
     member: (n_sessions, n_tickers of `bars`) from a universe file, else None: then a ticker belongs from its first kept
-    bar to its last. Tickers without a kept bar or without a session of membership are left out.
+    bar to its last. No ticker belongs while it is withheld. Tickers without a kept bar or without a session of membership
+    are left out.
     """
     shape = (len(sessions), len(bars.tickers))
     at = (bars.session[judged.kept], bars.ticker[judged.kept])
@@ -23,6 +24,8 @@ def build_panel(
     has_bar[at] = True
     belongs = first_to_last_bar(has_bar) if member is None else member
     across = np.flatnonzero((has_bar & belongs).any(axis=0))
+    belongs = belongs & ~_on_grid(bars, judged.jumps.withheld, shape)
+    breaks = _on_grid(bars, _first_kept(bars, judged), shape)
     filled = np.flatnonzero(has_bar[:, across].any(axis=1))
     down = slice(int(filled[0]), int(filled[-1]) + 1) if len(filled) else slice(0, 0)
 
@@ -38,4 +41,20 @@ def build_panel(
         fields={name: wide(values) for name, values in bars.fields.items()},
         member=np.ascontiguousarray(belongs[down, across]),
         sectors=tuple(sectors.get(ticker, "") for ticker in tickers),
+        breaks=np.ascontiguousarray(breaks[down, across]) if breaks.any() else None,
     )
+
+
+def _on_grid(bars: Bars, mark: BoolArray, shape: tuple[int, int]) -> BoolArray:
+    result = np.zeros(shape, bool)
+    result[bars.session[mark], bars.ticker[mark]] = True
+    return result
+
+
+def _first_kept(bars: Bars, judged: Judged) -> BoolArray:
+    """The kept bars that are the first of theirs on or after a break."""
+    kept = np.flatnonzero(judged.kept)
+    piece, ticker = np.cumsum(judged.breaks)[kept], bars.ticker[kept]
+    first = np.zeros(len(bars.ticker), bool)
+    first[kept[1:]] = (piece[1:] > piece[:-1]) & (ticker[1:] == ticker[:-1])
+    return first

@@ -1,7 +1,8 @@
-"""One verdict a bar: the tidy frame with what expectations ask of it, and which bars are set aside for which reason."""
+"""One verdict a bar: the tidy frame with what expectations ask of it, and what is set aside, withheld or kept by name."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -9,22 +10,24 @@ import pandas as pd
 
 from foundry_tasks.data import defects
 from foundry_tasks.data.defects import IntArray
+from foundry_tasks.data.jumps import Jumps, common_steps, find_jumps, log_moves, ratio_of
 from foundry_tasks.data.panel import PRICE_FIELDS, BoolArray, DateArray, FloatArray
 from foundry_tasks.data.universe import first_to_last_bar
 
 MAX_ZERO_VOLUME = 0.5
 """With more untraded bars than this share, the source has no volume worth the name."""
 
+RECENT_SESSIONS = 3
+"""A session is compared with so many before it: one without prices is no measure of the next."""
+
 REASONS = (
     "not a session",
     "no close",
     "outside its low and high",
     "volume of zero",
-    "reverted the next session",
-    "before an unadjusted split or spin-off",
+    "between a jump and its return",
     "single price throughout",
     "close unchanged too long",
-    "move beyond the limit",
 )
 """Why a bar is set aside; the first that holds is named."""
 
@@ -47,6 +50,14 @@ class Bars:
     @property
     def price(self) -> FloatArray:
         return self.fields.get("adj_close", self.fields["close"])
+
+    def up_to(self, session: int) -> "Bars":
+        """The bars of the first sessions, up to this index."""
+        wanted = self.session <= session
+        fields = {name: values[wanted] for name, values in self.fields.items()}
+        return replace(
+            self, ticker=self.ticker[wanted], day=self.day[wanted], session=self.session[wanted], fields=fields
+        )
 
 
 def bars_of(table: pd.DataFrame, sessions: DateArray) -> Bars:
@@ -74,10 +85,18 @@ def bars_of(table: pd.DataFrame, sessions: DateArray) -> Bars:
 
 @dataclass(frozen=True)
 class Judged:
-    """columns: what the suite asks of each bar, name → (n_bars,). reason: (n_bars,) index into REASONS, -1 where kept."""
+    """columns: what the suite asks of each bar, name → (n_bars,). reason: (n_bars,) index into REASONS, -1 where kept.
+
+    jumps: of the kept bars and the bad ones between a jump and its return, each (n_bars,). breaks: (n_bars,), first bars
+    after what no return, feature or label reaches across: actions, and redenominations that the config names. unknown:
+    entries of `keep` that name no bar.
+    """
 
     columns: Mapping[str, Any]
     reason: IntArray
+    jumps: Jumps
+    breaks: BoolArray
+    unknown: tuple[str, ...]
 
     @property
     def kept(self) -> BoolArray:
@@ -85,49 +104,90 @@ class Judged:
         return kept
 
 
-def judge(bars: Bars) -> Judged:
-    """Hold every bar against its neighbours; each finding sees only bars that no earlier one has set aside."""
+def judge(bars: Bars, keep: Sequence[str] = (), redenominations: Sequence[date] = ()) -> Judged:
+    """Hold every bar against its neighbours; each finding sees only bars that no earlier one has set aside.
+
+    keep: `TICKER` or `TICKER DATE`, bars that are right whatever a rule says of them. redenominations: dates on which the
+    currency changed its unit.
+    """
     reason = np.full(len(bars.ticker), -1)
+    right, unknown = _named(bars, keep)
 
     def mark(name: str, where: BoolArray) -> None:
-        reason[where & (reason < 0)] = REASONS.index(name)
+        reason[where & (reason < 0) & ~right] = REASONS.index(name)
 
-    mark("not a session", bars.session < 0)
-    mark("no close", ~np.isfinite(bars.fields["close"]) | ~np.isfinite(bars.price))
+    reason[bars.session < 0] = REASONS.index("not a session")
+    reason[(reason < 0) & ~(np.isfinite(bars.fields["close"]) & np.isfinite(bars.price))] = REASONS.index("no close")
     outside = defects.outside_range(bars.fields)
     mark("outside its low and high", outside)
     untraded = bars.fields["volume"] == 0 if "volume" in bars.fields else np.zeros(len(reason), bool)
     mark("volume of zero", untraded)
 
-    skipped = _scattered(bars, reason < 0, lambda ticker, at: defects.skipped_sessions(ticker, bars.session[at]), 0)
-    bad_tick = _scattered(bars, reason < 0, lambda ticker, at: defects.reverted(ticker, bars.price[at]), False)
-    mark("reverted the next session", bad_tick)
-    action = _scattered(
-        bars,
-        reason < 0,
-        lambda ticker, at: defects.unadjusted_actions(
-            ticker, bars.price[at], {name: values[at] for name, values in bars.fields.items()}
-        ),
-        False,
-    )
-    mark("before an unadjusted split or spin-off", defects.before_last(bars.ticker, action))
+    renamed = _first_after(bars, redenominations)
+    jumps, step = _jumps(bars, reason < 0, right | renamed)
+    mark("between a jump and its return", jumps.bad)
     single = _scattered(bars, reason < 0, lambda ticker, at: defects.constant(ticker, bars.fields["close"][at]), False)
     mark("single price throughout", single)
+    skipped = _scattered(bars, reason < 0, lambda ticker, at: defects.skipped_sessions(ticker, bars.session[at]), 0)
     unchanged = _scattered(bars, reason < 0, lambda ticker, at: defects.unchanged(ticker, bars.fields["close"][at]), 0)
     mark("close unchanged too long", unchanged >= defects.STALE_SESSIONS)
-    move = _scattered(bars, reason < 0, lambda ticker, at: defects.moves(ticker, bars.price[at]), np.nan)
-    mark("move beyond the limit", np.abs(move) > defects.MAX_MOVE)
     columns = {
         "is_session": bars.session >= 0,
         "outside_range": outside,
-        "reverted": bad_tick,
-        "unadjusted_action": action,
+        "bad_jump": jumps.bad,
+        "action": jumps.action,
+        "large_move": jumps.confirmed,
+        "common_step": np.where(renamed, 1.0, step),
         "single_price": single,
         "unchanged_sessions": unchanged,
-        "move": move,
         "skipped_sessions": skipped,
     }
-    return Judged(columns, reason)
+    return Judged(columns, reason, jumps, jumps.action | renamed, tuple(unknown))
+
+
+def _jumps(bars: Bars, among: BoolArray, known: BoolArray) -> tuple[Jumps, FloatArray]:
+    """Jumps of the bars `among`, at their places, and the common step of their sessions."""
+    at = np.flatnonzero(among)
+    ticker, session, price = bars.ticker[at], bars.session[at], bars.price[at]
+    move = log_moves(ticker, price)
+    found = find_jumps(
+        ticker, session, move, price, {name: values[at] for name, values in bars.fields.items()}, known[at]
+    )
+    step = np.ones(len(among))
+    step[at] = common_steps(session, move)
+    return Jumps(*(_at(at, values, len(among)) for values in vars(found).values())), step
+
+
+def _at(places: IntArray, values: BoolArray, n_bars: int) -> BoolArray:
+    result = np.zeros(n_bars, bool)
+    result[places] = values
+    return result
+
+
+def _named(bars: Bars, keep: Sequence[str]) -> tuple[BoolArray, list[str]]:
+    """The bars that `keep` names, and its entries that name none."""
+    right = np.zeros(len(bars.ticker), bool)
+    nothing = []
+    codes = {ticker: code for code, ticker in enumerate(bars.tickers)}
+    first = str(bars.day.min()) if len(bars.day) else ""
+    for entry in keep:
+        ticker, _, day = entry.rpartition(" ")
+        where = bars.ticker == codes.get(entry, -1)
+        if not where.any():
+            where = (bars.ticker == codes.get(ticker.strip(), -1)) & (bars.day.astype(str) == day)
+        if not where.any() and day >= first:
+            nothing.append(entry)
+        right |= where
+    return right, nothing
+
+
+def _first_after(bars: Bars, redenominations: Sequence[date]) -> BoolArray:
+    """Each ticker's first bar on or after each of the dates, where it has one before."""
+    first = np.zeros(len(bars.ticker), bool)
+    for day in redenominations:
+        later = bars.day >= np.datetime64(day)
+        first[1:] |= later[1:] & ~later[:-1] & (bars.ticker[1:] == bars.ticker[:-1])
+    return first
 
 
 def coverage(bars: Bars, kept: BoolArray, member: BoolArray | None, n_sessions: int) -> tuple[float, FloatArray]:
@@ -149,6 +209,27 @@ def coverage(bars: Bars, kept: BoolArray, member: BoolArray | None, n_sessions: 
     return float(left.sum() / max(int(wanted.sum()), 1)), each
 
 
+def newest_priced(bars: Bars, kept: BoolArray, member: BoolArray | None, n_sessions: int) -> int:
+    """Index of the newest session on which at least half of those who should have a kept bar have one; -1 where there is none.
+
+    Who should: as many members as had one on any of the `RECENT_SESSIONS` before, and those who have any bar at all.
+    """
+    shape = (n_sessions, len(bars.tickers))
+    has_bar, priced = np.zeros(shape, bool), np.zeros(shape, bool)
+    on = bars.session >= 0
+    has_bar[bars.session[on], bars.ticker[on]] = True
+    priced[bars.session[kept], bars.ticker[kept]] = True
+    if member is not None:
+        has_bar &= member
+        priced &= member
+    raw, count = has_bar.sum(axis=1), priced.sum(axis=1)
+    recently = np.max(
+        [np.r_[np.zeros(back, int), count[: n_sessions - back]] for back in range(1, RECENT_SESSIONS + 1)], axis=0
+    )
+    enough = np.flatnonzero((count > 0) & (2 * count >= recently) & (2 * count >= raw))
+    return int(enough[-1]) if len(enough) else -1
+
+
 def set_aside(bars: Bars, judged: Judged) -> list[dict[str, Any]]:
     """What was set aside, by name: one entry a reason and ticker, with its bars, first and last date."""
     entries = []
@@ -168,7 +249,42 @@ def set_aside(bars: Bars, judged: Judged) -> list[dict[str, Any]]:
     return entries
 
 
-def _scattered(bars: Bars, among: BoolArray, find: Any, default: Any) -> Any:
+def events(bars: Bars, judged: Judged) -> list[dict[str, Any]]:
+    """What was judged of large moves, by name, one entry a bar: ticker, date, move, what was made of it, how to overrule."""
+    move = log_moves(bars.ticker, bars.price)
+    overnight = move + np.log(bars.fields["open"] / bars.fields["close"]) if "open" in bars.fields else move
+    found = []
+    for kind, (rule, verdict) in _VERDICTS.items():
+        marked = getattr(judged.jumps, kind)
+        first = marked.copy()
+        first[1:] &= ~(marked[:-1] & (bars.ticker[1:] == bars.ticker[:-1]))
+        for at in map(int, np.flatnonzero(first)):
+            bar = f"{bars.tickers[bars.ticker[at]]} {bars.day[at]}"
+            known = overnight[at] if np.isfinite(overnight[at]) else move[at]
+            event = {
+                "ticker": bars.tickers[bars.ticker[at]],
+                "date": str(bars.day[at]),
+                "move": float(np.expm1(move[at])),
+                "ratio": ratio_of(float(known)) if kind != "confirmed" else "",
+                "rule": rule,
+                "verdict": verdict,
+                "overrule": f'keep = ["{bar}"]' if kind != "confirmed" else "",
+            }
+            found.append(event)
+    return sorted(found, key=lambda event: (event["ticker"], event["date"]))
+
+
+_VERDICTS = {
+    "action": (
+        "a jump that its day does not confirm, and whose level did not return",
+        "taken for an unadjusted split, spin-off or change of unit: no return, feature or label reaches across",
+    ),
+    "bad": ("a jump that its day does not confirm, and whose level returned", "the bars between are set aside"),
+    "confirmed": ("a large move that its range or its volume confirms", "kept"),
+}
+
+
+def _scattered(bars: Bars, among: BoolArray, find: Callable[[IntArray, IntArray], Any], default: Any) -> Any:
     """`find(ticker, at)` over the bars `among` alone, at their places; `default` elsewhere."""
     at = np.flatnonzero(among)
     found = find(bars.ticker[at], at)

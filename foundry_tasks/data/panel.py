@@ -22,7 +22,8 @@ class PricePanel:
     sessions: (n_sessions,) datetime64[D], ascending. tickers: n_tickers names, sorted. fields: any of PRICE_FIELDS
     with `close` always there, each (n_sessions, n_tickers) float64 in the currency of the market (volume in shares),
     NaN where there is no bar. member: (n_sessions, n_tickers), whether the ticker belonged to the universe that day.
-    sectors: one name a ticker, "" where unknown. benchmark, vix: (n_sessions,) or None where not given.
+    sectors: one name a ticker, "" where unknown. benchmark, vix: (n_sessions,) or None where not given. breaks: (n_sessions,
+    n_tickers), bars on another scale than the bar before, such as the first after an unadjusted split; None: there are none.
     """
 
     sessions: DateArray
@@ -32,18 +33,72 @@ class PricePanel:
     sectors: tuple[str, ...]
     benchmark: FloatArray | None = None
     vix: FloatArray | None = None
+    breaks: BoolArray | None = None
 
     @cached_property
     def adjusted_close(self) -> FloatArray:
-        """What returns are made of: adj_close where there is one, else close."""
-        return self.fields.get("adj_close", self.fields["close"])
+        """What returns are made of: adj_close where there is one, else close.
+
+        After a break it goes on at the level before, as if the unknown return had been zero: who holds the ticker neither
+        gains nor loses by it. What may not reach across asks `breaks`.
+        """
+        return self._joined(self.fields.get("adj_close", self.fields["close"]))
 
     def adjusted(self, field: str) -> FloatArray | None:
         """`open`, `high` or `low` on the scale of `adjusted_close`; None where the source lacks it."""
         values = self.fields.get(field)
-        if values is None or "adj_close" not in self.fields:
+        if values is None or ("adj_close" not in self.fields and self.breaks is None):
             return values
-        return values * (self.fields["adj_close"] / self.fields["close"])
+        return values * (self.adjusted_close / self.fields["close"])
+
+    @property
+    def live(self) -> BoolArray:
+        """(n_sessions, n_tickers): where a member has a bar."""
+        return self.member & np.isfinite(self.adjusted_close)
+
+    @property
+    def returns(self) -> FloatArray:
+        """(n_sessions, n_tickers): return to each close from the session before, NaN where it is unknown."""
+        close = self.adjusted_close
+        result = np.full(close.shape, np.nan)
+        result[1:] = close[1:] / close[:-1] - 1
+        if self.breaks is not None:
+            result[self.breaks] = np.nan
+        return result
+
+    def _joined(self, close: FloatArray) -> FloatArray:
+        """Every piece between breaks times what makes it begin where the one before ended."""
+        if self.breaks is None:
+            return close
+        joined = close.copy()
+        for ticker in np.flatnonzero(self.breaks.any(axis=0)):
+            for session in np.flatnonzero(self.breaks[:, ticker]):
+                before = joined[:session, ticker]
+                known = np.flatnonzero(np.isfinite(before))
+                if len(known):
+                    joined[session:, ticker] *= before[known[-1]] / joined[session, ticker]
+        return joined
+
+    def pieces(self) -> tuple["PricePanel", npt.NDArray[np.intp]]:
+        """The panel with a column for every piece between breaks, and the first session of each column beyond the tickers'.
+
+        The first piece keeps its ticker's column, the others follow, ticker by ticker. Shape of the second: (n_more, 2),
+        ticker's column and session. Who computes on pieces looks across no break.
+        """
+        if self.breaks is None or not self.breaks.any():
+            return replace(self, breaks=None), np.empty((0, 2), np.intp)
+        piece = np.cumsum(self.breaks, axis=0)
+        more = np.argwhere(self.breaks.T)
+        column = np.r_[np.arange(len(self.tickers)), more[:, 0]]
+        inside = piece[:, column] == np.r_[np.zeros(len(self.tickers), int), piece[more[:, 1], more[:, 0]]]
+        return replace(
+            self,
+            tickers=tuple(self.tickers[at] for at in column),
+            fields={name: np.where(inside, values[:, column], np.nan) for name, values in self.fields.items()},
+            member=self.member[:, column] & inside,
+            sectors=tuple(self.sectors[at] for at in column),
+            breaks=None,
+        ), more
 
     def up_to(self, n_sessions: int) -> "PricePanel":
         """The first `n_sessions` sessions: what was known then."""
@@ -52,7 +107,8 @@ class PricePanel:
     def part(self, sessions: slice) -> "PricePanel":
         """These sessions, not copied."""
         cut = self.mapped(lambda _, values: values[sessions])
-        return replace(cut, sessions=self.sessions[sessions], member=self.member[sessions])
+        breaks = None if self.breaks is None else self.breaks[sessions]
+        return replace(cut, sessions=self.sessions[sessions], member=self.member[sessions], breaks=breaks)
 
     def mapped(self, change: Callable[[str, FloatArray], FloatArray]) -> "PricePanel":
         """A copy whose every field, benchmark and vix included, went through `change(name, values)`."""

@@ -154,11 +154,15 @@ def write_prices(path: Path, panel: PricePanel) -> None:
     values: dict[str, AnyArray] = dict(panel.fields)
     values["member"] = panel.member
     values["sector"] = np.broadcast_to(np.array(panel.sectors, dtype=object), shape)
+    if panel.breaks is not None:
+        values["break"] = panel.breaks
     for name in _SERIES:
         series = getattr(panel, name)
         if series is not None:
             values[name] = np.broadcast_to(np.asarray(series)[:, None], shape)
-    write_matrices(path, Matrices(panel.sessions, panel.tickers, values), repeated=("member", "sector", *_SERIES))
+    write_matrices(
+        path, Matrices(panel.sessions, panel.tickers, values), repeated=("member", "sector", "break", *_SERIES)
+    )
 
 
 def read_prices(path: Path, between: DateRange = (None, None)) -> PricePanel:
@@ -173,6 +177,7 @@ def read_prices(path: Path, between: DateRange = (None, None)) -> PricePanel:
         sectors=reader.first("sector"),
         benchmark=series["benchmark"],
         vix=series["vix"],
+        breaks=reader.matrix("break") if "break" in reader.names else None,
     )
 
 

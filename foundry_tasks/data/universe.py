@@ -90,8 +90,7 @@ def universe_index(panel: PricePanel) -> FloatArray | None:
     """
     if len(panel.tickers) < 2:
         return None
-    close = panel.adjusted_close
-    returns = np.where(panel.member[:-1], close[1:] / close[:-1] - 1, np.nan)
+    returns = np.where(panel.member[:-1], panel.returns[1:], np.nan)
     known = np.isfinite(returns)
     mean = np.where(known, returns, 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
     index: FloatArray = 100 * np.concatenate([[1.0], np.cumprod(1 + mean)])

@@ -100,10 +100,9 @@ def run_backtest(prices: PricePanel, targets: FloatArray, config: BacktestConfig
 
 def _universe_returns(prices: PricePanel) -> FloatArray:
     """Mean return of those that were members at the close before; 0 at the first session and where none has a price."""
-    close = prices.adjusted_close
-    change = close[1:] / close[:-1] - 1
+    change = prices.returns[1:]
     known = prices.member[:-1] & np.isfinite(change)
-    returns = np.zeros(len(close))
+    returns = np.zeros(len(prices.sessions))
     returns[1:] = np.where(known, change, 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
     return returns
 

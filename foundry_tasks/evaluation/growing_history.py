@@ -36,6 +36,7 @@ class GrowingHistory:
             sectors=self._world.sectors,
             benchmark=None if self._copy.benchmark is None else _read_only(self._copy.benchmark[: self._sessions]),
             vix=None if self._copy.vix is None else _read_only(self._copy.vix[: self._sessions]),
+            breaks=None if self._world.breaks is None else _read_only(self._world.breaks[: self._sessions].copy()),
         )
 
 

@@ -107,12 +107,20 @@ def _filler(prices: PricePanel, block: slice) -> Callable[[Feature, npt.NDArray[
     """What fills (sessions of the block, n_tickers) with a feature, from the block and the lookback before it."""
     first = first_needed(block.stop, block.stop - block.start)
     before = block.start - first
-    history = History(prices.part(slice(first, block.stop)), since=before)
-    hidden = np.ascontiguousarray(~history.live[before:])
+    # A column for every piece between breaks: whatever window a feature has, it looks across none.
+    part = prices.part(slice(first, block.stop))
+    pieces, more = part.pieces()
+    history = History(pieces, since=before)
+    n_tickers = len(part.tickers)
+    hidden = ~part.live[before:]
 
     def fill(feature: Feature, out: npt.NDArray[np.float32]) -> None:
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            out[...] = feature.compute(history)[before:]
+            values = feature.compute(history)[before:]
+            out[...] = values[:, :n_tickers]
+            if values.shape[1] > n_tickers:
+                for column, (ticker, start) in enumerate(more, n_tickers):
+                    out[max(start - before, 0) :, ticker] = values[max(start - before, 0) :, column]
         out[hidden] = np.nan
         infinite = np.isinf(out)
         if infinite.any():

@@ -68,7 +68,7 @@ class History:
     @cached_property
     def live(self) -> npt.NDArray[np.bool_]:
         """Where a member has a bar: the rows that have features and take part in cross-sections."""
-        return np.asfortranarray(self.prices.member & np.isfinite(self.prices.adjusted_close))
+        return np.asfortranarray(self.prices.live)
 
     @property
     @remembered

@@ -29,7 +29,8 @@ def reach(horizon: int, entry: LabelEntry) -> int:
 def forward_returns(prices: PricePanel, horizon: int, entry: LabelEntry) -> FloatArray:
     """Return of holding `horizon` sessions from the entry after session t, decimal.
 
-    Shape (n_sessions, n_tickers); NaN in the last `reach` sessions, outside membership and without both prices. Entry
+    Shape (n_sessions, n_tickers); NaN in the last `reach` sessions, outside membership, without both prices and across a
+    break. Entry
     `close` is the close of t, `next_open` and `next_close` those of t + 1; the exit is at the same time of day.
     """
     return np.where(prices.member, _held(prices, horizon, entry), np.nan)
@@ -57,6 +58,9 @@ def _held(prices: PricePanel, horizon: int, entry: LabelEntry) -> FloatArray:
     n_sessions = len(price) - horizon - lag
     if n_sessions > 0:
         result[:n_sessions] = price[lag + horizon :] / price[lag : lag + n_sessions] - 1
+        if prices.breaks is not None:
+            so_far = np.cumsum(prices.breaks, axis=0)
+            result[:n_sessions][so_far[lag + horizon :] > so_far[lag : lag + n_sessions]] = np.nan
     return result
 
 

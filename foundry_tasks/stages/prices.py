@@ -21,12 +21,13 @@ if TYPE_CHECKING:
 
     from foundry_tasks.data.judgement import Bars, Judged
     from foundry_tasks.data.market_files import Aligned
-    from foundry_tasks.data.panel import FloatArray, PricePanel
+    from foundry_tasks.data.panel import DateArray, FloatArray, PricePanel
 
 MIN_SESSIONS = 126
 """Half a year; a shorter history is refused before anyone computes on it."""
-JUDGED_SESSIONS = 21
-"""A bar is judged by its ticker's 20 before it; so a panel of recent sessions begins earlier than features need it."""
+JUDGED_SESSIONS = 32
+"""A bar is judged by its ticker's 20 before it, and a jump by the 10 sessions after it; so a panel of recent sessions begins
+earlier than features need it."""
 MAX_GAP_SESSIONS = 5
 """A longer gap in a ticker's bars is named."""
 MAX_AGE_SESSIONS = 3
@@ -66,7 +67,7 @@ def _here(config: PricesConfig, io: StageIO) -> PricesConfig:
 
 def _run(config: PricesConfig, io: StageIO, source: PriceSource) -> None:
     from foundry_tasks.data.assembly import build_panel  # noqa: PLC0415 - pandas and calendars, for this stage alone
-    from foundry_tasks.data.judgement import bars_of, coverage, judge, set_aside  # noqa: PLC0415 - as above
+    from foundry_tasks.data.judgement import bars_of, coverage, events, judge, newest_priced, set_aside  # noqa: PLC0415 - as above
     from foundry_tasks.data.market_files import read_sectors  # noqa: PLC0415 - as above
     from foundry_tasks.data.sessions import sessions_between  # noqa: PLC0415 - as above
     from foundry_tasks.data.snapshots import refreshed  # noqa: PLC0415 - as above
@@ -90,11 +91,20 @@ def _run(config: PricesConfig, io: StageIO, source: PriceSource) -> None:
                 f"no ticker of the universe {universe.name} has prices in {source.name} from {first} to {as_of}. Check "
                 "that both write tickers alike and that their dates overlap."
             )
-        judged = judge(bars)
+        judged = judge(bars, config.keep, config.redenominations)
         remaining, by_ticker = coverage(bars, judged.kept, member, len(sessions))
         if not judged.kept.any():
             remaining = 0.0
-    _guard(config, io, bars, judged, as_of, remaining, by_ticker)
+        newest = newest_priced(bars, judged.kept, member, len(sessions))
+    for entry in judged.unknown:
+        io.warn(f"prices: keep names {entry!r}, and there is no such bar. Write TICKER or TICKER YYYY-MM-DD.")
+    _guard(config, io, bars, judged, sessions, newest, remaining, by_ticker)
+    if newest < len(sessions) - 1:
+        asked, as_of = as_of, sessions[newest].item()
+        io.warn(f"prices: as of {as_of} and not {asked}: after it fewer than half of the tickers have a close.")
+        sessions, member = sessions[: newest + 1], None if member is None else member[: newest + 1]
+        bars = bars.up_to(newest)
+        judged = judge(bars, config.keep, config.redenominations)
     with io.step("build"):
         panel = build_panel(bars, judged, sessions, member, sectors)
         beside = _beside(config, io, source, panel)
@@ -126,6 +136,7 @@ def _run(config: PricesConfig, io: StageIO, source: PriceSource) -> None:
             "universe": survivorship(universe, _priced(panel), panel.sessions),
             "coverage": round(remaining, 6),
             "set_aside": set_aside(bars, judged),
+            "large_moves": events(bars, judged),
             "restated": list(snapshot.restated),
             "snapshot": snapshot.sha256,
         }
@@ -185,17 +196,19 @@ def _guard(
     io: StageIO,
     bars: "Bars",
     judged: "Judged",
-    as_of: date,
+    sessions: "DateArray",
+    newest: int,
     remaining: float,
     by_ticker: "FloatArray",
 ) -> None:
-    """Hold every bar, with what was judged of it, against the expectations."""
+    """Hold every bar, with what was judged of it, against the expectations. newest: index of the newest priced session."""
     import numpy as np  # noqa: PLC0415 - as above
     import pandas as pd  # noqa: PLC0415 - as above
 
-    from foundry_tasks.data.defects import MAX_MOVE, STALE_SESSIONS  # noqa: PLC0415 - as above
-    from foundry_tasks.data.sessions import session_before  # noqa: PLC0415 - as above
+    from foundry_tasks.data.defects import STALE_SESSIONS  # noqa: PLC0415 - as above
+    from foundry_tasks.data.jumps import LARGE_MOVE, RESOLVED_SESSIONS  # noqa: PLC0415 - as above
 
+    as_of = sessions[-1].item()
     thinnest = np.argsort(np.nan_to_num(by_ticker, nan=2.0), kind="stable")[:3]
     frame = pd.DataFrame(
         {
@@ -203,6 +216,7 @@ def _guard(
             "date": bars.day.astype("datetime64[s]"),
             **bars.fields,
             **judged.columns,
+            "sessions_behind": len(sessions) - 1 - newest,
             "days_after_as_of": (bars.day - np.datetime64(as_of)).astype(np.int64),
             "coverage": remaining,
         },
@@ -210,11 +224,12 @@ def _guard(
     )
     facts = {
         "as_of": as_of,
-        "fresh_since": session_before(config.calendar, as_of, MAX_AGE_SESSIONS),
+        "newest": sessions[newest].item() if newest >= 0 else "none",
+        "max_age": MAX_AGE_SESSIONS,
         "calendar": config.calendar,
         "min_sessions": MIN_SESSIONS,
-        "lowest_move": -MAX_MOVE,
-        "highest_move": MAX_MOVE,
+        "large_move": LARGE_MOVE,
+        "resolved_sessions": RESOLVED_SESSIONS,
         "most_unchanged_sessions": STALE_SESSIONS - 1,
         "most_skipped_sessions": MAX_GAP_SESSIONS,
         "min_coverage": config.min_coverage,

@@ -27,6 +27,8 @@ LONGER = (
 CUT = "test_end_to_end.py::test_forecasts_of_folds_before_a_cut_are_those_of_the_whole_history"
 FORECASTS = "test_end_to_end.py::test_forecasts_up_to_t_are_the_same_in_every_future"
 
+JUMPS = "test_jumps.py::test_later_bars_withhold_an_earlier_row_and_never_change_one"
+
 WALK = "validation/walk_forward.py"
 SPLIT = (
     Mutant(
@@ -301,17 +303,52 @@ KNOWN_THEN = (
     ),
     Mutant(
         "features look at tomorrow's membership",
-        "features/history.py",
-        "self.prices.member & np.isfinite(",
-        "np.roll(self.prices.member, -1, axis=0) & np.isfinite(",
+        "data/panel.py",
+        "return self.member & np.isfinite(self.adjusted_close)",
+        "return np.roll(self.member, -1, axis=0) & np.isfinite(self.adjusted_close)",
         ("test_known_then.py::test_who_joins_tomorrow_has_no_features_today_and_who_left_has_none_any_more",),
     ),
     Mutant(
         "a halted ticker keeps its features",
         "features/build.py",
-        "hidden = np.ascontiguousarray(~history.live[before:])",
-        "hidden = np.ascontiguousarray(~prices.member[block])",
+        "hidden = ~part.live[before:]",
+        "hidden = ~part.member[before:]",
         ("test_known_then.py::test_a_halted_ticker_has_no_features_until_it_is_back",),
+    ),
+    Mutant(
+        "features reach across a split",
+        "features/build.py",
+        "pieces, more = part.pieces()",
+        "pieces, more = part, ()",
+        ("test_jumps.py::test_no_feature_reaches_across_an_action",),
+    ),
+    Mutant(
+        "labels reach across a split",
+        "features/labels.py",
+        "if prices.breaks is not None:",
+        "if prices.breaks is None:",
+        ("test_jumps.py::test_no_label_and_no_return_reaches_across_an_action",),
+    ),
+    Mutant(
+        "a jump is known to be an action on its own day",
+        "data/assembly.py",
+        "belongs = belongs & ~_on_grid(bars, judged.jumps.withheld, shape)",
+        "belongs = belongs.copy()",
+        ("test_jumps.py::test_every_session_around_a_jump_has_the_features_that_were_known_then",),
+    ),
+    Mutant(
+        "bars between a jump and its return are prices",
+        "data/jumps.py",
+        "bad[at : returns[0]] = True",
+        "bad[at] = True",
+        ("test_jumps.py::test_bars_between_a_jump_and_its_return_leave_what_is_before_and_after",),
+    ),
+    Mutant(
+        "what a jump becomes is looked up in the next session",
+        "data/jumps.py",
+        "withheld[at:stop] |= session[at:stop] < session[at] + RESOLVED_SESSIONS",
+        "withheld[at:stop] |= stop - at <= RESOLVED_SESSIONS",
+        (JUMPS,),
     ),
     Mutant(
         "the audit forgives sessions that are not there again",

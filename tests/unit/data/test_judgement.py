@@ -6,7 +6,7 @@ import pytest
 
 from foundry_tasks.contract.config import PricesConfig
 from foundry_tasks.data.assembly import build_panel
-from foundry_tasks.data.judgement import bars_of, coverage, judge, set_aside
+from foundry_tasks.data.judgement import bars_of, coverage, events, judge, newest_priced, set_aside
 from foundry_tasks.data.price_source import open_source
 from foundry_tasks.data.sessions import sessions_between
 from tests.market_bars import FIRST, LAST, sound_bars
@@ -44,17 +44,75 @@ def test_a_bar_has_one_reason_even_where_several_hold():
     ]
 
 
-def test_history_before_an_unadjusted_split_is_set_aside_and_the_ticker_goes_on():
+def test_history_before_an_unadjusted_split_stays_and_nothing_reaches_across():
     frame = sound_bars(("AAA", "BBB"))
     frame.loc[:99, ["open", "high", "low", "close"]] *= 2
     bars, judged = judged_from(frame)
     panel = build_panel(bars, judged, SESSIONS, None, {"AAA": "Energy"})
     assert panel.tickers == ("AAA", "BBB")
-    assert panel.member[:, 0].tolist() == [False] * 100 + [True] * (len(SESSIONS) - 100)
+    assert np.argwhere(panel.breaks).tolist() == [[100, 0]]
+    assert np.flatnonzero(~panel.member[:, 0]).tolist() == list(range(100, 110))
     assert panel.sectors == ("Energy", "")
+    assert np.isnan(panel.returns[100]).tolist() == [True, False]
+    assert panel.adjusted_close[100, 0] == pytest.approx(panel.adjusted_close[99, 0])
     share, each = coverage(bars, judged.kept, None, len(SESSIONS))
-    assert share == pytest.approx(1 - 100 / (2 * len(SESSIONS)))
-    assert each[1] == 1.0
+    assert (share, each.tolist()) == (1.0, [1.0, 1.0])
+
+
+def test_what_keep_names_is_right_whatever_a_rule_says():
+    frame = sound_bars(("AAA", "BBB"))
+    frame.loc[:99, ["open", "high", "low", "close"]] *= 2
+    frame.loc[200, "high"] = 1.0
+    bars = bars_of(frame, SESSIONS)
+    days = [str(bars.day[at]) for at in (100, 200)]
+    judged = judge(bars, [f"AAA {day}" for day in days] + ["CCC", "BBB 2020-01-04"])
+    assert judged.kept.all()
+    assert not judged.breaks.any()
+    assert judged.unknown == ("CCC", "BBB 2020-01-04")
+    assert judge(bars, ["AAA"]).kept.all()
+
+
+def test_a_redenomination_breaks_every_ticker_and_withholds_none():
+    frame = sound_bars()
+    day = SESSIONS[150].item()
+    later = frame["date"] >= pd.Timestamp(day)
+    frame.loc[later, ["open", "high", "low", "close"]] /= 1000
+    bars = bars_of(frame, SESSIONS)
+    assert (judge(bars).columns["common_step"] != 1).sum() == len(bars.tickers)
+    judged = judge(bars, (), [day])
+    assert (judged.columns["common_step"] == 1).all()
+    assert not judged.jumps.withheld.any()
+    panel = build_panel(bars, judged, SESSIONS, None, {})
+    assert np.flatnonzero(panel.breaks.all(axis=1)).tolist() == [150]
+
+
+@pytest.mark.parametrize(
+    ("gone", "newest"),
+    [
+        ({-1: 8}, -2),
+        ({-1: 5}, -2),
+        ({-1: 4}, -1),
+        ({-1: 7, -2: 7}, -3),
+        ({-1: 8, -2: 8, -3: 8, -4: 8, -5: 8}, -6),
+        ({-40 + back: 7 for back in range(40)}, -41),
+        ({-2: 8}, -1),
+    ],
+)
+def test_as_of_is_the_newest_session_on_which_at_least_half_of_the_tickers_have_a_close(gone, newest):
+    frame = sound_bars()
+    for session, tickers in gone.items():
+        first = frame["ticker"].isin(sorted(frame["ticker"].unique())[:tickers])
+        frame.loc[first & (frame["date"] == SESSIONS[session].astype("datetime64[s]")), "close"] = np.nan
+    bars, judged = judged_from(frame)
+    assert newest_priced(bars, judged.kept, None, len(SESSIONS)) == len(SESSIONS) + newest
+
+
+def test_what_was_judged_of_large_moves_is_told_bar_by_bar():
+    frame = sound_bars(("AAA", "BBB"))
+    frame.loc[100:, ["open", "high", "low", "close"]] /= np.where(frame.index[100:] < len(SESSIONS), 20, 1)[:, None]
+    (event,) = events(*judged_from(frame))
+    assert (event["ticker"], event["date"], event["ratio"]) == ("AAA", str(SESSIONS[100]), "20:1")
+    assert event["overrule"] == f'keep = ["AAA {SESSIONS[100]}"]'
 
 
 def test_missing_sessions_count_against_coverage_between_first_and_last_bar_only():
@@ -92,11 +150,12 @@ def test_the_eleven_known_bars_outside_their_range_are_found(five_years, market_
     assert named(bars, judged.columns["outside_range"]) == set(known["ticker"] + " " + known["date"])
 
 
-def test_the_known_spin_offs_are_found_and_no_real_move_is_taken_for_one(five_years):
+def test_the_known_spin_offs_are_found_and_history_before_them_stays(five_years):
     bars, judged = five_years
-    assert named(bars, judged.columns["unadjusted_action"]) == {
-        "BAX 2015-07-01", "DISCA 2014-08-07", "DISCK 2014-08-07", "EBAY 2015-07-20", "NI 2015-07-02",
-    }  # fmt: skip
+    known = {"BAX 2015-07-01", "DISCA 2014-08-07", "DISCK 2014-08-07", "EBAY 2015-07-20", "NI 2015-07-02"}
+    assert known < named(bars, judged.jumps.action)
+    baxter = bars.ticker == bars.tickers.index("BAX")
+    assert judged.kept[baxter].all()
 
 
 def test_the_bad_row_of_lnt_is_set_aside_and_the_session_after_it_stays(five_years):
@@ -106,7 +165,25 @@ def test_the_bad_row_of_lnt_is_set_aside_and_the_session_after_it_stays(five_yea
     assert [str(day) for day in bars.day[away]] == ["2016-05-19"]
 
 
-def test_beyond_sixty_per_cent_remains_only_what_is_real_and_is_set_aside_by_name(five_years):
+def test_of_five_real_years_no_bar_is_away_but_the_known_and_those_between_a_jump_and_its_return(five_years):
     bars, judged = five_years
-    assert named(bars, np.abs(judged.columns["move"]) > 0.6) == {"VRTX 2013-04-19"}
-    assert "VRTX 2013-04-19" in named(bars, ~judged.kept)
+    reasons = {entry["reason"] for entry in set_aside(bars, judged)}
+    assert reasons == {"outside its low and high", "between a jump and its return"}
+    assert np.count_nonzero(judged.jumps.bad) < 20
+
+
+def test_real_crashes_stay_and_at_most_two_of_a_hundred_true_gaps_are_withheld(market_data):
+    frame = open_source(PricesConfig(source="parquet", prices=str(market_data / "sp500_2000_2024.parquet")), "").fetch(
+        (), None, None
+    )
+    bars = bars_of(frame, sessions_between("XNYS", frame["date"].min().date(), frame["date"].max().date()))
+    judged = judge(bars)
+    confirmed = named(bars, judged.jumps.confirmed)
+    assert {"AIG 2008-09-15", "MS 2008-10-13", "PCG 2019-01-14", "STT 2009-01-20"} < confirmed
+    assert judged.kept[judged.jumps.confirmed].all()
+    before = np.r_[np.nan, bars.price[:-1]]
+    gap = bars.fields["open"] * bars.price / bars.fields["close"] / before - 1
+    wide = (np.abs(gap) > 0.15) & (bars.ticker == np.r_[-1, bars.ticker[:-1]])
+    assert np.count_nonzero(wide) > 900
+    assert np.count_nonzero(wide & (judged.jumps.action | judged.jumps.bad)) <= 0.02 * np.count_nonzero(wide)
+    assert (judged.columns["common_step"] == 1).all()
