@@ -127,9 +127,11 @@ class PricesConfig(StageConfig):
     skip_closed: bool = False
     """Skip the run when the day after as-of is not a session and prices reach as-of."""
     keep: tuple[Bar, ...] = ()
-    """Bars that are right although a rule says otherwise, each `TICKER DATE` or `TICKER`: a crash that looks like a split."""
+    """Bars that are right although a rule says otherwise, each `TICKER DATE` or `TICKER`: a crash that looks like a split.
+    Empty: none."""
     redenominations: tuple[Day, ...] = ()
-    """Dates on which the currency changed its unit: every price steps by one factor, and nothing reaches across."""
+    """Dates on which the currency changed its unit: every price steps by one factor, and nothing reaches across.
+    Empty: none."""
     min_coverage: Share = 0.95
     """Smallest share of the universe's ticker-sessions that must remain without bad rows and tickers; refuses below
     it."""

@@ -23,10 +23,13 @@ def permutation_importance(
     """Loss of mean per-session AUC by input, for the `top` inputs by gain, largest first.
 
     inputs: n_rows of sessions that the model has not seen; target, session: (n_rows,), rows in order of session. The
-    first seed's model stands for all: the others differ by chance only.
+    first seed's model stands for all: the others differ by chance only. Empty where no session has a ranking to lose, such
+    as with one ticker.
     """
     first = model.first_seed()
     base = mean_session_auc(first.score(inputs, threads=threads), target, session)
+    if np.isnan(base):
+        return {}
     gain = first.gain()
     chosen = sorted(gain, key=lambda name: -gain[name])[:top]
     rng = np.random.default_rng(seed)

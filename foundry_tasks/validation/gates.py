@@ -203,8 +203,8 @@ def _spread(evidence: Evidence, policy: GatePolicy) -> Gate:
     """
     session, ticker = np.nonzero(np.isfinite(evidence.p_up))
     found = collapse_of(evidence.p_up[session, ticker], session)
-    base = float(np.nanmean(evidence.up))
-    auc = float(np.nanmean(metrics.session_auc(evidence.p_up, evidence.up)))
+    base = _mean(evidence.up)
+    auc = _mean(metrics.session_auc(evidence.p_up, evidence.up))
     expected = 2 * math.sqrt(math.pi) * base * (1 - base) * max(auc - 0.5, 0.0)
     ratio = found.spread / expected if expected > 0 else math.nan
     narrow = math.isfinite(ratio) and ratio < policy.min_spread_ratio
@@ -236,7 +236,7 @@ def _collapse(evidence: Evidence) -> Gate:
 def _sign_balance(evidence: Evidence, policy: GatePolicy) -> Gate:
     """Share of P(up) above ½ against what its mean and spread explain: Φ((b − ½)/σ) for base rate b."""
     p_up = evidence.p_up[np.isfinite(evidence.p_up)]
-    base = float(np.nanmean(np.where(np.isfinite(evidence.p_up), evidence.base_rate, np.nan)))
+    base = _mean(np.where(np.isfinite(evidence.p_up), evidence.base_rate, np.nan))
     observed, spread = float((p_up > 0.5).mean()), float(p_up.std())
     expected = 0.5 * (1 + math.erf((base - 0.5) / (spread * math.sqrt(2)))) if spread > 0 else float(base > 0.5)
     gap = observed - expected
@@ -276,6 +276,12 @@ def _champion(evidence: Evidence, policy: GatePolicy, seed: int) -> Gate:
         note += f"; another version was held against a champion {since} sessions earlier, one look in {window} promotes by itself"
     return Gate("champion", question, interval.value, threshold, verdict if interval.defined else "undefined",
                 interval.lower, interval.upper, note)  # fmt: skip
+
+
+def _mean(values: FloatArray) -> float:
+    """Of what is known; NaN where nothing is."""
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if len(known) else math.nan
 
 
 def _percent(value: float) -> str:

@@ -178,7 +178,7 @@ def split(factor: float) -> Break:
     return changed(lambda bars: scaled_before(bars, "CCC", 35, factor))
 
 
-ACTION = "looks like an unadjusted split or spin-off"
+ACTION = "are taken for unadjusted actions"
 MEMBERS = "ticker,start_date,end_date\n"
 SECTORS = "ticker,sector\n"
 
@@ -243,10 +243,10 @@ CASES = (
     passes("an untraded bar", cell("volume", 0.0), "a volume of zero, are set aside", "BBB 2020-03-02"),
     passes("a volume of zero throughout", changed(lambda bars: bars.assign(volume=0.0)), "has no volume"),
     passes("closes alone", closes, "has no open, high, low, volume"),
-    passes("a bad tick", cell("close", 900.0, write=closes), "bad ticks", "BBB 2020-03-02"),
+    passes("a bad tick", cell("close", 900.0, write=closes), "between a jump and the return of the old level", "BBB 2020-03-02"),
     passes("an unadjusted split", split(2.0), ACTION, "CCC 2020-02-24"),
     passes("an unadjusted reverse split", split(0.1), ACTION, "CCC 2020-02-24"),
-    passes("a move beyond 60 %", split(0.57), "moved beyond 60% in one session", "CCC 2020-02-24"),
+    passes("a lasting move that nothing confirms", split(0.57), ACTION, "CCC 2020-02-24"),
     passes("a constant series", lambda bars, folder: parquet(flat(bars, "DDD"), folder, min_coverage=0.8),
            "single price throughout", "nothing remains of DDD", tickers=tuple(set(TICKERS) - {"DDD"})),
     passes("a stale price", cell("close", 55.0, rows=slice(40, 54), write=closes), "stale bars", "BBB"),
