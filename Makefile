@@ -124,13 +124,18 @@ TAKES.trigger := DAG SET
 DAG ?= foundry_train
 trigger:  ## Start a run on the stack and follow it to its report: make trigger DAG=foundry_train SET="horizons=1 seeds=1"
 	@STACK='$(STACK)' $(THIS_PYTHON) images/trigger "$$DAG"
+# Stages run beside Compose's services. The scheduler, which would start them again, ends before them, and the store after.
+OF_STAGES := docker ps --all --quiet --filter label=foundry.managed=true | xargs --no-run-if-empty docker
 down:  ## Stop the stack; its data stays
+	@$(STACK) stop --timeout 60 scheduler
+	@$(OF_STAGES) stop -t 30 >/dev/null
+	@$(OF_STAGES) rm --force --volumes >/dev/null
 	@$(STACK) down --timeout 60
 destroy:  ## Stop the stack and delete its data, after asking
 	@read -r -p 'This deletes the database, the store with every model, and the ledger. Type "destroy" to go on: ' answer; \
 	  test "$$answer" = destroy || { echo 'nothing was deleted'; exit 1; }
 	@$(STACK) down --timeout 60
-	@docker ps --all --quiet --filter label=foundry.managed=true | xargs --no-run-if-empty docker rm --force --volumes >/dev/null
+	@$(OF_STAGES) rm --force --volumes >/dev/null
 	@$(STACK) down --volumes
 
 .PHONY: foundry prune
