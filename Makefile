@@ -6,9 +6,8 @@ SHELL := /bin/bash
 # The project's processes write and read compiled bytecode whatever the caller's shell says: it halves their start-up.
 unexport PYTHONDONTWRITEBYTECODE
 
-# GIVEN: the variables that a person gives. A recipe reads them from its environment, as "$$NAME", where they arrive as
-# they were typed (see the end of this file); a path by `$(call path,NAME)`, whose ~ is the home folder.
-GIVEN := PYTHON
+# TAKES.<command>: the variables that a person gives to a command. A recipe reads them from its environment, as "$$NAME", where
+# they arrive as they were typed (see the end of this file); a path by `$(call path,NAME)`, whose ~ is the home folder.
 path = "$${$(1)/\#\~\//$$HOME/}"
 
 # What the machine's python3 really is: uv does not see interpreters behind shims.
@@ -68,7 +67,7 @@ LAPTOP := $(or $(firstword $(wildcard .venv/dev-deep.stamp .venv/dev.stamp .venv
 
 # make demo PRICES=… SECTORS=… BENCHMARK=… VIX=… UNIVERSE=… HORIZONS=1,5 MODELS=logistic,lightgbm, or any key: SET="seeds=1".
 # What they mean, foundry_tasks/contract/typed.py says.
-GIVEN += PRICES SECTORS BENCHMARK VIX UNIVERSE HORIZONS MODELS SET QUICK
+TAKES.demo := PRICES SECTORS BENCHMARK VIX UNIVERSE HORIZONS MODELS SET QUICK
 
 .PHONY: setup
 setup: $(LAPTOP)  ## The environment alone: .venv/bin/foundry
@@ -93,19 +92,20 @@ ui: $(LAPTOP)  ## Airflow and MLflow on the demo's results
 	  AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS=True airflow standalone
 
 # make audit, or a policy of your own: SET="min_auc=0.53 simulated_markets=20"
+TAKES.audit := SET
 .PHONY: audit
 audit: $(LAPTOP)  ## How often the gates promote noise, and find an edge that is there, on simulated markets
 	@$(BIN)/foundry audit --dag foundry_audit --run-id "audit__$$(date -u +%Y-%m-%dT%H:%M:%S)" --from-make \
 	  2>&1 | cat  # a line a kind of market, where a bar would be gone at the end
 
 # ---------------------------------------------------------------- the stack
-GIVEN += DOCKER_SOCKET
+ON_THE_STACK := up markets down destroy trigger foundry prune backup restore
 DOCKER_SOCKET ?= /var/run/docker.sock
 STACK = DOCKER_GROUP="$$(stat -c %g $(call path,DOCKER_SOCKET))" DOCKER_SOCKET=$(call path,DOCKER_SOCKET) \
   $(COMPOSE) --env-file .images.env $(if $(wildcard .env),--env-file .env)
 
 .PHONY: up down destroy markets trigger
-up markets down destroy trigger foundry prune backup restore: $(COMPOSE) .images.env
+$(ON_THE_STACK): $(COMPOSE) .images.env
 up:  ## Everything on this host, with Docker: Airflow, MLflow, the store and the reports
 	@test -s secrets/postgres_password || ! docker volume inspect foundry_postgres-data >/dev/null 2>&1 || { \
 	  echo 'this host keeps the data of a stack whose secrets/ are not here: copy that folder here, or delete the data with `make destroy`'; exit 1; }
@@ -120,21 +120,27 @@ up:  ## Everything on this host, with Docker: Airflow, MLflow, the store and the
 markets:  ## Hand what is in markets/ to the stages of a running stack
 	@$(STACK) --progress quiet up --no-deps --no-log-prefix stage-files promote-files
 # make trigger DAG=foundry_backtest SET="horizons=1 seeds=1": any DAG, any keys of its conf
-GIVEN += DAG
+TAKES.trigger := DAG SET
 DAG ?= foundry_train
 trigger:  ## Start a run on the stack and follow it to its report: make trigger DAG=foundry_train SET="horizons=1 seeds=1"
 	@STACK='$(STACK)' $(THIS_PYTHON) images/trigger "$$DAG"
+# Stages run beside Compose's services. The scheduler, which would start them again, ends before them, and the store after.
+OF_STAGES := docker ps --all --quiet --filter label=foundry.managed=true | xargs --no-run-if-empty docker
 down:  ## Stop the stack; its data stays
+	@$(STACK) stop --timeout 60 scheduler
+	@$(OF_STAGES) stop -t 30 >/dev/null
+	@$(OF_STAGES) rm --force --volumes >/dev/null
 	@$(STACK) down --timeout 60
 destroy:  ## Stop the stack and delete its data, after asking
 	@read -r -p 'This deletes the database, the store with every model, and the ledger. Type "destroy" to go on: ' answer; \
 	  test "$$answer" = destroy || { echo 'nothing was deleted'; exit 1; }
 	@$(STACK) down --timeout 60
-	@docker ps --all --quiet --filter label=foundry.managed=true | xargs --no-run-if-empty docker rm --force --volumes >/dev/null
+	@$(OF_STAGES) rm --force --volumes >/dev/null
 	@$(STACK) down --volumes
 
 .PHONY: foundry prune
-GIVEN += ARGS KEEP_DAYS
+TAKES.foundry := ARGS
+TAKES.prune := KEEP_DAYS
 # Its arguments, and behind them the words of ARGS: split as a shell does, evaluated by none.
 WITH_ARGS := python3 -c 'import os, shlex, sys; sys.excepthook = lambda *error: print("ARGS:", error[1], file=sys.stderr); \
   os.execvp(sys.argv[1], sys.argv[1:] + shlex.split(os.environ["ARGS"]))'
@@ -146,7 +152,8 @@ prune:  ## Delete what is older than KEEP_DAYS: runs that led to nothing, and Ai
 	@$(STACK) exec -T scheduler airflow db clean --yes --skip-archive --clean-before-timestamp "$$(date -u -d "-$$KEEP_DAYS days" +%F)"
 
 # make backup [TO=folder], make restore FROM=folder
-GIVEN += TO FROM
+TAKES.backup := TO
+TAKES.restore := FROM
 .PHONY: backup restore
 backup:  ## Save the databases and the store with its ledger; secrets/ you keep yourself
 	@TO="$${TO:-backups/$$(date -u +%Y%m%dT%H%M%SZ)}"; STACK='$(STACK)' images/backup save $(call path,TO)
@@ -210,7 +217,8 @@ lock-check: | $(UV)
 	  || { rm -rf .tools/requirements-before; echo 'the locks are not current: commit what `make lock` made'; exit 1; }
 
 # make bench MARKET_DATA=folder ONLY="features validation"
-GIVEN += MARKET_DATA ONLY
+TAKES.bench := MARKET_DATA ONLY
+TAKES.bench-check := $(TAKES.bench)
 MARKET_DATA ?= ../shared/data
 BENCH = set -f; $(BIN)/python -m benchmarks $(call path,MARKET_DATA) .venv-peers/bin/python $${ONLY:+--only $$ONLY}
 .PHONY: bench bench-check
@@ -242,11 +250,13 @@ lock: | $(UV)  ## Resolve pyproject.toml's groups into requirements/*.txt
 
 # ---------------------------------------------------------------- what is typed
 # What stands on make's command line reaches the recipes by the environment alone, as it was typed: make would expand a `$`.
-# Only variables that somebody reads are taken: those that are GIVEN, that a makefile or docker-compose.yaml names, and settings.
-TYPED   := $(strip $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name))))
-READ     = $(GIVEN) $(shell sed -nE 's/^(export )?([A-Z][A-Z0-9_]*) *[:?]?=.*/\2/p' $(MAKEFILE_LIST); \
-             grep -oE '\$$\{[A-Z0-9_]+' docker-compose.yaml | tr -d '$${')
+# Only variables that somebody reads are taken: those that a person gives, that a makefile or docker-compose.yaml names, and settings.
+TYPED    := $(strip $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name))))
+GIVEN    := PYTHON DOCKER_SOCKET $(sort $(foreach taken,$(filter TAKES.%,$(.VARIABLES)),$($(taken))))
 SETTINGS := FOUNDRY_% AIRFLOW__% TESTS_%
+ifneq ($(TYPED),)
+IN_COMPOSE := $(shell grep -oE '\$$\{[A-Z0-9_]+' docker-compose.yaml | tr -d '$${')
+READ     = $(GIVEN) $(IN_COMPOSE) $(shell sed -nE 's/^(export )?([A-Z][A-Z0-9_]*) *[:?]?=.*/\2/p' $(MAKEFILE_LIST))
 UNKNOWN := $(filter-out $(GIVEN) $(SETTINGS),$(TYPED))
 UNKNOWN := $(if $(UNKNOWN),$(firstword $(filter-out $(READ),$(UNKNOWN))))
 NEAREST  = $(shell python3 -c 'import difflib, sys; \
@@ -256,5 +266,25 @@ ifneq ($(UNKNOWN),)
 $(error unknown variable $(UNKNOWN)$(NEAREST) Known: $(sort $(GIVEN)). Any other key of a run goes into SET="key=value", \
   a variable of the environment before `make`)
 endif
+
+# A command refuses what only others read. PYTHON and what a makefile defines are for all of them. A make that a recipe starts
+# has inherited what was typed for another command.
+ON_SETTINGS := demo report ui audit bench bench-check
+ON_TESTS    := test test-fast test-deep test-containers check
+COMMANDS    := $(shell sed -nE 's/^([a-z][a-z-]*):.*/\1/p' $(MAKEFILE_LIST)) $(addprefix image-,$(IMAGES) stage-cuda postgres)
+takes        = PYTHON $(foreach taken,$(filter TAKES.$(1),$(.VARIABLES)),$($(taken))) \
+               $(if $(filter $(ON_THE_STACK),$(1)),DOCKER_SOCKET DEBIAN_MIRROR $(IN_COMPOSE)) \
+               $(if $(filter $(ON_SETTINGS) $(ON_TESTS),$(1)),FOUNDRY_% AIRFLOW__%) $(if $(filter $(ON_TESTS),$(1)),TESTS_%)
+GOALS       := $(or $(MAKECMDGOALS),$(.DEFAULT_GOAL))
+MISPLACED   := $(firstword $(filter-out $(foreach goal,$(GOALS),$(call takes,$(goal))),\
+                 $(filter $(GIVEN) $(IN_COMPOSE) $(SETTINGS),$(TYPED))))
+TAKERS       = $(foreach command,$(COMMANDS),$(if $(filter $(call takes,$(command)),$(MISPLACED)),$(command)))
+ifeq ($(MAKELEVEL) $(filter-out $(COMMANDS),$(GOALS)),0 )
+ifneq ($(MISPLACED),)
+$(error make $(GOALS) takes no $(MISPLACED). It is for $(subst ` `,`$(comma) `,$(patsubst %,`make %`,$(wordlist 1,4,$(TAKERS)))))
+endif
+endif
+endif
+
 $(foreach name,$(TYPED),$(eval override export $(name) := $$(value $(name))))
 export $(GIVEN)

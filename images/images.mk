@@ -31,12 +31,16 @@ endef
 	$(call go_tool,github.com/versity/versitygw/cmd/versitygw,some two minutes)
 
 # ---------------------------------------------------------------- images
-# BASE (any image of Debian trixie), DEBIAN_MIRROR, DEBIAN_SECURITY_MIRROR, PACKAGE_INDEX, and EXTRA_CA_BUNDLE: a file of
-# certificates to trust while building, which no layer keeps; what this shell was told to trust, where it was.
-GIVEN += BASE DEBIAN_MIRROR DEBIAN_SECURITY_MIRROR PACKAGE_INDEX EXTRA_CA_BUNDLE IMAGE_SOURCE
 comma       := ,
 IMAGES      := stage-cpu airflow mlflow docker-proxy reports s3
 CLOSED_BASE := foundry/base:trixie
+# BASE (any image of Debian trixie), DEBIAN_MIRROR, DEBIAN_SECURITY_MIRROR, PACKAGE_INDEX, and EXTRA_CA_BUNDLE: a file of
+# certificates to trust while building, which no layer keeps; what this shell was told to trust, where it was.
+BUILD_TAKES := DEBIAN_MIRROR DEBIAN_SECURITY_MIRROR PACKAGE_INDEX EXTRA_CA_BUNDLE IMAGE_SOURCE
+$(foreach command,images image-cuda $(addprefix image-,$(IMAGES) stage-cuda postgres),$(eval TAKES.$(command) := BASE $(BUILD_TAKES)))
+TAKES.closed-network-images := $(BUILD_TAKES)
+TAKES.closed-network-image-cuda := $(BUILD_TAKES)
+TAKES.closed-network-base := DEBIAN_MIRROR DEBIAN_SECURITY_MIRROR
 
 REVISION = $(shell git describe --always --abbrev=40 --dirty --exclude '*' 2>/dev/null || echo unknown)
 VERSION  = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)

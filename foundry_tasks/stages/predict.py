@@ -1,6 +1,10 @@
-"""predict: P(up) of the last session's tickers, by the champion if there is one, else as a shadow of the newest version."""
+"""predict: P(up) of the last session's tickers, by the champion if there is one, else by a shadow.
+
+The shadow is the version that this run registered; in a run that registers none, the newest version.
+"""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -10,7 +14,7 @@ import numpy as np
 from foundry_tasks.contract.artifacts import canonical_json, prediction_key, sha256_of
 from foundry_tasks.contract.config import DEEP_MODELS, RECENT_SESSIONS, ModelName, PredictConfig
 from foundry_tasks.contract.errors import ConfigError
-from foundry_tasks.contract.ledger import model_name
+from foundry_tasks.contract.ledger import LedgerState, model_name
 from foundry_tasks.contract.ledger_chain import Ledger
 from foundry_tasks.contract.ports import ModelVersion
 from foundry_tasks.contract.stage_io import StageIO
@@ -20,6 +24,10 @@ from foundry_tasks.data.tables import panel_sessions, read_features, write_table
 
 if TYPE_CHECKING:
     from foundry_tasks.models.bundle import Bundle
+
+
+_NAMED = 5
+"""Missing features that a message names."""
 
 
 def run(config: PredictConfig, io: StageIO) -> None:
@@ -36,14 +44,12 @@ def run(config: PredictConfig, io: StageIO) -> None:
     versions: dict[int, dict[str, Any]] = {}
     for horizon in config.horizons:
         with io.step("load"):
-            version, path, kind, why, trained_in = _version(io, model_name(config.market, horizon))
+            chosen = _chosen(io, config.market, horizon, features)
         with io.step("predict"):
-            p_up[horizon], facts = _predict(path, features, version)
-        versions[horizon] = {"model": version.model, "version": version.version, "kind": kind, "trained_in": trained_in}
-        versions[horizon] |= facts
-        used[horizon] = {"model": version.model, "version": version.version, "kind": kind, "why": why}
-        if kind == "shadow":
-            io.warn(f"{horizon}d: no champion, so version {version.version} predicts as a shadow")
+            p_up[horizon], facts = _predict(chosen, features)
+        said_by = {"model": chosen.version.model, "version": chosen.version.version, "kind": chosen.kind}
+        versions[horizon] = {**said_by, "trained_in": chosen.trained_in, **facts}
+        used[horizon] = {**said_by, "why": chosen.why}
     table = _table(p_up, used, today, config)
     import pandas as pd  # noqa: PLC0415 - great_expectations, which loads beside, brings it
 
@@ -75,28 +81,84 @@ def _recent(path: Path) -> FeaturePanel:
     return read_features(path, between=(first.item(), None))
 
 
-def _version(io: StageIO, model: str) -> tuple[ModelVersion, Path, str, str, str]:
-    """The version that predicts and its bundle, from the store, else from MLflow; its kind and why, and the run that made it.
+@dataclass(frozen=True)
+class Chosen:
+    """The version that predicts, its bundle, as what (champion or shadow), why, and the run that trained it."""
 
-    Raises ConfigError for a bundle that the ledger does not know.
+    version: ModelVersion
+    bundle: "Bundle"
+    kind: str
+    why: str
+    trained_in: str
+
+
+def _chosen(io: StageIO, market: str, horizon: int, features: FeaturePanel) -> Chosen:
+    """The champion, else this run's version, else the newest; a champion that lacks features here leaves it to this run's.
+
+    Raises ConfigError where there is no version, the ledger does not know its bundle, or this run lacks its features.
     """
+    model = model_name(market, horizon)
     state = Ledger(io.store).state(model)
-    if state.champion is not None:
-        wanted, kind, why = state.champion, "champion", "promoted"
-    elif state.versions:
-        wanted = max(state.versions)
-        kind, why = "shadow", f"no champion; the newest version's verdict is {state.versions[wanted].verdict}"
-    else:
+    own = _registered(io, model, horizon, state)
+    newest = max(state.versions, default=None)
+    wanted = next((version for version in (state.champion, own, newest) if version is not None), None)
+    if wanted is None:
         raise ConfigError(f"{model} has no version. Run the training pipeline first: foundry run train.")
-    sha256 = state.versions[wanted].sha256
-    version = ModelVersion(model, wanted, sha256)
-    path = io.store.object_path(sha256) if io.store.has_object(sha256) else io.registry.bundle(version)
+    bundle = _bundle(io, model, wanted, state)
+    missing = _missing(bundle, features)
+    reason = "no champion"
+    if missing and own is not None and own != wanted:
+        reason = f"champion version {wanted} needs {_named(missing)}"
+        wanted, bundle = own, _bundle(io, model, own, state)
+        missing = _missing(bundle, features)
+    if missing:
+        raise ConfigError(
+            f"{model} version {wanted} needs {_named(missing)}. Bring the columns that they are made of, set feature_set "
+            "as it was in training, or train again."
+        )
+    facts = state.versions[wanted]
+    kind, why = "champion", "promoted"
+    if wanted != state.champion:
+        which = "this run's" if wanted == own else "the newest"
+        kind, why = "shadow", f"{reason}; {which} version's verdict is {facts.verdict}"
+        io.warn(f"{horizon}d: {reason}, so version {wanted} predicts as a shadow")
+    return Chosen(ModelVersion(model, wanted, facts.sha256), bundle, kind, why, facts.digests.run)
+
+
+def _registered(io: StageIO, model: str, horizon: int, state: LedgerState) -> int | None:
+    """The version that this run registered or found registered; None in a run that has promoted nothing."""
+    promoted = io.json("promote", "promotion.json")["horizons"] if io.find("promote") else {}
+    version: int | None = promoted.get(str(horizon), {}).get("version")
+    if version is not None and version not in state.versions:
+        raise ConfigError(
+            f"this run registered {model} version {version}, which the ledger does not know. Look at `foundry ledger "
+            "verify`: store and ledger do not belong together."
+        )
+    return version
+
+
+def _bundle(io: StageIO, model: str, version: int, state: LedgerState) -> "Bundle":
+    """A version's bundle, from the store, else from MLflow. Raises ConfigError where it is not what the ledger knows."""
+    sha256 = state.versions[version].sha256
+    known = io.store.has_object(sha256)
+    path = io.store.object_path(sha256) if known else io.registry.bundle(ModelVersion(model, version, sha256))
     if sha256_of(path.read_bytes()) != sha256:
         raise ConfigError(
-            f"the bundle of {model} version {wanted} is not what the ledger knows ({path}); it is not loaded. "
+            f"the bundle of {model} version {version} is not what the ledger knows ({path}); it is not loaded. "
             "Restore it from a backup or roll back to another version."
         )
-    return version, path, kind, why, state.versions[wanted].digests.run
+    from foundry_tasks.models.bundle import Bundle  # noqa: PLC0415 - only once its sha256 is known
+
+    return Bundle.from_file(path)
+
+
+def _missing(bundle: "Bundle", features: FeaturePanel) -> list[str]:
+    return sorted(set(bundle.features) - set(features.names))
+
+
+def _named(missing: list[str]) -> str:
+    more = f"; {len(missing)} in all" if len(missing) > _NAMED else ""
+    return f"features that this run lacks ({', '.join(missing[:_NAMED])}{more})"
 
 
 def _enter(versions: Mapping[int, Mapping[str, Any]], predictions: str, as_of: str, market: str, io: StageIO) -> None:
@@ -112,22 +174,15 @@ def _enter(versions: Mapping[int, Mapping[str, Any]], predictions: str, as_of: s
         io.store.create(key, canonical_json({"horizon": horizon, **kept, **said, **run}))
 
 
-def _predict(path: Path, features: FeaturePanel, version: ModelVersion) -> tuple[FloatArray, dict[str, Any]]:
+def _predict(chosen: Chosen, features: FeaturePanel) -> tuple[FloatArray, dict[str, Any]]:
     """(n_tickers,) P(up) after the last session, and what there is to know of the bundle that says so."""
     from foundry_tasks.models.base_models import load_libraries  # noqa: PLC0415 - only once its sha256 is known
-    from foundry_tasks.models.bundle import Bundle  # noqa: PLC0415 - as above
 
-    bundle = Bundle.from_file(path)
+    bundle = chosen.bundle
     load_libraries(_fitted_by(bundle))
-    missing = sorted(set(bundle.features) - set(features.names))
-    if missing:
-        raise ConfigError(
-            f"{version.model} version {version.version} needs features that this run lacks: {', '.join(missing)}. "
-            "Bring the columns that they need, or train again."
-        )
     p_up: FloatArray = bundle.p_up(features.last(1 + bundle.lookback_sessions))[-1]
     about = {
-        "sha256": version.sha256,
+        "sha256": chosen.version.sha256,
         "fitted_until": bundle.about["last_session"],
         "label_entry": bundle.about["label_entry"],
         "base_rate": bundle.base_rate,

@@ -159,14 +159,20 @@ def audit_scores(name: str, published: FloatArray, clean: FloatArray, poisoned_s
     """Compare a session's published scores with a refit on clean data and with one on poisoned later data.
 
     All (n_tickers,). The first pair tells whether the published model is what it says, the second whether anything that
-    learns saw more than its fit window.
+    learns saw more than its fit window. Where published and poisoned scores are the same, both hold and no clean refit is
+    needed.
     """
     found = []
-    if not equal(clean, published, SCORE_TOLERANCE):
+    if not same_scores(clean, published):
         found.append(f"{name}: the published scores are not those of a refit on the fit window")
-    if not equal(clean, poisoned_scores, SCORE_TOLERANCE):
+    if not same_scores(clean, poisoned_scores):
         found.append(f"{name}: scores change when data after the fit window are poisoned")
     return tuple(found)
+
+
+def same_scores(a: FloatArray, b: FloatArray) -> bool:
+    """Scores of one session, (n_tickers,), equal within SCORE_TOLERANCE."""
+    return equal(a, b, SCORE_TOLERANCE)
 
 
 def equal(a: FloatArray, b: FloatArray, tolerance: float) -> bool:

@@ -215,17 +215,91 @@ def test_any_name_that_is_not_known_is_refused(name):
 
 
 @pytest.mark.parametrize(
-    "name",
+    ("command", "name"),
     [
-        "QUICK", "PYTHON", "COMPOSE", "DOCKER_SOCKET", "AIRFLOW_HOME", "AIRFLOW_PORT", "REPORTS_PORT", "FOUNDRY_NOTIFY",
-        "FOUNDRY_MARKETS", "TASK_HEARTBEAT_TIMEOUT_S", "AIRFLOW__CORE__PARALLELISM", "TESTS_MARKET_DATA",
+        ("demo", "QUICK"), ("help", "PYTHON"), ("up", "PYTHON"), ("demo", "COMPOSE"), ("restore", "DOCKER_SOCKET"),
+        ("ui", "AIRFLOW_HOME"), ("up", "AIRFLOW_PORT"), ("markets", "REPORTS_PORT"), ("up", "FOUNDRY_NOTIFY"),
+        ("demo", "FOUNDRY_NOTIFY"), ("demo", "FOUNDRY_MARKETS"), ("up", "TASK_HEARTBEAT_TIMEOUT_S"),
+        ("demo", "AIRFLOW__CORE__PARALLELISM"), ("test-fast", "TESTS_MARKET_DATA"), ("audit", "SET"), ("trigger", "SET"),
+        ("image-s3", "BASE"), ("closed-network-images", "PACKAGE_INDEX"), ("up", "DEBIAN_MIRROR"), ("backup", "TO"),
     ],
 )  # fmt: skip
-def test_what_a_makefile_compose_or_the_settings_read_is_known(name):
-    assert make("help", f"{name}=x").returncode == 0
+def test_a_command_takes_what_it_compose_or_the_settings_read(command, name):
+    done = make("--question", command, f"{name}=x")
+    assert b"***" not in done.stderr, done.stderr
 
 
-def test_what_the_example_of_an_env_file_sets_is_known():
+def test_make_up_takes_what_the_example_of_an_env_file_sets():
     names = re.findall(r"^([A-Z_]+)=", (REPOSITORY / ".env.example").read_text(), re.MULTILINE)
     assert names
-    assert make("help", *(f"{name}=x" for name in names)).returncode == 0
+    assert b"***" not in make("--question", "up", *(f"{name}=x" for name in names)).stderr
+
+
+# ---------------------------------------------------------------- whose it is
+def commands():
+    """Every command but those that are named after an image, and what it takes."""
+    lines = make(
+        "--eval=takes: ; @$(foreach command,$(COMMANDS),echo '$(command) $(call takes,$(command))';)",
+        "takes",
+        "PYTHON=",
+    )
+    return {command: set(taken) for command, *taken in map(str.split, lines.stdout.decode().splitlines())}
+
+
+COMMANDS = commands()
+OTHERS = [
+    (command, name)
+    for command, taken in sorted(COMMANDS.items())
+    for name in sorted(set.union(*COMMANDS.values()) - taken)
+    if "%" not in name and not (name.startswith("FOUNDRY_") and "FOUNDRY_%" in taken)
+]
+
+
+@settings(max_examples=30)
+@given(st.sampled_from(OTHERS))
+@example(("audit", "PRICES"))
+@example(("up", "PRICES"))
+@example(("demo", "FROM"))
+@example(("closed-network-images", "BASE"))
+def test_a_command_refuses_what_only_another_one_reads_and_names_that_one(other):
+    command, name = other
+    done = make(command, f"{name}=x")
+    assert (done.returncode, done.stdout) == (2, b"")
+    [said] = done.stderr.decode().splitlines()
+    found = re.search(
+        rf"make {command} takes no {name}\. It is for `make [a-z0-9-]+`(, `make [a-z0-9-]+`){{0,3}}\. +Stop\.$", said
+    )
+    assert found, said
+    for taker in re.findall(r"`make (\S+)`", said):
+        assert name in COMMANDS[taker] or (name.startswith("FOUNDRY_") and "FOUNDRY_%" in COMMANDS[taker])
+
+
+@pytest.mark.parametrize(
+    ("command", "name"), [("up", "FOUNDRY_NULLS"), ("up", "AIRFLOW__CORE__PARALLELISM"), ("demo", "TESTS_MARKET_DATA")]
+)
+def test_a_setting_that_a_command_does_not_read_is_refused(command, name):
+    assert f"make {command} takes no {name}. It is for `make " in make(command, f"{name}=x").stderr.decode()
+
+
+@pytest.mark.parametrize("goals", [["setup", "demo"], ["demo", "report"]], ids=" ".join)
+def test_several_commands_take_what_one_of_them_reads(goals):
+    assert b"***" not in make("--question", *goals, "PRICES=x").stderr
+
+
+def test_what_is_no_command_is_told_so_whatever_is_typed_behind_it():
+    assert make("dmo", "PRICES=x").stderr.decode().strip() == "make: *** No rule to make target 'dmo'.  Stop."
+
+
+def test_a_make_that_a_recipe_starts_inherits_what_its_own_command_would_refuse():
+    done = make("--eval=outer: ; @$(MAKE) --silent --no-print-directory help", "outer", "FROM=x")
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.slow(4)
+def test_a_command_takes_every_variable_that_its_recipe_reads():
+    """By what make would run for it, its prerequisites included."""
+    for command, taken in COMMANDS.items():
+        planned = make("--dry-run", "--always-make", "-o", ".images.env", command).stdout.decode()
+        read = set(re.findall(r"\$\{?([A-Z_]+)\b", planned)) & given_variables()
+        given = {"BASE"} if command.startswith("closed-network-image") else set()
+        assert read - given <= taken, command

@@ -1,0 +1,108 @@
+"""Which version predicts in a train run and in a daily run, where runs of two feature sets are registered in turn."""
+
+import json
+import shutil
+
+import pytest
+
+from foundry_tasks import governance
+from foundry_tasks.contract.errors import ConfigError
+from foundry_tasks.contract.ledger import Entry
+from foundry_tasks.contract.ledger_chain import Ledger
+from tests.e2e.foundry_here import NOW, TINY, Foundry, write_market
+from tests.leakage.markets import simulated_market
+
+pytestmark = pytest.mark.slow(12)
+
+MODEL = "foundry-us-1d"
+CORE, EXTENDED = {"feature_set": "core"}, {"feature_set": "extended"}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Version 1 reads core features, version 2 extended ones; the gates refused both."""
+    folder = tmp_path_factory.mktemp("trained")
+    conf = TINY | write_market(folder / "market", simulated_market(sessions=320, tickers=12, seed=5))
+    foundry = Foundry(folder)
+    for run, keys in (("core", CORE), ("extended", EXTENDED)):
+        foundry.train(run, conf | keys, until="promote")
+    assert set(Ledger(foundry.store).state(MODEL).versions) == {1, 2}
+    return folder, conf
+
+
+@pytest.fixture
+def again(trained, tmp_path):
+    """A copy of it, where the first conf runs once more and finds its version registered."""
+    folder, conf = trained
+    for name in ("store", "mlartifacts"):
+        shutil.copytree(folder / name, tmp_path / name)
+    shutil.copy(folder / "mlflow.db", tmp_path)
+    foundry = Foundry(tmp_path)
+    foundry.conf = conf
+    return foundry
+
+
+def crown(foundry, version):
+    """A person approves what so small a market made a near miss at best."""
+    sha256 = Ledger(foundry.store).state(MODEL).versions[version].sha256
+    near_miss = Entry(event="challenger", version=version, sha256=sha256, who="test", when=NOW, why="so")
+    Ledger(foundry.store).append(MODEL, lambda _: near_miss)
+    governance.approve(foundry.store, foundry.registry, MODEL, version, who="test", why="so", when=NOW)
+
+
+def predict(foundry, run="again", keys=CORE):
+    """What predictions.json says of the one horizon, and the warnings that name a version."""
+    foundry.train(run, foundry.conf | keys, until="promote")
+    result = foundry.stage("predict", run, foundry.conf | keys)
+    used = json.loads(foundry.document(result, "predictions.json"))["per_horizon"]["1"]
+    return used, [line for line in result.warnings if "version" in line]
+
+
+def test_a_train_run_predicts_with_the_version_that_it_found_registered_and_not_with_the_newest(again):
+    used, warnings = predict(again)
+    assert (used["version"], used["kind"]) == (1, "shadow")
+    assert used["why"] == "no champion; this run's version's verdict is refused"
+    assert warnings == ["1d: no champion, so version 1 predicts as a shadow"]
+
+
+@pytest.mark.parametrize(("version", "keys"), [(1, CORE), (1, EXTENDED), (2, EXTENDED)])
+def test_a_champion_predicts_wherever_its_features_are(again, version, keys):
+    crown(again, version)
+    used, warnings = predict(again, keys=keys)
+    assert (used["version"], used["kind"], warnings) == (version, "champion", [])
+
+
+def test_a_champion_whose_features_a_train_run_lacks_is_named_and_the_runs_own_version_is_its_shadow(again):
+    crown(again, 2)
+    used, (warning,) = predict(again)
+    own = max(Ledger(again.store).state(MODEL).versions)  # judged against a champion, it is a version of its own
+    assert (used["version"], used["kind"]) == (own, "shadow")
+    lacks = "champion version 2 needs features that this run lacks (amihud_20d, "
+    assert warning.startswith(f"1d: {lacks}")
+    assert warning.endswith(f" in all), so version {own} predicts as a shadow")
+    assert used["why"].startswith(lacks)
+    assert Ledger(again.store).state(MODEL).champion == 2
+
+
+@pytest.mark.parametrize("champion", [None, 2])
+def test_a_daily_run_that_lacks_the_features_of_its_version_is_refused_in_one_line(again, champion):
+    if champion:
+        crown(again, champion)
+    conf = {key: value for key, value in again.conf.items() if key in {"horizons", "source", "prices", "benchmark"}}
+    for stage in ("prices", "features"):
+        again.stage(stage, "day", conf | CORE, "foundry_daily")
+    with pytest.raises(
+        ConfigError, match=f"^{MODEL} version 2 needs features that this run lacks .amihud_20d, "
+    ) as error:
+        again.stage("predict", "day", conf | CORE, "foundry_daily")
+    assert "\n" not in str(error.value)
+
+
+def test_a_version_that_the_ledger_does_not_know_does_not_predict(again):
+    again.train("again", again.conf | CORE, until="promote")
+    for key in again.store.keys(f"ledger/{MODEL}/"):
+        again.store.delete(key)
+    with pytest.raises(
+        ConfigError, match="this run registered foundry-us-1d version 1, which the ledger does not know"
+    ):
+        again.stage("predict", "again", again.conf | CORE)
