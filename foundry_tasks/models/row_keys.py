@@ -1,7 +1,7 @@
 """Keys of rows that a caller brings, date and ticker: read as they were sent, or refused by row."""
 
 import re
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from datetime import date, datetime, time
 from typing import TYPE_CHECKING, Any
 
@@ -70,7 +70,7 @@ def _read(column: "Column", name: str, reader: Callable[[Any], Read], advice: st
     import pandas as pd  # noqa: PLC0415 - the package's own stages need none of it
 
     if column.dtype.kind == "O":
-        column = column.map(lambda value: value if isinstance(value, Hashable) else str(value))
+        column = column.map(lambda value: value if pd.api.types.is_scalar(value) else repr(value).encode())
     if column.dtype.kind == "M":
         reader = _undo_nanoseconds(reader)
     places, distinct = pd.factorize(column, use_na_sentinel=False)
