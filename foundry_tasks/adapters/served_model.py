@@ -51,7 +51,7 @@ class ServedModel:
 
 
 def parse_csv(csv_input: Any, schema: Any = None) -> "pd.DataFrame":
-    """A request in CSV. date and ticker stay text, so that NA is a ticker; numbers are read to the last digit.
+    """A request in CSV. date and ticker stay text, so that NA is a ticker.
 
     MLflow's own parser cannot read a signature with dates, and takes a ticker NA for a missing value; it still reads the
     requests of other models. Raises RequestRefusedError.
@@ -70,7 +70,6 @@ def parse_csv(csv_input: Any, schema: Any = None) -> "pd.DataFrame":
             dtype=dict.fromkeys(_KEYS, str) | dict.fromkeys(features, float),
             keep_default_na=False,
             na_values=dict.fromkeys(features, _MISSING),
-            float_precision="round_trip",
         )
     except (DataRejectedError, csv.Error) as error:
         raise RequestRefusedError(str(error)) from error
