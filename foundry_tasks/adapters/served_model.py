@@ -75,7 +75,7 @@ def parse_csv(csv_input: Any, schema: Any = None) -> "pd.DataFrame":
         raise RequestRefusedError(str(error)) from error
     except ValueError as error:  # pandas' own errors are among them
         raise RequestRefusedError(
-            f"the CSV cannot be read: {error}. Separate values by commas and write numbers with a decimal point."
+            f"the CSV cannot be read: {str(error).strip()}. Separate values by commas and write numbers with a decimal point."
         ) from error
 
 

@@ -20,7 +20,6 @@ from foundry_tasks.models.design import MIN_CROSS_SECTION
 from foundry_tasks.models.estimator import FittedModel
 from foundry_tasks.models.market_regime import VOLATILITY, first_known
 from foundry_tasks.models.per_regime import PerRegimeModel
-from foundry_tasks.models.row_keys import read_keys, refuse_columns
 from foundry_tasks.models.stack import Stack
 from foundry_tasks.models.stacking import REGIMES
 
@@ -144,12 +143,14 @@ class PyfuncBundle:
         """
         import pandas as pd  # noqa: PLC0415 - the package's own stages need none of it
 
+        from foundry_tasks.models.row_keys import read_keys, refuse_columns  # noqa: PLC0415 - as above
+
         refuse_columns(list(model_input.columns), self.bundle.features)
         days, named = read_keys(model_input, self.bundle.calendar)
         p_up: FloatArray = np.empty(0)
         if len(model_input):
             sessions, at_session = np.unique(days, return_inverse=True)
-            tickers, at_ticker = np.unique(named.astype(str), return_inverse=True)
+            at_ticker, tickers = pd.factorize(named, sort=True)
             columns = self._columns(tickers.tolist())
             values = np.full((len(self.bundle.features), len(sessions), len(columns)), np.nan, dtype=np.float32)
             for place, name in enumerate(self.bundle.features):

@@ -3,20 +3,16 @@
 import re
 from collections.abc import Callable
 from datetime import date, datetime, time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from foundry_tasks.contract.errors import ConfigError, DataRejectedError
 from foundry_tasks.data.dates import is_plausible
 from foundry_tasks.data.panel import DateArray
 from foundry_tasks.data.sessions import sessions_between
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    Column = pd.Series[Any]
 
 Faults = npt.NDArray[np.bool_]
 Read = tuple[Any, str]
@@ -41,7 +37,7 @@ _DATE_ADVICE = "Send every date as YYYY-MM-DD, or as epoch milliseconds at midni
 _TICKER_ADVICE = "Send every ticker as text. pandas.read_csv loses a ticker NA unless keep_default_na=False."
 
 
-def read_keys(rows: "pd.DataFrame", calendar: str | None) -> tuple[DateArray, npt.NDArray[np.object_]]:
+def read_keys(rows: pd.DataFrame, calendar: str | None) -> tuple[DateArray, npt.NDArray[np.object_]]:
     """date and ticker of every row: (n_rows,) datetime64[D], (n_rows,) str.
 
     rows: columns `date` and `ticker` in any type. A date is YYYY-MM-DD, YYYYMMDD, a datetime at midnight, or seconds to
@@ -65,10 +61,8 @@ def refuse_columns(given: list[Any], features: tuple[str, ...]) -> None:
             raise DataRejectedError(f"column {name} is {what}. Send each of {', '.join(needed)} once.")
 
 
-def _read(column: "Column", name: str, reader: Callable[[Any], Read], advice: str) -> npt.NDArray[np.object_]:
+def _read(column: "pd.Series[Any]", name: str, reader: Callable[[Any], Read], advice: str) -> npt.NDArray[np.object_]:
     """Every value by `reader`, which is called once for each distinct one. Raises DataRejectedError."""
-    import pandas as pd  # noqa: PLC0415 - the package's own stages need none of it
-
     if column.dtype.kind == "O":
         column = column.map(lambda value: value if pd.api.types.is_scalar(value) else repr(value).encode())
     if column.dtype.kind == "M":
@@ -173,17 +167,14 @@ def _refuse_closed(days: DateArray, calendar: str | None) -> None:
 
 
 def _refuse_repeated(days: DateArray, tickers: npt.NDArray[np.object_]) -> None:
-    import pandas as pd  # noqa: PLC0415 - as above
-
-    keys = pd.DataFrame({"date": days.astype("datetime64[s]"), "ticker": tickers})
-    wrong = keys.duplicated(keep=False).to_numpy()
+    wrong = pd.DataFrame({"date": days.astype("datetime64[s]"), "ticker": tickers}).duplicated(keep=False).to_numpy()
     if wrong.any():
         first = int(wrong.argmax())
-        same = wrong & (days == days[first]) & (tickers == tickers[first])
-        others = f"; {int(wrong.sum() - same.sum()):,} more row(s) are repeated too" if (wrong & ~same).any() else ""
-        _refuse(
-            same, f"{days[first]} {tickers[first]} is there more than once{others}", "Send a ticker once a session."
-        )
+        same = (days == days[first]) & (tickers == tickers[first])
+        n_others = int(wrong.sum() - same.sum())
+        others = f"; {n_others:,} more rows repeat other keys" if n_others else ""
+        what = f"{days[first]} {tickers[first][:40]!r} is there more than once{others}"
+        _refuse(same, what, "Send a ticker once a session.")
 
 
 def _refuse(wrong: Faults, what: str, advice: str) -> None:

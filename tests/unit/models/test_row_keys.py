@@ -128,7 +128,7 @@ def test_what_is_no_text_is_no_ticker(value):
 
 
 def test_a_key_that_is_there_twice_is_refused_however_it_is_written():
-    with pytest.raises(DataRejectedError, match=r"rows 1, 3 of 3 .*: 2021-06-30 A is there more than once. Send"):
+    with pytest.raises(DataRejectedError, match=r"rows 1, 3 of 3 .*: 2021-06-30 'A' is there more than once. Send"):
         read(pd.Series(["2021-06-30", "2021-06-30", 20210630], dtype=object), ["A", "B", "A "])
 
 
