@@ -45,8 +45,8 @@ def read_keys(rows: pd.DataFrame, calendar: str | None) -> tuple[DateArray, npt.
     without one every weekday is a session. Raises DataRejectedError, which names the rows, counted from 1: a key is missing
     or unreadable, a date has a time of day or is no session, or a date and ticker are there twice.
     """
-    days = _read(rows["date"], "date", _as_day, _DATE_ADVICE).astype("datetime64[D]")
-    tickers = _read(rows["ticker"], "ticker", _as_ticker, _TICKER_ADVICE)
+    days = _read(rows["date"], "date", _as_day, _DATE_ADVICE, "datetime64[D]")
+    tickers = _read(rows["ticker"], "ticker", _as_ticker, _TICKER_ADVICE, "object")
     _refuse_closed(days, calendar)
     _refuse_repeated(days, tickers)
     return days, tickers
@@ -61,9 +61,11 @@ def refuse_columns(given: list[Any], features: tuple[str, ...]) -> None:
             raise DataRejectedError(f"column {name} is {what}. Send each of {', '.join(needed)} once.")
 
 
-def _read(column: "pd.Series[Any]", name: str, reader: Callable[[Any], Read], advice: str) -> npt.NDArray[np.object_]:
-    """Every value by `reader`, which is called once for each distinct one. Raises DataRejectedError."""
-    if column.dtype.kind == "O":
+def _read(
+    column: "pd.Series[Any]", name: str, reader: Callable[[Any], Read], advice: str, dtype: str
+) -> npt.NDArray[Any]:
+    """Every value as `dtype`, by `reader`, which is called once for each distinct one. Raises DataRejectedError."""
+    if column.dtype == object:
         column = column.map(lambda value: value if pd.api.types.is_scalar(value) else repr(value).encode())
     if column.dtype.kind == "M":
         reader = _undo_nanoseconds(reader)
@@ -71,14 +73,11 @@ def _read(column: "pd.Series[Any]", name: str, reader: Callable[[Any], Read], ad
     stripped = (value.strip() if isinstance(value, str) else value for value in distinct)
     missing = None, f"{name} is missing"
     found = [missing if pd.isna(value) or value in _MISSING_AS_TEXT else reader(value) for value in stripped]
-    faults = np.array([fault for _, fault in found], dtype=object)[places]
     for fault in dict.fromkeys(fault for _, fault in found if fault):
-        wrong = faults == fault
+        wrong = np.array([its == fault for _, its in found])[places]
         value = column.iloc[int(wrong.argmax())]
         _refuse(wrong, fault.replace("{}", f"{name} {str(value)[:40]!r}"), advice)
-    values = np.empty(len(found), dtype=object)
-    values[:] = [value for value, _ in found]
-    return values[places]
+    return np.array([value for value, _ in found], dtype=dtype)[places]
 
 
 def _as_day(value: Any) -> Read:
