@@ -9,11 +9,12 @@ from typing import Any
 from foundry_tasks.contract.ports import Registration
 
 PACKAGE = Path(__file__).resolve().parents[1]
-LOADER = "foundry_tasks.models.bundle"
+LOADER = "foundry_tasks.adapters.served_model"
 """Offers `_load_pyfunc(path)`."""
 BUNDLE_FILE = "bundle.zip"
 PREDICTION_PACKAGES = (
     "bottleneck",
+    "exchange_calendars",
     "lightgbm",
     "mlflow",
     "numpy",
@@ -61,16 +62,26 @@ def write_evidence(folder: Path, wanted: Registration) -> Path:
     return folder
 
 
+def input_schema(features: tuple[str, ...]) -> Any:
+    """date, ticker, features.
+
+    date and ticker are of any type, so that they reach the bundle as they were sent: as `datetime` MLflow takes epoch
+    milliseconds for nanoseconds, and as `string` it makes a ticker "None" of a missing one.
+    """
+    from mlflow.types import ColSpec, Schema  # noqa: PLC0415
+    from mlflow.types.schema import AnyType  # noqa: PLC0415
+
+    keys = [ColSpec(AnyType(), "date"), ColSpec(AnyType(), "ticker")]
+    return Schema([*keys, *(ColSpec("double", name) for name in features)])
+
+
 def _signature(features: tuple[str, ...]) -> Any:
     """date, ticker, features in; date, ticker, horizon, p_up out."""
     from mlflow.models import ModelSignature  # noqa: PLC0415
     from mlflow.types import ColSpec, Schema  # noqa: PLC0415
 
-    keys = [ColSpec("datetime", "date"), ColSpec("string", "ticker")]
-    return ModelSignature(
-        inputs=Schema([*keys, *(ColSpec("double", name) for name in features)]),
-        outputs=Schema([*keys, ColSpec("long", "horizon"), ColSpec("double", "p_up")]),
-    )
+    given = [("datetime", "date"), ("string", "ticker"), ("long", "horizon"), ("double", "p_up")]
+    return ModelSignature(inputs=input_schema(features), outputs=Schema([ColSpec(kind, name) for kind, name in given]))
 
 
 def _example(wanted: Registration) -> Any:

@@ -1,6 +1,6 @@
 """A bundle: everything a model version needs to predict, in one file of JSON documents; never a pickle.
 
-`mlflow.pyfunc.load_model` finds `_load_pyfunc` here.
+`adapters.served_model` serves it; versions that an earlier Foundry registered name `_load_pyfunc` here as their loader.
 """
 
 import io
@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from foundry_tasks.contract.errors import DataRejectedError
 from foundry_tasks.data.panel import FeaturePanel, FeatureSource, FloatArray
 from foundry_tasks.models.base_models import load_model, score_panel
+from foundry_tasks.models.design import MIN_CROSS_SECTION
 from foundry_tasks.models.estimator import FittedModel
 from foundry_tasks.models.market_regime import VOLATILITY, first_known
 from foundry_tasks.models.per_regime import PerRegimeModel
@@ -32,7 +34,8 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 class Bundle:
     """Base models, stack and base rate of one market and horizon.
 
-    features: what it eats, in order. about: what it was made from, for people.
+    features: what it eats, in order. about: what it was made from, for people. calendar: the market's exchange calendar.
+    n_tickers: of the panel it was fitted on. Both are None in a bundle that an earlier version made.
     """
 
     market: str
@@ -42,6 +45,8 @@ class Bundle:
     models: Mapping[str, FittedModel]
     stack: Stack
     about: Mapping[str, Any]
+    calendar: str | None = None
+    n_tickers: int | None = None
 
     @property
     def lookback_sessions(self) -> int:
@@ -68,6 +73,8 @@ class Bundle:
             "base_rate": self.base_rate,
             "models": list(self.models),
             "about": self.about,
+            "calendar": self.calendar,
+            "n_tickers": self.n_tickers,
         }
         documents = {
             "manifest.json": json.dumps(manifest, sort_keys=True, indent=1).encode(),
@@ -94,6 +101,8 @@ class Bundle:
                 models={name: load_model(archive.read(f"models/{name}.json")) for name in manifest["models"]},
                 stack=Stack.from_bytes(archive.read("stack.json")),
                 about=manifest["about"],
+                calendar=manifest.get("calendar"),
+                n_tickers=manifest.get("n_tickers"),
             )
 
 
@@ -124,30 +133,51 @@ class PyfuncBundle:
         self.bundle = bundle
 
     def predict(self, model_input: "pd.DataFrame", params: Mapping[str, Any] | None = None) -> "pd.DataFrame":  # noqa: ARG002 - MLflow's signature
-        """P(up) of every row; NaN where a row has too few features.
+        """P(up) of every row, under the row's own index; NaN where a row has too few features.
 
-        A session's rows belong into one call, since they are ranked, and with them, for a deep model, those of the
-        `foundry.lookback_sessions` before it that the version's tags name.
+        The order of rows does not matter, nor do other sessions in the call, except to a deep model: it also needs the
+        `foundry.lookback_sessions` before a session that the version's tags name. A session's rows belong into one call:
+        features are ranked and scores standardised within the session, so a part of its tickers gets other P(up).
+        Raises DataRejectedError: keys as `read_keys` refuses them, columns that are absent or there twice, and ten or more
+        tickers for a model that was fitted on fewer, since it learned from features that were not ranked.
         """
         import pandas as pd  # noqa: PLC0415 - the package's own stages need none of it
 
-        sessions, at_session = np.unique(
-            pd.to_datetime(model_input["date"]).to_numpy("datetime64[D]"), return_inverse=True
-        )
-        tickers, at_ticker = np.unique(model_input["ticker"].to_numpy(str), return_inverse=True)
-        values = np.full((len(self.bundle.features), len(sessions), len(tickers)), np.nan, dtype=np.float32)
-        for place, name in enumerate(self.bundle.features):
-            values[place, at_session, at_ticker] = model_input[name].to_numpy(np.float32)
-        panel = FeaturePanel(sessions, tuple(tickers.tolist()), self.bundle.features, values)
-        p_up = self.bundle.p_up(panel)
+        from foundry_tasks.models.row_keys import read_keys, refuse_columns  # noqa: PLC0415 - as above
+
+        refuse_columns(list(model_input.columns), self.bundle.features)
+        days, named = read_keys(model_input, self.bundle.calendar)
+        p_up: FloatArray = np.empty(0)
+        if len(model_input):
+            sessions, at_session = np.unique(days, return_inverse=True)
+            at_ticker, tickers = pd.factorize(named, sort=True)
+            columns = self._columns(tickers.tolist())
+            values = np.full((len(self.bundle.features), len(sessions), len(columns)), np.nan, dtype=np.float32)
+            for place, name in enumerate(self.bundle.features):
+                values[place, at_session, at_ticker] = model_input[name].to_numpy(np.float32)
+            panel = FeaturePanel(sessions, columns, self.bundle.features, values)
+            p_up = self.bundle.p_up(panel)[at_session, at_ticker]
         return pd.DataFrame(
             {
-                "date": model_input["date"].to_numpy(),
-                "ticker": model_input["ticker"].to_numpy(),
+                "date": days.astype("datetime64[s]"),
+                "ticker": named,
                 "horizon": np.full(len(model_input), self.bundle.horizon, dtype=np.int64),
-                "p_up": p_up[at_session, at_ticker],
-            }
+                "p_up": p_up,
+            },
+            index=model_input.index,
         )
+
+    def _columns(self, tickers: list[str]) -> tuple[str, ...]:
+        """The panel's tickers: empty ones after the caller's where a model that learned from ranks gets too few to rank."""
+        fitted_on, asked = self.bundle.n_tickers, len(tickers)
+        if fitted_on is not None and fitted_on < MIN_CROSS_SECTION <= asked:
+            raise DataRejectedError(
+                f"{asked} tickers for a model that was fitted on {fitted_on} and takes at most {MIN_CROSS_SECTION - 1} at "
+                "once. Send them in several requests."
+            )
+        is_ranked = fitted_on is not None and fitted_on >= MIN_CROSS_SECTION
+        n_empty = max(MIN_CROSS_SECTION - asked, 0) if is_ranked else 0
+        return (*tickers, *[""] * n_empty)
 
 
 def _load_pyfunc(path: str) -> PyfuncBundle:

@@ -110,9 +110,9 @@ def _bundle(
     io: StageIO, horizon: int, models: Mapping[str, FittedModel], stack_kind: str, features: FeatureFile
 ) -> Bundle:
     stack = Stack.from_bytes(io.path("ensemble", f"{horizon}d/stack_{stack_kind}.json").read_bytes())
-    labels = io.result("labels").config
+    labels, prices = io.result("labels").config, io.result("prices").config
     return Bundle(
-        market=io.result("prices").config["market"],
+        market=prices["market"],
         horizon=horizon,
         features=needed_features(models, stack, features.names),
         base_rate=io.json("ensemble", f"{horizon}d/base_rate.json")[stack_kind],
@@ -127,6 +127,8 @@ def _bundle(
             "prices_digest": io.result("prices").outputs_digest,
             "code_version": io.code_version,
         },
+        calendar=prices["calendar"],
+        n_tickers=len(features.tickers),
     )
 
 

@@ -56,6 +56,7 @@ def test_what_is_refitted_is_per_regime_and_carries_the_adjustment(switched, bun
     assert bundle.stack.adjustment.factors != (1.0, 1.0)
     assert bundle.stack.adjustment.shifts != (0.0, 0.0)
     assert VOLATILITY in bundle.features
+    assert (bundle.calendar, bundle.n_tickers) == ("XNYS", 30)
 
 
 def test_the_registered_model_predicts_with_the_regime_of_the_day(switched, bundle):

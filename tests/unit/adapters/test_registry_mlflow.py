@@ -56,7 +56,7 @@ def test_a_version_holds_all_that_a_stranger_needs(registry, tmp_path):
     version = registry.register(registration(tmp_path, model="foundry-eu-5d"))
     model = files_of(registry, version)
     described = (model / "MLmodel").read_text()
-    assert "loader_module: foundry_tasks.models.bundle" in described
+    assert "loader_module: foundry_tasks.adapters.served_model" in described
     assert f"sha256: {version.sha256}" in described
     assert (model / "code" / "foundry_tasks" / "contract" / "ledger.py").is_file()
     assert not list(model.rglob("__pycache__"))

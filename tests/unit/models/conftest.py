@@ -12,7 +12,7 @@ def _panel(n_sessions=60, n_tickers=40, seed=0):
     rng = np.random.default_rng(seed)
     values = rng.normal(size=(len(NAMES), n_sessions, n_tickers)).astype(np.float32)
     values[NAMES.index("market_ret_5d")] = values[NAMES.index("market_ret_5d")][:, :1]
-    sessions = np.datetime64("2020-01-01") + np.arange(n_sessions)
+    sessions = np.busday_offset("2020-01-01", np.arange(n_sessions))
     return FeaturePanel(sessions, tuple(f"T{i:02}" for i in range(n_tickers)), NAMES, values)
 
 

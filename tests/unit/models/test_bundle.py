@@ -1,13 +1,17 @@
 """A bundle: equal bytes for equal models, nothing lost on the way, and rows give what the panel gives."""
 
 import io
+import json
 import zipfile
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from foundry_tasks.contract.errors import DataRejectedError
 from foundry_tasks.data.panel import FeaturePanel
 from foundry_tasks.models.averaged import fit_averaged
 from foundry_tasks.models.bundle import Bundle, PyfuncBundle, _load_pyfunc, needed_features, regime_of
@@ -49,9 +53,9 @@ def fit(panel, labels, *, meta=False):
         base = {name: rng.normal(size=labels.shape) + labels for name in models}
         learner = fit_meta_learner(base, {REGIME: regime_of(panel)[REGIME]}, labels, seeds=(7,), threads=1)
     stack = Stack(tuple(models), learner, BaseRateSlope(0.3), "by hand")
-    return Bundle(
-        "us", 5, needed_features(models, stack, panel.names), 0.53, models, stack, {"run": "r", "b": 1, "a": 2}
-    )
+    about = {"run": "r", "b": 1, "a": 2}
+    names = needed_features(models, stack, panel.names)
+    return Bundle("us", 5, names, 0.53, models, stack, about, "24/7", len(panel.tickers))
 
 
 @pytest.fixture(params=[False, True], ids=["average", "meta-learner"])
@@ -83,6 +87,7 @@ def test_a_bundle_survives_its_file(bundle, features, tmp_path):
     (tmp_path / "bundle.zip").write_bytes(bundle.to_bytes())
     read = Bundle.from_file(tmp_path / "bundle.zip")
     assert read.to_bytes() == bundle.to_bytes()
+    assert (read.calendar, read.n_tickers) == ("24/7", 40)
     assert (read.market, read.horizon, read.features, read.base_rate) == ("us", 5, bundle.features, 0.53)
     assert (read.stack.why, read.about) == ("by hand", {"run": "r", "b": 1, "a": 2})
     np.testing.assert_array_equal(read.p_up(features), bundle.p_up(features))
@@ -159,6 +164,122 @@ def test_sessions_are_scored_each_by_itself(bundle, features):
     predicted = PyfuncBundle(bundle).predict(one)
     whole = bundle.p_up(features)[-1]
     np.testing.assert_allclose(predicted["p_up"], whole, rtol=0, atol=1e-12)
+
+
+def test_what_comes_back_is_under_the_callers_own_index(bundle, features):
+    frame = rows(features).sample(frac=1, random_state=1)
+    frame["p_up"] = PyfuncBundle(bundle).predict(frame)["p_up"]
+    np.testing.assert_array_equal(frame.sort_index()["p_up"], bundle.p_up(features).ravel())
+
+
+DAY_MS = 86_400_000
+ENCODINGS = (
+    lambda day: day.strftime("%Y-%m-%d"),
+    lambda day: day.strftime("%Y%m%d"),
+    lambda day: day,
+    lambda day: day.to_pydatetime().date(),
+    lambda day: day.toordinal() % 719_163 * DAY_MS,
+    lambda day: day.toordinal() % 719_163 * DAY_MS // 1000,
+    lambda day: float(day.toordinal() % 719_163 * DAY_MS),
+    lambda day: day.isoformat() + "Z",
+)
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["average", "meta-learner"])
+def served(request):
+    """A model, rows of six sessions with tickers that come and go, and the P(up) of each."""
+    rng = np.random.default_rng(5)
+    values = rng.normal(size=(5, 300, 40)).astype(np.float32)
+    values[4] = values[4][:, :1]
+    names = ("ret_1d", "ret_5d", "vol_20d", "zscore_20d", REGIME)
+    sessions = np.busday_offset("2020-01-01", np.arange(300))
+    panel = FeaturePanel(sessions, tuple(f"T{place:02}" for place in range(40)), names, values)
+    labels = (rng.normal(size=(300, 40)) - panel["ret_1d"] > 0).astype(float)
+    model = PyfuncBundle(fit(panel, labels, meta=request.param))
+    frame = rows(FeaturePanel(sessions[-6:], panel.tickers, names, values[:, -6:]))
+    frame = frame.sample(n=90, random_state=2).sort_index().reset_index(drop=True)
+    frame = frame[(frame["date"] != frame["date"].iloc[0]) | (frame.index < 4)]  # four tickers in its first session
+    return model, frame, model.predict(frame)["p_up"]
+
+
+@settings(max_examples=25)
+@given(seed=st.integers(0, 2**32 - 1), part_of=st.lists(st.integers(0, 2), min_size=6, max_size=6))
+def test_neither_order_nor_other_sessions_nor_how_a_date_is_written_change_a_rows_p_up(served, seed, part_of):
+    model, frame, expected = served
+    rng = np.random.default_rng(seed)
+    part_of = dict(zip(frame["date"].unique(), part_of, strict=True))
+    sent = frame.iloc[rng.permutation(len(frame))]
+    encodings = [ENCODINGS[place] for place in rng.integers(len(ENCODINGS), size=len(frame))]
+    part = sent["date"].map(part_of)
+    sent = sent.assign(
+        date=pd.Series([write(day) for write, day in zip(encodings, sent["date"], strict=True)], sent.index)
+    )
+    for number in set(part):
+        request = sent[part == number]
+        predicted = model.predict(request)
+        assert predicted.index.equals(request.index)
+        assert predicted["ticker"].tolist() == request["ticker"].tolist()
+        assert predicted["date"].tolist() == frame["date"][request.index].tolist()
+        np.testing.assert_allclose(predicted["p_up"], expected[request.index], rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        (
+            lambda frame: frame.assign(ticker=frame["ticker"].where(frame.index != 1)),
+            "row 2 of 90 .*: ticker is missing",
+        ),
+        (lambda frame: frame.assign(date=frame["date"].where(frame.index != 1)), "row 2 of 90 .*: date is missing"),
+        (lambda frame: pd.concat([frame, frame.iloc[[3]]]), "rows 4, 91 of 91 .* more than once"),
+        (lambda frame: frame.assign(date=frame["date"] + pd.Timedelta("1h")), "rows 1, 2, .* time of day"),
+        (lambda frame: frame.drop(columns="vol_20d"), "column vol_20d is missing. Send each of date, ticker, ret_1d"),
+        (lambda frame: pd.concat([frame, frame[["date"]]], axis=1), "column date is there more than once"),
+    ],
+)
+def test_keys_that_do_not_tell_the_rows_apart_are_refused(bundle, features, change, fault):
+    with pytest.raises(DataRejectedError, match=fault):
+        PyfuncBundle(bundle).predict(change(rows(features).iloc[:90]))
+
+
+def test_no_rows_give_no_rows(bundle, features):
+    predicted = PyfuncBundle(bundle).predict(rows(features).iloc[:0])
+    assert (list(predicted.columns), len(predicted)) == (["date", "ticker", "horizon", "p_up"], 0)
+
+
+def test_a_bundle_of_an_earlier_version_is_served_on_weekdays(bundle, features, tmp_path):
+    with zipfile.ZipFile(io.BytesIO(bundle.to_bytes())) as archive:
+        documents = {name: archive.read(name) for name in archive.namelist()}
+    manifest = json.loads(documents["manifest.json"])
+    del manifest["calendar"], manifest["n_tickers"]
+    documents["manifest.json"] = json.dumps(manifest).encode()
+    with zipfile.ZipFile(tmp_path / "bundle.zip", "w") as archive:
+        for name, document in documents.items():
+            archive.writestr(name, document)
+    model, frame = _load_pyfunc(str(tmp_path / "bundle.zip")), rows(features)
+    np.testing.assert_array_equal(model.predict(frame)["p_up"], bundle.p_up(features).ravel())
+    with pytest.raises(DataRejectedError, match="2020-01-04 is no weekday"):
+        model.predict(frame.assign(date="2020-01-04"))
+
+
+def test_a_few_tickers_are_ranked_alone_as_beside_a_whole_session(bundle, features):
+    frame = rows(features)
+    few = frame[(frame["date"] == frame["date"].iloc[-1]) & (frame.index % 40 < 5)]
+    beside = pd.concat([frame[frame["date"] == frame["date"].iloc[0]], few])
+    alone, beside = (PyfuncBundle(bundle).predict(sent)["p_up"].iloc[-5:] for sent in (few, beside))
+    np.testing.assert_allclose(alone, beside, rtol=0, atol=1e-12)
+    assert np.isfinite(alone).all()
+
+
+def test_a_model_of_a_few_tickers_refuses_as_many_as_would_be_ranked(make_features):
+    panel = make_features(300, 5)
+    labels = (panel["ret_1d"] > 0).astype(float)
+    few = fit(panel, labels)
+    np.testing.assert_array_equal(PyfuncBundle(few).predict(rows(panel))["p_up"], few.p_up(panel).ravel())
+    with pytest.raises(
+        DataRejectedError, match="12 tickers for a model that was fitted on 5 and takes at most 9 at once"
+    ):
+        PyfuncBundle(few).predict(rows(make_features(2, 12)))
 
 
 def test_a_row_with_too_few_features_has_no_probability(bundle, features):
