@@ -29,15 +29,14 @@ _WORDS: Mapping[str, str] = {
     "end_date": "enddate end ending todate dateto to thru thrudate through validto dateremoved removed exitdate left",
 }
 """Role → the field's names for it in normal form; of equal columns the first named is used."""
-_IDENTIFIERS = (
-    "permno permco gvkey isin cusip sedol figi wkn code stockcode securityid secid assetid instrumentid instrumentcode "
-    "asset stock instrument stkcd"
-)
-"""Names of what may stand for a ticker; beside one, it has to tell the same rows apart."""
+_LOOSE = "code stockcode instrumentcode asset stock instrument"
+_IDENTIFIERS = "permno permco gvkey isin cusip sedol figi wkn securityid secid assetid instrumentid stkcd"
+"""Names of what may stand for a ticker; beside one, it has to tell the same rows apart. Loose words may mean a company."""
 _COMPANIES = "name company companyname security securityname comnam conm shortname longname"
 """Names of a company, and of its ticker only where nothing else is one."""
 NAMES: Mapping[str, tuple[str, ...]] = {role: tuple(words.split()) for role, words in _WORDS.items()}
-IDENTIFIERS, COMPANIES = tuple(_IDENTIFIERS.split()), tuple(_COMPANIES.split())
+LOOSE, COMPANIES = tuple(_LOOSE.split()), tuple(_COMPANIES.split())
+IDENTIFIERS = (*_IDENTIFIERS.split(), *LOOSE)
 WEAK_DATES = ("index", "unnamed0")
 """Names that pandas gives an index; a date only by what it holds."""
 LETTERS: Mapping[str, str] = {"o": "open", "h": "high", "l": "low", "c": "close", "v": "volume", "t": "date"}

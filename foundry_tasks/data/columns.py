@@ -18,6 +18,7 @@ from foundry_tasks.data.column_names import (
     COMPANIES,
     IDENTIFIERS,
     LETTERS,
+    LOOSE,
     RANK,
     ROLE_OF,
     WEAK_DATES,
@@ -31,6 +32,7 @@ from foundry_tasks.data.panel import PRICE_FIELDS
 _REPEATED = re.compile(r"(.+)\.\d+")
 """How pandas writes the second `Close` of a csv: `Close.1`."""
 _LISTED = 12
+_LOOSE_WORD, _COMPANY = 2, 3
 
 
 @dataclass(frozen=True)
@@ -179,21 +181,30 @@ class _Choice:
         return plain or dated
 
     def _tickers(self, positions: list[int]) -> list[int]:
-        """Tickers, else identifiers, else names of companies; identifiers that tell other rows apart compete."""
-        named = [normal(self.names[position]) for position in positions]
-        coded = [position for position, name in zip(positions, named, strict=True) if name in IDENTIFIERS]
-        proper = [
-            position for position, name in zip(positions, named, strict=True) if name not in (*IDENTIFIERS, *COMPANIES)
+        """Tickers, else identifiers, else names of companies. Those of a lower rank that tell other rows apart compete.
+
+        A company's name competes with nothing but loose words: it changes, and classes of shares have the same.
+        """
+        ranks: dict[int, list[int]] = {}
+        for position in positions:
+            ranks.setdefault(self._rank(position), []).append(position)
+        (rank, first), *lower = sorted(ranks.items())
+        chosen = first[0]
+        doubted = [
+            position for below, others in lower if below < _COMPANY or rank == _LOOSE_WORD for position in others
         ]
-        if not proper:
-            return coded or positions
-        competing = [position for position in coded if not one_to_one(self._column(proper[0]), self._column(position))]
-        for position in coded:
+        competing = [position for position in doubted if not one_to_one(self._column(chosen), self._column(position))]
+        for position in doubted:
             if position not in competing:
                 self.notes.append(
-                    f"column {self.names[position]} tells the same tickers apart; {self.names[proper[0]]} is used as ticker"
+                    f"column {self.names[position]} tells the same tickers apart; {self.names[chosen]} is used as ticker"
                 )
-        return proper + competing
+        return first + competing
+
+    def _rank(self, position: int) -> int:
+        """0: a ticker, 1: an identifier, 2: a loose word, 3: a company's name."""
+        name = normal(self.names[position])
+        return _COMPANY if name in COMPANIES else _LOOSE_WORD if name in LOOSE else 1 if name in IDENTIFIERS else 0
 
 
 def _unused(raw: pd.DataFrame, names: Sequence[str], used: Collection[int]) -> list[str]:

@@ -1,9 +1,11 @@
 """Prices from parquet and csv: a file, or a folder of files."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import date
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from foundry_tasks.data.input_files import content_digest, input_files
@@ -17,11 +19,14 @@ class FileSource:
 
     live = False
 
-    def __init__(self, path: str, named: str) -> None:
+    def __init__(self, path: str, named: str, columns: Mapping[str, str] = MappingProxyType({})) -> None:
         self._files = input_files(path, "prices")
         self.name = Path(path).name
         origin = named if "://" in named else str(Path(path).expanduser().resolve())
-        self.identity: Mapping[str, str] = {"source": "parquet", "path": origin}
+        self._columns = columns
+        declared = {f"column {role}": column for role, column in columns.items()}
+        self.identity: Mapping[str, str] = {"source": "parquet", "path": origin, **declared}
+        self._said: list[str] = []
 
     def fingerprint(self) -> str:
         return content_digest(self._files)
@@ -39,12 +44,17 @@ class FileSource:
     def benchmark(self) -> None:
         return None
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader has to know of how the files of the last `fetch` were read, each once."""
+        return tuple(f"{note} ({count} files)" if count > 1 else note for note, count in Counter(self._said).items())
+
     @cached_property
     def _bounds(self) -> tuple[date, date] | None:
         """First and last date, where every file's footer says them."""
         from foundry_tasks.data.frames import date_bounds  # noqa: PLC0415 - a run that reuses its prices needs none
 
-        bounds = [found for path in self._files if (found := date_bounds(path)) is not None]
+        bounds = [found for path in self._files if (found := date_bounds(path, self._columns)) is not None]
         whole = len(bounds) == len(self._files)
         return (min(first for first, _ in bounds), max(last for _, last in bounds)) if whole else None
 
@@ -56,16 +66,19 @@ class FileSource:
         import pandas as pd  # noqa: PLC0415 - a run that reuses its prices needs the digest alone
 
         from foundry_tasks.data.frames import read_frame  # noqa: PLC0415 - as above
+        from foundry_tasks.data.tickers import one_spelling  # noqa: PLC0415 - as above
         from foundry_tasks.data.tidy import tidy  # noqa: PLC0415 - as above
 
+        self._said = []
         tables = [
-            tidy(frame, where=str(path), ticker=path.name.split(".")[0])
+            tidy(frame, where=str(path), ticker=path.name.split(".")[0], columns=self._columns, said=self._said)
             for path in self._files
-            if len(frame := read_frame(path, since)) or since is None
+            if len(frame := read_frame(path, since, self._columns)) or since is None
         ]
         if not tables:
             return cut(self._table, (), since, None)
-        return tables[0] if len(tables) == 1 else pd.concat(tables, ignore_index=True)
+        table = tables[0] if len(tables) == 1 else pd.concat(tables, ignore_index=True)
+        return one_spelling(table, self.name, self._said)
 
 
 def first_date(table: "pd.DataFrame") -> date | None:
@@ -74,12 +87,14 @@ def first_date(table: "pd.DataFrame") -> date | None:
 
 
 def cut(table: "pd.DataFrame", tickers: Sequence[str], start: date | None, end: date | None) -> "pd.DataFrame":
-    """The rows of `tickers` (empty: all) between two dates, both included."""
+    """The rows of `tickers` (empty: all), however they are spelled, between two dates, both included."""
     import pandas as pd  # noqa: PLC0415 - as above
+
+    from foundry_tasks.data.tickers import as_prices_write  # noqa: PLC0415 - as above
 
     wanted = pd.Series(True, index=table.index)
     if tickers:
-        wanted &= table["ticker"].isin(list(tickers))
+        wanted &= table["ticker"].isin(list(as_prices_write(tickers, table["ticker"].unique()).values()))
     if start is not None:
         wanted &= table["date"] >= pd.Timestamp(start)
     if end is not None:
