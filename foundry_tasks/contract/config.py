@@ -145,7 +145,9 @@ class PricesConfig(StageConfig):
     @field_validator("columns", mode="before")
     @classmethod
     def _columns_of_a_table(cls, value: Any) -> Any:
-        return [f"{role}={column}" for role, column in value.items()] if isinstance(value, dict) else value
+        if isinstance(value, dict) and all(isinstance(part, str) for item in value.items() for part in item):
+            return [f"{role}={column}" for role, column in value.items()]
+        return value
 
     @field_validator("columns")
     @classmethod
