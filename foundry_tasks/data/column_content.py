@@ -64,10 +64,10 @@ def tickers_by_content(raw: pd.DataFrame, used: Collection[int], *, repeated_dat
     repeated_dates: whether a date occurs more than once; if not, each value has to hold a stretch of rows by itself.
     """
     found = []
-    for position, name in enumerate(raw.columns):
-        values = raw.iloc[:, position]
-        if position in used or not (isinstance(values.dtype, pd.CategoricalDtype) or values.dtype.kind in "OU"):
+    for position, (name, kind) in enumerate(zip(raw.columns, raw.dtypes, strict=True)):
+        if position in used or not (isinstance(kind, pd.CategoricalDtype) or kind.kind in "OU"):
             continue
+        values = raw.iloc[:, position]
         codes, distinct = pd.factorize(values)
         texts = [str(value).strip() for value in distinct[:_LOOKED_AT]]
         if not 2 <= len(distinct) <= len(values) // 2 or not all(map(_TICKER.fullmatch, texts)):

@@ -12,8 +12,8 @@ _WORDS: Mapping[str, str] = {
     "date": "date datetime timestamp tradedate tradingdate tradingday businessdate busdate pricedate quotedate bardate "
     "marketdate valuedate asof asofdate datadate caldt dlycaldt yyyymmdd dtyyyymmdd dateutc dt day session time datum "
     "fecha data index unnamed0",
-    "ticker": "ticker symbol tic tickersymbol stocksymbol sym ric tscode",
-    "open": "open openprice openingprice priceopen openprc dlyopen prcod pxopen eroffnung eroeffnung eroffnungskurs "
+    "ticker": "ticker symbol tic tickersymbol stocksymbol sym ric tscode orderbookid",
+    "open": "open openprice openingprice priceopen openprc dlyopen prcod pxopen eroffnung eroeffnung eroffnungskurs erster "
     "ouverture otwarcie",
     "high": "high highprice pricehigh dayhigh askhi dlyhigh prchd pxhigh hoch hochst plushaut najwyzszy",
     "low": "low lowprice pricelow daylow bidlo dlylow prcld pxlow tief tiefst plusbas najnizszy",
@@ -23,7 +23,7 @@ _WORDS: Mapping[str, str] = {
     "adjustedcloseprice adjclosingprice adjustedclosingprice adjcloseadjustedclosepriceadjustedforsplitsand"
     "dividendandorcapitalgaindistributions",
     "volume": "volume vol sharevolume volumeshares tradingvolume tradevolume tradedvolume totalvolume volumetraded "
-    "sharestraded dlyvol cshtrd pxvolume acvol1 volumen wolumen",
+    "sharestraded dlyvol cshtrd pxvolume acvol1 volumen wolumen totaltradedquantity",
     "sector": "sector sectorname gicssector gicssectorname gsector",
     "start_date": "startdate start begindate begin fromdate datefrom from validfrom dateadded added entrydate joined",
     "end_date": "enddate end ending todate dateto to thru thrudate through validto dateremoved removed exitdate left",
@@ -52,7 +52,7 @@ RANK: Mapping[str, int] = {
 
 _UNIT = re.compile(r"[(\[]\s*(?:usd|eur|gbp|gbx|chf|jpy|cny|hkd|inr|cad|aud|krw|brl|sek|nok|dkk|pln|shares)\s*[)\]]")
 _NUMBERING = re.compile(r"^\W*\d+\s*[.):]\s+")
-_PRICE_PARTS = re.compile(r"clos|price|prc|adjust|vwap|settl|bid|ask")
+_PRICE_PARTS = re.compile(r"clos|price|prc|adjust|vwap|settl|bid|ask|cfac|ajex|factor")
 _PRICE_WORDS = frozenset({"adj", "last", "px", "mid", "nav", "open", "high", "low", "vw"})
 _INSERTION = re.compile(
     r"(?:last)?(?:created?|updated?|insert(?:ed|ion)?|modified|load(?:ed)?|ingest(?:ed|ion)?|fetched|downloaded)"

@@ -59,7 +59,7 @@ def find_roles(
     for position, role in enumerate(_roles_by_name(names)):
         if role is not None and role in wanted and role not in at and position not in taken:
             candidates.setdefault(role, []).append(position)
-    choice = _Choice(raw, names, where, can_declare=declared is not None)
+    choice = _Choice(raw, names, raw.dtypes.tolist(), where, can_declare=declared is not None)
     at |= {role: choice.of(role, positions) for role, positions in candidates.items()}
     found = {role: chosen for role in wanted if (chosen := at.get(role)) is not None}
     notes = choice.notes + (_unused(raw, names, found.values()) if "close" in wanted else [])
@@ -131,6 +131,7 @@ class _Choice:
 
     raw: pd.DataFrame
     names: Sequence[str]
+    kinds: Sequence[Any]
     where: str
     can_declare: bool
     notes: list[str] = field(default_factory=list)
@@ -164,7 +165,7 @@ class _Choice:
 
     def _numbers(self, positions: list[int]) -> list[int]:
         """Without marks such as Polygon's `adjusted: true`."""
-        return [position for position in positions if self._column(position).dtype.kind != "b"]
+        return [position for position in positions if self.kinds[position].kind != "b"]
 
     def _dates(self, positions: list[int]) -> list[int]:
         """Dates alone, and where some have no time of day, those: a time of insertion is no session."""

@@ -175,7 +175,8 @@ def _wanted(
     tomorrow = io.now().date() + timedelta(days=1)  # somewhere on earth it is tomorrow already
     future = table["date"] > pd.Timestamp(max(tomorrow, as_of))
     table = table[(table["date"] <= pd.Timestamp(as_of)) | future]
-    missing = sorted(set(config.tickers) - set(as_prices_write(config.tickers, table["ticker"].unique())))
+    priced = table["ticker"].unique() if config.tickers else ()
+    missing = sorted(set(config.tickers) - set(as_prices_write(config.tickers, priced)))
     if table.empty or (config.tickers and len(missing) == len(set(config.tickers))):
         asked = f" of {_names(missing)}" if missing else ""
         raise DataRejectedError(

@@ -186,3 +186,13 @@ def test_dates_in_an_index_without_a_name_are_dates(tmp_path):
     unnamed.to_parquet(tmp_path / "NA.parquet")
     for name in ("NA.csv", "NA.parquet"):
         pd.testing.assert_frame_equal(read(tmp_path / name)[0], MARKET[:30], check_exact=True)
+
+
+def test_what_is_declared_is_part_of_what_makes_a_source_that_source(tmp_path):
+    MARKET.to_parquet(tmp_path / "bars.parquet")
+    plain, declared = (
+        open_source(PricesConfig(source="parquet", prices=str(tmp_path / "bars.parquet"), columns=columns)).identity
+        for columns in ((), ("date=date",))
+    )
+    assert plain != declared
+    assert set(plain) == {"source", "path"}

@@ -215,7 +215,7 @@ CASES = (
     rejected("thirty sessions only", changed(lambda bars: bars[bars["date"] < "2020-02-14"]), "fewer than 126 sessions"),
     rejected("a universe that the file lacks", beside("m.csv", MEMBERS + "ZZZ,2000-01-01,\n", "universe"),
              "no ticker of the universe m.csv"),
-    rejected("a universe of other columns", beside("m.csv", "company,index\nAAA,1\n", "universe"), "no ticker of the universe"),
+    rejected("a universe of other columns", beside("m.csv", "who,weight\nAAA,1\n", "universe"), "no column ticker"),
     rejected("a universe without last dates", beside("m.csv", "ticker,start_date\nAAA,2000-01-01\n", "universe"),
              "no column end_date"),
     rejected("a universe with dates of an unknown name", beside("m.csv", "ticker,since\nAAA,2000-01-01\n", "universe"),
