@@ -130,6 +130,7 @@ def _run(config: PricesConfig, io: StageIO, source: PriceSource) -> None:
             "snapshot": snapshot.sha256,
         }
         io.publish_json("prices.json", about)
+    io.warnings.extend(f"prices: {note}" for note in getattr(source, "notes", ()))
     _say(config, io, bars, panel, about, sectors)
     io.effective_as_of = as_of
     io.metrics |= {key: about[key] for key in ("tickers", "sessions", "first_session", "last_session", "coverage")}
