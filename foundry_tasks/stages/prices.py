@@ -133,9 +133,8 @@ def _run(config: PricesConfig, io: StageIO, source: PriceSource) -> None:
             "snapshot": snapshot.sha256,
         }
         io.publish_json("prices.json", about)
+    io.warnings.extend(f"prices: {note}" for note in getattr(source, "notes", ()))
     _say(config, io, bars, panel, about, sectors, member)
-    for note in getattr(source, "notes", ()):
-        io.warn(f"prices: {note}.")
     io.effective_as_of = as_of
     io.metrics |= {key: about[key] for key in ("tickers", "sessions", "first_session", "last_session", "coverage")}
     io.metrics["bars_set_aside"] = int((~judged.kept).sum())

@@ -96,7 +96,7 @@ def test_a_repeated_column_is_refused_by_name(tmp_path, kind):
     raw = pd.concat([MARKET, MARKET[["close"]]], axis=1)
     if kind == "csv":
         raw.to_csv(tmp_path / "b.csv", index=False)
-    with pytest.raises(DataRejectedError, match="column close is there 2 times"):
+    with pytest.raises(DataRejectedError, match=r"close .*2 times"):
         read(tmp_path / "b.csv") if kind == "csv" else tidy(raw, where="here")
 
 
@@ -167,7 +167,7 @@ def test_no_adjusted_close_is_wanted_where_that_is_declared(tmp_path):
     MARKET.to_parquet(tmp_path / "bars.parquet")
     frame, notes = read(tmp_path / "bars.parquet", columns=("adj_close=",))
     pd.testing.assert_frame_equal(frame, MARKET.drop(columns="adj_close"))
-    assert "column adj_close is not used" in notes
+    assert any("column adj_close is not used" in note for note in notes)
 
 
 def test_a_date_that_is_declared_bounds_what_is_read(tmp_path):
