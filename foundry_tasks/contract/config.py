@@ -4,6 +4,7 @@ A run's conf is one flat document. Every stage takes the keys it knows, a key th
 same key means the same thing in every stage. Market files hold defaults for the same keys.
 """
 
+from collections.abc import Iterable
 from datetime import date, datetime
 from typing import Annotated, Any, Literal, Self, get_args
 
@@ -32,10 +33,20 @@ def _day(value: Any) -> date | None:
         raise ValueError("write the day as 2020-01-31 or 20200131") from None
 
 
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """`: did you mean 'date'?` with the nearest of the known words; a colon where none is near."""
+    import difflib  # noqa: PLC0415 - only who mistyped a word loads it
+
+    nearest = difflib.get_close_matches(word.lower(), list(known), 1)
+    return f": did you mean {nearest[0]!r}?" if nearest else ":"
+
+
 Day = Annotated[date, BeforeValidator(_day)]
 Ticker = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Bar = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 """`TICKER DATE`, or `TICKER` for all of its bars."""
+PRICE_COLUMNS = ("date", "ticker", "open", "high", "low", "close", "adj_close", "volume")
+"""What a column of a price file may be."""
 MARKET_NAME = r"^[a-z][a-z0-9_]*$"
 Horizon = Annotated[int, Field(ge=1, le=60)]
 ModelName = Literal["logistic", "lightgbm", "xgboost", "lstm_transformer", "xlstm_ts"]
@@ -107,6 +118,9 @@ class PricesConfig(StageConfig):
     """Where prices come from. `sample`: built in; `parquet`: own files, Parquet or CSV; `yfinance`: Yahoo Finance."""
     prices: str = ""
     """File, folder or `s3://` URI of daily prices, for source `parquet`. Empty: none."""
+    columns: tuple[str, ...] = ()
+    """Columns of own price files whose names do not say what they hold: `date=trade_date`; `adj_close=` for none. In a
+    market file also `columns = {date = "trade_date"}`. Empty: found by name."""
     tickers: tuple[Ticker, ...] = ()
     """Tickers to fetch (source `yfinance`) or to keep (other sources). Empty: all that the source holds."""
     sectors: str = ""
@@ -135,6 +149,36 @@ class PricesConfig(StageConfig):
     min_coverage: Share = 0.95
     """Smallest share of the universe's ticker-sessions that must remain without bad rows and tickers; refuses below
     it."""
+
+    @field_validator("columns", mode="before")
+    @classmethod
+    def _columns_of_a_table(cls, value: Any) -> Any:
+        if isinstance(value, dict) and all(isinstance(part, str) for item in value.items() for part in item):
+            return [f"{role}={column}" for role, column in value.items()]
+        return value
+
+    @field_validator("columns")
+    @classmethod
+    def _a_column_has_one_known_role(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        found: dict[str, str] = {}
+        for item in value:
+            role, equals, column = (part.strip() for part in item.partition("="))
+            if not equals:
+                raise ValueError(f"write {item!r} as role=column, such as date=trade_date")
+            if role not in PRICE_COLUMNS:
+                raise ValueError(
+                    f"no role {role!r}{did_you_mean(role, PRICE_COLUMNS)} The roles are {', '.join(PRICE_COLUMNS)}"
+                )
+            if found.setdefault(role, column) != column:
+                raise ValueError(f"{role} has two columns, {found[role]!r} and {column!r}. Leave one out")
+        if twice := sorted(column for column in found.values() if column and list(found.values()).count(column) > 1):
+            raise ValueError(f"column {twice[0]!r} has two roles. Give it one")
+        return tuple(f"{role}={found[role]}" for role in PRICE_COLUMNS if role in found)
+
+    @property
+    def declared_columns(self) -> dict[str, str]:
+        """Role → column, "" for none."""
+        return dict(item.split("=", 1) for item in self.columns)
 
 
 class FeaturesConfig(HorizonsConfig, ThreadsConfig):

@@ -275,7 +275,7 @@ def check_conf(conf: Mapping[str, Any], stages: Iterable[str] = MARKET_STAGES) -
     known = conf_fields(stages)
     unknown = sorted(set(conf) - set(known))
     lists_them = f"`foundry {'conf' if 'prices' in stages else stages[0]} --help` lists them"
-    faults = [f"unknown config key {key!r}{_nearest(key, known)} {lists_them}" for key in unknown]
+    faults = [f"unknown config key {key!r}{c.did_you_mean(key, known)} {lists_them}" for key in unknown]
     values: dict[str, Any] = {}
     for stage in stages:
         try:
@@ -287,13 +287,6 @@ def check_conf(conf: Mapping[str, Any], stages: Iterable[str] = MARKET_STAGES) -
     if faults:
         raise ConfigError("; ".join(faults))
     return {key: to_jsonable_python(values[key]) for key in conf}
-
-
-def _nearest(key: str, known: Iterable[str]) -> str:
-    import difflib  # noqa: PLC0415 - only who mistyped a key loads it
-
-    nearest = difflib.get_close_matches(key.lower(), known, 1)
-    return f": did you mean {nearest[0]!r}?" if nearest else ":"
 
 
 _CLEARER = {

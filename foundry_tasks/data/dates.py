@@ -9,7 +9,20 @@ import pandas as pd
 from foundry_tasks.contract.errors import DataRejectedError
 
 _ISO = r"\d{4}-\d{2}-\d{2}(?:[T ].*)?"
-_FORMATS = ("%Y/%m/%d", "%m/%d/%Y", "%d/%m/%Y", "%d.%m.%Y", "%m-%d-%Y", "%d-%m-%Y", "%d-%b-%Y", "%b %d, %Y", "%d %b %Y")
+_TIME = r"[ T]+\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?: ?[AaPp][Mm])?$"
+_FORMATS = {
+    "%Y/%m/%d": "yyyy/mm/dd",
+    "%Y.%m.%d": "yyyy.mm.dd",
+    "%m/%d/%Y": "mm/dd/yyyy, month first",
+    "%d/%m/%Y": "dd/mm/yyyy, day first",
+    "%d.%m.%Y": "dd.mm.yyyy, day first",
+    "%m-%d-%Y": "mm-dd-yyyy, month first",
+    "%d-%m-%Y": "dd-mm-yyyy, day first",
+    "%d-%b-%Y": "dd-Mon-yyyy",
+    "%b %d, %Y": "Mon dd, yyyy",
+    "%d %b %Y": "dd Mon yyyy",
+}
+"""How a column of dates may be written, and how that is said."""
 _COMPACT = "%Y%m%d"
 _FIRST_YEAR, _LAST_YEAR = 1900, 2199
 _ADVICE = "Write every date as YYYY-MM-DD."
@@ -34,6 +47,16 @@ def calendar_dates(values: "pd.Series[Any]", where: str, *, open_ended: bool = F
     return dates
 
 
+def written_dates(values: "pd.Series[Any]", where: str) -> "tuple[pd.Series[Any], str]":
+    """As `calendar_dates`, of text; and how they are written, "" where that is YYYY-MM-DD or YYYYMMDD."""
+    sample = values.dropna().head(1).astype("str").str.strip()
+    if sample.empty or sample.str.fullmatch(rf"{_ISO}|\d{{8}}").all():
+        return values, ""
+    dates = calendar_dates(values, where)
+    distinct = pd.Index(values.unique()).astype("str").str.strip()
+    return dates, _parsed(distinct, where)[1]
+
+
 def _dates(values: "pd.Series[Any]", where: str) -> "pd.Series[Any]":
     if values.isna().any():
         raise DataRejectedError(
@@ -45,44 +68,50 @@ def _dates(values: "pd.Series[Any]", where: str) -> "pd.Series[Any]":
         return pd.Series(values.to_numpy().astype("datetime64[D]").astype("datetime64[s]"), index=values.index)
     written = values.map(_as_text) if values.dtype.kind == "O" else values.astype("str")
     codes, distinct = pd.factorize(written)
-    return pd.Series(_parsed(pd.Index(distinct), where)[codes], index=values.index)
+    return pd.Series(_parsed(pd.Index(distinct), where)[0][codes], index=values.index)
 
 
 def _as_text(value: Any) -> str:
     return value.isoformat() if hasattr(value, "isoformat") else str(value)
 
 
-def _parsed(distinct: "pd.Index[Any]", where: str) -> "np.ndarray[Any, np.dtype[np.datetime64]]":
+def _parsed(distinct: "pd.Index[Any]", where: str) -> "tuple[np.ndarray[Any, np.dtype[np.datetime64]], str]":
+    """The dates, and how they are written."""
     text = distinct.astype("str").str.strip()
     wordy = ~np.asarray(text.str.contains(r"\d"), bool)  # pandas reads "today", by the clock
     if wordy.any():
-        raise DataRejectedError(f"{where}: {text[wordy][0]!r} is no date that Foundry can read. {_ADVICE}")
+        raise DataRejectedError(f"{where}: {text[wordy][0][:40]!r} is no date that Foundry can read. {_ADVICE}")
     iso = np.asarray(text.str.fullmatch(_ISO), bool)
     if iso.all():
-        return _strict(text.str.slice(0, 10), "%Y-%m-%d", where)
+        return _strict(text.str.slice(0, 10), "%Y-%m-%d", where), ""
     if np.asarray(text.str.fullmatch(r"\d{8}"), bool).all():
-        return _strict(text, _COMPACT, where)
+        return _strict(text, _COMPACT, where), ""
     if iso.any():
         raise _mixed(where, text[iso][0], text[~iso][0])
+    text = text.str.replace(_TIME, "", regex=True)
     readings = {form: pd.to_datetime(text, format=form, errors="coerce") for form in _FORMATS}
     whole = [form for form, dates in readings.items() if not dates.isna().any()]
     if len(whole) == 1:
-        return readings[whole[0]].to_numpy().astype("datetime64[s]")
+        return readings[whole[0]].to_numpy().astype("datetime64[s]"), _FORMATS[whole[0]]
     if whole:
-        raise DataRejectedError(f"{where}: dates such as {text[0]!r} can be read day or month first. {_ADVICE}")
+        raise DataRejectedError(
+            f"{where}: dates such as {text[0][:40]!r} can be read day or month first, and none decides. {_ADVICE}"
+        )
     best = max(readings.values(), key=lambda dates: int(np.count_nonzero(dates.notna())))
     read, unread = text[np.asarray(best.notna())], text[np.asarray(best.isna())]
     if len(read):
         raise _mixed(where, read[0], unread[0])
-    raise DataRejectedError(f"{where}: {unread[0]!r} is no date that Foundry can read. {_ADVICE}")
+    raise DataRejectedError(f"{where}: {unread[0][:40]!r} is no date that Foundry can read. {_ADVICE}")
 
 
 def _strict(text: "pd.Index[Any]", form: str, where: str) -> "np.ndarray[Any, np.dtype[np.datetime64]]":
     dates = pd.to_datetime(text, format=form, errors="coerce")
     if dates.isna().any():
-        raise DataRejectedError(f"{where}: {text[dates.isna()][0]!r} is no date of the calendar. {_ADVICE}")
+        raise DataRejectedError(f"{where}: {text[dates.isna()][0][:40]!r} is no date of the calendar. {_ADVICE}")
     return dates.to_numpy().astype("datetime64[s]")
 
 
 def _mixed(where: str, one: str, other: str) -> DataRejectedError:
-    return DataRejectedError(f"{where}: dates in more than one format, such as {one!r} and {other!r}. {_ADVICE}")
+    return DataRejectedError(
+        f"{where}: dates in more than one format, such as {one[:40]!r} and {other[:40]!r}. {_ADVICE}"
+    )

@@ -1,81 +1,101 @@
-"""A parquet or csv file as a pandas frame, or one clear line about why it is none."""
+"""A file as a pandas frame with one row per date and ticker, or one clear line about why it is none."""
 
-from datetime import date, datetime
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from io import BytesIO
 from pathlib import Path
 
 import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from foundry_tasks.contract.errors import DataRejectedError
-from foundry_tasks.data.dates import is_plausible
-from foundry_tasks.data.input_files import PARQUET
-from foundry_tasks.data.tidy import NO_VALUE, column_of
+from foundry_tasks.contract.errors import DataRejectedError, FoundryError
+from foundry_tasks.data.column_names import NONE_DECLARED
+from foundry_tasks.data.dates import written_dates
+from foundry_tasks.data.input_files import PARQUET, partitions, suffix_of
+from foundry_tasks.data.layouts import is_date, long_frame, with_dates
+from foundry_tasks.data.parquet_files import read_parquet
+from foundry_tasks.data.text_files import read_text
+from foundry_tasks.data.tidy import column_of
+from foundry_tasks.data.unpacking import PARQUET_MAGIC, packing_of, unpacked
 
-TEXT_COLUMNS = ("date", "ticker", "sector", "start_date", "end_date")
+
+@dataclass(frozen=True)
+class ReadFile:
+    """table: what tidy takes. rows: of the file, before a cut. notes: what was recognised, as predicates of the file."""
+
+    table: pd.DataFrame
+    rows: int
+    notes: tuple[str, ...]
 
 
-def read_frame(path: Path, since: date | None = None) -> pd.DataFrame:
-    """A file as it is; of a parquet file with a column of dates, the rows from `since` on and those without a date.
-
-    Raises DataRejectedError where it is empty, cut off or not what its name says.
-    """
-    if not path.stat().st_size:
+def read_frame(path: Path) -> pd.DataFrame:
+    """The rows of a file. Raises DataRejectedError where it is empty, damaged, or can be read in two ways."""
+    found = read_file(path)
+    if not found.rows and not len(found.table.columns):
         raise DataRejectedError(f"{path} is empty. Give a file with daily prices.")
-    kind = "parquet" if path.name.lower().endswith(PARQUET) else "csv"
+    return found.table
+
+
+def read_file(path: Path, since: date | None = None, columns: Mapping[str, str] = NONE_DECLARED) -> ReadFile:
+    """A file with what was recognised in it; of a parquet file with a column of dates, the rows from `since` on.
+
+    An empty file has no rows and no columns. Raises DataRejectedError where it is damaged or can be read in two ways.
+    """
+    kind = "parquet" if suffix_of(path.name).lower().startswith(PARQUET) else "csv"
     try:
-        return _read_csv(path) if kind == "csv" else _read_parquet(path, since)
-    except (pa.ArrowException, OSError, EOFError, UnicodeDecodeError, ValueError) as error:
-        reason = " ".join(str(error).split())[:160].rstrip(". ")
+        frame, rows, said = _read(path, since, columns)
+    except FoundryError:
+        raise
+    except Exception as error:  # a damaged file makes a reader raise anything
+        reason = " ".join(str(error).split())[:120].rstrip(". ") or type(error).__name__
         raise DataRejectedError(
             f"{path} cannot be read as {kind}: {reason}. It may be cut off or damaged: write or download it again."
         ) from error
+    where = str(path)
+    frame, index = with_dates(frame)
+    frame, dates = _with_read_dates(frame, where)
+    frame, layout = long_frame(frame, where)
+    frame, folders = _with_partitions(frame, path, where)
+    return ReadFile(frame, rows, (*said, *layout, *index, *dates, *folders))
 
 
-def date_bounds(path: Path) -> tuple[date, date] | None:
-    """First and last date of a parquet file with a column of dates, read from its footer; None where that cannot be.
-
-    What is wrong with it, whoever reads it says.
-    """
-    try:
-        file = pq.ParquetFile(path)
-    except (pa.ArrowException, OSError):
-        return None
-    index, groups = _date_column(file.schema_arrow), file.metadata.num_row_groups
-    if index is None or not groups:
-        return None
-    found = [file.metadata.row_group(group).column(index).statistics for group in range(groups)]
-    if any(statistics is None or not statistics.has_min_max for statistics in found):
-        return None
-    extremes = min(one.min for one in found), max(one.max for one in found)
-    first, last = (one.date() if isinstance(one, datetime) else one for one in extremes)
-    return (first, last) if is_plausible(first) and is_plausible(last) else None
+def _read(path: Path, since: date | None, columns: Mapping[str, str]) -> tuple[pd.DataFrame, int, list[str]]:
+    if not path.stat().st_size:
+        return pd.DataFrame(), 0, []
+    packing = packing_of(path)
+    data = unpacked(path, packing) if packing else b""
+    with path.open("rb") as stream:
+        head = data[:4] if packing else stream.read(4)
+    if head == PARQUET_MAGIC or (not packing and suffix_of(path.name).lower() in PARQUET):
+        return *read_parquet(BytesIO(data) if packing else path, since, str(path), columns), []
+    frame, said = read_text(data if packing else path.read_bytes(), str(path), columns)
+    return frame, len(frame), said
 
 
-def _date_column(schema: pa.Schema) -> int | None:
-    """Which column holds dates as dates; None where none does, or several may be meant."""
-    named = [index for index, name in enumerate(schema.names) if column_of(name) == "date"]
-    kinds = [schema.field(index).type for index in named]
-    is_dates = [pa.types.is_date(kind) or (pa.types.is_timestamp(kind) and kind.tz is None) for kind in kinds]
-    return named[0] if is_dates == [True] else None
+def _with_read_dates(frame: pd.DataFrame, where: str) -> tuple[pd.DataFrame, list[str]]:
+    """Dates that are written in another way than YYYY-MM-DD are read here, so that it can be said how."""
+    dated = [at for at, name in enumerate(frame.columns) if is_date(name, frame.iloc[:, at])]
+    if len(dated) != 1 or frame.iloc[:, dated[0]].dtype != "str":
+        return frame, []
+    name = frame.columns[dated[0]]
+    dates, form = written_dates(frame.iloc[:, dated[0]], f"{where}: column {name}")
+    if not form:
+        return frame, []
+    columns = {at: dates if at == dated[0] else frame.iloc[:, at] for at in range(frame.shape[1])}
+    return pd.DataFrame(columns).set_axis(frame.columns, axis=1), [f"dates written {form}"]
 
 
-def _read_parquet(path: Path, since: date | None) -> pd.DataFrame:
-    file = pq.ParquetFile(path)
-    index = _date_column(file.schema_arrow)
-    if since is None or index is None:
-        table = file.read()
-    else:
-        dates = pc.field(file.schema_arrow.names[index])
-        table = pq.read_table(path, filters=(dates >= pa.scalar(since)) | dates.is_null(), partitioning=None)
-    frame: pd.DataFrame = table.to_pandas(date_as_object=False)
-    return frame
-
-
-def _read_csv(path: Path) -> pd.DataFrame:
-    """A csv whose tickers stay text: NA and TRUE are companies."""
-    header = pd.read_csv(path, nrows=0, skipinitialspace=True).columns
-    text = {str(name): "str" for name in header if column_of(str(name)) in TEXT_COLUMNS}
-    missing = {str(name): [""] if str(name) in text else list(NO_VALUE) for name in header}
-    return pd.read_csv(path, dtype=text, na_values=missing, keep_default_na=False, skipinitialspace=True)
+def _with_partitions(frame: pd.DataFrame, path: Path, where: str) -> tuple[pd.DataFrame, list[str]]:
+    """The columns that folders such as ticker=IBM name join the frame, as text."""
+    joined = []
+    for name, value in partitions(path).items():
+        same = [column for column in frame.columns if isinstance(column, str) and column_of(column) == column_of(name)]
+        if not same:
+            frame = frame.assign(**{name: pd.Series(value, index=frame.index, dtype="str")})
+            joined.append(name)
+        elif column_of(name) == "ticker" and len(frame) and set(frame[same[0]].astype("str")) != {value}:
+            raise DataRejectedError(
+                f"{where} lies in a folder {name}={value} and has a column {same[0]} with other values, such as "
+                f"{str(frame[same[0]].iloc[0])[:40]!r}. Remove or correct one of them."
+            )
+    return frame, [f"{', '.join(joined)} from the names of folders"] if joined else []

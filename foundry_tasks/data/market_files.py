@@ -8,10 +8,12 @@ import numpy as np
 import pandas as pd
 
 from foundry_tasks.contract.errors import DataRejectedError
+from foundry_tasks.data.columns import find_roles, listed
 from foundry_tasks.data.frames import read_frame
 from foundry_tasks.data.panel import DateArray, FloatArray
 from foundry_tasks.data.price_source import Series
-from foundry_tasks.data.tidy import column_of, tidy
+from foundry_tasks.data.tickers import identity, ticker_text
+from foundry_tasks.data.tidy import tidy
 
 CARRIED_SESSIONS = 5
 """For how many sessions the last known value of a market-wide series stands in for a missing one."""
@@ -19,7 +21,7 @@ CARRIED_SESSIONS = 5
 
 def read_series(file: Path, key: str) -> Series:
     """One market-wide series; `key` is the config key that names it. An adjusted close goes before a close."""
-    table = tidy(read_frame(file), where=str(file), ticker=key)
+    table = tidy(read_frame(file), where=str(file), ticker=key, columns=None)
     if table["ticker"].nunique() > 1:
         raise DataRejectedError(
             f"{file} holds {table['ticker'].nunique()} tickers; {key} is one series. Give a file with one ticker."
@@ -71,23 +73,26 @@ def aligned(series: Series, sessions: DateArray, key: str, min_coverage: float) 
 
 
 def read_sectors(file: Path) -> dict[str, str]:
-    """Ticker → sector. Raises DataRejectedError where a column lacks or a ticker has two sectors."""
-    table = read_text_columns(read_frame(file), file, ("ticker", "sector"))
-    table = table.dropna().drop_duplicates()
-    twice = table.loc[table["ticker"].duplicated(), "ticker"]
-    if len(twice):
-        raise DataRejectedError(f"{file}: {twice.iloc[0]} has several sectors. Keep one line a ticker.")
-    return dict(zip(table["ticker"], table["sector"], strict=True))
+    """Ticker → sector. Raises DataRejectedError where a column lacks or a ticker, however it is spelled, has two sectors."""
+    table = read_text_columns(read_frame(file), file, ("ticker", "sector")).dropna()
+    by_identity: dict[str, tuple[str, str]] = {}
+    for ticker, sector in zip(table["ticker"], table["sector"], strict=True):
+        first, known = by_identity.setdefault(identity(ticker), (ticker, sector))
+        if known != sector:
+            spelled = f", as {first} and {ticker}" if first != ticker else ""
+            raise DataRejectedError(f"{file}: {ticker} has several sectors{spelled}. Keep one line a ticker.")
+    return dict(by_identity.values())
 
 
-def read_text_columns(raw: pd.DataFrame, file: Path, names: Sequence[str]) -> pd.DataFrame:
-    """The named columns as text, stripped; "" is missing."""
-    found = {column_of(str(source)): source for source in reversed(list(raw.columns))}
-    missing = [name for name in names if name not in found]
+def read_text_columns(
+    raw: pd.DataFrame, file: Path, names: Sequence[str], optional: Sequence[str] = ()
+) -> pd.DataFrame:
+    """The named columns as text, stripped; "" is missing. Of the optional ones, those that are there."""
+    at = find_roles(raw, (*names, *optional), str(file)).at
+    missing = [name for name in names if name not in at]
     if missing:
         raise DataRejectedError(
-            f"{file}: no column {', '.join(missing)}; it has {', '.join(map(str, raw.columns))}. "
-            f"It needs {', '.join(names)}."
+            f"{file}: no column {', '.join(missing)}; it has {listed(raw.columns)}. It needs {', '.join(names)}."
         )
-    text = {name: raw[found[name]].astype("str").str.strip() for name in names}
+    text = {name: ticker_text(raw.iloc[:, position]) for name, position in at.items()}
     return pd.DataFrame({name: values.where(values != "") for name, values in text.items()})

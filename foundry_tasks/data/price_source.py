@@ -64,4 +64,4 @@ def open_source(config: PricesConfig, named: str = "") -> PriceSource:
 
     if not config.prices:
         raise ConfigError("source='parquet' needs prices: the path of a parquet or csv file, or of a folder of them.")
-    return FileSource(config.prices, named or config.prices)
+    return FileSource(config.prices, named or config.prices, config.declared_columns)

@@ -7,86 +7,117 @@ import numpy as np
 import pandas as pd
 
 from foundry_tasks.contract.errors import DataRejectedError
+from foundry_tasks.data.column_content import holds_dates, tickers_by_content
+from foundry_tasks.data.column_names import NONE_DECLARED
+from foundry_tasks.data.column_names import column_of as column_of  # noqa: PLC0414 - readers of files take it from here
+from foundry_tasks.data.columns import find_roles, how_to_declare, listed, prices_by_name
 from foundry_tasks.data.dates import calendar_dates
 from foundry_tasks.data.panel import PRICE_FIELDS
+from foundry_tasks.data.tickers import ticker_text
 
 COLUMNS = ("date", "ticker", *PRICE_FIELDS)
 NO_VALUE = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "-", "#N/A")
 """What a text file writes where it has no number."""
 
-_SYNONYMS: Mapping[str, tuple[str, ...]] = {
-    "date": ("date", "datetime", "timestamp", "day", "session", "trade_date"),
-    "ticker": ("ticker", "symbol", "name", "code", "instrument"),
-    "adj_close": ("adj_close", "adjclose", "adjusted_close", "close_adj", "adj._close"),
-    "volume": ("volume", "vol"),
-    "sector": ("sector", "gics_sector"),
-}
 
-
-def column_of(name: str) -> str:
-    """The schema's name for a source's column name; the name itself, tidied, where the schema has none."""
-    plain = _plain(name)
-    return next((column for column, names in _SYNONYMS.items() if plain in names), plain)
-
-
-def _plain(name: object) -> str:
-    return str(name).strip().lower().replace(" ", "_").replace("-", "_")
-
-
-def tidy(raw: pd.DataFrame, *, where: str, ticker: str = "") -> pd.DataFrame:
+def tidy(
+    raw: pd.DataFrame,
+    *,
+    where: str,
+    ticker: str = "",
+    columns: Mapping[str, str] | None = NONE_DECLARED,
+    said: list[str] | None = None,
+) -> pd.DataFrame:
     """A source's frame in the tidy schema: date datetime64[s], ticker text, the rest float64; row order is kept.
 
-    where: names the source in an error. ticker: of a source that holds one series and no ticker column. A frame with
-    only an adjusted close takes it as its close. Raises DataRejectedError that says what is wrong and where.
+    where: names the source in an error. ticker: of a source that holds one series and no ticker column. columns: schema
+    column → the source's column for it, "" for none; any other is found by its name. None: nobody can declare one. said:
+    takes what a reader has to know of the choice, without `where`. A frame with only an adjusted close takes it as its
+    close. Raises DataRejectedError, or ConfigError for `columns`, that says what is wrong and where.
     """
-    if isinstance(raw.index, pd.MultiIndex) or raw.index.name is not None:
-        raw = raw.reset_index()
-    chosen = _chosen(raw)
-    if "close" not in chosen and "adj_close" in chosen:
-        chosen["close"] = chosen.pop("adj_close")
-    missing = [name for name in ("date", "close") if name not in chosen]
-    if "ticker" not in chosen and not ticker:
+    raw = _flat(raw)
+    roles = find_roles(raw, COLUMNS, where, columns)
+    at, notes = dict(roles.at), list(roles.notes)
+    if "close" not in at and "adj_close" in at:
+        at["close"] = at.pop("adj_close")
+        notes.append("there is no close; the adjusted close stands for it")
+    missing = [name for name in ("date", "close") if name not in at]
+    if "ticker" not in at and not ticker:
         missing.append("ticker")
     if missing:
         raise DataRejectedError(
-            f"{where}: no column {', '.join(missing)}; it has {', '.join(map(str, raw.columns)) or 'none'}. "
+            f"{where}: no column {', '.join(missing)}; it has {listed(raw.columns)}. "
             f"Foundry reads {', '.join(COLUMNS)}, in any order and case; date, ticker and close have to be there."
+            f"{_advice(raw, at, missing[0]) if columns is not None else ''}"
         )
     if raw.empty:
         raise DataRejectedError(f"{where} holds no rows. Give a file with daily prices.")
-    dates = calendar_dates(raw[chosen["date"]], where)
+    dates = calendar_dates(raw.iloc[:, at["date"]], where)
     table: dict[str, Any] = {"date": dates.to_numpy()}
-    table["ticker"] = _tickers(raw[chosen["ticker"]], where) if "ticker" in chosen else ticker
+    table["ticker"] = _tickers(raw.iloc[:, at["ticker"]], where) if "ticker" in at else ticker
     for name in PRICE_FIELDS:
-        if name in chosen:
-            table[name] = _numbers(raw[chosen[name]], name, table, where)
+        if name in at:
+            table[name] = _numbers(raw.iloc[:, at[name]], name, table, where)
     result = pd.DataFrame(table)
-    result["ticker"] = result["ticker"].astype("str")
+    if "ticker" not in at:
+        result["ticker"] = result["ticker"].astype("str")
+        if columns is not None and columns.get("ticker") != "":
+            _refuse_unnamed_tickers(raw, at, result, where)
+    if said is not None:
+        said += notes
     return result
 
 
-def _chosen(raw: pd.DataFrame) -> dict[str, Any]:
-    """Schema column → source column; of several that would do, the one that the synonyms list first."""
-    found: dict[str, list[Any]] = {}
-    for source in raw.columns:
-        found.setdefault(column_of(str(source)), []).append(source)
-    ranks = {column: _SYNONYMS.get(column, (column,)) for column in COLUMNS}
-    chosen = {}
-    for column in filter(found.__contains__, COLUMNS):
-        by_rank = {ranks[column].index(_plain(source)): source for source in reversed(found[column])}
-        chosen[column] = by_rank[min(by_rank)]
-    return chosen
+def _flat(raw: pd.DataFrame) -> pd.DataFrame:
+    """With the index as columns, where it holds something."""
+    if isinstance(raw.index, pd.DatetimeIndex) and raw.index.name is None:
+        raw = raw.rename_axis(index="date")
+    named = isinstance(raw.index, pd.MultiIndex) or raw.index.name is not None
+    return raw.reset_index(allow_duplicates=True) if named else raw
+
+
+def _advice(raw: pd.DataFrame, at: Mapping[str, int], role: str) -> str:
+    """How to declare a column that may be the missing one."""
+    used = set(at.values())
+    others = {
+        "date": [
+            str(name)
+            for position, name in enumerate(raw.columns)
+            if position not in used and holds_dates(raw.iloc[:, position])
+        ],
+        "ticker": tickers_by_content(raw, used, repeated_dates=True),
+        "close": prices_by_name(raw, used),
+    }[role]
+    return f" Is {others[0]} the {role}? Then write {how_to_declare(role, others[0])}." if others else ""
+
+
+def _refuse_unnamed_tickers(raw: pd.DataFrame, at: Mapping[str, int], table: pd.DataFrame, where: str) -> None:
+    """A frame without a ticker column holds one series: one bar a date, and no text that tells several apart."""
+    twice = table["date"].duplicated()
+    several = bool(twice.any()) and int(twice.sum()) > int(table.duplicated().sum())
+    could_be = tickers_by_content(raw, set(at.values()), repeated_dates=several)
+    if could_be:
+        raise DataRejectedError(
+            f"{where}: no column ticker, but {listed(could_be)} could be it. Write {how_to_declare('ticker', could_be[0])}, "
+            f'or ticker = "" where the file holds one ticker.'
+        )
+    if several:
+        first = table.loc[twice, "date"].min().date()
+        raise DataRejectedError(
+            f"{where}: no column ticker, and several bars a date, first on {first}; it has {listed(raw.columns)}. Name the "
+            f"column that tells tickers apart, such as {how_to_declare('ticker', 'id')}, or give one bar a date."
+        )
 
 
 def _tickers(values: "pd.Series[Any]", where: str) -> Any:
-    names = values.astype("str").str.strip()
-    nameless = values.isna() | (names == "")
+    names = ticker_text(values)
+    nameless = names.isna() | (names == "")
     if nameless.any():
         raise DataRejectedError(
             f"{where}: {int(nameless.sum()):,} row(s) without a ticker, first row {int(nameless.to_numpy().argmax()) + 1}. "
             "Complete or remove them."
         )
-    return names.to_numpy()
+    return names.array
 
 
 def _numbers(values: "pd.Series[Any]", name: str, table: Mapping[str, Any], where: str) -> Any:

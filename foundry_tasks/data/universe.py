@@ -3,63 +3,105 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from foundry_tasks.contract.errors import DataRejectedError
+from foundry_tasks.data.column_content import holds_dates
+from foundry_tasks.data.column_names import column_of
+from foundry_tasks.data.columns import listed
 from foundry_tasks.data.dates import calendar_dates
 from foundry_tasks.data.frames import read_frame
 from foundry_tasks.data.market_files import read_text_columns
 from foundry_tasks.data.panel import BoolArray, DateArray, FloatArray, PricePanel
+from foundry_tasks.data.tickers import identity
 
 NOT_POINT_IN_TIME = "not point in time: survivorship bias"
+_ALWAYS, _TO_THIS_DAY = np.datetime64("1678-01-01"), np.datetime64("2262-01-01")
 
 
 @dataclass(frozen=True)
 class Universe:
-    """Membership intervals: ticker, first and last date (both included; no last date: to this day)."""
+    """Membership intervals: ticker, first and last date (both included; no last date: to this day).
+
+    undated: intervals without a first date; they begin with the sessions, whenever those begin.
+    """
 
     name: str
     tickers: tuple[str, ...]
     starts: DateArray
     ends: DateArray
+    undated: int = 0
 
     def members(self, sessions: DateArray, tickers: Sequence[str]) -> BoolArray:
-        """(n_sessions, n_tickers): whether a ticker belonged. A class of shares may be written BRK.B or BRK-B."""
-        column = {_spelling(ticker): index for index, ticker in enumerate(tickers)}
+        """(n_sessions, n_tickers): whether a ticker belonged, by its identity: a class of shares may be BRK.B or BRK-B."""
+        column = {identity(ticker): index for index, ticker in enumerate(tickers)}
         member = np.zeros((len(sessions), len(tickers)), bool)
         for ticker, start, end in zip(self.tickers, self.starts, self.ends, strict=True):
-            at = column.get(_spelling(ticker))
+            at = column.get(identity(ticker))
             if at is not None:
                 member[np.searchsorted(sessions, start) : np.searchsorted(sessions, end, "right"), at] = True
         return member
 
     def size(self, sessions: DateArray) -> int:
         """Ticker-sessions that the file names within `sessions`, with or without prices."""
-        first = np.searchsorted(sessions, self.starts)
-        last = np.searchsorted(sessions, self.ends, "right")
-        return int(np.maximum(last - first, 0).sum())
+        return int(self.members(sessions, sorted({identity(ticker) for ticker in self.tickers})).sum())
 
 
 def read_universe(file: Path) -> Universe:
-    """A csv or parquet file with ticker, start_date and end_date. Raises DataRejectedError that says what is wrong."""
-    table = read_text_columns(read_frame(file), file, ("ticker", "start_date", "end_date"))
-    table = table.dropna(subset=["ticker", "start_date"])
+    """A csv or parquet file with ticker, start_date and end_date, one interval a line; or a plain list of tickers.
+
+    Raises DataRejectedError that says what is wrong.
+    """
+    raw = read_frame(file)
+    table = read_text_columns(raw, file, ("ticker",), optional=("start_date", "end_date"))
+    _refuse_half_dated(raw, table, file)
+    whole = table.reindex(columns=["ticker", "start_date", "end_date"])
+    table = whole.dropna(subset=["ticker"])
     if table.empty:
         raise DataRejectedError(
             f"{file} holds no membership. Write ticker, start_date and end_date, one interval a line."
         )
-    starts = calendar_dates(table["start_date"], str(file)).to_numpy().astype("datetime64[D]")
-    ends = np.full(len(table), np.datetime64("2262-01-01"), "datetime64[D]")
-    closed = table["end_date"].notna().to_numpy()
-    if closed.any():
-        ends[closed] = (
-            calendar_dates(table["end_date"][closed], str(file), open_ended=True).to_numpy().astype("datetime64[D]")
-        )
+    if nameless := int((whole["ticker"].isna() & whole.notna().any(axis=1)).sum()):
+        raise DataRejectedError(f"{file}: {nameless} line(s) without a ticker. Complete or remove them.")
+    starts = _days(table["start_date"], file, _ALWAYS)
+    ends = _days(table["end_date"], file, _TO_THIS_DAY)
     wrong = np.flatnonzero(ends < starts)
     if len(wrong):
         raise DataRejectedError(f"{file}: {table['ticker'].iloc[wrong[0]]} leaves before it joins. Correct its dates.")
-    return Universe(file.name, tuple(table["ticker"]), starts, ends)
+    return Universe(file.name, tuple(table["ticker"]), starts, ends, int(table["start_date"].isna().sum()))
+
+
+def _refuse_half_dated(raw: pd.DataFrame, table: pd.DataFrame, file: Path) -> None:
+    """Dates under names that are not known, or first dates without last ones, are no plain list of members."""
+    if "start_date" in table and "end_date" not in table:
+        raise DataRejectedError(
+            f"{file}: no column end_date; it has {listed(raw.columns)}. Without the dates on which members left, nobody has "
+            "left: add the column, or leave the first dates out and have a plain list of members."
+        )
+    dated = [
+        str(name)
+        for position, name in enumerate(raw.columns)
+        if column_of(str(name)) != "end_date" and holds_dates(raw.iloc[:, position], epochs=False)
+    ]
+    if dated and "start_date" not in table:
+        raise DataRejectedError(
+            f"{file}: no column start_date; {listed(dated)} holds dates. Name the first and last dates of a membership "
+            "start_date and end_date, or leave dates out and have a plain list of members."
+        )
+
+
+def _days(written: "pd.Series[Any]", file: Path, unwritten: np.datetime64) -> DateArray:
+    days = np.full(len(written), unwritten, "datetime64[D]")
+    known = written.notna().to_numpy()
+    if known.any():
+        open_ended = unwritten == _TO_THIS_DAY
+        days[known] = (
+            calendar_dates(written[known], str(file), open_ended=open_ended).to_numpy().astype("datetime64[D]")
+        )
+    return days
 
 
 def first_to_last_bar(has_bar: BoolArray) -> BoolArray:
@@ -74,12 +116,16 @@ def survivorship(universe: Universe | None, priced_cells: int, sessions: DateArr
     if universe is None:
         return NOT_POINT_IN_TIME
     share = priced_cells / max(universe.size(sessions), 1)
-    sentence = f"point in time from {universe.name}; prices for {share:.1%} of its ticker-sessions"
+    priced = f"prices for {share:.1%} of its ticker-sessions"
+    if universe.undated == len(universe.tickers):
+        return f"{NOT_POINT_IN_TIME}, since {universe.name} gives no start dates; {priced}"
+    if universe.undated:
+        return (
+            f"not fully point in time: {universe.undated} of {len(universe.tickers)} memberships in {universe.name} have no "
+            f"start date and count from the beginning, so survivorship bias remains; {priced}"
+        )
+    sentence = f"point in time from {universe.name}; {priced}"
     return sentence if share >= 0.99 else f"{sentence}, so survivorship bias remains"
-
-
-def _spelling(ticker: str) -> str:
-    return ticker.replace("-", ".").upper()
 
 
 def universe_index(panel: PricePanel) -> FloatArray | None:

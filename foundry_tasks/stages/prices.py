@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from foundry_tasks.data.judgement import Bars, Judged
     from foundry_tasks.data.market_files import Aligned
-    from foundry_tasks.data.panel import DateArray, FloatArray, PricePanel
+    from foundry_tasks.data.panel import BoolArray, DateArray, FloatArray, PricePanel
 
 MIN_SESSIONS = 126
 """Half a year; a shorter history is refused before anyone computes on it."""
@@ -72,6 +72,7 @@ def _run(config: PricesConfig, io: StageIO, source: PriceSource) -> None:
     from foundry_tasks.data.sessions import sessions_between  # noqa: PLC0415 - as above
     from foundry_tasks.data.snapshots import refreshed  # noqa: PLC0415 - as above
     from foundry_tasks.data.tables import write_prices  # noqa: PLC0415 - as above
+    from foundry_tasks.data.tickers import renamed  # noqa: PLC0415 - as above
     from foundry_tasks.data.universe import read_universe, survivorship, universe_index  # noqa: PLC0415 - as above
 
     with io.step("fetch"):
@@ -85,6 +86,8 @@ def _run(config: PricesConfig, io: StageIO, source: PriceSource) -> None:
         first = min(table["date"].min().date(), as_of)
         sessions = sessions_between(config.calendar, first, as_of)
         bars = bars_of(table, sessions)
+        _say_spellings(config, io, bars.tickers, universe.tickers if universe else (), sectors)
+        sectors = renamed(sectors, bars.tickers)
         member = universe.members(sessions, bars.tickers) if universe else None
         if universe and member is not None and not member.any():
             raise DataRejectedError(
@@ -141,7 +144,8 @@ def _run(config: PricesConfig, io: StageIO, source: PriceSource) -> None:
             "snapshot": snapshot.sha256,
         }
         io.publish_json("prices.json", about)
-    _say(config, io, bars, panel, about, sectors)
+    io.warnings.extend(f"prices: {note}" for note in getattr(source, "notes", ()))
+    _say(config, io, bars, panel, about, sectors, member)
     io.effective_as_of = as_of
     io.metrics |= {key: about[key] for key in ("tickers", "sessions", "first_session", "last_session", "coverage")}
     io.metrics["bars_set_aside"] = int((~judged.kept).sum())
@@ -176,10 +180,13 @@ def _wanted(
     """The bars that this run may know, and those dated after today, which are a fault for expectations to find."""
     import pandas as pd  # noqa: PLC0415 - as above
 
+    from foundry_tasks.data.tickers import as_prices_write  # noqa: PLC0415 - as above
+
     tomorrow = io.now().date() + timedelta(days=1)  # somewhere on earth it is tomorrow already
     future = table["date"] > pd.Timestamp(max(tomorrow, as_of))
     table = table[(table["date"] <= pd.Timestamp(as_of)) | future]
-    missing = sorted(set(config.tickers) - set(table["ticker"].unique() if config.tickers else ()))
+    priced = table["ticker"].unique() if config.tickers else ()
+    missing = sorted(set(config.tickers) - set(as_prices_write(config.tickers, priced)))
     if table.empty or (config.tickers and len(missing) == len(set(config.tickers))):
         asked = f" of {_names(missing)}" if missing else ""
         raise DataRejectedError(
@@ -269,6 +276,7 @@ def _say(
     panel: "PricePanel",
     about: dict[str, object],
     sectors: dict[str, str],
+    member: "BoolArray | None",
 ) -> None:
     """What a reader of the report has to know besides what expectations found."""
     if bars.identical_duplicates:
@@ -277,7 +285,10 @@ def _say(
         io.warn(f"prices: {about['source']} has no {', '.join(lacking)}; features that need them are left out.")
     if ended := _ended(panel, point_in_time=bool(config.universe)):
         io.warn(f"prices: no bar in the last {MAX_AGE_SESSIONS} sessions for {_names(ended)}.")
-    if gone := sorted(set(bars.tickers) - set(panel.tickers)):
+    outside = {t for at, t in enumerate(bars.tickers) if member is not None and not member[:, at].any()}
+    if outside:
+        io.warn(f"universe: {_names(sorted(outside))} never belonged in these sessions; left out.")
+    if gone := sorted(set(bars.tickers) - set(panel.tickers) - outside):
         io.warn(f"prices: nothing remains of {_names(gone)}.")
     if restated := about["restated"]:
         io.warn(f"prices: the source restated {_names(restated)}; fetched anew.")  # type: ignore[arg-type]  # a list of names
@@ -285,8 +296,19 @@ def _say(
         io.warn(f"sectors: no prices for {_names(unknown)}; left out.")
     if sectors and (without := [t for t, sector in zip(panel.tickers, panel.sectors, strict=True) if not sector]):
         io.warn(f"sectors: none for {_names(without)}.")
-    if not config.universe:
+    if not str(about["universe"]).startswith("point in time"):
         io.warn(f"universe: {about['universe']}; a universe file with start and end dates mends that.")
+
+
+def _say_spellings(
+    config: PricesConfig, io: StageIO, priced: Sequence[str], universe: Sequence[str], sectors: dict[str, str]
+) -> None:
+    """Which tickers of other places were matched though the prices write them otherwise."""
+    from foundry_tasks.data.tickers import spelled_otherwise  # noqa: PLC0415 - as above
+
+    for where, names in (("tickers", config.tickers), ("universe", universe), ("sectors", sectors)):
+        if sentence := spelled_otherwise(names, priced, where):
+            io.warn(sentence)
 
 
 def _ended(panel: "PricePanel", *, point_in_time: bool) -> list[str]:

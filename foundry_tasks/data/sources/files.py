@@ -1,15 +1,24 @@
 """Prices from parquet and csv: a file, or a folder of files."""
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import date
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from foundry_tasks.data.input_files import content_digest, input_files
+from foundry_tasks.contract.errors import DataRejectedError
+from foundry_tasks.data.input_files import content_digest, input_files, suffix_of, unread_files
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_MOST_NOTES = 20
+_PART = re.compile(
+    r"(part|chunk)[-_.]?\d+|part-.*|[0-9a-f]{16,}.*|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}.*", re.IGNORECASE
+)
+"""How writers of data sets name their parts."""
 
 
 class FileSource:
@@ -17,11 +26,15 @@ class FileSource:
 
     live = False
 
-    def __init__(self, path: str, named: str) -> None:
+    def __init__(self, path: str, named: str, columns: Mapping[str, str] = MappingProxyType({})) -> None:
         self._files = input_files(path, "prices")
+        self._place = Path(path).expanduser()
+        self._said: dict[str, dict[str, None]] = {}
         self.name = Path(path).name
         origin = named if "://" in named else str(Path(path).expanduser().resolve())
-        self.identity: Mapping[str, str] = {"source": "parquet", "path": origin}
+        self._columns = columns
+        declared = {f"column {role}": column for role, column in columns.items()}
+        self.identity: Mapping[str, str] = {"source": "parquet", "path": origin, **declared}
 
     def fingerprint(self) -> str:
         return content_digest(self._files)
@@ -39,12 +52,25 @@ class FileSource:
     def benchmark(self) -> None:
         return None
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was recognised or left out in the files read so far, one sentence a kind of files."""
+        said = [f"{_names(list(files))}: {sentence}." for sentence, files in sorted(self._said.items())]
+        more = len(said) - _MOST_NOTES
+        return (
+            *said[:_MOST_NOTES],
+            *([f"{more:,} more kinds of files are read as they were recognised."] if more > 0 else []),
+        )
+
+    def _say(self, sentence: str, *files: str) -> None:
+        self._said.setdefault(sentence, {}).update(dict.fromkeys(files))
+
     @cached_property
     def _bounds(self) -> tuple[date, date] | None:
         """First and last date, where every file's footer says them."""
-        from foundry_tasks.data.frames import date_bounds  # noqa: PLC0415 - a run that reuses its prices needs none
+        from foundry_tasks.data.parquet_files import date_bounds  # noqa: PLC0415 - a run that reuses its prices needs none
 
-        bounds = [found for path in self._files if (found := date_bounds(path)) is not None]
+        bounds = [found for path in self._files if (found := date_bounds(path, self._columns)) is not None]
         whole = len(bounds) == len(self._files)
         return (min(first for first, _ in bounds), max(last for _, last in bounds)) if whole else None
 
@@ -55,17 +81,51 @@ class FileSource:
     def _read(self, since: date | None) -> "pd.DataFrame":
         import pandas as pd  # noqa: PLC0415 - a run that reuses its prices needs the digest alone
 
-        from foundry_tasks.data.frames import read_frame  # noqa: PLC0415 - as above
+        from foundry_tasks.data.frames import read_file  # noqa: PLC0415 - as above
+        from foundry_tasks.data.tickers import one_spelling  # noqa: PLC0415 - as above
+
+        tables = []
+        for path in self._files:
+            found = read_file(path, since, self._columns)
+            if said := "; ".join(found.notes) if found.rows else "no rows, left out":
+                self._say(said, path.name)
+            if len(found.table):
+                tables.append(self._tidied(found.table, path))
+        if others := unread_files(str(self._place)):
+            self._say("left out, for it is hidden or neither parquet nor csv by its name", *others)
+        if tables:
+            table = tables[0] if len(tables) == 1 else pd.concat(tables, ignore_index=True)
+            twins: list[str] = []
+            table = one_spelling(table, self.name, twins)
+            for sentence in twins:
+                self._say(sentence, self.name)
+            return table
+        if since is not None:
+            return cut(self._table, (), since, None)
+        raise DataRejectedError(f"{self._place} is empty: it holds no rows. Give daily prices.")
+
+    def _tidied(self, table: "pd.DataFrame", path: Path) -> "pd.DataFrame":
+        """A file's tidy frame. Without a column of tickers the file names its one, unless its name cannot be a ticker's."""
         from foundry_tasks.data.tidy import tidy  # noqa: PLC0415 - as above
 
-        tables = [
-            tidy(frame, where=str(path), ticker=path.name.split(".")[0])
-            for path in self._files
-            if len(frame := read_frame(path, since)) or since is None
-        ]
-        if not tables:
-            return cut(self._table, (), since, None)
-        return tables[0] if len(tables) == 1 else pd.concat(tables, ignore_index=True)
+        name = path.name[: -len(suffix_of(path.name))]
+        is_nested = self._place.is_dir() and path.parent != self._place
+        named = "" if is_nested or _PART.fullmatch(name) else name
+        said: list[str] = []
+        tidied = tidy(table, where=str(path), ticker=named, columns=self._columns, said=said)
+        for sentence in said:
+            self._say(sentence, path.name)
+        if re.fullmatch(r"(19|20)\d\d", name) and set(tidied["ticker"].unique()) == {name} == set(
+            tidied["date"].dt.year.astype("str")
+        ):
+            raise DataRejectedError(
+                f"{path} has no column of tickers, and its name is the year of its dates. Add a column ticker."
+            )
+        return tidied
+
+
+def _names(files: Sequence[str]) -> str:
+    return ", ".join(files[:3]) + (f" and {len(files) - 3:,} more" if len(files) > 3 else "")
 
 
 def first_date(table: "pd.DataFrame") -> date | None:
@@ -77,9 +137,11 @@ def cut(table: "pd.DataFrame", tickers: Sequence[str], start: date | None, end: 
     """The rows of `tickers` (empty: all) between two dates, both included."""
     import pandas as pd  # noqa: PLC0415 - as above
 
+    from foundry_tasks.data.tickers import as_prices_write  # noqa: PLC0415 - as above
+
     wanted = pd.Series(True, index=table.index)
     if tickers:
-        wanted &= table["ticker"].isin(list(tickers))
+        wanted &= table["ticker"].isin(list(as_prices_write(tickers, table["ticker"].unique()).values()))
     if start is not None:
         wanted &= table["date"] >= pd.Timestamp(start)
     if end is not None:

@@ -24,6 +24,32 @@ def test_every_fault_of_a_conf_is_said_at_once():
     assert "\n" not in told
 
 
+@pytest.mark.parametrize(
+    "written",
+    [{"adj_close": "", "date": "trade_date"}, ["date=trade_date", "adj_close="], [" date = trade_date ", "adj_close="]],
+)
+def test_declared_columns_are_a_table_or_a_list_and_one_text_either_way(written):
+    conf = check_conf({"columns": written})
+    assert conf == {"columns": ["date=trade_date", "adj_close="]}
+    assert stage_config("prices", conf).declared_columns == {"date": "trade_date", "adj_close": ""}
+
+
+@pytest.mark.parametrize(
+    ("written", "says"),
+    [
+        (["dat=trade_date"], "no role 'dat': did you mean 'date'? The roles are date, ticker,"),
+        (["trade_date"], "write 'trade_date' as role=column"),
+        (["date=a", "date=b"], "date has two columns, 'a' and 'b'"),
+        (["date=a", "close=a"], "column 'a' has two roles"),
+        ({"date": 3}, "columns="),
+    ],
+)
+def test_a_declared_column_has_one_known_role(written, says):
+    with pytest.raises(ConfigError) as error:
+        check_conf({"columns": written})
+    assert says in str(error.value)
+
+
 @pytest.mark.parametrize("horizons", [[0], [61], ["five"], [], [1, 1], 5, [1.5]], ids=str)
 def test_a_horizon_is_a_whole_number_of_days_from_1_to_60_named_once(horizons):
     with pytest.raises(ConfigError, match="horizons"):

@@ -3,9 +3,10 @@
 import pandas as pd
 import pytest
 
+from foundry_tasks.contract.config import PRICE_COLUMNS
 from foundry_tasks.contract.errors import DataRejectedError
 from foundry_tasks.data.frames import read_frame
-from foundry_tasks.data.tidy import tidy
+from foundry_tasks.data.tidy import COLUMNS, tidy
 
 
 @pytest.mark.parametrize(
@@ -52,3 +53,23 @@ def test_companies_called_na_and_true_stay_companies(tmp_path):
 def test_what_is_missing_is_said_with_what_is_there():
     with pytest.raises(DataRejectedError, match="here: no column close, ticker; it has date, price"):
         tidy(pd.DataFrame({"date": ["2020-01-02"], "price": [1.0]}), where="here")
+
+
+def test_every_column_of_the_schema_can_be_declared():
+    assert PRICE_COLUMNS == COLUMNS
+
+
+def test_a_missing_close_is_said_with_what_may_be_it():
+    raw = pd.DataFrame({"date": ["2020-01-02"], "ticker": ["A"], "Last": [1.0]})
+    with pytest.raises(
+        DataRejectedError, match=r'Is Last the close\? Then write columns = {close = "Last"} in the market file'
+    ):
+        tidy(raw, where="here")
+    assert tidy(raw, where="here", columns={"close": "Last"})["close"].tolist() == [1.0]
+
+
+def test_a_thousand_columns_are_one_short_line():
+    raw = pd.DataFrame([range(1000)], columns=[f"T{at}" for at in range(1000)])
+    with pytest.raises(DataRejectedError, match=r"it has T0, T1, .* and 988 more") as error:
+        tidy(raw, where="here")
+    assert len(str(error.value)) < 500

@@ -64,6 +64,49 @@ def test_the_report_says_what_share_of_the_universe_has_prices(tmp_path):
     assert survivorship(None, 20, SESSIONS) == NOT_POINT_IN_TIME
 
 
+def test_a_member_without_a_first_date_belongs_from_the_beginning_and_the_report_says_so(tmp_path):
+    found = universe(tmp_path, ["A,,", "B,2020-01-09,", "C,,2020-01-02"])
+    member = found.members(SESSIONS, ("A", "B", "C"))
+    assert member.sum(axis=0).tolist() == [10, 2, 2]
+    assert survivorship(found, 14, SESSIONS) == (
+        "not fully point in time: 2 of 3 memberships in members.csv have no start date and count from the beginning, so "
+        "survivorship bias remains; prices for 100.0% of its ticker-sessions"
+    )
+
+
+def test_a_list_of_tickers_is_a_universe_that_is_not_point_in_time(tmp_path):
+    (tmp_path / "members.csv").write_text(
+        "Symbol,Name,Market Cap\nBRK.B,Berkshire Hathaway,1100000000\nNA,National,20150101\n"
+    )
+    found = read_universe(tmp_path / "members.csv")
+    assert found.members(SESSIONS, ("NA", "BRK-B")).all()
+    assert survivorship(found, 10, SESSIONS) == (
+        "not point in time: survivorship bias, since members.csv gives no start dates; prices for 50.0% of its ticker-sessions"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("ticker,start_date\nA,2020-01-01\n", "no column end_date"),
+        ("ticker,since\nA,2020-01-01\n", "no column start_date; since holds dates"),
+        ("ticker,start_date,end_date\n,2020-01-01,\nA,2020-01-01,\n", r"1 line\(s\) without a ticker"),
+        (
+            "ticker,start_date,from,end_date\nA,2020-01-01,2019-01-01,\n",
+            "columns start_date, from compete for the role",
+        ),
+    ],
+)
+def test_a_universe_that_says_half_of_it_is_refused_by_name(tmp_path, text, says):
+    (tmp_path / "members.csv").write_text(text)
+    with pytest.raises(DataRejectedError, match=says):
+        read_universe(tmp_path / "members.csv")
+
+
+def test_a_ticker_in_two_spellings_is_counted_once(tmp_path):
+    assert universe(tmp_path, ["BRK.B,2019-01-01,", "BRK-B,2019-01-01,"]).size(SESSIONS) == len(SESSIONS)
+
+
 def test_the_real_membership_had_about_500_members_on_any_day(market_data):
     found = read_universe(market_data / "sp500_membership_start_end.csv")
     days = np.array(["2005-01-03", "2010-01-04", "2020-01-02"], "datetime64[D]")

@@ -1,0 +1,92 @@
+"""Who is who: one identity of a ticker in all files, however each of them writes it."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from foundry_tasks.contract.errors import DataRejectedError
+
+_CLASS_SEPARATORS = re.compile(r"[\s./_-]+")
+_FLOAT_IDENTIFIER = re.compile(r"(0|[1-9]\d*)(\.0+)?")
+_EXACT_INTEGERS = 2**53
+_NAMED = 5
+
+
+def identity(ticker: str) -> str:
+    """What all ways of writing one ticker have in common: BRK.B, BRK-B, BRK/B, BRK_B and "BRK B" are one.
+
+    Case tells tickers apart, and so does a suffix: VOD and VOD.L are two.
+    """
+    return _CLASS_SEPARATORS.sub(".", ticker.strip())
+
+
+def as_prices_write(names: Iterable[str], priced: Iterable[str]) -> dict[str, str]:
+    """Those of `names` that have prices → the same ticker as the prices write it."""
+    by_identity = {identity(ticker): ticker for ticker in priced}
+    found = {name: by_identity.get(identity(name)) for name in names}
+    return {name: ticker for name, ticker in found.items() if ticker is not None}
+
+
+def spelled_otherwise(names: Iterable[str], priced: Iterable[str], where: str) -> str:
+    """Which of `names` the prices write otherwise, as one sentence; "" where none is. where: what `names` are from."""
+    pairs = sorted(pair for pair in as_prices_write(names, priced).items() if pair[0] != pair[1])
+    said = [f"{name} is {ticker} in the prices" for name, ticker in pairs]
+    more = f" and {len(said) - _NAMED} more" if len(said) > _NAMED else ""
+    return f"{where}: {', '.join(said[:_NAMED])}{more}; matched." if said else ""
+
+
+def ticker_text(values: "pd.Series[Any]") -> "pd.Series[Any]":
+    """Tickers as stripped text; missing ones stay missing.
+
+    Identifiers that were made floats since one was missing become whole again: 14593.0 is 14593, where all of the column
+    are whole numbers. Text such as 000001 keeps its zeros.
+    """
+    codes, distinct = pd.factorize(values)
+    names = pd.Index(_distinct_text(pd.Series(distinct)), dtype="str")
+    return pd.Series(names.take(codes, allow_fill=True, fill_value=None), index=values.index, dtype="str")
+
+
+def _distinct_text(distinct: "pd.Series[Any]") -> "pd.Series[Any]":
+    if distinct.dtype.kind == "f":
+        numbers = distinct.to_numpy(np.float64)
+        whole = bool(((numbers == np.floor(numbers)) & (np.abs(numbers) < _EXACT_INTEGERS)).all())
+        return (distinct.astype("int64") if whole else distinct).astype("str")
+    text = distinct.astype("str").str.strip()
+    if text.str.endswith(".0").any() and text.map(lambda name: bool(_FLOAT_IDENTIFIER.fullmatch(name))).all():
+        text = text.str.replace(r"\.0+$", "", regex=True)
+    return text
+
+
+def one_spelling(table: pd.DataFrame, where: str, said: list[str] | None = None) -> pd.DataFrame:
+    """A tidy frame without a second spelling of a ticker, where both hold the same bars.
+
+    said: where a reader is told of it. Raises DataRejectedError where two spellings of one ticker hold different bars.
+    """
+    by_identity: dict[str, str] = {}
+    twins = []
+    for ticker in sorted(table["ticker"].unique()):
+        first = by_identity.setdefault(identity(ticker), ticker)
+        if first != ticker:
+            twins.append((first, ticker))
+    for first, second in twins:
+        bars, others = (
+            table[table["ticker"] == name].drop(columns="ticker").sort_values("date", kind="stable", ignore_index=True)
+            for name in (first, second)
+        )
+        if not bars.equals(others):
+            raise DataRejectedError(
+                f"{where}: {first} and {second} are one ticker in two spellings, with different bars. Write a ticker "
+                "alike everywhere, or rename one of two companies."
+            )
+        if said is not None:
+            said.append(f"{second} repeats the bars of {first}, another spelling of it, and is left out")
+    return table[~table["ticker"].isin([second for _, second in twins])].reset_index(drop=True) if twins else table
+
+
+def renamed(by_ticker: Mapping[str, str], priced: Sequence[str]) -> dict[str, str]:
+    """`by_ticker` with its tickers as the prices write them; one without prices keeps its name."""
+    known = as_prices_write(by_ticker, priced)
+    return {known.get(name, name): value for name, value in by_ticker.items()}
