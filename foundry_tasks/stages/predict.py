@@ -91,6 +91,11 @@ def _version(io: StageIO, model: str) -> tuple[ModelVersion, Path, str, str, str
     sha256 = state.versions[wanted].sha256
     version = ModelVersion(model, wanted, sha256)
     path = io.store.object_path(sha256) if io.store.has_object(sha256) else io.registry.bundle(version)
+    if path is None:
+        raise ConfigError(
+            f"the bundle of {model} version {wanted} ({sha256[:12]}…) is not in the store, and MLflow lacks it too. "
+            "Run `foundry ledger repair`: it makes the version again or says what has to be restored."
+        )
     if sha256_of(path.read_bytes()) != sha256:
         raise ConfigError(
             f"the bundle of {model} version {wanted} is not what the ledger knows ({path}); it is not loaded. "
