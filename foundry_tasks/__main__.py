@@ -142,19 +142,20 @@ def _open_report(options: argparse.Namespace) -> int:
 
 
 def _ledger(options: argparse.Namespace) -> int:
-    """`show` prints records, `verify` proves the chain and `repair` projects it again; findings exit with 1."""
+    """`show` prints records, `verify` proves the chain, `repair` makes the registry follow it; what is left exits with 1."""
     from foundry_tasks import governance  # noqa: PLC0415 - only who asks for the ledger loads it
 
     settings = Settings.from_environment()
     store = open_store(settings)
     if options.action == "show":
         return _print_rows(governance.show(store, options.model))
-    act = governance.verify if options.action == "verify" else governance.repair
-    lines = act(store, _registry(settings), options.model)
-    sys.stdout.writelines(
-        f"{line}\n" for line in lines or ["the ledger verifies" if act is governance.verify else "nothing to repair"]
-    )
-    return 1 if lines and act is governance.verify else 0
+    if options.action == "repair":
+        repaired = governance.repair(store, _registry(settings), options.model)
+        sys.stdout.writelines(f"{line}\n" for line in repaired.lines or ["nothing to repair"])
+        return 0 if repaired.whole else 1
+    findings = governance.verify(store, _registry(settings), options.model)
+    sys.stdout.writelines(f"{line}\n" for line in findings or ["the ledger verifies"])
+    return 1 if findings else 0
 
 
 def _trials(options: argparse.Namespace) -> int:

@@ -5,14 +5,27 @@ operation or `repair` sets the alias.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from foundry_tasks.candidate import registration_of
 from foundry_tasks.contract.artifacts import sha256_of
 from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.contract.ledger import Entry, Event, LedgerRecord, LedgerState, contradicts, describe
-from foundry_tasks.contract.ledger_chain import CHALLENGER, CHAMPION, Ledger, check_store, project
+from foundry_tasks.contract.ledger_chain import CHALLENGER, CHAMPION, Ledger, agreed, check_store, project
 from foundry_tasks.contract.ports import ModelVersion, Registry, Store
+
+_GONE = "is gone from the registry"
+_OTHER_NAME = "names another bundle in the registry than in the ledger"
+_NO_FILE = "has lost its bundle in MLflow"
+_OTHER_FILE = "has a bundle in MLflow that is not the one that was registered"
+_RUN_REPAIR = "Run `foundry ledger repair`"
+_STRANGER = (
+    "Set FOUNDRY_MLFLOW_URI to the MLflow of this ledger; if it is this one, delete the version there and "
+    "run `foundry ledger repair`"
+)
+_BACKUP = "Restore a backup of the store or of MLflow, then run `foundry ledger repair`"
 
 
 def rollback(
@@ -88,6 +101,8 @@ def verify(store: Store, registry: Registry, model: str | None = None) -> list[s
     """Everything that is wrong with the ledger, or between it and the registry; empty where all is whole."""
     ledger = Ledger(store)
     findings: list[str] = []
+    if registry.experiment_is_deleted():
+        findings.append(f"MLflow's experiment is deleted, and `mlflow gc` would delete its files. {_RUN_REPAIR}")
     for name in _models(ledger, model):
         witness = registry.ledger_head(name)
         state, broken = ledger.prove(name)
@@ -95,16 +110,42 @@ def verify(store: Store, registry: Registry, model: str | None = None) -> list[s
         against = contradicts(state, witness)
         if against:
             findings.append(f"{name}: {against}")
-        if witness is None:
-            findings.append(f"{name}: the registry has seen nothing of its ledger. Run `foundry ledger repair`")
-        findings += [f"{name}: {finding}" for finding in _against_registry(state, registry, name)]
+        present = _present(registry, name)
+        if witness is None and present:
+            findings.append(f"{name}: the registry has seen nothing of its ledger. {_RUN_REPAIR}")
+        findings += [f"{name}: {finding}" for finding in _against_registry(state, present, store, registry, name)]
     return findings
 
 
-def repair(store: Store, registry: Registry, model: str | None = None) -> list[str]:
-    """Project the ledger on the registry again; what was changed, a line each. Raises ConfigError on a broken chain."""
+@dataclass(frozen=True)
+class Repair:
+    """What a repair did. lines: one a version, and one a changed alias; whole: whether every version is there again."""
+
+    lines: tuple[str, ...]
+    whole: bool
+
+
+def repair(store: Store, registry: Registry, model: str | None = None) -> Repair:
+    """Make what the registry lacks again and project the ledger on it; to be repeated where it was interrupted.
+
+    Raises ConfigError on a broken chain, before anything is changed.
+    """
     ledger = Ledger(store)
-    return [change for name in _models(ledger, model) for change in project(ledger, registry, name)]
+    names = _models(ledger, model)
+    states = {name: agreed(ledger, registry, name)[0] for name in names}
+    lines: list[str] = []
+    whole = True
+    if registry.experiment_is_deleted():
+        registry.restore_experiment()
+        lines.append("MLflow's experiment was deleted, is restored")
+    for name in names:
+        present = _present(registry, name)
+        for number in sorted(states[name].versions):
+            done, what = _repair_version(states[name], number, present.get(number), store, registry, name)
+            lines.append(f"{name}: version {number} {what}")
+            whole = whole and done
+        lines += project(ledger, registry, name)
+    return Repair(tuple(lines), whole)
 
 
 # ------------------------------------------------------------------ parts
@@ -124,12 +165,16 @@ def _move(
     check_store(store)
     ledger = Ledger(store)
     project(ledger, registry, model)
-    present = {version.version: version for version in registry.versions(model)}
 
     def decide_on_what_is_there(state: LedgerState) -> Entry | None:
         entry = decide(state)
-        if entry is not None and not _same_bundle(present.get(entry.version), entry.sha256):
-            raise ConfigError(f"{model}: version {entry.version} is not in the registry as the ledger knows it.")
+        if entry is not None:
+            fault = _fault(_present(registry, model).get(entry.version), entry.sha256, registry)
+            if fault is not None:
+                raise ConfigError(
+                    f"{model}: version {entry.version} {fault}. {_RUN_REPAIR}: it makes the version again or says what "
+                    "has to be restored."
+                )
         return entry
 
     appended = ledger.append(model, decide_on_what_is_there)
@@ -158,33 +203,98 @@ def _is_rollback_from(state: LedgerState, version: int) -> bool:
     return last is not None and last.event == "rolled_back" and last.from_version == version
 
 
-def _same_bundle(found: ModelVersion | None, sha256: str) -> bool:
-    return found is not None and found.sha256 == sha256
+def _present(registry: Registry, model: str) -> dict[int, ModelVersion]:
+    """The registry's versions by the ledger's numbers, of two with one number the older."""
+    return {version.version: version for version in reversed(registry.versions(model))}
 
 
-def _holds(registry: Registry, version: ModelVersion, sha256: str) -> bool:
-    bundle = registry.bundle(version)
-    return bundle.is_file() and sha256_of(bundle.read_bytes()) == sha256
+def _fault(found: ModelVersion | None, sha256: str, registry: Registry) -> str | None:
+    """What is wrong with the registry's version of a bundle, None where it is whole."""
+    if found is None:
+        return _GONE
+    if found.sha256 != sha256:
+        return _OTHER_NAME
+    bundle = registry.bundle(found)
+    if bundle is None:
+        return _NO_FILE
+    return None if sha256_of(bundle.read_bytes()) == sha256 else _OTHER_FILE
 
 
-def _against_registry(state: LedgerState, registry: Registry, model: str) -> list[str]:
-    """Where aliases, versions or bundles are not what the ledger says."""
-    findings = []
-    present = {version.version: version for version in registry.versions(model)}
-    for alias, wanted in ((CHAMPION, state.champion), (CHALLENGER, state.challenger)):
-        found = registry.alias(model, alias)
-        number = found.version if found else None
-        if number != wanted:
-            findings.append(f"{alias} is {_name(number)}, the ledger says {_name(wanted)}. Run `foundry ledger repair`")
-        if wanted in present and not _holds(registry, present[wanted], state.versions[wanted].sha256):
-            findings.append(f"the bundle of version {wanted} ({alias}) is not the one that was registered")
-    for number, version in present.items():
+def _origin(state: LedgerState, number: int, store: Store, registry: Registry, model: str) -> str | None:
+    """Where a version's bundle still is, None where only a backup has it."""
+    sha256 = state.versions[number].sha256
+    if registry.has_files_of(model, number, sha256):
+        return "MLflow's files"
+    if store.has_object(sha256) and sha256_of(store.object_path(sha256).read_bytes()) == sha256:
+        return "the store"
+    return None
+
+
+def _repair_version(
+    state: LedgerState, number: int, found: ModelVersion | None, store: Store, registry: Registry, model: str
+) -> tuple[bool, str]:
+    """Whether the version is whole now, and what was done about it."""
+    sha256 = state.versions[number].sha256
+    fault = _fault(found, sha256, registry)
+    if fault is None:
+        return True, "is already there"
+    if fault == _OTHER_NAME:
+        return False, f"{_OTHER_NAME}. {_STRANGER}"
+    origin = _origin(state, number, store, registry, model)
+    if origin is None:
+        return False, _lost(fault, sha256)
+    if found is not None:
+        registry.delete(found)
+    taken = {other: facts.sha256 for other, facts in state.versions.items()}
+    note = ""
+    if origin == "the store":
+        wanted, complete = registration_of(store, registry, model, state, number)
+        made = registry.register(wanted)
+        note = "" if complete else ", with the ledger's evidence only: the results of its run are gone"
+    else:
+        made = registry.register_again(model, number, sha256, taken)
+    numbered = "" if made.registry_number == number else f", as MLflow's version {made.registry_number}"
+    return True, f"{fault}; made again from {origin}{numbered}{note}"
+
+
+def _lost(fault: str, sha256: str) -> str:
+    return f"{fault} and cannot be made again: its bundle {sha256} is in neither the store nor MLflow. {_BACKUP}"
+
+
+def _against_registry(
+    state: LedgerState, present: Mapping[int, ModelVersion], store: Store, registry: Registry, model: str
+) -> list[str]:
+    """Where versions, bundles or aliases are not what the ledger says, each with what helps."""
+    findings, lost = [], set()
+    for number in sorted({*state.versions, *present}):
         if number not in state.versions:
             findings.append(f"version {number} is in the registry but in no record. Repeat its promote, or delete it")
-        elif version.sha256 != state.versions[number].sha256:
-            findings.append(f"version {number} names another bundle in the registry than in the ledger")
-    findings += [f"version {gone} is gone from the registry" for gone in sorted(set(state.versions) - set(present))]
+            continue
+        sha256 = state.versions[number].sha256
+        fault = _fault(present.get(number), sha256, registry)
+        if fault is None:
+            continue
+        if fault == _OTHER_NAME:
+            findings.append(f"version {number} {fault}. {_STRANGER}")
+        elif origin := _origin(state, number, store, registry, model):
+            findings.append(f"version {number} {fault}. {_RUN_REPAIR}: it makes the version again from {origin}")
+        else:
+            lost.add(number)
+            findings.append(f"version {number} {_lost(fault, sha256)}")
+    for alias, wanted in ((CHAMPION, state.champion), (CHALLENGER, state.challenger)):
+        found = next((version.version for version in present.values() if alias in version.aliases), None)
+        if found == wanted:
+            continue
+        finding = f"{alias} is {_name(found)}, the ledger says {_name(wanted)}"
+        if wanted in lost and found is None:
+            findings.append(f"{finding}, which only a backup can bring" + _instead(alias))
+        else:
+            findings.append(f"{finding}. {_RUN_REPAIR}")
     return findings
+
+
+def _instead(alias: str) -> str:
+    return "; or roll back to a version that is there" if alias == CHAMPION else ""
 
 
 def _models(ledger: Ledger, model: str | None) -> Sequence[str]:

@@ -47,8 +47,8 @@ def save_pyfunc(folder: Path, wanted: Registration, *, run_id: str, logged: Any)
             run_id=run_id,
             metadata={"sha256": wanted.sha256, "horizon": wanted.horizon, **wanted.tags},
         ),
-        signature=_signature(wanted.features),
-        input_example=_example(wanted),
+        signature=_signature(wanted.features) if wanted.features else None,
+        input_example=_example(wanted) if wanted.example else None,
         pip_requirements=[f"{name}=={metadata.version(name)}" for name in sorted(PREDICTION_PACKAGES)],
     )
     return folder

@@ -9,19 +9,23 @@ import json
 import logging
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from foundry_tasks.adapters.pyfunc_model import BUNDLE_FILE, save_pyfunc, write_evidence
-from foundry_tasks.contract.artifacts import digest_of
+from foundry_tasks.contract.artifacts import digest_of, sha256_of
 from foundry_tasks.contract.errors import ConfigError, FoundryError, TransientError
 from foundry_tasks.contract.ports import ModelVersion, Registration
 
 EXPERIMENT = "foundry"
 SHA256_TAG, IDENTITY_TAG, HEAD_TAG = "foundry.sha256", "foundry.identity", "foundry.ledger_head"
+VERSION_TAG = "foundry.version"
+"""The ledger's number, on a version that was made again: MLflow never gives a number twice."""
+_SHOWN_TAG = "mlflow.modelVersions"
+"""Set on a logged model: the versions that MLflow's pages show for it."""
 _SQLITE = "sqlite:///"
 _LOST_RACES = 5
 _QUIET = {
@@ -59,14 +63,35 @@ class MlflowRegistry:
         identity = digest_of({"sha256": wanted.sha256, "evidence": wanted.evidence})
         with _answering(self.uri):
             if self._ensure_model(wanted.model):
-                found = self._same(wanted.model, identity)
+                found = self._same(wanted, identity)
                 if found:
                     return found[0]
+                self._delete_misnumbered(wanted, identity)
             created = self._log(wanted, identity)
-            first = self._same(wanted.model, identity)[0]
-            if first.version != created:  # a twin of this very call was faster
-                self._client.delete_model_version(wanted.model, str(created))
+            first = self._same(wanted, identity)[0]
+            if first.registry_number != created:  # a twin of this very call was faster
+                self._delete(wanted.model, created)
             return first
+
+    def has_files_of(self, model: str, version: int, sha256: str) -> bool:
+        with _answering(self.uri):
+            return self._logged(model, version, sha256) is not None
+
+    def register_again(self, model: str, version: int, sha256: str, taken: Mapping[int, str]) -> ModelVersion:
+        with _answering(self.uri):
+            logged = self._logged(model, version, sha256)
+            if logged is None:
+                raise ConfigError(f"MLflow at {self.uri} no longer has the files of {model} version {version}.")
+            self._ensure_model(model)
+            self._create(model, logged, logged.source_run_id, logged.tags, version=version, taken=taken)
+            first, *twins = [found for found in self._search(model, f"name='{model}'") if found.version == version]
+            for twin in twins:
+                self._delete(model, twin.registry_number)
+            return first
+
+    def delete(self, version: ModelVersion) -> None:
+        with _answering(self.uri):
+            self._delete(version.model, version.registry_number)
 
     def versions(self, model: str) -> Sequence[ModelVersion]:
         with _answering(self.uri):
@@ -74,34 +99,42 @@ class MlflowRegistry:
 
     def alias(self, model: str, name: str) -> ModelVersion | None:
         with _answering(self.uri):
-            number = self._aliases(model).get(name)
-            if number is None:
+            aliases = self._aliases(model)
+            if name not in aliases:
                 return None
-            return _version(self._client.get_model_version(model, str(number)), self._aliases(model))
+            return _version(self._client.get_model_version(model, str(aliases[name])), aliases)
 
     def set_alias(self, model: str, name: str, version: int | None) -> None:
         with _answering(self.uri):
             if version is None:
                 self._client.delete_registered_model_alias(model, name)
             else:
-                _again(lambda: self._client.set_registered_model_alias(model, name, str(version)))
+                number = self._number(model, version) or version
+                _again(lambda: self._client.set_registered_model_alias(model, name, str(number)))
 
-    def bundle(self, version: ModelVersion) -> Path:
-        from mlflow.artifacts import download_artifacts  # noqa: PLC0415
-
+    def bundle(self, version: ModelVersion) -> Path | None:
         with _answering(self.uri):
-            location = self._client.get_model_version_download_uri(version.model, str(version.version))
-            source = f"{location}/data/{BUNDLE_FILE}"
-            if source.startswith(("/", "file://")):
-                return Path(source.removeprefix("file://"))
-            folder = Path(self._downloads.name) / f"{version.model}-{version.version}"
-            folder.mkdir(exist_ok=True)
-            return Path(download_artifacts(artifact_uri=source, dst_path=str(folder), tracking_uri=self.uri))
+            number = version.registry_number or self._number(version.model, version.version)
+            if number is None:
+                return None
+            location = self._client.get_model_version_download_uri(version.model, str(number))
+            return self._file(location, f"{version.model}-{number}")
 
     def locate(self, version: ModelVersion) -> str:
+        number = version.registry_number or version.version
         if self._has_server:
-            return f"{self.uri.rstrip('/')}/#/models/{version.model}/versions/{version.version}"
-        return f"models:/{version.model}/{version.version}"
+            return f"{self.uri.rstrip('/')}/#/models/{version.model}/versions/{number}"
+        return f"models:/{version.model}/{number}"
+
+    # ------------------------------------------------------------ the experiment
+    def experiment_is_deleted(self) -> bool:
+        with _answering(self.uri):
+            found = self._client.get_experiment_by_name(EXPERIMENT)
+            return found is not None and found.lifecycle_stage == "deleted"
+
+    def restore_experiment(self) -> None:
+        with _answering(self.uri):
+            self._experiment()
 
     # ------------------------------------------------------------ the ledger's witness
     def ledger_head(self, model: str) -> str | None:
@@ -142,8 +175,29 @@ class MlflowRegistry:
         """Whether the registered model was there already."""
         return _unless(_PRESENT, lambda: self._client.create_registered_model(model)) is None
 
-    def _same(self, model: str, identity: str) -> list[ModelVersion]:
+    def _same(self, wanted: Registration, identity: str) -> list[ModelVersion]:
+        """Versions with this bundle and evidence; not those whose number belongs to another version of the ledger."""
+        found = self._identical(wanted.model, identity)
+        if wanted.version is not None:
+            return [one for one in found if one.version == wanted.version]
+        return [one for one in found if wanted.taken.get(one.version, wanted.sha256) == wanted.sha256]
+
+    def _delete_misnumbered(self, wanted: Registration, identity: str) -> None:
+        """What a process left that was killed while it used up numbers of other versions."""
+        for one in self._identical(wanted.model, identity):
+            if wanted.taken.get(one.version, one.sha256) != one.sha256:
+                self._delete(wanted.model, one.registry_number)
+
+    def _identical(self, model: str, identity: str) -> list[ModelVersion]:
         return self._search(model, f"name='{model}' and tags.`{IDENTITY_TAG}`='{identity}'")
+
+    def _number(self, model: str, version: int) -> int | None:
+        """MLflow's number of the ledger's version."""
+        found = (one for one in self._search(model, f"name='{model}'") if one.version == version)
+        return next((one.registry_number for one in found), None)
+
+    def _delete(self, model: str, number: int | None) -> None:
+        _unless(_ABSENT, lambda: self._client.delete_model_version(model, str(number)))
 
     def _search(self, model: str, query: str) -> list[ModelVersion]:
         aliases, found, token = self._aliases(model), [], None
@@ -152,7 +206,7 @@ class MlflowRegistry:
             found += [_version(item, aliases) for item in page]
             token = page.token
             if not token:
-                return sorted(found, key=lambda version: version.version)
+                return sorted(found, key=lambda version: (version.version, version.registry_number))
 
     def _experiment(self) -> str:
         """The experiment's id; without a server, its files lie where the settings say."""
@@ -162,6 +216,8 @@ class MlflowRegistry:
         for _ in range(2):
             found = self._client.get_experiment_by_name(EXPERIMENT)
             if found:
+                if found.lifecycle_stage == "deleted":  # MLflow takes no second one of that name
+                    self._client.restore_experiment(found.experiment_id)
                 return str(found.experiment_id)
             created = _unless(_PRESENT, lambda: self._client.create_experiment(EXPERIMENT, artifact_location=location))
             if created:
@@ -174,6 +230,8 @@ class MlflowRegistry:
 
         experiment = self._experiment()
         tags = {**wanted.tags, SHA256_TAG: wanted.sha256, IDENTITY_TAG: identity}
+        if wanted.version is not None:
+            tags[VERSION_TAG] = str(wanted.version)
         self._end_leftovers(experiment, identity)
         run = self._client.create_run(experiment, tags=tags, run_name=wanted.run_name or wanted.model)
         run_id = run.info.run_id
@@ -190,18 +248,80 @@ class MlflowRegistry:
                 self._client.log_model_artifacts(logged.model_id, str(saved))
             self._client.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
             self._client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
-            source = f"models:/{logged.model_id}" if self._has_server else logged.artifact_location
-            created = self._client.create_model_version(
-                wanted.model, source, run_id=run_id, tags=tags, model_id=logged.model_id
-            )
-            shown = [{"name": wanted.model, "version": created.version}]
-            self._client.set_logged_model_tags(logged.model_id, {"mlflow.modelVersions": json.dumps(shown)})
+            created = self._create(wanted.model, logged, run_id, tags, version=wanted.version, taken=wanted.taken)
         except BaseException:
             with suppress(Exception):
                 self._client.set_terminated(run_id, "FAILED")
             raise
         self._client.set_terminated(run_id, "FINISHED")
-        return int(created.version)
+        return created
+
+    def _create(
+        self,
+        model: str,
+        logged: Any,
+        run_id: str | None,
+        tags: Mapping[str, str],
+        *,
+        version: int | None,
+        taken: Mapping[int, str],
+    ) -> int:
+        """A version of a logged model; MLflow's number of it.
+
+        MLflow counts up and never gives a number twice. Numbers that belong to other versions of the ledger are used up.
+        """
+        kept = {key: value for key, value in tags.items() if not key.startswith("mlflow.")}
+        if version is not None:
+            kept[VERSION_TAG] = str(version)
+        source = f"models:/{logged.model_id}" if self._has_server else logged.artifact_location
+        number = 0
+        while number != version and (number <= (version or 0) or number in taken):
+            if number:
+                self._delete(model, number)
+            created = self._client.create_model_version(
+                model, source, run_id=run_id, tags=kept, model_id=logged.model_id
+            )
+            if int(created.version) <= number:
+                raise ConfigError(
+                    f"MLflow at {self.uri} gave number {number} of {model} twice. Use a SQL database for it."
+                )
+            number = int(created.version)
+        shown = {_SHOWN_TAG: json.dumps([{"name": model, "version": number}])}
+        self._client.set_logged_model_tags(logged.model_id, kept | shown)
+        return number
+
+    def _logged(self, model: str, version: int, sha256: str) -> Any:
+        """MLflow's logged model that was registered as this version and whose bundle is whole, None where there is none."""
+        experiment = self._client.get_experiment_by_name(EXPERIMENT)
+        if experiment is None:
+            return None
+        query = f"name = '{model}' and tags.`{SHA256_TAG}` = '{sha256}'"
+        found = self._client.search_logged_models([experiment.experiment_id], query)
+        numbered = [(_registered_as(one), one) for one in found if one.status == "READY"]
+        for wanted in (version, None):  # None: a process was killed before it said which version it is
+            for number, logged in numbered:
+                if number == wanted and self._is_whole(logged, sha256):
+                    return logged
+        return None
+
+    def _is_whole(self, logged: Any, sha256: str) -> bool:
+        file = self._file(logged.artifact_location, logged.model_id)
+        return file is not None and sha256_of(file.read_bytes()) == sha256
+
+    def _file(self, location: str, folder: str) -> Path | None:
+        """The bundle of a model's files, None where they lack it. folder: where it is kept if it has to be fetched."""
+        from mlflow.artifacts import download_artifacts, list_artifacts  # noqa: PLC0415
+
+        if location.startswith(("/", "file://")):
+            local = Path(location.removeprefix("file://")) / "data" / BUNDLE_FILE
+            return local if local.is_file() else None
+        listed = list_artifacts(artifact_uri=f"{location}/data", tracking_uri=self.uri)
+        if not any(Path(one.path).name == BUNDLE_FILE for one in listed):
+            return None
+        fetched = Path(self._downloads.name) / folder
+        fetched.mkdir(exist_ok=True)
+        source = f"{location}/data/{BUNDLE_FILE}"
+        return Path(download_artifacts(artifact_uri=source, dst_path=str(fetched), tracking_uri=self.uri))
 
     def _end_leftovers(self, experiment: str, identity: str) -> None:
         """Runs that a killed process left as if they were still running."""
@@ -213,7 +333,17 @@ class MlflowRegistry:
 def _version(found: Any, aliases: dict[str, int]) -> ModelVersion:
     number = int(found.version)
     names = tuple(sorted(name for name, version in aliases.items() if version == number))
-    return ModelVersion(found.name, number, found.tags.get(SHA256_TAG, ""), names)
+    version = int(found.tags.get(VERSION_TAG, number))
+    return ModelVersion(found.name, version, found.tags.get(SHA256_TAG, ""), names, registry_number=number)
+
+
+def _registered_as(logged: Any) -> int | None:
+    """The ledger's number of the version that was made of a logged model."""
+    tagged = logged.tags.get(VERSION_TAG)
+    if tagged is not None:
+        return int(tagged)
+    shown = json.loads(logged.tags.get(_SHOWN_TAG, "[]"))
+    return int(shown[-1]["version"]) if shown else None
 
 
 def _unless(codes: set[str], call: Any) -> Any:

@@ -63,30 +63,39 @@ class Ledger:
 def project(ledger: Ledger, registry: Registry, model: str) -> tuple[str, ...]:
     """Make the registry's aliases what the ledger says; returns what had to be changed, a line each.
 
+    An alias whose version the registry lacks is taken away: no version is better than another one.
+
     It reads the ledger again after setting, until nothing has been appended in between: so whoever sets last has set
     what the last record says, however many promote at once. Raises ConfigError where the registry has seen another
     chain.
     """
     changed: list[str] = []
     for _ in range(_LOST_RACES):
-        witness = registry.ledger_head(model)  # before the chain, which can then only be longer
-        state = ledger.state(model)
-        against = contradicts(state, witness)
-        if against:
-            raise ConfigError(f"the ledger of {model} is {against}. Restore the ledger and MLflow from one backup.")
+        state, witness = agreed(ledger, registry, model)
         if not state.records:
             return ()
-        for name, wanted in ((CHAMPION, state.champion), (CHALLENGER, state.challenger)):
-            found = registry.alias(model, name)
-            present = found.version if found else None
-            if present != wanted:
+        present = registry.versions(model)  # after the chain: what that names has been registered before
+        for name, said in ((CHAMPION, state.champion), (CHALLENGER, state.challenger)):
+            wanted = said if any(version.version == said for version in present) else None
+            before = next((version.version for version in present if name in version.aliases), None)
+            if before != wanted:
                 registry.set_alias(model, name, wanted)
-                changed.append(f"{model}: {name} was {_version(present)}, is {_version(wanted)}")
-        if witness != state.head:
+                changed.append(f"{model}: {name} was {_version(before)}, is {_version(wanted)}")
+        if witness != state.head and present:
             registry.set_ledger_head(model, state.head)
         if ledger.state(model).head == state.head:
             return tuple(changed)
     raise TransientError(f"the ledger of {model} is too busy to be projected. Run `foundry ledger repair` later.")
+
+
+def agreed(ledger: Ledger, registry: Registry, model: str) -> tuple[LedgerState, str | None]:
+    """A model's chain and what the registry has seen of it. Raises ConfigError where the two contradict each other."""
+    witness = registry.ledger_head(model)  # before the chain, which can then only be longer
+    state = ledger.state(model)
+    against = contradicts(state, witness)
+    if against:
+        raise ConfigError(f"the ledger of {model} is {against}. Restore the ledger and MLflow from one backup.")
+    return state, witness
 
 
 def _version(number: int | None) -> str:

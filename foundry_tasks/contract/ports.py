@@ -118,8 +118,11 @@ class ModelVersion:
 
     model: str
     version: int
+    """The ledger's number."""
     sha256: str
     aliases: tuple[str, ...] = ()
+    registry_number: int | None = None
+    """MLflow's number. It differs from `version` where `foundry ledger repair` could not get the same number again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +144,10 @@ class Registration:
     """What is searched for: run, digests, verdict."""
     metrics: Mapping[str, float] = field(default_factory=dict)
     run_name: str = ""
+    version: int | None = None
+    """The ledger's number of a version that is made again; None: a new version."""
+    taken: Mapping[int, str] = field(default_factory=dict)
+    """Number → sha256 of the versions that the ledger knows. No other version gets one of these numbers."""
 
 
 class Registry(Protocol):
@@ -151,6 +158,15 @@ class Registry(Protocol):
     def register(self, wanted: Registration) -> ModelVersion:
         """Log a bundle with its evidence as a new version, or find the version of the same bundle and evidence."""
 
+    def has_files_of(self, model: str, version: int, sha256: str) -> bool:
+        """Whether MLflow still keeps bundle and evidence that were registered as this version."""
+
+    def register_again(self, model: str, version: int, sha256: str, taken: Mapping[int, str]) -> ModelVersion:
+        """Make a version again of the files that `has_files_of` found. taken: as in Registration."""
+
+    def delete(self, version: ModelVersion) -> None:
+        """Take away a version, such as one whose bundle is gone."""
+
     def alias(self, model: str, name: str) -> ModelVersion | None:
         """The version that carries an alias."""
 
@@ -160,14 +176,20 @@ class Registry(Protocol):
     def versions(self, model: str) -> Sequence[ModelVersion]:
         """All versions, oldest first."""
 
-    def bundle(self, version: ModelVersion) -> Path:
-        """A local file that holds the version's bundle. Let the ledger know its sha256 before it is loaded."""
+    def bundle(self, version: ModelVersion) -> Path | None:
+        """A local file with the version's bundle, None where MLflow lacks it. Check its sha256 before it is loaded."""
 
     def ledger_head(self, model: str) -> str | None:
         """The end of the ledger's chain as of the last projection, a witness against a chain cut short or rewritten."""
 
     def set_ledger_head(self, model: str, head: str) -> None:
         """Keep the end of the ledger's chain."""
+
+    def experiment_is_deleted(self) -> bool:
+        """Whether somebody deleted the experiment that holds the runs and files; MLflow keeps it until `mlflow gc`."""
+
+    def restore_experiment(self) -> None:
+        """Undo that."""
 
     def locate(self, version: ModelVersion) -> str:
         """What a person opens or loads: a page of the MLflow server, else a `models:/` URI."""

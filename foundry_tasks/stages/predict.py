@@ -140,8 +140,13 @@ def _registered(io: StageIO, model: str, horizon: int, state: LedgerState) -> in
 def _bundle(io: StageIO, model: str, version: int, state: LedgerState) -> "Bundle":
     """A version's bundle, from the store, else from MLflow. Raises ConfigError where it is not what the ledger knows."""
     sha256 = state.versions[version].sha256
-    known = io.store.has_object(sha256)
-    path = io.store.object_path(sha256) if known else io.registry.bundle(ModelVersion(model, version, sha256))
+    wanted = ModelVersion(model, version, sha256)
+    path = io.store.object_path(sha256) if io.store.has_object(sha256) else io.registry.bundle(wanted)
+    if path is None:
+        raise ConfigError(
+            f"the bundle of {model} version {version} ({sha256[:12]}…) is not in the store, and MLflow lacks it too. "
+            "Run `foundry ledger repair`: it makes the version again or says what has to be restored."
+        )
     if sha256_of(path.read_bytes()) != sha256:
         raise ConfigError(
             f"the bundle of {model} version {version} is not what the ledger knows ({path}); it is not loaded. "

@@ -168,10 +168,11 @@ def test_a_rollback_to_a_version_gone_from_the_registry_is_refused_before_anythi
     first = house.add("promoted")
     second = house.add("promoted")
     house.registry._client.delete_model_version(MODEL, str(first))
-    with pytest.raises(ConfigError, match=f"version {first} is not in the registry"):
+    with pytest.raises(ConfigError, match=rf"version {first} is gone from the registry\. Run `foundry ledger repair`"):
         house.rollback()
     assert house.champion() == second
-    assert house.verify() == [f"{MODEL}: version {first} is gone from the registry"]
+    (finding,) = house.verify()
+    assert finding.startswith(f"{MODEL}: version {first} is gone from the registry. Run `foundry ledger repair`")
 
 
 @pytest.mark.parametrize("missing", ["who", "why"])
@@ -252,9 +253,15 @@ def test_a_kill_between_append_and_alias_is_seen_and_mended(house):
     house.say("registered", version)
     house.say("promoted", version)
     assert house.verify() == [f"{MODEL}: champion is version 1, the ledger says version 2. Run `foundry ledger repair`"]
-    assert governance.repair(house.store, house.registry) == [f"{MODEL}: champion was version 1, is version 2"]
+    repaired = governance.repair(house.store, house.registry)
+    assert repaired.lines == (
+        f"{MODEL}: version 1 is already there",
+        f"{MODEL}: version 2 is already there",
+        f"{MODEL}: champion was version 1, is version 2",
+    )
+    assert repaired.whole
     assert house.verify() == []
-    assert governance.repair(house.store, house.registry) == []
+    assert governance.repair(house.store, house.registry).lines == repaired.lines[:2]
 
 
 def test_the_next_operation_mends_what_a_kill_left(house):
@@ -285,13 +292,19 @@ def test_a_version_registered_behind_the_ledgers_back_is_seen(house):
 def test_a_bundle_changed_on_disk_is_seen(house):
     house.add("promoted")
     house.registry.bundle(house.registry.versions(MODEL)[0]).write_bytes(b"something else")
-    assert house.verify() == [f"{MODEL}: the bundle of version 1 (champion) is not the one that was registered"]
+    (finding,) = house.verify()
+    assert finding.startswith(f"{MODEL}: version 1 has a bundle in MLflow that is not the one that was registered")
+    assert "cannot be made again" in finding
 
 
 def test_a_version_whose_tag_names_another_bundle_is_seen(house):
     house.add("promoted")
     house.registry._client.set_model_version_tag(MODEL, "1", "foundry.sha256", "f" * 64)
-    assert house.verify() == [f"{MODEL}: version 1 names another bundle in the registry than in the ledger"]
+    (finding,) = house.verify()
+    assert finding.startswith(f"{MODEL}: version 1 names another bundle in the registry than in the ledger")
+    house.registry._client.delete_model_version(MODEL, "1")
+    assert governance.repair(house.store, house.registry).whole
+    assert house.verify() == []
 
 
 def test_a_ledger_whose_end_was_cut_off_is_seen_and_never_projected(house):

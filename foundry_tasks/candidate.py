@@ -1,0 +1,216 @@
+"""One horizon's bundle with what its run said of it: the verdict that follows, and the version that is registered."""
+
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from foundry_tasks.contract.errors import MissingInputError
+from foundry_tasks.contract.ledger import Digests, Event, GateValue, LedgerState, VersionFacts, model_name
+from foundry_tasks.contract.ports import Registration, Registry, Store
+from foundry_tasks.contract.stage_io import Identity, StageIO
+
+if TYPE_CHECKING:
+    from foundry_tasks.models.bundle import Bundle
+
+_EXAMPLE_ROWS = 3
+_REFUSING = {"failed", "undefined", "near miss"}
+_VERDICTS: tuple[Event, ...] = ("promoted", "challenger", "refused", "skipped")
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One horizon's bundle and what was said about it before."""
+
+    model: str
+    horizon: int
+    gates: Mapping[str, Any]
+    refit: Mapping[str, Any]
+    bundle: Path
+    sha256: str
+
+    @property
+    def refusal(self) -> str | None:
+        """Why it stays out, None where neither the gates nor the refit refuse it."""
+        if self.gates["verdict"] == "refused":
+            failed = [gate["name"] for gate in self.gates["gates"] if gate["verdict"] in _REFUSING]
+            return f"gates refused: {', '.join(failed) or 'see the gate report'}"
+        if not self.refit["accepted"] or self.refit["kind"] != "refit":
+            return f"refit refused: {self.refit.get('reason') or self.refit['kind']}"
+        return None
+
+    @property
+    def gate_values(self) -> dict[str, GateValue]:
+        """The gates as the ledger keeps them."""
+        return {
+            gate["name"]: GateValue(value=gate["value"], threshold=gate["threshold"], verdict=gate["verdict"])
+            for gate in self.gates["gates"]
+        }
+
+    def verdict(self, champion: int | None) -> tuple[Event, str]:
+        """The event that follows, and why, if `champion` is champion now."""
+        if self.gates["verdict"] == "skipped":
+            return "skipped", "gates skipped on request"
+        if self.refusal:
+            return "refused", self.refusal
+        judged_against = self.gates.get("champion_version")
+        if judged_against != champion:
+            return "refused", (
+                f"judged against champion {judged_against or 'none'}, but champion is now {champion or 'none'}; "
+                "run the gates again"
+            )
+        if self.gates["verdict"] == "challenger":
+            near = [gate["name"] for gate in self.gates["gates"] if gate["verdict"] == "near miss"]
+            return "challenger", f"a near miss of {', '.join(near)}: a human may approve it"
+        return "promoted", "every gate passed"
+
+    def is_version(self, state: LedgerState, number: int, run: str) -> bool:
+        """Whether this run's gates and refit are those that the ledger's version was registered and judged with.
+
+        A run whose gates are repeated replaces their result, so an equal bundle alone does not say so.
+        """
+        known = state.versions[number]
+        if (known.sha256, known.digests.run, known.gates) != (self.sha256, run, self.gate_values):
+            return False
+        judged = next((r for r in state.records if r.version == number and r.event in _VERDICTS), None)
+        if judged is None:
+            return True
+        event, why = self.verdict(judged.from_version)
+        return judged.event == event and judged.why.startswith(why)
+
+
+def candidate_of(io: StageIO, market: str, horizon: int) -> Candidate:
+    """What a run's gates and refit have published for a horizon. Raises MissingInputError."""
+    bundle = f"bundle/{horizon}d.zip"
+    return Candidate(
+        model=model_name(market, horizon),
+        horizon=horizon,
+        gates=io.json("gates", "gates.json")["horizons"][str(horizon)],
+        refit=io.json("refit", "refit.json")["horizons"][str(horizon)],
+        bundle=io.path("refit", bundle),
+        sha256=io.result("refit").outputs[bundle].sha256,
+    )
+
+
+def registration(candidate: Candidate, digests: Digests, io: StageIO, **numbering: Any) -> Registration:
+    """The version as the registry takes it, with all of its run's evidence. numbering: `version` and `taken`."""
+    features, example = _example(candidate, io)
+    made_of = digests.model_dump(exclude={"run"})
+    lookback = candidate.refit.get("lookback_sessions")
+    tags = {
+        "run": digests.run,
+        "verdict": candidate.gates["verdict"],
+        "horizon": str(candidate.horizon),
+        "lookback_sessions": str(lookback) if lookback else "",
+        **made_of,
+    }
+    return Registration(
+        model=candidate.model,
+        bundle=candidate.bundle,
+        sha256=candidate.sha256,
+        horizon=candidate.horizon,
+        features=features,
+        example=example,
+        evidence={
+            "gates": dict(candidate.gates),
+            "refit": dict(candidate.refit),
+            "features": io.result("features").config | {"names": list(features)},
+            "labels": io.result("labels").config,
+            "digests": made_of,
+        },
+        tags={f"foundry.{key}": value for key, value in tags.items() if value},
+        metrics={gate["name"]: gate["value"] for gate in candidate.gates["gates"] if gate["value"] is not None},
+        run_name=f"{candidate.model} {digests.run}",
+        **numbering,
+    )
+
+
+def registration_of(
+    store: Store, registry: Registry, model: str, state: LedgerState, number: int
+) -> tuple[Registration, bool]:
+    """A version of the ledger as `promote` registered it, and whether with all of its evidence.
+
+    Where the store lacks what the version's run published, the evidence is what the ledger says. Raises
+    MissingInputError where the store lacks the bundle.
+    """
+    known = state.versions[number]
+    bundle = store.object_path(known.sha256)
+    taken = {other: facts.sha256 for other, facts in state.versions.items()}
+    market, _, horizon = model.removeprefix("foundry-").removesuffix("d").rpartition("-")
+    io = _reader(store, registry, known.digests.run)
+    try:
+        candidate = candidate_of(io, market, int(horizon))
+        if candidate.is_version(state, number, known.digests.run) and _newest(state, number):
+            return registration(candidate, known.digests, io, version=number, taken=taken), True
+    except (MissingInputError, KeyError):  # a run that is gone, wholly or in part, or that has been repeated
+        pass
+    return _from_ledger(model, int(horizon), number, known, bundle, taken), False
+
+
+def _newest(state: LedgerState, number: int) -> bool:
+    """Whether no later version is of the same run and bundle: a run keeps the result of its last gates only."""
+    known = state.versions[number]
+    return not any(
+        (facts.sha256, facts.digests.run) == (known.sha256, known.digests.run)
+        for other, facts in state.versions.items()
+        if other > number
+    )
+
+
+def _reader(store: Store, registry: Registry, run: str) -> StageIO:
+    """A run's results as `promote` reads them; whoever has it only reads."""
+    dag, _, run_id = run.partition("/")
+    nothing: Any = None
+    identity = Identity(dag, run_id, "promote", None, date.min)
+    return StageIO(identity, store, nothing, registry, nothing, nothing, nothing, code_version="", image_digest="")
+
+
+def _from_ledger(
+    model: str, horizon: int, number: int, known: VersionFacts, bundle: Path, taken: Mapping[int, str]
+) -> Registration:
+    gates = {name: value.model_dump() for name, value in known.gates.items()}
+    digests = known.digests.model_dump()
+    said = {"version": number, "verdict": known.verdict, "gates": gates, "digests": digests}
+    readable = _readable(bundle)
+    lookback = readable.lookback_sessions if readable else 0
+    tags = {"horizon": str(horizon), "lookback_sessions": str(lookback) if lookback else "", **digests}
+    return Registration(
+        model=model,
+        bundle=bundle,
+        sha256=known.sha256,
+        horizon=horizon,
+        features=readable.features if readable else (),
+        example=(),
+        evidence={"ledger": said},
+        tags={f"foundry.{key}": value for key, value in tags.items() if value},
+        metrics={name: value.value for name, value in known.gates.items() if value.value is not None},
+        run_name=f"{model} {known.digests.run}".strip(),
+        version=number,
+        taken=taken,
+    )
+
+
+def _readable(path: Path) -> "Bundle | None":
+    """The bundle, None where this release cannot read it."""
+    from foundry_tasks.models.bundle import Bundle  # noqa: PLC0415 - only a repair without its run's results loads it
+
+    try:
+        return Bundle.from_file(path)
+    except (zipfile.BadZipFile, KeyError, ValueError):
+        return None
+
+
+def _example(candidate: Candidate, io: StageIO) -> tuple[tuple[str, ...], list[dict[str, Any]]]:
+    """The model's features, and some rows of the last session as plain data."""
+    from foundry_tasks.data.tables import panel_names, read_features  # noqa: PLC0415 - pyarrow, once there is work
+
+    path = io.path("features", "features.parquet")
+    names = tuple(candidate.refit.get("features") or panel_names(path))
+    panel = read_features(path, names, between=(io.as_of, None))
+    rows = [
+        {"date": str(panel.sessions[-1]), "ticker": ticker} | {name: float(panel[name][-1, column]) for name in names}
+        for column, ticker in enumerate(panel.tickers[:_EXAMPLE_ROWS])
+    ]
+    return names, rows
