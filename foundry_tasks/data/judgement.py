@@ -206,7 +206,7 @@ def coverage(bars: Bars, kept: BoolArray, member: BoolArray | None, n_sessions: 
         expected &= member
     wanted, left = expected.sum(axis=0), (expected & remains).sum(axis=0)
     each = np.where(wanted > 0, left / np.maximum(wanted, 1), np.nan)
-    return float(left.sum() / max(int(wanted.sum()), 1)), each
+    return float(left.sum() / max(int(wanted.sum()), 1)) if kept.any() else 0.0, each
 
 
 def newest_priced(bars: Bars, kept: BoolArray, member: BoolArray | None, n_sessions: int) -> int:

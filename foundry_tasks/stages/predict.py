@@ -138,6 +138,12 @@ def _registered(io: StageIO, model: str, horizon: int, state: LedgerState) -> in
 
 
 def _bundle(io: StageIO, model: str, version: int, state: LedgerState) -> "Bundle":
+    from foundry_tasks.models.bundle import Bundle  # noqa: PLC0415 - only who predicts loads it
+
+    return Bundle.from_file(_bundle_file(io, model, version, state))
+
+
+def _bundle_file(io: StageIO, model: str, version: int, state: LedgerState) -> Path:
     """A version's bundle, from the store, else from MLflow. Raises ConfigError where it is not what the ledger knows."""
     sha256 = state.versions[version].sha256
     wanted = ModelVersion(model, version, sha256)
@@ -152,9 +158,7 @@ def _bundle(io: StageIO, model: str, version: int, state: LedgerState) -> "Bundl
             f"the bundle of {model} version {version} is not what the ledger knows ({path}); it is not loaded. "
             "Restore it from a backup or roll back to another version."
         )
-    from foundry_tasks.models.bundle import Bundle  # noqa: PLC0415 - only once its sha256 is known
-
-    return Bundle.from_file(path)
+    return path
 
 
 def _missing(bundle: "Bundle", features: FeaturePanel) -> list[str]:

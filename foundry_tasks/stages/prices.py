@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from foundry_tasks.data.judgement import Bars, Judged
     from foundry_tasks.data.market_files import Aligned
     from foundry_tasks.data.panel import BoolArray, DateArray, FloatArray, PricePanel
+    from foundry_tasks.data.universe import Universe
 
 MIN_SESSIONS = 126
 """Half a year; a shorter history is refused before anyone computes on it."""
@@ -88,16 +89,9 @@ def _run(config: PricesConfig, io: StageIO, source: PriceSource) -> None:
         bars = bars_of(table, sessions)
         _say_spellings(config, io, bars.tickers, universe.tickers if universe else (), sectors)
         sectors = renamed(sectors, bars.tickers)
-        member = universe.members(sessions, bars.tickers) if universe else None
-        if universe and member is not None and not member.any():
-            raise DataRejectedError(
-                f"no ticker of the universe {universe.name} has prices in {source.name} from {first} to {as_of}. Check "
-                "that both write tickers alike and that their dates overlap."
-            )
+        member = _members(universe, bars, sessions, source)
         judged = judge(bars, config.keep, config.redenominations)
         remaining, by_ticker = coverage(bars, judged.kept, member, len(sessions))
-        if not judged.kept.any():
-            remaining = 0.0
         newest = newest_priced(bars, judged.kept, member, len(sessions))
     for entry in judged.unknown:
         io.warn(f"prices: keep names {entry!r}, and there is no such bar. Write TICKER or TICKER YYYY-MM-DD.")
@@ -149,6 +143,21 @@ def _run(config: PricesConfig, io: StageIO, source: PriceSource) -> None:
     io.effective_as_of = as_of
     io.metrics |= {key: about[key] for key in ("tickers", "sessions", "first_session", "last_session", "coverage")}
     io.metrics["bars_set_aside"] = int((~judged.kept).sum())
+
+
+def _members(
+    universe: "Universe | None", bars: "Bars", sessions: "DateArray", source: PriceSource
+) -> "BoolArray | None":
+    """(n_sessions, n_tickers): who belonged when; None without a universe file."""
+    if universe is None:
+        return None
+    member = universe.members(sessions, bars.tickers)
+    if not member.any():
+        raise DataRejectedError(
+            f"no ticker of the universe {universe.name} has prices in {source.name} from {sessions[0]} to {sessions[-1]}. "
+            "Check that both write tickers alike and that their dates overlap."
+        )
+    return member
 
 
 def _as_of(config: PricesConfig, io: StageIO, source: PriceSource) -> date:

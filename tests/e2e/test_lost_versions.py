@@ -12,6 +12,7 @@ from foundry_tasks.adapters.registry_mlflow import EXPERIMENT, MlflowRegistry
 from foundry_tasks.contract.artifacts import object_key, result_key, sha256_of
 from foundry_tasks.contract.config import PromoteConfig
 from foundry_tasks.contract.errors import ConfigError
+from foundry_tasks.contract.ledger_chain import Ledger
 from foundry_tasks.stages import predict, promote
 from tests.promotion_world import DAG, MODEL, NOON, World
 
@@ -367,11 +368,12 @@ def test_rollback_and_approval_end_in_one_line_that_names_repair_and_write_nothi
 @losses(model_deleted, fresh_database, files_lost)
 def test_predict_needs_no_mlflow_where_the_store_has_the_bundle_and_else_names_repair(world, loss):
     world = loss(world)
-    version, path, kind, *_ = predict._version(world.io("today", "predict"), MODEL)
-    assert (version.version, path.read_bytes(), kind) == (2, b"second/5", "champion")
+    state = Ledger(world.store).state(MODEL)
+    assert state.champion == 2
+    assert predict._bundle_file(world.io("today", "predict"), MODEL, 2, state).read_bytes() == b"second/5"
     forget_bundle(world, "second")
     with pytest.raises(ConfigError, match=r"^the bundle of [^\n]*version 2 [^\n]*Run `foundry ledger repair`[^\n]*$"):
-        predict._version(world.io("today", "predict"), MODEL)
+        predict._bundle_file(world.io("today", "predict"), MODEL, 2, state)
 
 
 def test_the_commands_exit_code_says_whether_all_is_there_again(world, monkeypatch, capsys):
