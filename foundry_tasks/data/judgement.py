@@ -295,7 +295,10 @@ _VERDICTS = {
         "a jump that its day does not confirm, and whose level did not return",
         "taken for an unadjusted split, spin-off or change of unit: no return, feature or label reaches across",
     ),
-    "bad": ("a jump that its day does not confirm, and whose level returned", "the bars between are set aside"),
+    "bad": (
+        "a jump that its day does not confirm, and whose level returned",
+        "bad bars until the level returned: set aside",
+    ),
     "confirmed": ("a large move that its range or its volume confirms", "kept"),
 }
 
