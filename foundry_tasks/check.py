@@ -32,7 +32,7 @@ def check_prices(
     for key, value in (("source", "parquet"), ("prices", prices)):
         if conf.get(key, value) != value:
             raise ConfigError(
-                f"{key} is {conf[key]!r} in the conf, and `foundry check` reads the file {prices!r}. Leave {key} out."
+                f"{key} is {conf[key]!r} in the conf, and `foundry check` reads {prices!r}. Leave {key} out."
             )
     with _folder() as folder:
         around = surroundings(folder)
@@ -55,8 +55,9 @@ def write_page(check: PriceCheck, page: Path) -> str:
     try:
         page.parent.mkdir(parents=True, exist_ok=True)
         page.write_text(as_page(check), encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"--page {page} cannot be written: {str(error.strerror).lower()}. Name another.") from error
+    except (OSError, ValueError) as error:  # a name of no file system
+        reason = str(getattr(error, "strerror", None) or error).lower()
+        raise ConfigError(f"--page {page} cannot be written: {reason}. Name another.") from error
     return page.resolve().as_uri()
 
 
