@@ -56,13 +56,14 @@ class PriceCheck:
 
     @property
     def large_moves(self) -> dict[str, list[tuple[str, str, str, str, str]]]:
-        """Verdict → ticker, date, move, ratio and how to overrule, one row a move."""
+        """Verdict → ticker, date, move, ratio and how to overrule, one row a move; moves that are kept come last."""
+        events = sorted(self.about.get("large_moves", ()), key=lambda event: not event["overrule"])
         return {
             verdict: [
                 (one["ticker"], one["date"], wording.signed_percent(one["move"]), one["ratio"], one["overrule"])
-                for one in events
+                for one in group
             ]
-            for verdict, events in _grouped(self.about.get("large_moves", ()), "verdict").items()
+            for verdict, group in _grouped(events, "verdict").items()
         }
 
 

@@ -71,6 +71,7 @@ def test_every_large_move_is_listed_with_date_move_ratio_verdict_and_how_to_over
         assert row.endswith(f'keep = ["{ticker} {SESSIONS[100]}"]')
     assert "13: taken for an unadjusted split" in text
     assert "1: bad bars until the level returned" in text
+    assert text.index("13: taken") < text.index("1: kept")
     kept = text.partition("1: kept\n")[2].splitlines()[0]
     assert kept.startswith(f"    T13  {SESSIONS[300]}  −")
     assert "keep =" not in kept
@@ -216,3 +217,9 @@ def test_opening_the_page_asks_nobody_for_anything_and_data_are_escaped(market, 
     assert "url(" not in page
     assert "<today's> members" in shown(page)
     assert not re.search(r"\b(nan|inf)\b", page, re.IGNORECASE)
+
+
+def test_moves_that_are_kept_come_after_those_that_can_be_overruled():
+    kept = {"ticker": "AAA", "date": "2020-02-03", "move": -0.5, "ratio": "", "verdict": "kept", "overrule": ""}
+    action = kept | {"ticker": "BBB", "verdict": "an action", "overrule": 'keep = ["BBB 2020-02-03"]'}
+    assert list(PriceCheck("x.csv", {**ABOUT, "large_moves": [kept, action]}).large_moves) == ["an action", "kept"]
