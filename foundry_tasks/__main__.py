@@ -1,4 +1,4 @@
-"""`foundry <stage>`, `foundry run`, `foundry backtest`, `foundry ledger`, `foundry rollback`: parse, wire, run, exit code."""
+"""`foundry <stage>`, `foundry run`, `foundry check`, `foundry ledger` and the others: parse, wire, run, exit code."""
 
 import argparse
 import getpass
@@ -30,10 +30,10 @@ _IMPORTS.start()
 
 from foundry_tasks import pipeline, runner, terminal  # noqa: E402 - the clock starts before the imports that it times
 from foundry_tasks.adapters.stores import open_store  # noqa: E402
-from foundry_tasks.contract.errors import ConfigError, FoundryError, NothingToDo  # noqa: E402
+from foundry_tasks.contract.errors import ConfigError, DataRejectedError, FoundryError, NothingToDo  # noqa: E402
 from foundry_tasks.contract.market import given_conf  # noqa: E402
 from foundry_tasks.contract.ports import Registry  # noqa: E402
-from foundry_tasks.contract.settings import Settings  # noqa: E402
+from foundry_tasks.contract.settings import REPOSITORY, Settings  # noqa: E402
 from foundry_tasks.contract.stage_io import Identity, last_completed_session  # noqa: E402
 from foundry_tasks.contract.stages import MARKET_STAGES, PIPELINES, STAGES, conf_fields  # noqa: E402
 from foundry_tasks.contract.typed import conf_of_environment, conf_of_settings  # noqa: E402
@@ -104,6 +104,32 @@ def _run(options: argparse.Namespace) -> int:
     finally:
         view.close()
     return _print_summary(settings, dag, run_id)
+
+
+def _check(options: argparse.Namespace) -> int:
+    """What the prices stage says of a file; nothing but the page is written."""
+    from foundry_tasks.check import check_prices, write_page  # noqa: PLC0415 - only who checks a file loads it
+    from foundry_tasks.report.price_check import as_text  # noqa: PLC0415 - as above
+
+    if options.page.suffix.lower() not in {".html", ".htm"}:
+        raise ConfigError(f"--page {options.page}: the page is HTML. Give a name that ends with .html.")
+    settings = Settings.from_environment()
+    found = check_prices(
+        options.prices,
+        _conf(options),
+        options.as_of,
+        lambda folder: _surroundings(settings.model_copy(update={"store": folder})),
+    )
+    sys.stdout.write(as_text(found))
+    try:
+        sys.stdout.write(f"\npage: {write_page(found, options.page)}\n")
+    except ConfigError as error:
+        if found.refusal:
+            raise DataRejectedError(f"{found.refusal} {error}") from error
+        raise
+    if found.refusal:
+        raise DataRejectedError(found.refusal)
+    return 0
 
 
 def _conf_command(options: argparse.Namespace) -> int:
@@ -297,6 +323,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_conf(backtest, PIPELINES["foundry_backtest"])
     backtest.set_defaults(command=_run, pipeline="backtest")
 
+    _add_check(commands)
+
     conf = commands.add_parser("conf", help="check a conf and print it as JSON, as a trigger takes it")
     _add_conf(conf, MARKET_STAGES)
     conf.set_defaults(command=_conf_command)
@@ -353,6 +381,19 @@ def _parser() -> argparse.ArgumentParser:
         _add_conf(stage, (name,))
         stage.set_defaults(command=_stage, stage=name)
     return parser
+
+
+def _add_check(commands: Any) -> None:
+    check = commands.add_parser("check", help="say how a price file is read and judged, and run nothing")
+    check.add_argument("prices", metavar="PRICES", help="a file, a folder or an s3:// URI of daily prices")
+    check.add_argument(
+        "--page",
+        type=Path,
+        default=REPOSITORY / ".foundry" / "check.html",
+        help="where the page goes; default: %(default)s",
+    )
+    _add_conf(check, ("prices",))
+    check.set_defaults(command=_check)
 
 
 def _add_conf(command: argparse.ArgumentParser, stages: Sequence[str]) -> None:

@@ -250,28 +250,44 @@ def set_aside(bars: Bars, judged: Judged) -> list[dict[str, Any]]:
 
 
 def events(bars: Bars, judged: Judged) -> list[dict[str, Any]]:
-    """What was judged of large moves, by name, one entry a bar: ticker, date, move, what was made of it, how to overrule."""
-    move = log_moves(bars.ticker, bars.price)
-    overnight = move + np.log(bars.fields["open"] / bars.fields["close"]) if "open" in bars.fields else move
+    """What was judged of large moves, by name, one entry a move: ticker, date, move, what was made of it, how to overrule.
+
+    until: the last date of the bad bars, or of the sessions that an action withholds. Of bad bars the first is told.
+    """
+    # A move is taken from the bar before that was judged, as the judgement took it: not from one without a close.
+    at = np.flatnonzero((judged.reason < 0) | (judged.reason >= REASONS.index("between a jump and its return")))
+    ticker, day, price = bars.ticker[at], bars.day[at], bars.price[at]
+    move = log_moves(ticker, price)
+    overnight = move + np.log(bars.fields["open"][at] / bars.fields["close"][at]) if "open" in bars.fields else move
     found = []
     for kind, (rule, verdict) in _VERDICTS.items():
-        marked = getattr(judged.jumps, kind)
+        marked = getattr(judged.jumps, kind)[at]
+        lasting = {"action": judged.jumps.withheld[at], "bad": marked}.get(kind)
         first = marked.copy()
-        first[1:] &= ~(marked[:-1] & (bars.ticker[1:] == bars.ticker[:-1]))
-        for at in map(int, np.flatnonzero(first)):
-            bar = f"{bars.tickers[bars.ticker[at]]} {bars.day[at]}"
-            known = overnight[at] if np.isfinite(overnight[at]) else move[at]
+        if kind == "bad":
+            first[1:] &= ~(marked[:-1] & (ticker[1:] == ticker[:-1]))
+        for one in map(int, np.flatnonzero(first)):
+            name = bars.tickers[ticker[one]]
+            known = overnight[one] if np.isfinite(overnight[one]) else move[one]
             event = {
-                "ticker": bars.tickers[bars.ticker[at]],
-                "date": str(bars.day[at]),
-                "move": float(np.expm1(move[at])),
+                "ticker": name,
+                "date": str(day[one]),
+                "until": str(day[one if lasting is None else _last_of(lasting, ticker, one)]),
+                "move": float(np.expm1(move[one])),
                 "ratio": ratio_of(float(known)) if kind != "confirmed" else "",
                 "rule": rule,
                 "verdict": verdict,
-                "overrule": f'keep = ["{bar}"]' if kind != "confirmed" else "",
+                "overrule": f'keep = ["{name} {day[one]}"]' if kind != "confirmed" else "",
             }
             found.append(event)
     return sorted(found, key=lambda event: (event["ticker"], event["date"]))
+
+
+def _last_of(marked: BoolArray, ticker: IntArray, first: int) -> int:
+    """The last bar of the marked ones of its ticker that begin with `first`."""
+    stop = int(np.searchsorted(ticker, ticker[first], side="right"))
+    ends = np.flatnonzero(~marked[first:stop])
+    return (first + int(ends[0]) if len(ends) else stop) - 1
 
 
 _VERDICTS = {
@@ -279,7 +295,10 @@ _VERDICTS = {
         "a jump that its day does not confirm, and whose level did not return",
         "taken for an unadjusted split, spin-off or change of unit: no return, feature or label reaches across",
     ),
-    "bad": ("a jump that its day does not confirm, and whose level returned", "the bars between are set aside"),
+    "bad": (
+        "a jump that its day does not confirm, and whose level returned",
+        "bad bars until the level returned: set aside",
+    ),
     "confirmed": ("a large move that its range or its volume confirms", "kept"),
 }
 

@@ -9,7 +9,6 @@ Bars are in long form, sorted by ticker and then by date, as 1-D arrays of one l
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from fractions import Fraction
 
 import numpy as np
 
@@ -114,13 +113,16 @@ def common_steps(session: IntArray, move: FloatArray) -> FloatArray:
 
 
 def ratio_of(move: float) -> str:
-    """A move as the ratio of a split, such as 3:2 for a fall by a third or 1:20 for a rise, else as a factor."""
+    """A move as the ratio of a split, the simplest that is near, such as 3:2 for a fall by a third or 1:20 for a rise.
+
+    As a factor where no ratio is near.
+    """
     factor = float(np.exp(abs(move)))
-    nearest = Fraction(round(factor)) if factor > 2 * MAX_TERM else Fraction(factor).limit_denominator(MAX_TERM)
-    if nearest == 1 or abs(np.log(float(nearest)) - abs(move)) > _NAMED_TOLERANCE:
-        return f"{np.exp(move):.3g} times"
-    large, small = nearest.numerator, nearest.denominator
-    return f"{large}:{small}" if move < 0 else f"{small}:{large}"
+    for small in range(1, MAX_TERM + 1 if factor < 2 * MAX_TERM else 2):
+        large = round(factor * small)
+        if large > small and abs(np.log(large / small) - abs(move)) <= _NAMED_TOLERANCE:
+            return f"{large}:{small}" if move < 0 else f"{small}:{large}"
+    return f"{np.exp(move):.3g} times"
 
 
 # ------------------------------------------------------------------ what a day knew

@@ -2,14 +2,19 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from foundry_tasks.report import bars, beside_tables, plots, portfolio_tables, wording
 from foundry_tasks.report.bars import Row
 from foundry_tasks.report.svg import Scale
-from foundry_tasks.report.wording import absences, by_reason, data_facts, seconds, set_aside_lines
+from foundry_tasks.report.wording import absences, by_reason, data_facts, large_move_lines, seconds, set_aside_lines
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 _FOLDER = Path(__file__).resolve().parent
+STYLE = _FOLDER / "page.css"
+"""The style sheet of every page."""
 _FIGURES = (
     ("auc_up", "AUC against up/down", 0.5),
     ("auc_median", "AUC against the median", 0.5),
@@ -17,17 +22,22 @@ _FIGURES = (
 )
 
 
-def write_html(document: Mapping[str, Any]) -> str:
-    """`report.html`. Well-formed XML as well, so that a test can read it."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 - only who writes the page loads it
+def page_environment() -> "Environment":
+    """Templates of this folder, strict and escaping."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 - only who writes a page loads it
 
-    environment = Environment(
+    return Environment(
         loader=FileSystemLoader(_FOLDER),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
+
+
+def write_html(document: Mapping[str, Any]) -> str:
+    """`report.html`. Well-formed XML as well, so that a test can read it."""
+    environment = page_environment()
     environment.filters |= {
         "figure": wording.figure,
         "percent": lambda value: wording.figure(value, wording.percent),
@@ -39,7 +49,7 @@ def write_html(document: Mapping[str, Any]) -> str:
     }
     page: str = environment.get_template("page.html.j2").render(
         document,
-        style=(_FOLDER / "page.css").read_text(),
+        style=STYLE.read_text(),
         signs=wording.VERDICT_SIGNS,
         matrix=_gate_matrix(document),
         plots=plots,
@@ -58,6 +68,7 @@ def write_html(document: Mapping[str, Any]) -> str:
         absences=absences(document["absent"]),
         left_out=by_reason((document["data"]["features"] or {}).get("left_out", {})),
         set_aside=set_aside_lines((document["data"]["prices"] or {}).get("set_aside", [])),
+        large_moves=large_move_lines((document["data"]["prices"] or {}).get("large_moves", [])),
         prediction_reach=_prediction_reach(document),
         longest_stage=max((stage["total_s"] for stage in document["stages"]), default=0.0),
         totals={key: sum(stage[key] for stage in document["stages"]) for key in ("start_s", "work_s", "total_s")},

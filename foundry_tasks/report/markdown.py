@@ -231,6 +231,8 @@ def _data(document: Mapping[str, Any]) -> Iterator[str]:
             yield f"- {name}: {value}"
         for reason, tickers in wording.set_aside_lines(prices.get("set_aside", ())).items():
             yield f"- set aside, {reason}: {', '.join(tickers)}"
+        for verdict, moves in wording.large_move_lines(prices.get("large_moves", ())).items():
+            yield f"- large moves, {verdict}: {', '.join(moves)}"
     if features:
         yield f"- features: {features['count']}, set {features['feature_set']}"
         for reason, names in wording.by_reason(features["left_out"]).items():

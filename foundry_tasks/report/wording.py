@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 UNDEFINED = "undefined"
+LARGE_MOVES_SHOWN = 20
+"""Large moves that the report lists of each verdict."""
 
 VERDICT_SIGNS: Mapping[str, str] = {
     "passed": "✓",
@@ -298,3 +300,17 @@ def set_aside_lines(entries: Sequence[Mapping[str, Any]]) -> dict[str, list[str]
         bars = "1 bar" if entry["bars"] == 1 else f"{entry['bars']} bars"
         reasons.setdefault(entry["reason"], []).append(f"{entry['ticker']} ({bars}, {when})")
     return reasons
+
+
+def large_move_lines(events: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """Verdict → ticker, date, move and ratio of its largest moves, and how many more there are."""
+    verdicts: dict[str, list[str]] = {}
+    for event in sorted(events, key=lambda one: -abs(math.log1p(one["move"]))):
+        ratio = f" ({event['ratio']})" if event["ratio"] else ""
+        line = f"{event['ticker']} {event['date']} {signed_percent(event['move'])}{ratio}"
+        verdicts.setdefault(event["verdict"], []).append(line)
+    return {
+        verdict: lines[:LARGE_MOVES_SHOWN]
+        + ([f"and {len(lines) - LARGE_MOVES_SHOWN:,} more"] if len(lines) > LARGE_MOVES_SHOWN else [])
+        for verdict, lines in verdicts.items()
+    }

@@ -1,18 +1,25 @@
 """What is generated from the code is what the code says, and what is written by hand names what there is."""
 
+import json
 import re
 import tomllib
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from benchmarks.growth_page import growth_markdown
 from benchmarks.record import benchmarks_markdown
 from foundry_tasks import retention
-from foundry_tasks.contract.errors import FoundryError
+from foundry_tasks.contract.config import PricesConfig
+from foundry_tasks.contract.errors import ConfigError, DataRejectedError, FoundryError
 from foundry_tasks.contract.stages import PIPELINES, STAGES, inputs_in
+from foundry_tasks.data import defects, judgement, jumps
 from foundry_tasks.features import FEATURES, feature_table_markdown
+from foundry_tasks.report import price_cases
+from foundry_tasks.stages import prices
 
 REPOSITORY = Path(__file__).parents[2]
 DOCS = REPOSITORY / "docs"
@@ -130,6 +137,80 @@ def test_the_architecture_page_has_the_layers_that_imports_are_checked_for():
 
 def test_the_architecture_page_has_at_most_200_lines():
     assert len(ARCHITECTURE.splitlines()) <= 200
+
+
+# ---------------------------------------------------------------- prices.md
+def third(share: float) -> Fraction:
+    return Fraction(share).limit_denominator(9)
+
+
+def prices_page_numbers() -> list[str]:
+    """The phrases of prices.md that hold a number, as the constants have it."""
+    suite = json.loads((REPOSITORY / "expectations" / "prices.json").read_text())["expectations"]
+    off_calendar = next(one["kwargs"]["mostly"] for one in suite if one["kwargs"].get("mostly"))
+    min_coverage = PricesConfig.model_fields["min_coverage"].default
+    return [
+        f"the ten largest moves: prices of up to {price_cases.AROUND_SESSIONS} sessions before and after",
+        f"0: accepted. {DataRejectedError.exit_code}: rejected",
+        f"{ConfigError.exit_code}: wrong conf or missing file",
+        f"more than {1 - off_calendar:.0%} of such bars".replace("%", " %"),
+        f"more than {judgement.MAX_ZERO_VOLUME:.0%} of a file's volumes are zero".replace("%", " %"),
+        f"in at least {defects.CONSTANT_BARS} bars",
+        f"the same for {defects.STALE_SESSIONS} sessions or more",
+        f"more than {prices.MAX_GAP_SESSIONS} sessions between a bar and the one before",
+        f"`min_coverage`, {min_coverage:.0%} by default".replace("%", " %"),
+        f"fewer than {prices.MIN_SESSIONS} sessions",
+        f"medians of the {jumps.BASELINE_BARS} bars before; fewer than {jumps._MIN_BASELINE} known values",
+        f"falls by more than {jumps.LARGE_MOVE:.0%}, or rises by what undoes that, by less than "
+        f"{round(np.exp(jumps._SCALE_CHANGE))} times".replace("%", " %"),
+        f"at least {jumps._CONFIRMING_VOLUME:g} times the usual one, or the day's range",
+        f"is at least {Fraction(jumps._CONFIRMING_RANGE)} of the move",
+        f"or {round(np.exp(jumps._SCALE_CHANGE))} times and more",
+        f"an overnight gap of more than {jumps.SMALL_GAP:.0%}, the day's range below "
+        f"{Fraction(jumps._CONFIRMING_RANGE)} of it and below {jumps._QUIET_RANGE:g} times the usual one, volume below "
+        f"{jumps._QUIET_VOLUME:g} times the usual one, and the median move of the others below "
+        f"{third(jumps._SHARED)} of it".replace("%", " %"),
+        f"whole numbers up to {jumps.MAX_TERM}, or at a whole one, within {jumps._NAMED_TOLERANCE:.0%}".replace(
+            "%", " %"
+        ),
+        f"a fall by more than {jumps.LARGE_MOVE_OF_CLOSES:.0%}, or the rise that undoes it; or a whole ratio within "
+        f"{jumps._RATIO_TOLERANCE:.1%}".replace("%", " %"),
+        f"within {jumps.RESOLVED_SESSIONS} sessions after a jump the price comes back",
+        f"to within {third(jumps._RETURNED)} of the jump, in one step of more than {Fraction(jumps._STEP_BACK)} of it",
+        f"withheld for {jumps.RESOLVED_SESSIONS} sessions",
+        f"at least {jumps._MIN_TICKERS} tickers more than half move by more than {jumps.COMMON_STEP:.0%}, and the median "
+        f"move is beyond {jumps.COMMON_STEP:.0%} and beyond {jumps._COMMON_DEVIATIONS:g} times the median deviation from it; "
+        f"with fewer than {jumps.MANY_TICKERS} tickers, beyond {jumps.COMMON_STEP_OF_FEW:.0%}".replace("%", " %"),
+        f"smaller term is at most {jumps.MAX_TERM}, within {jumps._NAMED_TOLERANCE:.0%}".replace("%", " %"),
+        f"on any of the {judgement.RECENT_SESSIONS} sessions before",
+        f"up to {prices.MAX_AGE_SESSIONS} sessions behind",
+    ]
+
+
+def test_the_price_page_has_no_number_but_those_of_the_code():
+    page = re.sub(r"```.*?```", "", (DOCS / "prices.md").read_text(), flags=re.DOTALL)
+    page = re.sub(r"`[^`]+`", lambda code: "" if re.search(r"\d", code[0]) else code[0], page)
+    page = " ".join(page.split())
+    assert [phrase for phrase in prices_page_numbers() if phrase not in page] == []
+    assert price_cases.CASES == defects.STALE_SESSIONS == 10  # "ten", "tenth"
+    for phrase in prices_page_numbers():
+        page = page.replace(phrase, "")
+    assert re.findall(r".{0,40}\d.{0,40}", page) == []
+
+
+def test_the_price_page_names_every_reason_for_which_a_bar_is_set_aside():
+    page = (DOCS / "prices.md").read_text()
+    told = {
+        "not a session": "off the calendar",
+        "no close": "no close",
+        "outside its low and high": "outside its range",
+        "volume of zero": "untraded bar",
+        "between a jump and its return": "bad bars",
+        "single price throughout": "single price",
+        "close unchanged too long": "stale price",
+    }
+    assert set(told) == set(judgement.REASONS)
+    assert [name for name in told.values() if not re.search(rf"^\| [^|]*{name}", page, re.MULTILINE)] == []
 
 
 # ---------------------------------------------------------------- all pages

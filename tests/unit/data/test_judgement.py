@@ -7,6 +7,7 @@ import pytest
 from foundry_tasks.contract.config import PricesConfig
 from foundry_tasks.data.assembly import build_panel
 from foundry_tasks.data.judgement import bars_of, coverage, events, judge, newest_priced, set_aside
+from foundry_tasks.data.jumps import RESOLVED_SESSIONS
 from foundry_tasks.data.price_source import open_source
 from foundry_tasks.data.sessions import sessions_between
 from tests.market_bars import FIRST, LAST, sound_bars
@@ -113,6 +114,41 @@ def test_what_was_judged_of_large_moves_is_told_bar_by_bar():
     (event,) = events(*judged_from(frame))
     assert (event["ticker"], event["date"], event["ratio"]) == ("AAA", str(SESSIONS[100]), "20:1")
     assert event["overrule"] == f'keep = ["AAA {SESSIONS[100]}"]'
+
+
+def test_a_move_is_told_from_the_bar_that_it_was_judged_from():
+    """The bar before the split has no close, and so no move of its own."""
+    frame = sound_bars(("AAA", "BBB"))
+    frame.loc[100 : len(SESSIONS) - 1, ["open", "high", "low", "close"]] /= 20
+    frame.loc[99, "close"] = np.nan
+    (event,) = events(*judged_from(frame))
+    assert (event["date"], event["ratio"]) == (str(SESSIONS[100]), "20:1")
+    assert event["move"] == pytest.approx(-0.95, abs=0.01)
+
+
+def test_an_action_is_told_with_the_last_session_that_it_withholds():
+    frame = sound_bars(("AAA",))
+    frame.loc[100:, ["open", "high", "low", "close"]] /= 20
+    (event,) = events(*judged_from(frame))
+    assert event["until"] == str(SESSIONS[100 + RESOLVED_SESSIONS - 1])
+
+
+def test_bad_bars_are_told_once_with_their_last_even_where_one_of_them_has_no_close():
+    frame = sound_bars(("AAA",))
+    frame.loc[100:104, ["open", "high", "low", "close"]] /= 100
+    frame.loc[102, "close"] = np.nan
+    (event,) = events(*judged_from(frame))
+    assert (event["date"], event["until"]) == (str(SESSIONS[100]), str(SESSIONS[104]))
+
+
+def test_two_large_moves_in_a_row_are_two():
+    frame = sound_bars(("AAA",))
+    for at in (100, 101):
+        frame.loc[at:, ["open", "high", "low", "close"]] *= 0.5
+        frame.loc[at, "high"] = frame.loc[at, "close"] * 1.8
+    frame.loc[100:101, "volume"] *= 20
+    told = [(event["date"], event["verdict"]) for event in events(*judged_from(frame))]
+    assert told == [(str(SESSIONS[100]), "kept"), (str(SESSIONS[101]), "kept")]
 
 
 def test_missing_sessions_count_against_coverage_between_first_and_last_bar_only():

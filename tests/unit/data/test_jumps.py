@@ -177,6 +177,7 @@ def test_a_crash_moves_tickers_apart_and_is_no_common_step(n_tickers, fall):
         (20, "1:20"),
         (1 / 100, "100:1"),
         (1 / 2.005, "2:1"),
+        (1 / 5.917, "6:1"),
         (0.86, "0.86 times"),
     ],
 )
