@@ -51,7 +51,7 @@ def run(config: PricesConfig, io: StageIO) -> None:
     """
     io.expectations.warm_up()
     here = _here(config, io)
-    source = open_source(here, config.prices)
+    source = open_source(here, config.prices, io)
     try:
         _run(here, io, source)
     except DataRejectedError as error:
@@ -165,6 +165,8 @@ def _wanted(
     """The bars that this run may know, and those dated after today, which are a fault for expectations to find."""
     import pandas as pd  # noqa: PLC0415 - as above
 
+    from foundry_tasks.data.live import by_reason  # noqa: PLC0415 - as above
+
     tomorrow = io.now().date() + timedelta(days=1)  # somewhere on earth it is tomorrow already
     future = table["date"] > pd.Timestamp(max(tomorrow, as_of))
     table = table[(table["date"] <= pd.Timestamp(as_of)) | future]
@@ -175,8 +177,10 @@ def _wanted(
             f"{source.name} holds no prices{asked} from {config.start or 'its beginning'} to {as_of}. Correct tickers, "
             "start, end or as-of."
         )
-    if missing:
-        io.warn(f"prices: {source.name} has none of {_names(missing)}, which were asked for.")
+    if source.silent:
+        io.warn(f"prices: {source.name} gave no bars of {by_reason(source.silent)}; what was kept before stays.")
+    if unsaid := [ticker for ticker in missing if ticker not in source.silent]:
+        io.warn(f"prices: {source.name} has none of {_names(unsaid)}, which were asked for.")
     return table
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from foundry_tasks.data.input_files import content_digest, input_files
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 class FileSource:
     """A parquet or csv file, or a folder of them read together; one without a ticker column is named after itself."""
 
+    silent: Mapping[str, str] = MappingProxyType({})
     live = False
 
     def __init__(self, path: str, named: str) -> None:
