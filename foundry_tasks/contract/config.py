@@ -101,12 +101,13 @@ class PricesConfig(StageConfig):
     """Name of a market file: a universe with a calendar. Registered models carry the name."""
     calendar: str = "XNYS"
     """Exchange calendar (ISO 10383 market code). It says which days are sessions."""
-    source: Literal["sample", "parquet", "yfinance"] = "sample"
-    """Where prices come from. `sample`: built in; `parquet`: own files, Parquet or CSV; `yfinance`: Yahoo Finance."""
+    source: Literal["sample", "parquet", "yfinance", "tiingo"] = "sample"
+    """Where prices come from. `sample`: built in; `parquet`: own files, Parquet or CSV; `yfinance`: Yahoo Finance;
+    `tiingo`: Tiingo, with the key in the secret file `tiingo_api_key`."""
     prices: str = ""
     """File, folder or `s3://` URI of daily prices, for source `parquet`. Empty: none."""
     tickers: tuple[Ticker, ...] = ()
-    """Tickers to fetch (source `yfinance`) or to keep (other sources). Empty: all that the source holds."""
+    """Tickers to fetch (sources `yfinance`, `tiingo`) or to keep (other sources). Empty: all that the source holds."""
     sectors: str = ""
     """CSV file or URI with the columns ticker, sector. Empty: no sectors."""
     benchmark: str = ""

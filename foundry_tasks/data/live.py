@@ -9,10 +9,11 @@ from datetime import date
 import pandas as pd
 
 from foundry_tasks.contract import artifacts
-from foundry_tasks.contract.errors import TransientError
+from foundry_tasks.contract.errors import ConfigError, TransientError
 from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.data.bar_files import read_bars, write_bars
 
+_FIRST_DATE = date(1990, 1, 1)
 WORKERS = 4
 WAITS_S = (0, 5, 20, 60)
 """Seconds before each round. A round asks for the tickers that failed in the round before."""
@@ -37,6 +38,45 @@ class NoBarsError(Exception):
 
 class BusyError(Exception):
     """The source did not answer: rate limit, time-out, broken connection. Text: the reason. A later try may help."""
+
+
+class LiveSource:
+    """A price source that is asked for each ticker by itself. Live: the same question may be answered anew.
+
+    io: where it shows progress, keeps what arrived and finds its key; None: nowhere.
+    """
+
+    name: str
+
+    def __init__(self, tickers: Sequence[str], io: StageIO | None = None) -> None:
+        if not tickers:
+            raise ConfigError(f"source={self.name!r} needs tickers: name those of your universe, such as AAPL,MSFT.")
+        self.identity: Mapping[str, str] = {"source": self.name, "tickers": ",".join(sorted(tickers))}
+        self.silent: Mapping[str, str] = {}
+        self._io = io
+
+    def fingerprint(self) -> None:
+        return None
+
+    def last_date(self) -> None:
+        return None
+
+    def first_date(self, tickers: Sequence[str]) -> None:  # noqa: ARG002 - the protocol's
+        return None
+
+    def benchmark(self) -> None:
+        return None
+
+    def fetch(self, tickers: Sequence[str], start: date | None, end: date | None) -> pd.DataFrame:
+        start = start or _FIRST_DATE
+        ask = self.question(start, end)
+        named = {**self.identity, "start": start.isoformat(), "end": str(end)}
+        table, self.silent = gather(self.name, ask, tickers, named, self._io)
+        return table
+
+    def question(self, start: date, end: date | None) -> Ask:
+        """How to ask for the bars of one ticker from `start` to `end`. Raises ConfigError where nobody may ask."""
+        raise NotImplementedError
 
 
 class Arrivals:
@@ -182,8 +222,3 @@ def _no_bars() -> pd.DataFrame:
         "close": pd.Series(dtype=float),
     }
     return pd.DataFrame(table)
-
-
-def question(identity: Mapping[str, str], start: date, end: date | None) -> dict[str, str]:
-    """What names the bars that are kept of a fetch."""
-    return {**identity, "start": start.isoformat(), "end": str(end)}

@@ -66,6 +66,10 @@ def open_source(config: PricesConfig, named: str = "", io: "StageIO | None" = No
         from foundry_tasks.data.sources.yahoo import YahooSource  # noqa: PLC0415 - as above
 
         return YahooSource(config.tickers, io)
+    if config.source == "tiingo":
+        from foundry_tasks.data.sources.tiingo import TiingoSource  # noqa: PLC0415 - as above
+
+        return TiingoSource(config.tickers, io)
     from foundry_tasks.data.sources.files import FileSource  # noqa: PLC0415 - as above
 
     if not config.prices:

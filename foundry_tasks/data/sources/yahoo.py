@@ -1,52 +1,27 @@
 """Prices from Yahoo Finance through yfinance. The network is asked in `history` and nowhere else."""
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from datetime import date, timedelta
 from functools import partial
 from http import HTTPStatus
 
 import pandas as pd
 
-from foundry_tasks.contract.errors import ConfigError
-from foundry_tasks.contract.stage_io import StageIO
-from foundry_tasks.data.live import BusyError, NoBarsError, gather, one_line, question
+from foundry_tasks.data.live import Ask, BusyError, LiveSource, NoBarsError, one_line
 from foundry_tasks.data.tidy import tidy
 
-_FIRST_DATE = date(1990, 1, 1)
 _TIMEOUT_S = 10.0
 
 
-class YahooSource:
-    """Split-adjusted bars with a dividend-adjusted close beside them. Live: the same question may be answered anew."""
+class YahooSource(LiveSource):
+    """Split-adjusted bars with a dividend-adjusted close beside them."""
 
     name = "yfinance"
 
-    def __init__(self, tickers: Sequence[str], io: StageIO | None = None) -> None:
-        if not tickers:
-            raise ConfigError("source='yfinance' needs tickers: name those of your universe, such as AAPL,MSFT.")
-        self.identity: Mapping[str, str] = {"source": "yfinance", "tickers": ",".join(sorted(tickers))}
-        self.silent: Mapping[str, str] = {}
-        self._io = io
-
-    def fingerprint(self) -> None:
-        return None
-
-    def last_date(self) -> None:
-        return None
-
-    def first_date(self, tickers: Sequence[str]) -> None:  # noqa: ARG002 - the protocol's
-        return None
-
-    def benchmark(self) -> None:
-        return None
-
-    def fetch(self, tickers: Sequence[str], start: date | None, end: date | None) -> pd.DataFrame:
-        start = start or _FIRST_DATE
+    def question(self, start: date, end: date | None) -> Ask:
         warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"yfinance\.")  # what it does to pandas
-        ask = partial(history, start=start, end=end)
-        table, self.silent = gather(self.name, ask, tickers, question(self.identity, start, end), self._io)
-        return table
+        return partial(history, start=start, end=end)
 
 
 def history(ticker: str, start: date, end: date | None) -> pd.DataFrame:

@@ -2,7 +2,6 @@
 
 import time
 from collections import Counter
-from datetime import date
 
 import pandas as pd
 import pytest
@@ -128,8 +127,3 @@ def test_progress_counts_every_ticker_once(make_io):
 
 def test_reasons_are_grouped():
     assert by_reason({"C": "gone", "B": "late", "A": "gone"}) == "A, C (gone); B (late)"
-
-
-def test_the_question_names_the_days_and_the_source():
-    found = live.question({"source": "x"}, date(2021, 1, 4), None)
-    assert found == {"source": "x", "start": "2021-01-04", "end": "None"}
