@@ -21,6 +21,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from foundry_tasks.data import live
+
 HOSTS = (
     "fc.yahoo.com", "guce.yahoo.com", "consent.yahoo.com", "finance.yahoo.com", "query1.finance.yahoo.com",
     "query2.finance.yahoo.com", "api.tiingo.com",
@@ -41,7 +43,7 @@ class PriceServers(socketserver.ThreadingTCPServer):
 
     asked: how often a ticker's bars were asked for. trouble: called with the ticker (or the path of another question)
     before an answer; raises ReplyError or sleeps. live: what Yahoo makes of the newest bar, `daily` like the others, `instead`
-    with the time of the last trade, at noon, `beside`: both.
+    with the time of the last trade, at noon, `beside`: both. elsewhere: what Tiingo knows, where it is not `bars`.
     """
 
     allow_reuse_address = True
@@ -51,7 +53,7 @@ class PriceServers(socketserver.ThreadingTCPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.bars, self.asked, self.trouble = bars, Counter(), lambda _: None
         self.key = "a-key-of-a-test"
-        self.live, self.grouped = "daily", (None, {})
+        self.live, self.elsewhere = "daily", None
         self.ca = _certificates(folder)
         self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.tls.load_cert_chain(folder / "host.pem")
@@ -70,12 +72,6 @@ class PriceServers(socketserver.ThreadingTCPServer):
 
     def handle_error(self, request, client_address):
         """A client that hangs up is no error of a test."""
-
-    def of(self, ticker):
-        """The bars of a ticker."""
-        if self.grouped[0] is not self.bars:
-            self.grouped = self.bars, dict(list(self.bars.groupby("ticker")))
-        return self.grouped[1].get(ticker, self.bars.iloc[:0])
 
     def answer(self, host, path, query, headers):
         if host == "api.tiingo.com":
@@ -103,7 +99,7 @@ class PriceServers(socketserver.ThreadingTCPServer):
             with self.lock:
                 self.asked[ticker] += 1
         self.trouble(ticker)
-        bars = self.of(ticker)
+        bars = self.bars[self.bars["ticker"] == ticker]
         if bars.empty:
             raise ReplyError(404, _chart(error=("Not Found", "No data found, symbol may be delisted")))
         opens = (bars["date"].astype("datetime64[s]") + pd.Timedelta(hours=9.5)).dt.tz_localize(NEW_YORK)
@@ -130,7 +126,8 @@ class PriceServers(socketserver.ThreadingTCPServer):
         with self.lock:
             self.asked[ticker] += 1
         self.trouble(ticker)
-        bars = self.of(ticker)
+        bars = self.bars if self.elsewhere is None else self.elsewhere
+        bars = bars[bars["ticker"] == ticker]
         if bars.empty:
             raise ReplyError(404, {"detail": f"Error: Ticker '{ticker}' not found"})
         bars = bars[bars["date"] >= query.get("startDate", "1900-01-01")]
@@ -225,6 +222,21 @@ def price_servers(folder, bars):
             yield servers
         finally:
             servers.shutdown()
+
+
+@contextmanager
+def reachable(folder, bars, monkeypatch):
+    """The servers, running, and every client of this process finds them. Nobody waits between two rounds."""
+    import yfinance  # noqa: PLC0415 - it is slow to import
+
+    folder.mkdir()
+    with price_servers(folder, bars) as running:
+        for name, value in running.variables.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(live, "WAITS_S", (0, 0.01, 0.01, 0.01))
+        monkeypatch.setattr(type(yfinance.data.YfData), "_instances", {})
+        yfinance.set_tz_cache_location(str(folder))
+        yield running
 
 
 def too_many(tickers_or_all=None, times=10**9):

@@ -104,6 +104,8 @@ class PricesConfig(StageConfig):
     source: Literal["sample", "parquet", "yfinance", "tiingo"] = "sample"
     """Where prices come from. `sample`: built in; `parquet`: own files, Parquet or CSV; `yfinance`: Yahoo Finance;
     `tiingo`: Tiingo, with the key in the secret file `tiingo_api_key`."""
+    cross_check: Literal["yfinance", "tiingo"] | None = None
+    """Second live source. Closes of the newest sessions that differ there are named in a warning. Empty: none."""
     prices: str = ""
     """File, folder or `s3://` URI of daily prices, for source `parquet`. Empty: none."""
     tickers: tuple[Ticker, ...] = ()
@@ -128,6 +130,12 @@ class PricesConfig(StageConfig):
     min_coverage: Share = 0.95
     """Smallest share of the universe's ticker-sessions that must remain without bad rows and tickers; refuses below
     it."""
+
+    @model_validator(mode="after")
+    def _another_source_checks(self) -> Self:
+        if self.cross_check == self.source:
+            raise ValueError(f"cross_check={self.cross_check} is the source itself. Name another, or leave it out")
+        return self
 
 
 class FeaturesConfig(HorizonsConfig, ThreadsConfig):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from foundry_tasks.contract import artifacts
 from foundry_tasks.contract.config import PricesConfig
-from foundry_tasks.contract.errors import DataRejectedError, NothingToDo
+from foundry_tasks.contract.errors import DataRejectedError, FoundryError, NothingToDo
 from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.data.input_files import content_digest, input_files, single_file
 from foundry_tasks.data.price_source import PriceSource, open_source
@@ -81,6 +81,10 @@ def _run(config: PricesConfig, io: StageIO, source: PriceSource) -> None:
         snapshot = refreshed(config, io.store, source, as_of, io.workspace, since)
     with io.step("judge"):
         table = _wanted(config, io, source, snapshot.table, as_of)
+    if config.cross_check:
+        with io.step("cross_check"):
+            _cross_check(config, io, source, table, as_of)
+    with io.step("judge"):
         first = min(table["date"].min().date(), as_of)
         sessions = sessions_between(config.calendar, first, as_of)
         bars = bars_of(table, sessions)
@@ -182,6 +186,31 @@ def _wanted(
     if unsaid := [ticker for ticker in missing if ticker not in source.silent]:
         io.warn(f"prices: {source.name} has none of {_names(unsaid)}, which were asked for.")
     return table
+
+
+def _cross_check(config: PricesConfig, io: StageIO, source: PriceSource, table: "pd.DataFrame", as_of: date) -> None:
+    """Warn of newest closes that differ in the second source. Nothing about that source is a failure of this stage."""
+    import pandas as pd  # noqa: PLC0415 - as above
+
+    from foundry_tasks.data.cross_check import SESSIONS, sentence  # noqa: PLC0415 - as above
+    from foundry_tasks.data.live import by_reason  # noqa: PLC0415 - as above
+    from foundry_tasks.data.sessions import session_before  # noqa: PLC0415 - as above
+
+    since = session_before(config.calendar, as_of, SESSIONS - 1)
+    newest = table[(table["date"] >= pd.Timestamp(since)) & (table["date"] <= pd.Timestamp(as_of))]
+    tickers = tuple(sorted(newest["ticker"].unique()))
+    if not tickers:
+        return
+    try:
+        there = open_source(config.model_copy(update={"source": config.cross_check, "tickers": tickers}), io=io)
+        said = sentence(newest, there.fetch(tickers, since, as_of), source.name, there.name)
+    except FoundryError as error:
+        io.warn(f"cross_check: {error} Nothing was compared.")
+        return
+    if said:
+        io.warn(said)
+    if there.silent:
+        io.warn(f"cross_check: {there.name} gave no bars of {by_reason(there.silent)}.")
 
 
 def _guard(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from foundry_tasks.contract.errors import ConfigError
+from foundry_tasks.contract.errors import ConfigError, DataRejectedError
 from foundry_tasks.data.live import Ask, BusyError, LiveSource, NoBarsError, one_line
 from foundry_tasks.data.tidy import tidy
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 SECRET = "tiingo_api_key"  # noqa: S105 - the name of a file, not what is in it
 _TIMEOUT_S = 20.0
+_COLUMNS = ("date", "open", "high", "low", "close", "volume", "adjClose", "splitFactor")
 
 
 class TiingoSource(LiveSource):
@@ -60,6 +61,10 @@ def split_adjusted(rows: pd.DataFrame, ticker: str) -> pd.DataFrame:
 
     A row's splitFactor is the ratio of the split that takes effect on its day.
     """
+    if lacking := [name for name in _COLUMNS if name not in rows]:
+        raise DataRejectedError(
+            f"tiingo answered for {ticker} without {', '.join(lacking)}. Use the version of its client that is locked here."
+        )
     rows = rows.sort_values("date", kind="stable")
     after = rows["splitFactor"][::-1].cumprod()[::-1] / rows["splitFactor"]
     table = {name: rows[name] / after for name in ("open", "high", "low", "close")}

@@ -6,9 +6,8 @@ import pytest
 
 from foundry_tasks.adapters.store_local import LocalStore
 from foundry_tasks.contract.stage_io import Identity, StageIO
-from foundry_tasks.data import live
 from tests.market_bars import sound_bars
-from tests.price_servers import price_servers
+from tests.price_servers import reachable
 
 
 class Counting:
@@ -26,17 +25,9 @@ class Counting:
 
 @pytest.fixture
 def servers(tmp_path, monkeypatch):
-    """The hosts of the live sources; two tickers until a test gives it others. Nobody waits between two rounds."""
-    import yfinance  # noqa: PLC0415 - it is slow to import
-
-    (tmp_path / "servers").mkdir()
+    """The hosts of the live sources; two tickers until a test gives it others."""
     bars = sound_bars(("AAA", "BBB")).assign(adj_close=lambda table: table["close"] * 0.98)
-    with price_servers(tmp_path / "servers", bars) as running:
-        for name, value in running.variables.items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.setattr(live, "WAITS_S", (0, 0.01, 0.01, 0.01))
-        monkeypatch.setattr(type(yfinance.data.YfData), "_instances", {})
-        yfinance.set_tz_cache_location(str(tmp_path / "servers"))
+    with reachable(tmp_path / "servers", bars, monkeypatch) as running:
         yield running
 
 
