@@ -21,7 +21,7 @@ FRONT: Mapping[str, tuple[str, ...]] = {
 SECTIONS: Mapping[str, tuple[str, ...]] = {
     "Prices and universe": (
         *("market", "source", "prices", "universe", "tickers", "start", "end"),
-        *("calendar", "sectors", "benchmark", "vix", "skip_closed"),
+        *("calendar", "sectors", "benchmark", "vix", "cross_check", "skip_closed"),
     ),
     "Forecasts": ("horizons", "models", "feature_set", "label_kind", "label_entry", "calibration"),
     "Positions": (

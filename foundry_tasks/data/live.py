@@ -141,6 +141,9 @@ def gather(
     finally:
         if arrivals and fresh:
             arrivals.keep(fresh)
+    if io is not None:
+        for ticker in busy:
+            io.progress.advance(f"{ticker}: no answer")
     if len(busy) > allowed(len(tickers)):
         said = Counter(reason for reason in busy.values() if reason != NOT_ASKED).most_common(1)
         reason = said[0][0] if said else NOT_ASKED

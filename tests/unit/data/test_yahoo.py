@@ -215,3 +215,16 @@ def test_a_ticker_that_was_silent_for_longer_than_the_overlap_has_no_gap(servers
             "date"
         ].tolist()
     )
+
+
+def test_where_nobody_has_a_newer_bar_what_was_kept_stays(servers, make_io):
+    wanted, truth = config(["AAA", "BBB"]), servers.bars
+    servers.bars = truth[truth["date"] <= "2021-06-22"]
+    io = make_io()
+    first = refreshed(wanted, io.store, open_source(wanted, io=io), date(2021, 6, 22), io.workspace)
+    servers.bars = truth[truth["date"] < "2021-06-01"]
+    io = make_io("the day after")
+    source = open_source(wanted, io=io)
+    second = refreshed(wanted, io.store, source, date(2021, 6, 23), io.workspace)
+    pd.testing.assert_frame_equal(second.table, first.table)
+    assert set(source.silent) == {"AAA", "BBB"}
