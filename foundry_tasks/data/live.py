@@ -107,7 +107,7 @@ class Arrivals:
 def gather(
     name: str, ask: Ask, tickers: Sequence[str], question: Mapping[str, str], io: StageIO | None
 ) -> tuple[pd.DataFrame, dict[str, str]]:
-    """The tidy frame of all `tickers` that have bars, and for each other ticker the reason why it has none.
+    """The tidy frame, by ticker and date, of all `tickers` that have bars, and for each other ticker the reason why it has none.
 
     question: what is asked besides the tickers; names the kept bars. io: progress and store; None: neither. Raises
     TransientError if more than `allowed` tickers got no answer; what arrived until then is kept.
@@ -145,15 +145,11 @@ def gather(
         for ticker in busy:
             io.progress.advance(f"{ticker}: no answer")
     if len(busy) > allowed(len(tickers)):
-        said = Counter(reason for reason in busy.values() if reason != NOT_ASKED).most_common(1)
-        reason = said[0][0] if said else NOT_ASKED
         raise TransientError(
-            f"{name} did not answer for {len(busy)} of {len(tickers)} tickers, {_names(sorted(busy), 5)}: {reason}. "
+            f"{name} did not answer for {len(busy)} of {len(tickers)} tickers, {_names(sorted(busy), 5)}: {_main(busy)}. "
             f"{'What arrived is kept for this run. ' if arrivals else ''}Try again later."
         )
-    bars = [*arrived, *fresh]
-    wanted = pd.concat(bars, ignore_index=True) if bars else _no_bars()
-    return wanted[wanted["ticker"].isin(list(tickers))].reset_index(drop=True), silent | busy
+    return _table([*arrived, *fresh], tickers), silent | busy
 
 
 def allowed(asked: int) -> float:
@@ -216,6 +212,19 @@ def _round(ask: Ask, tickers: Sequence[str], until: float) -> Iterator[tuple[str
 
 def _names(names: Sequence[str], most: int) -> str:
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def _main(reasons: Mapping[str, str]) -> str:
+    """The most frequent reason that came from outside."""
+    said = Counter(reason for reason in reasons.values() if reason != NOT_ASKED).most_common(1)
+    return said[0][0] if said else NOT_ASKED
+
+
+def _table(bars: Sequence[pd.DataFrame], tickers: Sequence[str]) -> pd.DataFrame:
+    """One frame by ticker and date, whatever order the answers came in."""
+    found = pd.concat(bars, ignore_index=True) if bars else _no_bars()
+    wanted = found[found["ticker"].isin(list(tickers))]
+    return wanted.sort_values(["ticker", "date"], kind="stable", ignore_index=True)
 
 
 def _no_bars() -> pd.DataFrame:

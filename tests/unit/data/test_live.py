@@ -57,6 +57,7 @@ def test_every_ticker_has_its_bars_or_a_reason_or_the_fetch_is_worth_a_retry(fai
             return
         table, silent = gather("test", market, list(market.behaviour), QUESTION, None)
     assert set(table["ticker"]) | set(silent) == set(market.behaviour)
+    assert table["ticker"].is_monotonic_increasing, "the order of the answers is chance"
     assert set(silent) == {ticker for ticker, count in market.behaviour.items() if count in {None, 5}}
     for ticker, count in market.behaviour.items():
         assert market.asked[ticker] == (1 if count is None else min(count + 1, len(live.WAITS_S)))
