@@ -113,6 +113,7 @@ def gather(
     TransientError if more than `allowed` tickers got no answer; what arrived until then is kept.
     """
     arrivals = None if io is None else Arrivals(io, question)
+    advance = (lambda _: None) if io is None else io.progress.advance
     arrived = list(arrivals.read()) if arrivals else []
     there = {ticker for table in arrived for ticker in table["ticker"].unique()}
     pending = [ticker for ticker in dict.fromkeys(tickers) if ticker not in there]
@@ -133,17 +134,15 @@ def gather(
                 raise answer
             else:
                 fresh.append(answer)
-            if io is not None:
-                io.progress.advance(ticker)
+            advance(ticker)
             if arrivals and len(fresh) == BATCH:
                 arrivals.keep(fresh)
                 arrived, fresh = [*arrived, *fresh], []
     finally:
         if arrivals and fresh:
             arrivals.keep(fresh)
-    if io is not None:
-        for ticker in busy:
-            io.progress.advance(f"{ticker}: no answer")
+    for ticker in busy:
+        advance(f"{ticker}: no answer")
     if len(busy) > allowed(len(tickers)):
         raise TransientError(
             f"{name} did not answer for {len(busy)} of {len(tickers)} tickers, {_names(sorted(busy), 5)}: {_main(busy)}. "
