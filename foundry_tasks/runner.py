@@ -90,6 +90,7 @@ def execute(identity: Identity, conf: Mapping[str, Any], around: Surroundings) -
                 code_version=code_version(),
                 image_digest=around.settings.image_digest,
                 fetch=partial(fetch, around.settings),
+                secret=around.settings.secret,
             )
             inputs = _inputs(io)
             module = importlib.import_module(f"foundry_tasks.stages.{identity.stage}")

@@ -21,5 +21,6 @@ for account in root stage promote reports mlflow; do
   keep "s3_${account}_access_key" "foundry-$account"
   keep "s3_${account}_secret_key" "$(random)"
 done
+keep tiingo_api_key not-given  # yours, where a market's source is tiingo
 keep airflow_fernet_key "$(head -c 32 /dev/urandom | base64 -w 0 | tr '+/' '-_')"
 keep airflow_db_url "postgresql+psycopg2://airflow:$(cat secrets/airflow_db_password)@postgres/airflow"

@@ -114,15 +114,18 @@ class PricesConfig(StageConfig):
     """Name of a market file: a universe with a calendar. Registered models carry the name."""
     calendar: str = "XNYS"
     """Exchange calendar (ISO 10383 market code). It says which days are sessions."""
-    source: Literal["sample", "parquet", "yfinance"] = "sample"
-    """Where prices come from. `sample`: built in; `parquet`: own files, Parquet or CSV; `yfinance`: Yahoo Finance."""
+    source: Literal["sample", "parquet", "yfinance", "tiingo"] = "sample"
+    """Where prices come from. `sample`: built in; `parquet`: own files, Parquet or CSV; `yfinance`: Yahoo Finance;
+    `tiingo`: Tiingo, with the key in the secret file `tiingo_api_key`."""
+    cross_check: Literal["yfinance", "tiingo"] | None = None
+    """Second live source. Closes of the newest sessions that differ there are named in a warning. Empty: none."""
     prices: str = ""
     """File, folder or `s3://` URI of daily prices, for source `parquet`. Empty: none."""
     columns: tuple[str, ...] = ()
     """Columns of own price files whose names do not say what they hold: `date=trade_date`; `adj_close=` for none. In a
     market file also `columns = {date = "trade_date"}`. Empty: found by name."""
     tickers: tuple[Ticker, ...] = ()
-    """Tickers to fetch (source `yfinance`) or to keep (other sources). Empty: all that the source holds."""
+    """Tickers to fetch (sources `yfinance`, `tiingo`) or to keep (other sources). Empty: all that the source holds."""
     sectors: str = ""
     """CSV file or URI with the columns ticker, sector. Empty: no sectors."""
     benchmark: str = ""
@@ -179,6 +182,12 @@ class PricesConfig(StageConfig):
     def declared_columns(self) -> dict[str, str]:
         """Role → column, "" for none."""
         return dict(item.split("=", 1) for item in self.columns)
+
+    @model_validator(mode="after")
+    def _another_source_checks(self) -> Self:
+        if self.cross_check == self.source:
+            raise ValueError(f"cross_check={self.cross_check} is the source itself. Name another, or leave it out")
+        return self
 
 
 class FeaturesConfig(HorizonsConfig, ThreadsConfig):

@@ -21,7 +21,7 @@ FRONT: Mapping[str, tuple[str, ...]] = {
 SECTIONS: Mapping[str, tuple[str, ...]] = {
     "Prices and universe": (
         *("market", "source", "prices", "columns", "universe", "tickers", "start", "end"),
-        *("calendar", "sectors", "benchmark", "vix", "skip_closed", "keep", "redenominations"),
+        *("calendar", "sectors", "benchmark", "vix", "cross_check", "skip_closed", "keep", "redenominations"),
     ),
     "Forecasts": ("horizons", "models", "feature_set", "label_kind", "label_entry", "calibration"),
     "Positions": (

@@ -25,8 +25,8 @@ class Settings(BaseModel):
     s3_endpoint: str = ""
     """URL of the S3 server; empty: AWS."""
     secrets: str = ""
-    """Folder of secret files, one value each: s3_access_key, s3_secret_key, mlflow_username, mlflow_password. A file that
-    is not there leaves that credential to the SDK's own search."""
+    """Folder of secret files, one value each: s3_access_key, s3_secret_key, mlflow_username, mlflow_password, tiingo_api_key. A
+    file that is not there leaves that credential to the SDK's own search; the price source Tiingo needs its file."""
     mlflow_uri: str = f"sqlite:///{REPOSITORY / '.foundry' / 'mlflow.db'}"
     """MLflow's tracking and registry URI."""
     mlflow_artifacts: str = str(REPOSITORY / ".foundry" / "mlartifacts")

@@ -102,6 +102,8 @@ class StageIO:
     image_digest: str
     fetch: Callable[[str, Path], Path] | None = None
     """Copies what an `s3://` URI means into a folder and says where it lies there."""
+    secret: Callable[[str], str | None] = lambda _: None
+    """The value of a secret file by its name; None where there is none."""
     checkpoints: str | None = None
     """Where finished pieces of just this work are kept, by the digest of all it follows from; None: nowhere."""
     effective_as_of: date | None = None

@@ -1,4 +1,4 @@
-"""Where prices come from: one protocol, one frame, three sources."""
+"""Where prices come from: one protocol, one frame, a module a source."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +10,8 @@ from foundry_tasks.contract.errors import ConfigError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from foundry_tasks.contract.stage_io import StageIO
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,13 @@ class PriceSource(Protocol):
     """For a reader; holds no path, so that results do not depend on where a file lies."""
     identity: Mapping[str, str]
     """What makes it this source and no other: the key of its price head in the store."""
+
+    silent: Mapping[str, str]
+    """After `fetch`: ticker → why a live source gave no bars of it; empty for a static one."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """After `fetch`: what was recognised or bent in what was read, a sentence each."""
 
     def fingerprint(self) -> str | None:
         """sha256 over the content of a static source; None for a live one, whose answers change."""
@@ -47,10 +56,11 @@ class PriceSource(Protocol):
         """The source's own benchmark, None where it has none."""
 
 
-def open_source(config: PricesConfig, named: str = "") -> PriceSource:
+def open_source(config: PricesConfig, named: str = "", io: "StageIO | None" = None) -> PriceSource:
     """The source that `config` names. Raises ConfigError where it cannot be one. Imports nothing of the others.
 
-    named: what the user calls the prices, where `config.prices` is but a copy of them.
+    named: what the user calls the prices, where `config.prices` is but a copy of them. io: where a live source shows progress,
+    keeps what arrived and finds its key.
     """
     if config.source == "sample":
         from foundry_tasks.data.sources.sample import SampleSource  # noqa: PLC0415 - the chosen source alone is loaded
@@ -59,7 +69,11 @@ def open_source(config: PricesConfig, named: str = "") -> PriceSource:
     if config.source == "yfinance":
         from foundry_tasks.data.sources.yahoo import YahooSource  # noqa: PLC0415 - as above
 
-        return YahooSource(config.tickers)
+        return YahooSource(config.tickers, io)
+    if config.source == "tiingo":
+        from foundry_tasks.data.sources.tiingo import TiingoSource  # noqa: PLC0415 - as above
+
+        return TiingoSource(config.tickers, io)
     from foundry_tasks.data.sources.files import FileSource  # noqa: PLC0415 - as above
 
     if not config.prices:

@@ -11,7 +11,7 @@ _KEYS = ["ticker", "date"]
 
 
 def restated_tickers(kept: pd.DataFrame, fetched: pd.DataFrame) -> tuple[str, ...]:
-    """Tickers whose close or adjusted close of an overlapping session differs, and those that were not kept at all.
+    """Tickers whose close or adjusted close of an overlapping session differs, and those without an overlapping session.
 
     Both are tidy frames. A split, a dividend or a correction restates the past: such a ticker is fetched anew.
     """
@@ -21,7 +21,7 @@ def restated_tickers(kept: pd.DataFrame, fetched: pd.DataFrame) -> tuple[str, ..
     for name in columns:
         old, new = both[name].to_numpy(), both[f"{name}_new"].to_numpy()
         changed |= ~np.isclose(old, new, rtol=_TOLERANCE, atol=0, equal_nan=True)
-    unknown = set(fetched["ticker"].unique()) - set(kept["ticker"].unique())
+    unknown = set(fetched["ticker"].unique()) - set(both["ticker"].unique())
     return tuple(sorted(set(both["ticker"][changed]) | unknown))
 
 

@@ -6,15 +6,14 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from foundry_tasks.contract import artifacts
 from foundry_tasks.contract.config import PricesConfig
-from foundry_tasks.contract.errors import TransientError
+from foundry_tasks.contract.errors import DataRejectedError, TransientError
 from foundry_tasks.contract.ports import Store
+from foundry_tasks.data.bar_files import read_bars, write_bars
+from foundry_tasks.data.live import allowed, by_reason
 from foundry_tasks.data.price_source import PriceSource
 from foundry_tasks.data.restatement import restated_tickers, spliced
 from foundry_tasks.data.sessions import session_before
@@ -43,7 +42,8 @@ def refreshed(
 
     A static source is taken as it is now, so that its result follows from its content alone. A live one is asked for the
     sessions that the head lacks and `overlap_sessions` before them; what those restate is fetched anew. Whoever loses the
-    race for the head begins again from the winner's. Raises TransientError where that never ends.
+    race for the head begins again from the winner's. Raises TransientError where that never ends, DataRejectedError where a
+    live source has too few of the tickers.
 
     since: from the first date that there is to the first one that the run reads; None: the run reads them all.
     """
@@ -56,7 +56,7 @@ def refreshed(
             if static
             else _extended(config, store, source, as_of, head)
         )
-        sha256 = store.put_object(_written(table, workspace / "snapshot.parquet"))
+        sha256 = store.put_object(write_bars(table, workspace / "snapshot.parquet"))
         document = artifacts.canonical_json({"snapshot": sha256, "source": source.name, "last": _last(table)})
         if document == head or store.swap(key, head, document):
             return Snapshot(table if static or since is None else _from(table, since), sha256, restated)
@@ -78,32 +78,31 @@ def _extended(
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """A live source's snapshot with the missing sessions, and the tickers that were restated."""
     if head is None:
-        return source.fetch(config.tickers, config.start, as_of), ()
+        return _complete(config, source, source.fetch(config.tickers, config.start, as_of)), ()
     known = json.loads(head)
-    kept = _read(store.object_path(known["snapshot"]))
+    kept = read_bars(store.object_path(known["snapshot"]))
     last = date.fromisoformat(known["last"])
     if last >= as_of:
         return kept, ()
     since = session_before(config.calendar, last, config.overlap_sessions - 1)
     fetched = source.fetch(config.tickers, since, as_of)
+    silent = source.silent
     restated = restated_tickers(kept, fetched)
     anew = source.fetch(restated, config.start, as_of) if restated else None
-    return spliced(kept, fetched, anew, restated), restated
+    source.silent = {**silent, **source.silent}
+    return _complete(config, source, spliced(kept, fetched, anew, restated)), restated
 
 
-def _written(table: pd.DataFrame, path: Path) -> Path:
-    columns = {
-        "date": pa.array(table["date"].to_numpy().astype("datetime64[D]")),
-        "ticker": pa.array(table["ticker"], pa.string()).dictionary_encode(),
-    }
-    columns |= {name: pa.array(table[name].to_numpy(np.float64)) for name in table.columns if name not in columns}
-    pq.write_table(pa.table(columns), path, compression="lz4", store_schema=False)
-    return path
-
-
-def _read(path: Path) -> pd.DataFrame:
-    table: pd.DataFrame = pq.read_table(path).to_pandas(date_as_object=False)
-    return table.astype({"date": "datetime64[s]", "ticker": "str"})
+def _complete(config: PricesConfig, source: PriceSource, table: pd.DataFrame) -> pd.DataFrame:
+    """`table`, if it has enough of the tickers that were asked for."""
+    missing = sorted(set(config.tickers) - set(table["ticker"].unique()))
+    if table.empty or len(missing) > allowed(len(config.tickers)):
+        reasons = {ticker: source.silent.get(ticker, "no reason given") for ticker in missing}
+        raise DataRejectedError(
+            f"{source.name} has no bars of {len(missing)} of {len(config.tickers)} tickers: {by_reason(reasons)}. Correct "
+            "those names in tickers, or leave them out."
+        )
+    return table
 
 
 def _last(table: pd.DataFrame) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from foundry_tasks.contract import artifacts
 from foundry_tasks.contract.config import PricesConfig
-from foundry_tasks.contract.errors import DataRejectedError, NothingToDo
+from foundry_tasks.contract.errors import DataRejectedError, FoundryError, NothingToDo
 from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.data.input_files import content_digest, input_files, single_file
 from foundry_tasks.data.price_source import PriceSource, open_source
@@ -53,7 +53,7 @@ def run(config: PricesConfig, io: StageIO) -> None:
     """
     io.expectations.warm_up()
     here = _here(config, io)
-    source = open_source(here, config.prices)
+    source = open_source(here, config.prices, io)
     try:
         _run(here, io, source)
     except DataRejectedError as error:
@@ -74,7 +74,7 @@ def _run(config: PricesConfig, io: StageIO, source: PriceSource) -> None:
     from foundry_tasks.data.snapshots import refreshed  # noqa: PLC0415 - as above
     from foundry_tasks.data.tables import write_prices  # noqa: PLC0415 - as above
     from foundry_tasks.data.tickers import renamed  # noqa: PLC0415 - as above
-    from foundry_tasks.data.universe import read_universe, survivorship, universe_index  # noqa: PLC0415 - as above
+    from foundry_tasks.data.universe import read_universe, survivorship  # noqa: PLC0415 - as above
 
     with io.step("fetch"):
         universe = read_universe(single_file(config.universe, "universe")) if config.universe else None
@@ -84,6 +84,10 @@ def _run(config: PricesConfig, io: StageIO, source: PriceSource) -> None:
         snapshot = refreshed(config, io.store, source, as_of, io.workspace, since)
     with io.step("judge"):
         table = _wanted(config, io, source, snapshot.table, as_of)
+    if config.cross_check:
+        with io.step("cross_check"):
+            _cross_check(config, io, source, table, as_of)
+    with io.step("judge"):
         first = min(table["date"].min().date(), as_of)
         sessions = sessions_between(config.calendar, first, as_of)
         bars = bars_of(table, sessions)
@@ -93,8 +97,7 @@ def _run(config: PricesConfig, io: StageIO, source: PriceSource) -> None:
         judged = judge(bars, config.keep, config.redenominations)
         remaining, by_ticker = coverage(bars, judged.kept, member, len(sessions))
         newest = newest_priced(bars, judged.kept, member, len(sessions))
-    for entry in judged.unknown:
-        io.warn(f"prices: keep names {entry!r}, and there is no such bar. Write TICKER or TICKER YYYY-MM-DD.")
+    _say_of_input(io, source, judged)
     _guard(config, io, bars, judged, sessions, newest, remaining, by_ticker)
     if newest < len(sessions) - 1:
         asked, as_of = as_of, sessions[newest].item()
@@ -105,9 +108,7 @@ def _run(config: PricesConfig, io: StageIO, source: PriceSource) -> None:
     with io.step("build"):
         panel = build_panel(bars, judged, sessions, member, sectors)
         beside = _beside(config, io, source, panel)
-        values = {key: series.values for key, series in beside.items()}
-        index = universe_index(panel) if "benchmark" not in values else None
-        panel = replace(panel, benchmark=values.get("benchmark", index), vix=values.get("vix"))
+        panel = _with_series(panel, beside)
     with io.step("publish"):
         write_prices(io.workspace / "prices.parquet", panel)
         io.publish("prices.parquet", io.workspace / "prices.parquet")
@@ -125,7 +126,7 @@ def _run(config: PricesConfig, io: StageIO, source: PriceSource) -> None:
                 beside["benchmark"].origin
                 if "benchmark" in beside
                 else "none"
-                if index is None
+                if panel.benchmark is None
                 else "the mean of the universe"
             ),
             "vix": beside["vix"].origin if "vix" in beside else None,
@@ -138,11 +139,19 @@ def _run(config: PricesConfig, io: StageIO, source: PriceSource) -> None:
             "snapshot": snapshot.sha256,
         }
         io.publish_json("prices.json", about)
-    io.warnings.extend(f"prices: {note}" for note in getattr(source, "notes", ()))
     _say(config, io, bars, panel, about, sectors, member)
     io.effective_as_of = as_of
     io.metrics |= {key: about[key] for key in ("tickers", "sessions", "first_session", "last_session", "coverage")}
     io.metrics["bars_set_aside"] = int((~judged.kept).sum())
+
+
+def _with_series(panel: "PricePanel", beside: "dict[str, Aligned]") -> "PricePanel":
+    """The panel with its benchmark, else the mean of the universe, and its vix."""
+    from foundry_tasks.data.universe import universe_index  # noqa: PLC0415 - as above
+
+    values = {key: series.values for key, series in beside.items()}
+    benchmark = values["benchmark"] if "benchmark" in values else universe_index(panel)
+    return replace(panel, benchmark=benchmark, vix=values.get("vix"))
 
 
 def _members(
@@ -189,6 +198,7 @@ def _wanted(
     """The bars that this run may know, and those dated after today, which are a fault for expectations to find."""
     import pandas as pd  # noqa: PLC0415 - as above
 
+    from foundry_tasks.data.live import by_reason  # noqa: PLC0415 - as above
     from foundry_tasks.data.tickers import as_prices_write  # noqa: PLC0415 - as above
 
     tomorrow = io.now().date() + timedelta(days=1)  # somewhere on earth it is tomorrow already
@@ -202,9 +212,36 @@ def _wanted(
             f"{source.name} holds no prices{asked} from {config.start or 'its beginning'} to {as_of}. Correct tickers, "
             "start, end or as-of."
         )
-    if missing:
-        io.warn(f"prices: {source.name} has none of {_names(missing)}, which were asked for.")
+    if source.silent:
+        io.warn(f"prices: {source.name} gave no bars of {by_reason(source.silent)}; what was kept before stays.")
+    if unsaid := [ticker for ticker in missing if ticker not in source.silent]:
+        io.warn(f"prices: {source.name} has none of {_names(unsaid)}, which were asked for.")
     return table
+
+
+def _cross_check(config: PricesConfig, io: StageIO, source: PriceSource, table: "pd.DataFrame", as_of: date) -> None:
+    """Warn of newest closes that differ in the second source. Nothing about that source is a failure of this stage."""
+    import pandas as pd  # noqa: PLC0415 - as above
+
+    from foundry_tasks.data.cross_check import SESSIONS, sentence  # noqa: PLC0415 - as above
+    from foundry_tasks.data.live import by_reason  # noqa: PLC0415 - as above
+    from foundry_tasks.data.sessions import session_before  # noqa: PLC0415 - as above
+
+    since = session_before(config.calendar, as_of, SESSIONS - 1)
+    newest = table[(table["date"] >= pd.Timestamp(since)) & (table["date"] <= pd.Timestamp(as_of))]
+    tickers = tuple(sorted(newest["ticker"].unique()))
+    if not tickers:
+        return
+    try:
+        there = open_source(config.model_copy(update={"source": config.cross_check, "tickers": tickers}), io=io)
+        said = sentence(newest, there.fetch(tickers, since, as_of), source.name, there.name)
+    except FoundryError as error:
+        io.warn(f"cross_check: {error} Nothing was compared.")
+        return
+    if said:
+        io.warn(said)
+    if there.silent:
+        io.warn(f"cross_check: {there.name} gave no bars of {by_reason(there.silent)}.")
 
 
 def _guard(
@@ -276,6 +313,14 @@ def _priced(panel: "PricePanel") -> int:
     """Ticker-sessions of members that have a close."""
     close = panel.fields["close"]
     return int((panel.member & (close == close)).sum())  # noqa: PLR0124 - NaN alone differs from itself
+
+
+def _say_of_input(io: StageIO, source: PriceSource, judged: "Judged") -> None:
+    """What was recognised or bent in reading, and what the config names in vain: said before anything is refused."""
+    for note in source.notes:
+        io.warn(f"prices: {note}")
+    for entry in judged.unknown:
+        io.warn(f"prices: keep names {entry!r}, and there is no such bar. Write TICKER or TICKER YYYY-MM-DD.")
 
 
 def _say(

@@ -53,7 +53,8 @@ def test_a_stage_has_the_keys_of_its_account(helm, account):
     everything = decoded(helm.find("Secret", "foundry-secrets"))
     own = helm.find("Secret", f"foundry-{account}")
     assert own["metadata"]["namespace"] == "foundry-stages"
-    assert decoded(own) == {
+    source = {"tiingo_api_key": everything["tiingo_api_key"]} if account == "stage" else {}
+    assert decoded(own) == source | {
         "s3_access_key": f"foundry-{account}",
         "s3_secret_key": everything[f"s3_{account}_secret_key"],
         "mlflow_username": account,
@@ -181,7 +182,7 @@ def test_an_upgrade_keeps_every_secret_and_makes_what_is_missing(rendered_agains
 
 def test_two_installs_have_different_secrets(rendered_against):
     first, second = (rendered_against(None)["foundry-secrets"]["data"] for _ in range(2))
-    assert not [key for key in first if first[key] == second[key] and not key.endswith("_access_key")]
+    assert not [key for key in first if first[key] == second[key] and not key.endswith(("_access_key", "_api_key"))]
 
 
 def test_the_secrets_outlive_the_release_as_the_volumes_do(helm):

@@ -10,8 +10,8 @@ from foundry_tasks.contract.stages import STAGES
 
 HEAVY = {
     "airflow", "boto3", "bottleneck", "exchange_calendars", "great_expectations", "jax", "jinja2", "keras", "lightgbm",
-    "mlflow", "numpy", "pandas", "pyarrow", "requests", "scipy", "skfolio", "sklearn", "sqlalchemy", "tensorflow", "xgboost",
-    "yfinance",
+    "mlflow", "numpy", "pandas", "pyarrow", "requests", "scipy", "skfolio", "sklearn", "sqlalchemy", "tensorflow",
+    "tiingo", "xgboost", "yfinance",
 }  # fmt: skip
 MATRICES = {"numpy", "pyarrow"}
 STARTS_WITH = {

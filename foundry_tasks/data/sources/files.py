@@ -24,6 +24,7 @@ _PART = re.compile(
 class FileSource:
     """A parquet or csv file, or a folder of them read together; one without a ticker column is named after itself."""
 
+    silent: Mapping[str, str] = MappingProxyType({})
     live = False
 
     def __init__(self, path: str, named: str, columns: Mapping[str, str] = MappingProxyType({})) -> None:

@@ -5,6 +5,7 @@ from datetime import date
 from functools import cached_property
 from importlib import metadata, util
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from foundry_tasks.contract.errors import ConfigError
@@ -21,6 +22,9 @@ _INDEX = "sp500_index.csv.gz"
 
 class SampleSource:
     """Adjusted closes only: open, high, low and volume are absent. Reads the package's files and imports none of it."""
+
+    silent: Mapping[str, str] = MappingProxyType({})
+    notes: tuple[str, ...] = ()
 
     def __init__(self) -> None:
         self._folder = _data_folder()

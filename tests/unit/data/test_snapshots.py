@@ -28,7 +28,7 @@ class Exchange:
     identity = {"source": "exchange"}  # noqa: RUF012 - a constant
 
     def __init__(self, table):
-        self.table, self.asked = table, []
+        self.table, self.asked, self.silent = table, [], {}
 
     def fingerprint(self):
         return None

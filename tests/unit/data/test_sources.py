@@ -1,16 +1,13 @@
 """Every source gives the one tidy frame; what a static one is made of has a digest, a live one has none."""
 
-import inspect
 from datetime import date
 
-import numpy as np
 import pandas as pd
 import pytest
 
 from foundry_tasks.contract.config import PricesConfig
-from foundry_tasks.contract.errors import ConfigError, DataRejectedError, TransientError
+from foundry_tasks.contract.errors import ConfigError, DataRejectedError
 from foundry_tasks.data.price_source import open_source
-from foundry_tasks.data.sources import yahoo
 from tests.market_bars import sound_bars
 
 
@@ -109,79 +106,3 @@ def test_a_changed_file_has_another_fingerprint(tmp_path):
 def test_a_store_elsewhere_is_refused_in_one_line():
     with pytest.raises(ConfigError, match="reads files here and s3:// objects"):
         open_source(PricesConfig(source="parquet", prices="gs://bucket/prices"))
-
-
-# ---------------------------------------------------------------- yfinance, on frames in the form that it gives
-def recorded(tickers, rows=3, first="2024-06-07"):
-    """What yfinance 1.7 answers to `download(..., group_by="ticker", auto_adjust=False)`: here NVDA's split of June 2024."""
-    index = pd.DatetimeIndex(pd.bdate_range(first, periods=rows), name="Date")
-    columns = pd.MultiIndex.from_product(
-        [tickers, ["Open", "High", "Low", "Close", "Adj Close", "Volume"]], names=["Ticker", "Price"]
-    )
-    bar = [119.77, 121.692, 118.022, 120.888, 120.8398, 412386000]
-    frame = pd.DataFrame(np.tile(bar, (rows, len(tickers))), index, columns)
-    frame.loc[index[0], (tickers[-1], "Close")] = np.nan
-    return frame
-
-
-@pytest.fixture
-def source():
-    return open_source(PricesConfig(source="yfinance", tickers=("NVDA", "MSFT")))
-
-
-def test_yfinances_wide_frame_becomes_tidy_and_days_without_a_close_are_left_out(source, monkeypatch):
-    asked = []
-    monkeypatch.setattr(yahoo, "download", lambda *question: asked.append(question) or recorded(["NVDA", "MSFT"]))
-    frame = source.fetch(("NVDA", "MSFT"), date(2024, 6, 7), date(2024, 6, 11))
-    assert asked == [(["NVDA", "MSFT"], date(2024, 6, 7), date(2024, 6, 11))]
-    assert list(frame.columns) == ["date", "ticker", "open", "high", "low", "close", "adj_close", "volume"]
-    assert frame.groupby("ticker").size().to_dict() == {"MSFT": 2, "NVDA": 3}
-    assert frame["adj_close"].iloc[0] == 120.8398
-
-
-def test_a_frame_grouped_by_field_is_understood_too(source, monkeypatch):
-    monkeypatch.setattr(yahoo, "download", lambda *_: recorded(["NVDA", "MSFT"]).swaplevel(axis=1))
-    assert set(source.fetch(("NVDA", "MSFT"), None, None)["ticker"]) == {"NVDA", "MSFT"}
-
-
-def broken(*_):
-    raise ConnectionError("Could not resolve\nhost")
-
-
-@pytest.mark.parametrize(
-    ("download", "says"),
-    [
-        (broken, "yfinance failed: Could not resolve host"),
-        (lambda *_: None, "has no prices for NVDA, MSFT"),
-        (lambda *_: pd.DataFrame(), "has no prices for NVDA, MSFT"),
-        (lambda *_: recorded(["NVDA"]).map(lambda _: np.nan), "without a single close"),
-    ],
-)
-def test_a_network_that_fails_is_worth_a_retry(source, monkeypatch, download, says):
-    monkeypatch.setattr(yahoo, "download", download)
-    with pytest.raises(TransientError, match=says):
-        source.fetch(("NVDA", "MSFT"), None, None)
-
-
-def test_an_answer_for_half_of_the_tickers_is_a_failure(source, monkeypatch):
-    monkeypatch.setattr(yahoo, "download", lambda *_: recorded(["A", "B", "C"]))
-    with pytest.raises(TransientError, match="answered for 3 of 6 tickers, not for D, E, F"):
-        source.fetch(tuple("ABCDEF"), None, None)
-
-
-def test_an_unknown_form_is_no_frame(source, monkeypatch):
-    monkeypatch.setattr(yahoo, "download", lambda *_: recorded(["NVDA"])["NVDA"])
-    with pytest.raises(DataRejectedError, match="unknown form"):
-        source.fetch(("NVDA",), None, None)
-
-
-def test_yfinance_is_live_and_needs_to_know_whom_to_ask(source):
-    assert source.fingerprint() is None
-    assert source.last_date() is None
-    with pytest.raises(ConfigError, match="needs tickers"):
-        open_source(PricesConfig(source="yfinance"))
-
-
-def test_yfinance_is_asked_as_this_module_expects():
-    wanted = {"start", "end", "auto_adjust", "actions", "group_by", "multi_level_index", "progress", "threads"}
-    assert wanted <= set(inspect.signature(pytest.importorskip("yfinance").download).parameters)
