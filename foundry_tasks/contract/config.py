@@ -18,6 +18,7 @@ from pydantic import (
     PositiveFloat,
     PositiveInt,
     StringConstraints,
+    WithJsonSchema,
     field_validator,
     model_validator,
 )
@@ -47,6 +48,10 @@ Bar = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 """`TICKER DATE`, or `TICKER` for all of its bars."""
 PRICE_COLUMNS = ("date", "ticker", "open", "high", "low", "close", "adj_close", "volume")
 """What a column of a price file may be."""
+DeclaredColumn = Annotated[
+    str, WithJsonSchema({"type": "string", "pattern": rf"^\s*({'|'.join(PRICE_COLUMNS)})\s*=", "minLength": 1})
+]
+"""`role=column`; what is wrong with one, the validator says better than a pattern does."""
 MARKET_NAME = r"^[a-z][a-z0-9_]*$"
 Horizon = Annotated[int, Field(ge=1, le=60)]
 ModelName = Literal["logistic", "lightgbm", "xgboost", "lstm_transformer", "xlstm_ts"]
@@ -121,7 +126,7 @@ class PricesConfig(StageConfig):
     """Second live source. Closes of the newest sessions that differ there are named in a warning. Empty: none."""
     prices: str = ""
     """File, folder or `s3://` URI of daily prices, for source `parquet`. Empty: none."""
-    columns: tuple[str, ...] = ()
+    columns: tuple[DeclaredColumn, ...] = ()
     """Columns of own price files whose names do not say what they hold: `date=trade_date`; `adj_close=` for none. In a
     market file also `columns = {date = "trade_date"}`. Empty: found by name."""
     tickers: tuple[Ticker, ...] = ()

@@ -73,7 +73,6 @@ def _run(config: PricesConfig, io: StageIO, source: PriceSource) -> None:
     from foundry_tasks.data.sessions import sessions_between  # noqa: PLC0415 - as above
     from foundry_tasks.data.snapshots import refreshed  # noqa: PLC0415 - as above
     from foundry_tasks.data.tables import write_prices  # noqa: PLC0415 - as above
-    from foundry_tasks.data.tickers import renamed  # noqa: PLC0415 - as above
     from foundry_tasks.data.universe import read_universe, survivorship  # noqa: PLC0415 - as above
 
     with io.step("fetch"):
@@ -91,8 +90,7 @@ def _run(config: PricesConfig, io: StageIO, source: PriceSource) -> None:
         first = min(table["date"].min().date(), as_of)
         sessions = sessions_between(config.calendar, first, as_of)
         bars = bars_of(table, sessions)
-        _say_spellings(config, io, bars.tickers, universe.tickers if universe else (), sectors)
-        sectors = renamed(sectors, bars.tickers)
+        sectors = _spelled(config, io, bars.tickers, universe, sectors)
         member = _members(universe, bars, sessions, source)
         judged = judge(bars, config.keep, config.redenominations)
         remaining, by_ticker = coverage(bars, judged.kept, member, len(sessions))
@@ -354,15 +352,21 @@ def _say(
         io.warn(f"universe: {about['universe']}; a universe file with start and end dates mends that.")
 
 
-def _say_spellings(
-    config: PricesConfig, io: StageIO, priced: Sequence[str], universe: Sequence[str], sectors: dict[str, str]
-) -> None:
-    """Which tickers of other places were matched though the prices write them otherwise."""
-    from foundry_tasks.data.tickers import spelled_otherwise  # noqa: PLC0415 - as above
+def _spelled(
+    config: PricesConfig,
+    io: StageIO,
+    priced: Sequence[str],
+    universe: "Universe | None",
+    sectors: dict[str, str],
+) -> dict[str, str]:
+    """Sectors by the tickers that the prices write; says which names were matched though they are written otherwise."""
+    from foundry_tasks.data.tickers import renamed, spelled_otherwise  # noqa: PLC0415 - as above
 
-    for where, names in (("tickers", config.tickers), ("universe", universe), ("sectors", sectors)):
+    members = universe.tickers if universe else ()
+    for where, names in (("tickers", config.tickers), ("universe", members), ("sectors", sectors)):
         if sentence := spelled_otherwise(names, priced, where):
             io.warn(sentence)
+    return renamed(sectors, priced)
 
 
 def _ended(panel: "PricePanel", *, point_in_time: bool) -> list[str]:

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foundry_tasks.contract.ports import Finding
+from foundry_tasks.data.bar_files import write_bars
 from foundry_tasks.data.judgement import bars_of, events, judge
 from foundry_tasks.data.jumps import RESOLVED_SESSIONS
-from foundry_tasks.data.snapshots import _written
 from foundry_tasks.report.price_cases import AROUND_SESSIONS, CASES, Snapshot, drawn, rejected_cases, worst_cases
 from foundry_tasks.report.price_check import PriceCheck, as_page, as_text
 from foundry_tasks.report.summary import WIDTH
@@ -37,7 +37,7 @@ def split(bars, ticker, at, factor, stop=N):
 
 def checked(bars, folder):
     """The judgement of these bars as the command has it, without the stage around it."""
-    snapshot = Snapshot(_written(bars, folder / "snapshot.parquet"))
+    snapshot = Snapshot(write_bars(bars, folder / "snapshot.parquet"))
     found = bars_of(bars, SESSIONS)
     large_moves = events(found, judge(found))
     return PriceCheck("my prices.csv", {**ABOUT, "large_moves": large_moves}, cases=worst_cases(large_moves, snapshot))
@@ -190,7 +190,7 @@ def test_the_page_of_a_sound_file_has_no_case(sound_market):
 
 
 def test_of_a_rejected_file_the_page_shows_what_it_is_refused_for_first(tmp_path):
-    snapshot = Snapshot(_written(BARS, tmp_path / "snapshot.parquet"))
+    snapshot = Snapshot(write_bars(BARS, tmp_path / "snapshot.parquet"))
     findings = [
         Finding("one", "warning", "action", 1, 9, ({"ticker": "T01", "date": str(SESSIONS[50])},), "an action"),
         Finding("two", "critical", "common_step", 2, 9,
