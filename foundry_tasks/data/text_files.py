@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 
 from foundry_tasks.contract.errors import DataRejectedError
@@ -30,6 +31,7 @@ _BOMS = {
     codecs.BOM_UTF16_LE: "utf-16-le",
     codecs.BOM_UTF16_BE: "utf-16-be",
 }
+_LONGEST_NUMBER = 60
 _SAVE_AS_UTF8 = "Save it as UTF-8."
 _DECIMAL_FRACTION = re.compile(r"\s*-?\d+[.,]\d+\s*")
 
@@ -258,6 +260,15 @@ def _typed(table: pa.Table, form: _Form, where: str, *, quoted: bool) -> tuple[l
             raise DataRejectedError(
                 f"{where}: {odd!r} in column {_spoken(name)} is written with another decimal mark than the rest of the file. "
                 "Write plain decimal numbers, such as 1234.56."
+            )
+        if (
+            found is None
+            and roles[index] in PRICE_FIELDS
+            and (pc.max(pc.utf8_length(column)).as_py() or 0) > _LONGEST_NUMBER
+        ):
+            raise DataRejectedError(
+                f"{where}: column {_spoken(name)} holds a text of more than {_LONGEST_NUMBER} characters where a number "
+                "belongs. A quotation mark may be open: write or download it again."
             )
         columns.append((column if found is None else found).to_pandas())
     return columns, said
