@@ -107,9 +107,8 @@ def _check_values(table: pa.Table, groups: Sequence[Any], leaves: Mapping[str, i
 
 
 def _is_ordered(kind: pa.DataType) -> bool:
-    return (
-        pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_date(kind) or pa.types.is_timestamp(kind)
-    )
+    checks = (pa.types.is_integer, pa.types.is_floating, pa.types.is_date, pa.types.is_timestamp)
+    return any(check(kind) for check in checks)
 
 
 def _at_most(one: Any, other: Any) -> bool:

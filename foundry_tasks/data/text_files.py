@@ -23,7 +23,7 @@ from foundry_tasks.data.tidy import column_of
 TEXT_COLUMNS = ("date", "ticker", "sector", "start_date", "end_date")
 _SEPARATORS = (",", ";", "\t", "|")
 _SPOKEN = {",": "','", ";": "';'", "\t": "a tab", "|": "'|'"}
-_HEAD_BYTES, _HEAD_LINES, _HEAD_ROWS = 2**16, 6, 200
+_HEAD_BYTES, _HEAD_LINES, _HEAD_ROWS = 2**16, 6, 100
 _BOMS = {
     codecs.BOM_UTF8: "utf-8",
     codecs.BOM_UTF32_LE: "utf-32-le",
@@ -62,7 +62,7 @@ def read_text(data: bytes, where: str) -> tuple[pd.DataFrame, list[str]]:
         return pd.DataFrame(), said
     table = _parsed(text, form, where)
     columns, numeral_notes = _typed(table, form, where, quoted=b'"' in text)
-    frame = pd.DataFrame(dict(enumerate(columns)), copy=False)
+    frame = pa.table(columns, [str(index) for index in range(len(columns))]).to_pandas()
     frame.columns = pd.Index(form.names, tupleize_cols=False)
     return frame, said + more + numeral_notes
 
@@ -255,7 +255,7 @@ def _typed(table: pa.Table, form: _Form, where: str, *, quoted: bool) -> tuple[l
         column = table[index]
         if not is_text[index] and samples[index]:
             is_text[index] = not any(numerals.may_be(cell) for cell in samples[index])
-        found = None if is_text[index] else numbers(column, numerals)
+        found = None if is_text[index] else numbers(column, numerals, samples[index])
         if found is None and not is_text[index] and (odd := misfit(column, numerals)) is not None:
             raise DataRejectedError(
                 f"{where}: {odd!r} in column {_spoken(name)} is written with another decimal mark than the rest of the file. "
@@ -270,7 +270,7 @@ def _typed(table: pa.Table, form: _Form, where: str, *, quoted: bool) -> tuple[l
                 f"{where}: column {_spoken(name)} holds a text of more than {_LONGEST_NUMBER} characters where a number "
                 "belongs. A quotation mark may be open: write or download it again."
             )
-        columns.append((column if found is None else found).to_pandas())
+        columns.append(column if found is None else found)
     return columns, said
 
 
@@ -281,7 +281,7 @@ def _text_columns(names: Sequence[Name], roles: Sequence[str], samples: Sequence
         isinstance(name, str)
         and (
             (role in TEXT_COLUMNS and (long or not any(map(_DECIMAL_FRACTION.fullmatch, cells))))
-            or any(re.fullmatch(r"0\d+", cell) for cell in cells)
+            or any(cell[:1] == "0" and len(cell) > 1 and cell.isdigit() for cell in cells)
         )
         for name, role, cells in zip(names, roles, samples, strict=True)
     ]

@@ -91,7 +91,7 @@ def main(kind: str, count: int, folder: Path) -> None:
             wrong.append({"index": index, "said": said})
             (folder / f"wrong-{index}{kind}").write_bytes(data)
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    print(json.dumps({"wrong": wrong[:5], "times": len(wrong), "grown_kib": grown}))
+    sys.stdout.write(json.dumps({"wrong": wrong[:5], "times": len(wrong), "grown_kib": grown}))
 
 
 if __name__ == "__main__":
