@@ -1,5 +1,6 @@
 """Calendar dates out of whatever a file calls dates: one format a column, never a guess between two readings."""
 
+import re
 from datetime import date
 from typing import Any
 
@@ -49,8 +50,8 @@ def calendar_dates(values: "pd.Series[Any]", where: str, *, open_ended: bool = F
 
 def written_dates(values: "pd.Series[Any]", where: str) -> "tuple[pd.Series[Any], str]":
     """As `calendar_dates`, of text; and how they are written, "" where that is YYYY-MM-DD or YYYYMMDD."""
-    sample = values.dropna().head(1).astype("str").str.strip()
-    if sample.empty or sample.str.fullmatch(rf"{_ISO}|\d{{8}}").all():
+    first = next((value for value in values if value == value), "")  # noqa: PLR0124 - NaN alone differs from itself
+    if not first or re.fullmatch(rf"\s*({_ISO}|\d{{8}})\s*", first):
         return values, ""
     dates = calendar_dates(values, where)
     distinct = pd.Index(values.unique()).astype("str").str.strip()

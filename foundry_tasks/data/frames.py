@@ -74,8 +74,9 @@ def _read(path: Path, since: date | None, columns: Mapping[str, str]) -> tuple[p
 
 def _with_read_dates(frame: pd.DataFrame, where: str) -> tuple[pd.DataFrame, list[str]]:
     """Dates that are written in another way than YYYY-MM-DD are read here, so that it can be said how."""
-    dated = [at for at, name in enumerate(frame.columns) if is_date(name, frame.iloc[:, at])]
-    if len(dated) != 1 or frame.iloc[:, dated[0]].dtype != "str":
+    dtypes = list(frame.dtypes)
+    dated = [at for at, name in enumerate(frame.columns) if is_date(name, dtypes[at])]
+    if len(dated) != 1 or dtypes[dated[0]] != "str":
         return frame, []
     name = frame.columns[dated[0]]
     dates, form = written_dates(frame.iloc[:, dated[0]], f"{where}: column {name}")

@@ -3,7 +3,7 @@
 import ast
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,7 +37,9 @@ _NO_TICKERS = frozenset(
 _UNNAMED = re.compile(r"|Unnamed: \d+(_level_\d+)?|__index_level_\d+__|level_\d+|None")
 _NUMBER = re.compile(r"[-+]?[\d.,' ]+")
 _COUNTED = re.compile(r"(.+)\.\d+")
-_DATE_NAME = re.compile(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}.*|\d{1,2}[-/.]\d{1,2}[-/.]\d{4}|(19|20)\d{6}")
+_DATE_NAME = re.compile(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}.*|\d{1,2}[-/.]\d{1,2}[-/.]\d{4}( .*)?|(19|20)\d{6}")
+_MANY = 30
+"""Columns that no long table without tickers has."""
 _ADVICE = "Write one row per date and ticker, with columns date, ticker, close"
 
 
@@ -76,10 +78,13 @@ def long_frame(frame: pd.DataFrame, where: str) -> tuple[pd.DataFrame, list[str]
     A frame that is no wide table is given back as it is. Raises DataRejectedError for names that occur twice and for wide
     tables that cannot be understood.
     """
+    dtypes = list(frame.dtypes)
     names: list[Any] = [_pair(name) for name in frame.columns]
-    date = next((index for index, name in enumerate(names) if is_date(name, frame.iloc[:, index])), None)
+    date = next((index for index, name in enumerate(names) if is_date(name, dtypes[index])), None)
     values = [
-        index for index in range(len(names)) if index != date and not _is_row_number(names[index], frame.iloc[:, index])
+        index
+        for index, name in enumerate(names)
+        if index != date and not (_is_unnamed(name) and _is_row_number(frame.iloc[:, index]))
     ]
     if date is not None and values and all(isinstance(names[index], tuple) for index in values):
         return _from_pairs(frame, date, [names[index] for index in values], values, where), [
@@ -95,9 +100,14 @@ def long_frame(frame: pd.DataFrame, where: str) -> tuple[pd.DataFrame, list[str]
     texts = [_text(names[index]) for index in values]
     if pairs := _flattened(texts):
         return _from_pairs(frame, date, pairs, values, where), ["a column for each field and ticker"]
-    if _are_tickers(texts, frame.iloc[:, values]):
+    if _are_tickers(texts, frame, values):
         pairs = [("close", name) for name in texts]
         return _from_pairs(frame, date, pairs, values, where), ["a wide table of closes, a column for each ticker"]
+    if len(names) > _MANY and not {"close", "adj_close", "ticker"} & {column_of(_text(name)) for name in names}:
+        shown = ", ".join(_text(name)[:20] for name in names[:4])
+        raise DataRejectedError(
+            f"{where} has {len(names):,} columns ({shown}, …), and none is a close or a ticker. {_ADVICE}."
+        )
     return frame, []
 
 
@@ -126,7 +136,7 @@ def _with_index(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
         level = frame.index.get_level_values(at)
         name = f"level_{at}" if level.name is None else str(level.name)
         values = pd.Series(level, index=pd.RangeIndex(len(frame)), name=name)
-        if name not in frame.columns and not _is_row_number(name, values):
+        if name not in frame.columns and not (_is_unnamed(name) and _is_row_number(values)):
             levels[name] = values
     frame = frame.set_axis(pd.RangeIndex(len(frame)), axis=0)
     names = pd.Index([*levels, *frame.columns], tupleize_cols=False)
@@ -136,13 +146,13 @@ def _with_index(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     return table.set_axis(names, axis=1), ["dates in the index"] if dated else []
 
 
-def _is_row_number(name: Any, values: "pd.Series[Any]") -> bool:
+def _is_unnamed(name: Any) -> bool:
+    return isinstance(name, str) and _UNNAMED.fullmatch(name) is not None
+
+
+def _is_row_number(values: "pd.Series[Any]") -> bool:
     """Whether a column without a name holds row numbers, or nothing."""
-    return (
-        isinstance(name, str)
-        and _UNNAMED.fullmatch(name) is not None
-        and ((values.dtype.kind in "iu" and not _holds_dates(values)) or bool(values.isna().all()))
-    )
+    return (values.dtype.kind in "iu" and not _holds_dates(values)) or bool(values.isna().all())
 
 
 def _joined(name: Sequence[Any]) -> Any:
@@ -176,9 +186,9 @@ def _is_field(name: str) -> bool:
     return column_of(name) in PRICE_FIELDS or _plain(name) in _MORE_FIELDS
 
 
-def is_date(name: Any, values: "pd.Series[Any]") -> bool:
+def is_date(name: Any, dtype: Any) -> bool:
     """Whether a column holds the dates; of closes, such as those of the ticker DAY, it does not."""
-    return isinstance(name, str) and column_of(name) == "date" and values.dtype.kind != "f"
+    return isinstance(name, str) and column_of(name) == "date" and dtype.kind != "f"
 
 
 def _holds_dates(values: "pd.Series[Any]") -> bool:
@@ -234,10 +244,10 @@ def _split(name: str, *, flipped: bool) -> tuple[str, str] | None:
     return None
 
 
-def _are_tickers(names: Sequence[str], values: pd.DataFrame) -> bool:
+def _are_tickers(names: Sequence[str], frame: pd.DataFrame, at: Sequence[int]) -> bool:
     """Whether columns of numbers, besides one of dates, are closes of tickers.
 
-    Two at least; none of them a close or a ticker; a name that is also a field's, such as LOW, among many others only.
+    Two at least; none of them a close; names that are also those of fields, such as LOW, are fewer than the others.
     """
     roles = [column_of(name) for name in names]
     if {"close", "adj_close"} & set(roles) or any(_UNNAMED.fullmatch(name) for name in names):
@@ -248,13 +258,15 @@ def _are_tickers(names: Sequence[str], values: pd.DataFrame) -> bool:
     others = len(names) - len(known)
     words = {word for name in names for word in re.split(r"[ _./()-]+", name.lower())}
     return (
-        others > max(1, 3 * len(known))
+        others > max(1, len(known))
         and not words & _NO_TICKERS
-        and all(
-            dtype.kind in "fiu" or column.isna().all()
-            for dtype, (_, column) in zip(values.dtypes, values.items(), strict=True)
-        )
+        and all(dtype.kind in "fiu" or values.isna().all() for dtype, (_, values) in _columns(frame, at))
     )
+
+
+def _columns(frame: pd.DataFrame, at: Sequence[int]) -> Iterator[tuple[Any, tuple[Any, "pd.Series[Any]"]]]:
+    chosen = frame.iloc[:, list(at)]
+    return zip(chosen.dtypes, chosen.items(), strict=True)
 
 
 def _from_pairs(

@@ -67,10 +67,14 @@ def recognised(columns: Iterable[Sequence[str]], where: str, *, comma_is_separat
     return Numerals()
 
 
-def numbers(column: pa.ChunkedArray, numerals: Numerals) -> pa.ChunkedArray | None:
-    """A column of text as int64 or float64, exactly; None where a cell that has a value is no number."""
+def numbers(column: pa.ChunkedArray, numerals: Numerals, sample: Sequence[str] = ()) -> pa.ChunkedArray | None:
+    """A column of text as int64 or float64, exactly; None where a cell that has a value is no number.
+
+    sample: its first cells, which spare a try as int64.
+    """
     if numerals.decimal == ".":
-        for kind in (pa.int64(), pa.float64()):
+        kinds = (pa.float64(),) if any("." in cell for cell in sample[:3]) else (pa.int64(), pa.float64())
+        for kind in kinds:
             try:
                 return column.cast(kind)
             except pa.ArrowInvalid:

@@ -1,7 +1,7 @@
 """A parquet file as a pandas frame, held against what its footer says of it."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from io import BytesIO
 from pathlib import Path
@@ -26,21 +26,20 @@ def read_parquet(
     Raises DataRejectedError for repeated names and values outside what the footer says of them, and whatever the library
     raises for a damaged file.
     """
-    size = source.stat().st_size if isinstance(source, Path) else source.getbuffer().nbytes
     file = pq.ParquetFile(source, page_checksum_verification=True)
-    schema = file.schema_arrow
+    schema, metadata = file.schema_arrow, file.metadata
     refuse_repeated(schema.names, where)
-    _check_footer(file.metadata, size)
-    index = _date_column(schema, columns)
-    if since is None or index is None:
-        table = file.read()
-    else:
-        dates = pc.field(schema.names[index])
-        wanted = (dates >= pa.scalar(since)) | dates.is_null()
-        table = pq.read_table(source, filters=wanted, partitioning=None, page_checksum_verification=True)
-    _check_values(table, file, whole=table.num_rows == file.metadata.num_rows)
+    groups, dated = list(range(metadata.num_row_groups)), _date_column(schema, columns)
+    if since is not None and dated is not None:
+        bounds = _bounds(file, dated)
+        groups = [group for group in groups if (found := bounds[group]) is None or found[1] >= since]
+    table = file.read() if len(groups) == metadata.num_row_groups else file.read_row_groups(groups)
+    _check_values(table, [metadata.row_group(group) for group in groups], _leaves(file))
+    if since is not None and dated is not None:
+        days = table[dated].cast(pa.date32(), safe=False)
+        table = table.filter(pc.fill_null(pc.greater_equal(days, pa.scalar(since)), fill_value=True))
     frame: pd.DataFrame = _plain(table).to_pandas(date_as_object=False)
-    return frame, file.metadata.num_rows
+    return frame, metadata.num_rows
 
 
 def date_bounds(path: Path, columns: Mapping[str, str] = NONE_DECLARED) -> tuple[date, date] | None:
@@ -50,61 +49,54 @@ def date_bounds(path: Path, columns: Mapping[str, str] = NONE_DECLARED) -> tuple
     """
     try:
         file = pq.ParquetFile(path)
-        index, groups = _date_column(file.schema_arrow, columns), file.metadata.num_row_groups
-        if index is None or not groups:
-            return None
-        found = [file.metadata.row_group(group).column(index).statistics for group in range(groups)]
-        if any(statistics is None or not statistics.has_min_max for statistics in found):
-            return None
-        extremes = min(one.min for one in found), max(one.max for one in found)
-        first, last = (one.date() if isinstance(one, datetime) else one for one in extremes)
-        return (first, last) if is_plausible(first) and is_plausible(last) else None
+        dated = _date_column(file.schema_arrow, columns)
+        bounds = [None] if dated is None else _bounds(file, dated)
     except Exception:
         return None
+    known = [found for found in bounds if found is not None]
+    if not bounds or len(known) < len(bounds):
+        return None
+    first, last = min(low for low, _ in known), max(high for _, high in known)
+    return (first, last) if is_plausible(first) and is_plausible(last) else None
 
 
-def _date_column(schema: pa.Schema, columns: Mapping[str, str]) -> int | None:
+def _bounds(file: Any, name: str) -> list[tuple[date, date] | None]:
+    """First and last date of each row group by the footer; None where it does not say, or a row has no date."""
+    found: list[tuple[date, date] | None] = []
+    leaf = _leaves(file)[name]
+    for group in range(file.metadata.num_row_groups):
+        # The reader refuses a damaged footer, pyarrow's view of its statistics ends the process.
+        next(file.iter_batches(batch_size=1, row_groups=[group], columns=[name]), None)
+        known = file.metadata.row_group(group).column(leaf).statistics
+        if known is None or not known.has_min_max or not known.has_null_count or known.null_count:
+            found.append(None)
+        else:
+            first, last = (one.date() if isinstance(one, datetime) else one for one in (known.min, known.max))
+            found.append((first, last))
+    return found
+
+
+def _leaves(file: Any) -> dict[str, int]:
+    """Where each column that is not nested stands in the footer."""
+    schema = file.metadata.schema
+    return {schema.column(index).path: index for index in range(len(schema.names))}
+
+
+def _date_column(schema: pa.Schema, columns: Mapping[str, str]) -> str | None:
     """Which column holds dates as dates; None where none does, or several may be meant."""
     named = [index for index, name in enumerate(schema.names) if column_of(name, columns) == "date"]
     kinds = [schema.field(index).type for index in named]
     is_dates = [pa.types.is_date(kind) or (pa.types.is_timestamp(kind) and kind.tz is None) for kind in kinds]
-    return named[0] if is_dates == [True] else None
+    return str(schema.names[named[0]]) if is_dates == [True] else None
 
 
-def _check_footer(metadata: Any, size: int) -> None:
-    """A footer that places columns outside the file, or counts values that rows do not have, makes a reader crash."""
-    rows = 0
-    for at in range(metadata.num_row_groups):
-        group = metadata.row_group(at)
-        rows += group.num_rows
-        for index in range(group.num_columns):
-            chunk = group.column(index)
-            starts = [chunk.data_page_offset, chunk.dictionary_page_offset if chunk.has_dictionary_page else None]
-            start = min(offset for offset in starts if offset is not None)
-            flat = metadata.schema.column(index).max_repetition_level == 0
-            if start < 0 or chunk.total_compressed_size < 0 or start + chunk.total_compressed_size > size:
-                raise ValueError(f"column {chunk.path_in_schema[:40]} is said to lie outside the file")
-            if flat and chunk.num_values != group.num_rows:
-                raise ValueError(f"column {chunk.path_in_schema[:40]} is said to have another number of rows")
-    if rows != metadata.num_rows:
-        raise ValueError("its parts are said to have another number of rows than the whole")
+def _check_values(table: pa.Table, groups: Sequence[Any], leaves: Mapping[str, int]) -> None:
+    """A damaged page without a checksum may be read as other numbers; the footer says between which the true ones lie.
 
-
-def _check_values(table: pa.Table, file: Any, *, whole: bool) -> None:
-    """A damaged page without a checksum may be read as other numbers; the footer says between which the true ones lie."""
-    metadata = file.metadata
-    groups = [metadata.row_group(at) for at in range(metadata.num_row_groups)]
-    leaves = {metadata.schema.column(index).path: index for index in range(len(metadata.schema.names))}
+    groups: of the footer, all that were read: the reader has refused those whose statistics end the process.
+    """
     for name, column in zip(table.column_names, table.columns, strict=True):
-        if (
-            name not in leaves
-            or not groups
-            or not (
-                pa.types.is_integer(column.type)
-                or pa.types.is_floating(column.type)
-                or pa.types.is_temporal(column.type)
-            )
-        ):
+        if name not in leaves or not groups or not _is_ordered(column.type):
             continue
         known = [group.column(leaves[name]).statistics for group in groups]
         if any(one is None or not one.has_min_max for one in known):
@@ -113,12 +105,13 @@ def _check_values(table: pa.Table, file: Any, *, whole: bool) -> None:
         low, high = min(one.min for one in known), max(one.max for one in known)
         if found["min"] is not None and not (_at_most(low, found["min"]) and _at_most(found["max"], high)):
             raise ValueError(f"column {name[:40]} holds values outside of those that its footer names")
-        if (
-            whole
-            and all(one.has_null_count for one in known)
-            and column.null_count != sum(one.null_count for one in known)
-        ):
+        if all(one.has_null_count for one in known) and column.null_count != sum(one.null_count for one in known):
             raise ValueError(f"column {name[:40]} lacks another number of values than its footer names")
+
+
+def _is_ordered(kind: pa.DataType) -> bool:
+    checks = (pa.types.is_integer, pa.types.is_floating, pa.types.is_date, pa.types.is_timestamp)
+    return any(check(kind) for check in checks)
 
 
 def _at_most(one: Any, other: Any) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 
 from foundry_tasks.contract.errors import DataRejectedError
@@ -23,7 +24,7 @@ from foundry_tasks.data.tidy import column_of
 TEXT_COLUMNS = ("date", "ticker", "sector", "start_date", "end_date")
 _SEPARATORS = (",", ";", "\t", "|")
 _SPOKEN = {",": "','", ";": "';'", "\t": "a tab", "|": "'|'"}
-_HEAD_BYTES, _HEAD_LINES, _HEAD_ROWS = 2**16, 6, 200
+_HEAD_BYTES, _HEAD_LINES, _HEAD_ROWS = 2**16, 6, 100
 _BOMS = {
     codecs.BOM_UTF8: "utf-8",
     codecs.BOM_UTF32_LE: "utf-32-le",
@@ -31,6 +32,7 @@ _BOMS = {
     codecs.BOM_UTF16_LE: "utf-16-le",
     codecs.BOM_UTF16_BE: "utf-16-be",
 }
+_LONGEST_NUMBER = 60
 _SAVE_AS_UTF8 = "Save it as UTF-8."
 _DECIMAL_FRACTION = re.compile(r"\s*-?\d+[.,]\d+\s*")
 
@@ -61,7 +63,7 @@ def read_text(data: bytes, where: str, columns: Mapping[str, str] = NONE_DECLARE
         return pd.DataFrame(), said
     table = _parsed(text, form, where)
     read, numeral_notes = _typed(table, form, where, columns, quoted=b'"' in text)
-    frame = pd.DataFrame(dict(enumerate(read)), copy=False)
+    frame = pa.table(read, [str(index) for index in range(len(read))]).to_pandas()
     frame.columns = pd.Index(form.names, tupleize_cols=False)
     return frame, said + more + numeral_notes
 
@@ -256,13 +258,22 @@ def _typed(
         column = table[index]
         if not is_text[index] and samples[index]:
             is_text[index] = not any(numerals.may_be(cell) for cell in samples[index])
-        found = None if is_text[index] else numbers(column, numerals)
+        found = None if is_text[index] else numbers(column, numerals, samples[index])
         if found is None and not is_text[index] and (odd := misfit(column, numerals)) is not None:
             raise DataRejectedError(
                 f"{where}: {odd!r} in column {_spoken(name)} is written with another decimal mark than the rest of the file. "
                 "Write plain decimal numbers, such as 1234.56."
             )
-        read.append((column if found is None else found).to_pandas())
+        if (
+            found is None
+            and roles[index] in PRICE_FIELDS
+            and (pc.max(pc.utf8_length(column)).as_py() or 0) > _LONGEST_NUMBER
+        ):
+            raise DataRejectedError(
+                f"{where}: column {_spoken(name)} holds a text of more than {_LONGEST_NUMBER} characters where a number "
+                "belongs. A quotation mark may be open: write or download it again."
+            )
+        read.append(column if found is None else found)
     return read, said
 
 
@@ -273,7 +284,7 @@ def _text_columns(names: Sequence[Name], roles: Sequence[str], samples: Sequence
         isinstance(name, str)
         and (
             (role in TEXT_COLUMNS and (long or not any(map(_DECIMAL_FRACTION.fullmatch, cells))))
-            or any(re.fullmatch(r"0\d+", cell) for cell in cells)
+            or any(cell[:1] == "0" and len(cell) > 1 and cell.isdigit() for cell in cells)
         )
         for name, role, cells in zip(names, roles, samples, strict=True)
     ]
