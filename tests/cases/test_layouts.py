@@ -194,7 +194,6 @@ def test_marks_between_thousands_are_read_where_the_file_decides_what_they_are(t
         ("Date,Close,Close.1,Close.2\n2020-01-02,1.5,2.5,3.5\n", "repeats the column name Close (3 times)"),
         ("Date,AAA,BBB,AAA\n2020-01-02,1.5,2.5,3.5\n", "repeats the column name AAA (2 times)"),
         ("ticker,2020-01-02,2020-01-03,2020-01-06\nAAA,1.5,2.5,3.5\n", "has a column a date, such as 2020-01-02"),
-        ("Date,Open Price,High Price,Close Price\n2020-01-02,1.5,2.5,3.5\n", "no column close"),
         ("Date,Last,Settle\n2020-01-02,1.5,2.5\n", "no column close"),
         ("Date,Open,High,Low,Last\n2020-01-02,1.5,2.5,3.5,4.5\n", "no column close"),
     ],
