@@ -1,6 +1,6 @@
 """A file as a pandas frame with one row per date and ticker, or one clear line about why it is none."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from io import BytesIO
@@ -18,6 +18,9 @@ from foundry_tasks.data.text_files import read_text
 from foundry_tasks.data.tidy import column_of
 from foundry_tasks.data.unpacking import PARQUET_MAGIC, packing_of, unpacked
 
+Say = Callable[[str], object]
+"""What takes a sentence about a file, such as a run's warning."""
+
 
 @dataclass(frozen=True)
 class ReadFile:
@@ -28,9 +31,14 @@ class ReadFile:
     notes: tuple[str, ...]
 
 
-def read_frame(path: Path) -> pd.DataFrame:
-    """The rows of a file. Raises DataRejectedError where it is empty, damaged, or can be read in two ways."""
+def read_frame(path: Path, say: Say | None = None) -> pd.DataFrame:
+    """The rows of a file. Raises DataRejectedError where it is empty, damaged, or can be read in two ways.
+
+    say: is called with what was recognised, in one sentence, where there is anything to say.
+    """
     found = read_file(path)
+    if say and found.notes:
+        say(f"{path.name}: {'; '.join(found.notes)}")
     if not found.rows and not len(found.table.columns):
         raise DataRejectedError(f"{path} is empty. Give a file with daily prices.")
     return found.table

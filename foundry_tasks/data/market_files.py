@@ -9,7 +9,7 @@ import pandas as pd
 
 from foundry_tasks.contract.errors import DataRejectedError
 from foundry_tasks.data.columns import find_roles, listed
-from foundry_tasks.data.frames import read_frame
+from foundry_tasks.data.frames import Say, read_frame
 from foundry_tasks.data.panel import DateArray, FloatArray
 from foundry_tasks.data.price_source import Series
 from foundry_tasks.data.tickers import identity, ticker_text
@@ -19,9 +19,16 @@ CARRIED_SESSIONS = 5
 """For how many sessions the last known value of a market-wide series stands in for a missing one."""
 
 
-def read_series(file: Path, key: str) -> Series:
-    """One market-wide series; `key` is the config key that names it. An adjusted close goes before a close."""
-    table = tidy(read_frame(file), where=str(file), ticker=key, columns=None)
+def read_series(file: Path, key: str, say: Say | None = None) -> Series:
+    """One market-wide series; `key` is the config key that names it. An adjusted close goes before a close.
+
+    say: is told how the file and its columns were recognised.
+    """
+    said: list[str] = []
+    table = tidy(read_frame(file, say), where=str(file), ticker=key, columns=None, said=said)
+    if say:
+        for sentence in said:
+            say(f"{file.name}: {sentence}")
     if table["ticker"].nunique() > 1:
         raise DataRejectedError(
             f"{file} holds {table['ticker'].nunique()} tickers; {key} is one series. Give a file with one ticker."
@@ -72,9 +79,12 @@ def aligned(series: Series, sessions: DateArray, key: str, min_coverage: float) 
     return Aligned(values.to_numpy(np.float64), series.origin, warning)
 
 
-def read_sectors(file: Path) -> dict[str, str]:
-    """Ticker → sector. Raises DataRejectedError where a column lacks or a ticker, however it is spelled, has two sectors."""
-    table = read_text_columns(read_frame(file), file, ("ticker", "sector")).dropna()
+def read_sectors(file: Path, say: Say | None = None) -> dict[str, str]:
+    """Ticker → sector; `say` is told how the file was recognised.
+
+    Raises DataRejectedError where a column lacks, or a ticker, however it is spelled, has two sectors.
+    """
+    table = read_text_columns(read_frame(file, say), file, ("ticker", "sector")).dropna()
     by_identity: dict[str, tuple[str, str]] = {}
     for ticker, sector in zip(table["ticker"], table["sector"], strict=True):
         first, known = by_identity.setdefault(identity(ticker), (ticker, sector))

@@ -13,7 +13,7 @@ from foundry_tasks.data.column_content import holds_dates
 from foundry_tasks.data.column_names import column_of
 from foundry_tasks.data.columns import listed
 from foundry_tasks.data.dates import calendar_dates
-from foundry_tasks.data.frames import read_frame
+from foundry_tasks.data.frames import Say, read_frame
 from foundry_tasks.data.market_files import read_text_columns
 from foundry_tasks.data.panel import BoolArray, DateArray, FloatArray, PricePanel
 from foundry_tasks.data.tickers import identity
@@ -50,12 +50,12 @@ class Universe:
         return int(self.members(sessions, sorted({identity(ticker) for ticker in self.tickers})).sum())
 
 
-def read_universe(file: Path) -> Universe:
+def read_universe(file: Path, say: Say | None = None) -> Universe:
     """A csv or parquet file with ticker, start_date and end_date, one interval a line; or a plain list of tickers.
 
-    Raises DataRejectedError that says what is wrong.
+    say: is told how the file was recognised. Raises DataRejectedError that says what is wrong.
     """
-    raw = read_frame(file)
+    raw = read_frame(file, say)
     table = read_text_columns(raw, file, ("ticker",), optional=("start_date", "end_date"))
     _refuse_half_dated(raw, table, file)
     whole = table.reindex(columns=["ticker", "start_date", "end_date"])

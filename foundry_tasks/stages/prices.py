@@ -76,8 +76,8 @@ def _run(config: PricesConfig, io: StageIO, source: PriceSource) -> None:
     from foundry_tasks.data.universe import read_universe, survivorship  # noqa: PLC0415 - as above
 
     with io.step("fetch"):
-        universe = read_universe(single_file(config.universe, "universe")) if config.universe else None
-        sectors = read_sectors(single_file(config.sectors, "sectors")) if config.sectors else {}
+        universe = read_universe(single_file(config.universe, "universe"), io.warn) if config.universe else None
+        sectors = read_sectors(single_file(config.sectors, "sectors"), io.warn) if config.sectors else {}
         as_of = _as_of(config, io, source)
         since = partial(_since, config.calendar, as_of, io.recent_sessions) if io.recent_sessions else None
         snapshot = refreshed(config, io.store, source, as_of, io.workspace, since)
@@ -297,7 +297,7 @@ def _beside(config: PricesConfig, io: StageIO, source: PriceSource, panel: "Pric
     found = {"benchmark": source.benchmark(), "vix": None}
     for key in found:
         if path := getattr(config, key):
-            found[key] = read_series(single_file(path, key), key)
+            found[key] = read_series(single_file(path, key), key, io.warn)
     series = {
         key: aligned(one, panel.sessions, key, config.min_coverage) for key, one in found.items() if one is not None
     }

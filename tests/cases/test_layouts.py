@@ -337,7 +337,10 @@ def test_members_sectors_and_series_are_opened_as_prices_are(tmp_path):
     members = "ticker;start_date;end_date\nAAA;02.01.2020;\nBRK.B;31.01.2020;\n"
     assert read_universe(write(tmp_path / "m.csv", members.encode("utf-16"))).tickers == ("AAA", "BRK.B")
     sectors = packed("ticker;sector\nAAA;Énergie\n".encode("latin-1"), ".zip", name="s.csv")
-    assert read_sectors(write(tmp_path / "s.csv.zip", sectors)) == {"AAA": "Énergie"}
+    said: list[str] = []
+    assert read_sectors(write(tmp_path / "s.csv.zip", sectors), said.append) == {"AAA": "Énergie"}
+    assert len(said) == 1
+    assert said[0].startswith("s.csv.zip: ")
     series = "Price;Close\nTicker;SPY\nDate;\n2020-01-02;323,54\n2020-01-03;321,2\n"
     assert read_series(write(tmp_path / "b.csv", series.encode()), "benchmark").table["close"].tolist() == [
         323.54,
