@@ -18,7 +18,7 @@ from benchmarks.row import Row, Turns, cpu_timed, taking_turns
 from foundry_tasks.adapters.expectations_gx import GreatExpectations
 from foundry_tasks.contract.config import FeaturesConfig, LabelsConfig, PricesConfig
 from foundry_tasks.data.frames import read_frame
-from foundry_tasks.data.judgement import bars_of, coverage, judge
+from foundry_tasks.data.judgement import bars_of, coverage, judge, newest_priced
 from foundry_tasks.data.profile import profile_features, profile_labels, profile_predictions
 from foundry_tasks.data.sessions import sessions_between
 from foundry_tasks.features import build_features
@@ -88,8 +88,9 @@ def _prices(market_data: Path, table: pd.DataFrame, guard: Guard) -> Callable[[]
     bars = bars_of(table, sessions)
     judged = judge(bars)
     remaining, by_ticker = coverage(bars, judged.kept, None, len(sessions))
+    newest = newest_priced(bars, judged.kept, None, len(sessions))
     stage = prices._guard  # noqa: SLF001 - the frame and the facts that the stage itself makes
-    return lambda: stage(config, guard, bars, judged, as_of, remaining, by_ticker)
+    return lambda: stage(config, guard, bars, judged, sessions, newest, remaining, by_ticker)
 
 
 def _features(market_data: Path, table: pd.DataFrame, guard: Guard) -> Callable[[], None]:  # noqa: ARG001 - as above

@@ -70,6 +70,7 @@ def profile_labels(
     lag: int,
     forward_returns: Mapping[int, FloatArray],
     labels: Mapping[int, Mapping[str, FloatArray]],
+    breaks: BoolArray | None = None,
     n_sampled: int = 5,
 ) -> Columns:
     """Rows sampled from `n_sampled` sessions a horizon, evenly spread, with what they ought to be.
@@ -77,14 +78,19 @@ def profile_labels(
     price: (n_sessions, n_tickers), what a return is counted from, entered `lag` sessions after t. forward_returns and
     labels: horizon → published matrix, and → kind → matrix of 0, 1 and NaN. Columns: horizon, ticker, date;
     forward_return as published, recomputed from `price`, their difference; up_agrees, whether the published label `up` is
-    the sign of the recomputed return; and of the whole horizon: up_share, labelled_too_late, the number of labels in the
-    last h + lag sessions.
+    the sign of the recomputed return; and of the whole horizon: up_share; labelled_too_late, the number of labels in the
+    last h + lag sessions; labelled_across, the number of those that reach across a break of `breaks`, a PricePanel's.
     """
     columns: dict[str, list[AnyArray]] = {}
     for horizon, published in forward_returns.items():
         reach = horizon + lag
         up = labels[horizon]["up"]
         n_labelled = max(len(sessions) - reach, 0)
+        across = 0
+        if breaks is not None:
+            so_far = np.cumsum(breaks, axis=0)
+            reaching = so_far[reach:] > so_far[lag : lag + n_labelled]
+            across = int(np.count_nonzero(np.isfinite(published[:n_labelled]) & reaching))
         at = np.unique(np.linspace(0, n_labelled - 1, n_sampled).astype(int)) if n_labelled else np.empty(0, int)
         for t in at:
             known = np.flatnonzero(np.isfinite(published[t]))
@@ -98,6 +104,7 @@ def profile_labels(
                 "difference": np.abs(published[t, known] - recomputed),
                 "up_agrees": (up[t, known] == 1) == (recomputed > 0),
                 "up_share": np.full(len(known), np.nanmean(up) if np.isfinite(up).any() else np.nan),
+                "labelled_across": np.full(len(known), across),
                 "labelled_too_late": np.full(len(known), np.count_nonzero(np.isfinite(published[n_labelled:]))),
             }
             for name, values in sampled.items():

@@ -42,6 +42,7 @@ def run(config: LabelsConfig, io: StageIO) -> None:
             0 if config.label_entry == "close" else 1,
             {h: values[f"return_{h}d"] for h in config.horizons},
             {h: {"up": values[f"up_{h}d"]} for h in config.horizons},
+            prices.breaks,
         )
     import pandas as pd  # noqa: PLC0415 - great_expectations, which loads beside, brings it
 

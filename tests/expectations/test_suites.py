@@ -49,6 +49,7 @@ def labels(**changes):
         "horizon": [1, 1], "ticker": ["A", "B"], "date": pd.to_datetime(["2020-01-02"] * 2),
         "forward_return": [0.01, -0.02], "recomputed": [0.01, -0.02], "difference": [0.0, 0.0],
         "up_agrees": [True, True], "up_share": [0.52, 0.52], "labelled_too_late": [0, 0],
+        "labelled_across": [0, 0],
     }  # fmt: skip
     return pd.DataFrame(rows | changes)
 
@@ -128,6 +129,7 @@ CASES = [
     ("labels", labels(difference=[0.0, 0.003]), "critical", "horizon and date do not match.*B 2020-01-02 1"),
     ("labels", labels(up_agrees=[True, False]), "critical", "contradict the return"),
     ("labels", labels(labelled_too_late=[5, 5]), "critical", "nobody knows yet"),
+    ("labels", labels(labelled_across=[3, 3]), "critical", "reach across a split"),
     ("labels", labels(up_share=[0.99, 0.99]), "critical", "nearly all the same"),
     ("labels", labels(up_share=[0.8, 0.8]), "warning", "out of balance"),
     ("labels", labels(recomputed=[np.nan, 0.1]), "critical", "price at entry or exit is missing"),

@@ -94,6 +94,18 @@ def test_labels_of_another_horizon_and_labels_that_know_too_much_show():
     assert set(columns["labelled_too_late"]) == {6}
 
 
+def test_labels_that_reach_across_a_break_are_counted():
+    price = np.exp(np.cumsum(RNG.normal(0, 0.01, SHAPE), axis=0))
+    breaks = np.zeros(SHAPE, bool)
+    breaks[20, 2] = True
+    returns, kinds = labels_of(price, 5)
+    columns = profile_labels(SESSIONS, TICKERS, price, 0, {5: returns}, {5: kinds}, breaks)
+    assert set(columns["labelled_across"]) == {5}
+    returns[15:20, 2] = np.nan
+    columns = profile_labels(SESSIONS, TICKERS, price, 0, {5: returns}, {5: kinds}, breaks)
+    assert set(columns["labelled_across"]) == {0}
+
+
 def test_the_spread_of_predictions_is_that_of_their_session_and_horizon():
     date = np.repeat(SESSIONS[:2], 12)
     horizon = np.tile(np.repeat([1, 5], 6), 2)
