@@ -10,6 +10,7 @@ import pandas as pd
 from foundry_tasks.contract.errors import DataRejectedError
 from foundry_tasks.data.columns import find_roles, listed
 from foundry_tasks.data.frames import Say, read_frame
+from foundry_tasks.data.jumps import LARGE_MOVE
 from foundry_tasks.data.panel import DateArray, FloatArray
 from foundry_tasks.data.price_source import Series
 from foundry_tasks.data.tickers import identity, ticker_text
@@ -43,7 +44,23 @@ def read_series(file: Path, key: str, say: Say | None = None) -> Series:
         raise DataRejectedError(
             f"{file}: {key} has several values on {int(twice.sum())} dates, first {first}. Keep one."
         )
-    return Series(series.sort_values("date", ignore_index=True), f"file {file.name}")
+    series = series.sort_values("date", ignore_index=True)
+    if key == "benchmark":
+        _refuse_changes_of_scale(series, file)
+    return Series(series, f"file {file.name}")
+
+
+def _refuse_changes_of_scale(series: pd.DataFrame, file: Path) -> None:
+    """No market moves as far in a session as a ticker may; the worst one of the S&P 500 is −20 %. A VIX does."""
+    factor = series["close"] / series["close"].shift()
+    wide = (factor < 1 - LARGE_MOVE) | (factor > 1 / (1 - LARGE_MOVE))
+    if wide.any():
+        at = int(np.argmax(wide))
+        day = series["date"].iloc[at].date()
+        raise DataRejectedError(
+            f"{file}: benchmark is {factor.iloc[at]:.3g} times the value before on {day}, which no market moves in a session: a "
+            "split, or another scale from there on. Give an adjusted series."
+        )
 
 
 @dataclass(frozen=True)

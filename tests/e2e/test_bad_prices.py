@@ -234,6 +234,8 @@ CASES = (
     rejected("a benchmark of several tickers", beside("spy.csv", "date,ticker,close\n2020-01-02,A,1\n2020-01-02,B,1\n",
              "benchmark"),
              "holds 2 tickers; benchmark is one series"),
+    rejected("a benchmark on two scales", beside("spy.csv", "date,close\n2020-01-02,300\n2020-01-03,30.2\n", "benchmark"),
+             "spy.csv: benchmark is 0.101 times the value before on 2020-01-03", "adjusted series"),
     rejected("a benchmark at zero", beside("spy.csv", "date,close\n2020-01-02,0\n", "benchmark"), "not above zero"),
     passes("sound prices", parquet),
     passes("unsorted dates", changed(lambda bars: bars.sample(frac=1, random_state=1))),
