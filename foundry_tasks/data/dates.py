@@ -25,6 +25,8 @@ _FORMATS = {
 }
 """How a column of dates may be written, and how that is said."""
 _COMPACT = "%Y%m%d"
+_EPOCH = r"(\d{9,19})(?:\.0)?"
+_EPOCH_UNITS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 _FIRST_YEAR, _LAST_YEAR = 1900, 2199
 _ADVICE = "Write every date as YYYY-MM-DD."
 
@@ -89,6 +91,8 @@ def _parsed(distinct: "pd.Index[Any]", where: str) -> "tuple[np.ndarray[Any, np.
         return _strict(text, _COMPACT, where), ""
     if iso.any():
         raise _mixed(where, text[iso][0], text[~iso][0])
+    if np.asarray(text.str.fullmatch(_EPOCH), bool).all():
+        return _since_1970(text, where)
     text = text.str.replace(_TIME, "", regex=True)
     readings = {form: pd.to_datetime(text, format=form, errors="coerce") for form in _FORMATS}
     whole = [form for form, dates in readings.items() if not dates.isna().any()]
@@ -103,6 +107,20 @@ def _parsed(distinct: "pd.Index[Any]", where: str) -> "tuple[np.ndarray[Any, np.
     if len(read):
         raise _mixed(where, read[0], unread[0])
     raise DataRejectedError(f"{where}: {unread[0][:40]!r} is no date that Foundry can read. {_ADVICE}")
+
+
+def _since_1970(text: "pd.Index[Any]", where: str) -> "tuple[np.ndarray[Any, np.dtype[np.datetime64]], str]":
+    """Days of instants, in UTC. Which unit they count is told by their size: each has years from 1973 on to itself.
+
+    A bar whose instant lies on another day than its exchange's falls on weekends, which the calendar refuses.
+    """
+    numbers = text.str.replace(".0", "", regex=False).astype("int64").to_numpy()
+    for unit, name in _EPOCH_UNITS.items():
+        years = numbers.astype(f"datetime64[{unit}]").astype("datetime64[Y]").astype(int) + 1970
+        if ((years > 1972) & (years <= _LAST_YEAR)).all():
+            days = numbers.astype(f"datetime64[{unit}]").astype("datetime64[D]")
+            return days.astype("datetime64[s]"), f"as {name} since 1970, in UTC"
+    raise DataRejectedError(f"{where}: {text[0][:40]!r} is no date that Foundry can read. {_ADVICE}")
 
 
 def _strict(text: "pd.Index[Any]", form: str, where: str) -> "np.ndarray[Any, np.dtype[np.datetime64]]":

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from foundry_tasks.contract.errors import DataRejectedError
-from foundry_tasks.data.dates import calendar_dates
+from foundry_tasks.data.dates import calendar_dates, written_dates
 
 DAYS = [date(2020, 1, 2), date(2020, 1, 31)]
 
@@ -51,3 +51,20 @@ def test_every_usual_way_to_write_a_date_is_read(written):
 def test_dates_that_cannot_be_read_for_sure_are_refused(written, says):
     with pytest.raises(DataRejectedError, match=says):
         calendar_dates(pd.Series(written), "here")
+
+
+@pytest.mark.parametrize(
+    ("unit", "name"), [("s", "seconds"), ("ms", "milliseconds"), ("us", "microseconds"), ("ns", "nanoseconds")]
+)
+@pytest.mark.parametrize("hours", [0, 5, 21])
+def test_numbers_since_1970_are_dates_in_the_unit_that_their_size_tells(unit, name, hours):
+    days = pd.Series(pd.date_range("1990-01-02", "2024-03-08", freq="B"))
+    numbers = (days + pd.Timedelta(hours=hours)).to_numpy().astype(f"datetime64[{unit}]").astype("int64")
+    for column in (pd.Series(numbers), pd.Series(numbers.astype(str))):
+        assert (calendar_dates(column, "here").to_numpy() == days.to_numpy()).all()
+    assert written_dates(pd.Series(numbers.astype(str)), "here")[1] == f"as {name} since 1970, in UTC"
+
+
+def test_numbers_of_two_units_are_refused():
+    with pytest.raises(DataRejectedError, match="is no date"):
+        calendar_dates(pd.Series(["1577923200", "1577923200000"]), "here")
