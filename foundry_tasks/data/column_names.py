@@ -10,8 +10,8 @@ NONE_DECLARED: Mapping[str, str] = MappingProxyType({})
 
 _WORDS: Mapping[str, str] = {
     "date": "date datetime timestamp tradedate tradingdate tradingday businessdate busdate pricedate quotedate bardate "
-    "marketdate valuedate asof asofdate datadate windowstart caldt dlycaldt yyyymmdd dtyyyymmdd dateutc dt day session time datum "
-    "fecha data index unnamed0",
+    "marketdate valuedate asof asofdate datadate windowstart caldt dlycaldt yyyymmdd dtyyyymmdd dateutc dt day session time "
+    "datum fecha data index unnamed0",
     "ticker": "ticker symbol tic tickersymbol stocksymbol sym ric tscode orderbookid",
     "open": "open openprice openingprice priceopen openprc dlyopen prcod pxopen eroffnung eroeffnung eroffnungskurs erster "
     "ouverture otwarcie",
