@@ -96,15 +96,20 @@ class Airflow:
     def promote(self, log, answer, **conf):
         """Run the DAG and answer its question; returns the path and the state of its run, and what was asked.
 
-        An answer that comes before the task has gone to sleep would never wake it.
+        An answer that comes before `dags test` waits for it would be overwritten and never wake the task.
         """
         running = self.start(log, "dags", "test", "foundry_promote", "--conf", json.dumps({"model": MODEL, **conf}))
-        details = "/api/v2/dags/foundry_promote/dagRuns/~/hitlDetails?response_received=false"
-        asked = until(lambda: self.asleep(details), lambda: self.text(log))
-        run_id = asked["task_instance"]["dag_run_id"]
-        run = f"/api/v2/dags/foundry_promote/dagRuns/{urllib.parse.quote(run_id)}"
-        self.ask(f"{run}/taskInstances/approval/-1/hitlDetails", answer)
-        running.wait(PATIENCE_S)
+        try:
+            details = "/api/v2/dags/foundry_promote/dagRuns/~/hitlDetails?response_received=false"
+            waits = "Waiting for Human-in-the-loop input"
+            asked = until(lambda: waits in self.text(log) and self.asleep(details), lambda: self.text(log))
+            run_id = asked["task_instance"]["dag_run_id"]
+            run = f"/api/v2/dags/foundry_promote/dagRuns/{urllib.parse.quote(run_id)}"
+            self.ask(f"{run}/taskInstances/approval/-1/hitlDetails", answer)
+            running.wait(PATIENCE_S)
+        finally:
+            running.kill()
+            running.wait()
         return run, self.ask(run)["state"], asked["subject"]
 
     def asleep(self, details):
