@@ -104,7 +104,7 @@ def test_no_recipe_pastes_a_value_into_a_shell_line(makefile):
 
 
 @settings(max_examples=8)
-@given(st.lists(st.text(st.characters(exclude_characters="\0"), max_size=20), max_size=4))
+@given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20), max_size=4))
 @example(["rollback", "foundry-us-5d", "--why", 'it\'s $HOME; `id` "now"'])
 @example(["", "*"])
 def test_args_are_split_as_a_shell_splits_and_evaluated_by_none(tmp_path_factory, words):
