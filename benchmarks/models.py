@@ -31,7 +31,8 @@ from foundry_tasks.models.logistic_regression import LogisticRegression as OurLo
 from foundry_tasks.models.stacking import average
 from foundry_tasks.models.xgboost_classifier import INPUTS, XGBoostClassifier
 from foundry_tasks.validation.block_fits import BlockFitter
-from foundry_tasks.validation.walk_forward import Fold, WalkForwardValidator
+from foundry_tasks.contract.documents import Fold
+from foundry_tasks.validation.walk_forward import WalkForwardValidator
 
 SAME_AUC = 0.005
 """Other rows drawn and other bins cut move an AUC as another seed does: by 0.001 at one day, and by more at twenty."""

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from foundry_tasks.contract.config import BacktestConfig, GatePolicy
+from foundry_tasks.contract.documents import Fold
 from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.data.panel import FloatArray, PricePanel
 from foundry_tasks.data.tables import read_matrices, read_prices
 from foundry_tasks.evaluation.standard_portfolio import DailyPnl, standard_pnl
-from foundry_tasks.out_of_fold import ScoreFiles
+from foundry_tasks.inputs.scores import ScoreFiles
 from foundry_tasks.trials import Trial, TrialLedger, configuration, distinct
 from foundry_tasks.validation.selection_bias import SelectionBias, selection_bias
-from foundry_tasks.validation.walk_forward import Fold
 
 JUDGED = "p_up"
 TRADED = "p_up, traded by rules of its own"

@@ -55,7 +55,7 @@ class World:
         """What a stage before promote would have left."""
         io = self.io(run_id, stage)
         for name, content in files.items():
-            io.publish(name, content)
+            io.publish_file(name, content)
         result = StageResult(
             dag=DAG, run_id=run_id, stage=stage, shard=None, as_of=AS_OF, status="ok", inputs={}, outputs=io.outputs,
             outputs_digest=stage.ljust(64, "0"), metrics={}, warnings=[], config={}, config_digest="", code_version="",

@@ -8,16 +8,20 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime, timedelta
+from functools import reduce
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from foundry_tasks.contract import artifacts
 from foundry_tasks.contract.config import ModelsConfig
+from foundry_tasks.contract.documents import Document
 from foundry_tasks.contract.errors import DataRejectedError, MissingInputError
 from foundry_tasks.contract.ports import Expectations, Registry, Store, Verdict
 from foundry_tasks.contract.stages import inputs_in, recent_sessions
+
+D = TypeVar("D", bound=Document)
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,13 +215,44 @@ class StageIO:
             )
         return self.store.object_path(result.outputs[name].sha256)
 
+    def read(self, kind: type[D], name: str | None = None) -> D:
+        """A document of this run; of a stage mapped over shards, the parts of all shards as one.
+
+        name: the artifact, where the stage publishes several of a kind. Raises MissingInputError where there is none,
+        or where it is damaged.
+        """
+        found = [self._document(kind, result, name or kind.artifact) for result in self._all_results(kind.stage)]
+        return reduce(lambda first, second: first.merged(second), found)
+
+    def find_document(self, kind: type[D]) -> D | None:
+        """As `read`; None where this run's stage has published no such document."""
+        there = self.shards(kind.stage) if kind.stage in self.upstream() else []
+        return self.read(kind) if there and all(kind.artifact in result.outputs for result in there) else None
+
+    def _all_results(self, stage: str) -> list[StageResult]:
+        return self.shards(stage) or [self.result(stage)]
+
+    def _document(self, kind: type[D], result: StageResult, name: str) -> D:
+        path = self.artifact(result, name)
+        try:
+            return kind.model_validate_json(path.read_bytes())
+        except ValidationError as error:
+            raise MissingInputError(
+                f"{name!r} of stage {result.stage!r} in run {result.run_id!r} is damaged ({path}). Run it again: "
+                f"{self._command(result.stage, result.shard)}."
+            ) from error
+
     def json(self, stage: str, name: str, shard: str | None = None) -> Any:
         """A JSON artifact."""
         return json.loads(self.path(stage, name, shard).read_bytes())
 
     # ------------------------------------------------------------ publishing
-    def publish(self, name: str, content: bytes | Path) -> Artifact:
-        """Keep a file as an artifact of this stage. Equal content is stored once."""
+    def publish(self, document: Document, name: str | None = None) -> Artifact:
+        """Store a document as an artifact of this stage, canonically; under its own name unless another is given."""
+        return self.publish_json(name or document.artifact, document.model_dump(mode="json"))
+
+    def publish_file(self, name: str, content: bytes | Path) -> Artifact:
+        """Store a file as an artifact of this stage. Equal content is stored once."""
         if isinstance(content, bytes):
             path = self.workspace / "publish" / name
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -229,7 +264,7 @@ class StageIO:
 
     def publish_json(self, name: str, value: Any) -> Artifact:
         """Keep a JSON document as an artifact, canonically."""
-        return self.publish(name, artifacts.canonical_json(value))
+        return self.publish_file(name, artifacts.canonical_json(value))
 
     def keep(self, piece: str, note: Mapping[str, Any]) -> None:
         """Keep a finished piece: its artifacts, published as `note["outputs"]` names them, and whatever else it has to say.

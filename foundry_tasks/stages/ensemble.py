@@ -7,39 +7,36 @@ from typing import Any
 
 import numpy as np
 
-from foundry_tasks.contract.config import EnsembleConfig, LabelsConfig, ModelsConfig
+from foundry_tasks.contract.config import EnsembleConfig
+from foundry_tasks.contract.documents import Fold
 from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.data.panel import FeaturePanel, FloatArray
-from foundry_tasks.data.tables import Matrices, panel_names, read_features, read_matrices, write_matrices
+from foundry_tasks.data.tables import Matrices, panel_names, read_features, write_matrices
 from foundry_tasks.evaluation.metrics import pooled_auc, session_auc, session_rank_ic
 from foundry_tasks.features.labels import Labels, reach
+from foundry_tasks.inputs.run_inputs import RunInputs
+from foundry_tasks.inputs.scores import ScoreFiles
 from foundry_tasks.models.bundle import regime_of
 from foundry_tasks.models.market_regime import need_volatility
 from foundry_tasks.models.stacking import REGIMES
-from foundry_tasks.models.targets import read_labels
-from foundry_tasks.out_of_fold import ScoreFiles
 from foundry_tasks.validation.drop_one import drop_one
 from foundry_tasks.validation.gates import json_ready
 from foundry_tasks.validation.stack_walk import StackWalk, walk_stack
-from foundry_tasks.validation.walk_forward import Fold, folds_from_json
 
 
 def run(config: EnsembleConfig, io: StageIO) -> None:
     """scores/… and labels → {h}d/{fold}.parquet with P(up), {h}d/stack*.json, comparison.json."""
     with io.step("read"):
-        folds = folds_from_json(io.json("models", "folds.json", io.any_result("models").shard))
+        inputs = RunInputs(io)
         scores = ScoreFiles(io)
         regime = regime_of(_market_wide(io.path("features", "features.parquet")))
         for switch in ("regime_scale", "regime_intercept"):
             if getattr(config, switch):
                 need_volatility(regime, switch)
-        labels_file = io.path("labels", "labels.parquet")
-        grid = read_matrices(labels_file, [])
-        entry = LabelsConfig.model_validate(io.result("labels").config).label_entry
-    io.progress.start("ensemble", sum(len(walk) for walk in folds.values()))
+    io.progress.start("ensemble", sum(len(walk) for walk in inputs.folds.values()))
     comparison = {}
-    for horizon, walk in folds.items():
-        labels = read_labels(labels_file, horizon)
+    for horizon, walk in inputs.folds.items():
+        labels = inputs.labels(horizon)
         with io.step(f"stack_{horizon}d"):
             stacked = walk_stack(
                 walk,
@@ -47,13 +44,13 @@ def run(config: EnsembleConfig, io: StageIO) -> None:
                 regime,
                 labels,
                 horizon=horizon,
-                reach=reach(horizon, entry),
+                reach=reach(horizon, inputs.labels_config.label_entry),
                 config=config,
                 advance=io.progress.advance,
             )
-        _publish(io, horizon, stacked, grid)
+        _publish(io, horizon, stacked, inputs.label_grid)
         comparison[str(horizon)] = _compare(walk, scores, stacked, labels, horizon)
-    if ModelsConfig.model_validate(io.any_result("models").config).per_regime:
+    if inputs.models_config.per_regime:
         for item in comparison.values():
             item["stack"]["why"] = f"base models fitted per regime; {item['stack']['why']}"
     io.publish_json("comparison.json", comparison)
@@ -71,10 +68,10 @@ def _publish(io: StageIO, horizon: int, walk: StackWalk, grid: Matrices) -> None
         base_rate = np.broadcast_to(forecast.base_rate[:, None], forecast.p_up.shape)
         values = {"p_up": forecast.p_up, "score": forecast.scores, "base_rate": base_rate}
         write_matrices(path, Matrices(sessions, grid.tickers, values), repeated=("base_rate",))
-        io.publish(f"{horizon}d/{forecast.fold.name}.parquet", path)
+        io.publish_file(f"{horizon}d/{forecast.fold.name}.parquet", path)
     last = walk.folds[-1]
-    io.publish(f"{horizon}d/stack_last_fold.json", last.stack.to_bytes())
-    io.publish(f"{horizon}d/stack_final.json", walk.final.to_bytes())
+    io.publish_file(f"{horizon}d/stack_last_fold.json", last.stack.to_bytes())
+    io.publish_file(f"{horizon}d/stack_final.json", walk.final.to_bytes())
     io.publish_json(f"{horizon}d/base_rate.json", {"last_fold": float(last.base_rate[-1]), "final": walk.base_rate})
 
 

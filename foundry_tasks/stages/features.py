@@ -41,7 +41,7 @@ def run(config: FeaturesConfig, io: StageIO) -> None:
 
     io.guard("features", pd.DataFrame(profile), {})
     with io.step("publish"):
-        io.publish("features.parquet", path)
+        io.publish_file("features.parquet", path)
     about = {
         "feature_set": config.feature_set,
         "names": features.names,

@@ -14,28 +14,27 @@ from foundry_tasks.contract.config import (
     GatePolicy,
     GatesConfig,
 )
+from foundry_tasks.contract.documents import Fold, Leakage
 from foundry_tasks.contract.ledger import model_name
 from foundry_tasks.contract.ledger_chain import Ledger
 from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.data.panel import DateArray, FloatArray
 from foundry_tasks.data.tables import Matrices, read_matrices
+from foundry_tasks.inputs.run_inputs import RunInputs
+from foundry_tasks.inputs.scores import ScoreFiles
 from foundry_tasks.models.targets import read_labels
 from foundry_tasks.null_store import recipe_of, stored_null
-from foundry_tasks.out_of_fold import ScoreFiles
 from foundry_tasks.run_trials import record_run
 from foundry_tasks.validation.beside_gates import Edge, beside_gates, edges_of, trial_figures
 from foundry_tasks.validation.evidence import Evidence, FoldOutput, collapsed_folds, gather_evidence
 from foundry_tasks.validation.gates import GateReport, evaluate_gates, json_ready
 from foundry_tasks.validation.selection_bias import SelectionBias
-from foundry_tasks.validation.walk_forward import Fold, folds_from_json
 
 
 def run(config: GatesConfig, io: StageIO) -> None:
     """ensemble's P(up), labels, prices and the leakage audit → gates.json; each trial of the run → the trial ledger."""
     policy = GatePolicy(**{name: getattr(config, name) for name in GatePolicy.model_fields})
-    folds = folds_from_json(io.json("models", "folds.json", io.any_result("models").shard))
-    leaks = tuple(io.json("leakage", "leakage.json")["leaks"])
-    reported_folds = {horizon: [fold for fold in walk if fold.reported] for horizon, walk in folds.items()}
+    reported_folds, leaks = RunInputs(io).reported_folds, io.read(Leakage).leaks
     with io.step("trials"):
         biases = record_run(io, config.market, reported_folds, policy)
     recipe = recipe_of(
@@ -72,7 +71,7 @@ def run(config: GatesConfig, io: StageIO) -> None:
         _warn(io, horizon, report, beside, skipped=config.skip_gates)
         _warn_of_trials(io, horizon, report, biases[horizon], policy)
     published = {"validate_only": config.validate_only, "policy": policy.model_dump(), "horizons": reports}
-    io.publish("gates.json", canonical_json(published))
+    io.publish_file("gates.json", canonical_json(published))
 
 
 @dataclass(frozen=True)

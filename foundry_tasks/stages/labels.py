@@ -50,4 +50,4 @@ def run(config: LabelsConfig, io: StageIO) -> None:
     with io.step("write"):
         path = io.workspace / "labels.parquet"
         write_matrices(path, Matrices(prices.sessions, prices.tickers, values), repeated=("member",))
-        io.publish("labels.parquet", path)
+        io.publish_file("labels.parquet", path)

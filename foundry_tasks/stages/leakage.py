@@ -12,24 +12,24 @@ from foundry_tasks.contract.config import (
     DeepTask,
     LabelEntry,
     LabelKind,
-    LabelsConfig,
     LeakageConfig,
     ModelName,
     ModelsConfig,
 )
+from foundry_tasks.contract.documents import Fold, Leakage
 from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.data.panel import DateArray, FeaturePanel, FloatArray, PricePanel
 from foundry_tasks.data.tables import FeatureFile, read_matrices, read_prices
 from foundry_tasks.features import FEATURES
 from foundry_tasks.features.build import feature_blocks, features_for
 from foundry_tasks.features.labels import reach
+from foundry_tasks.inputs.run_inputs import RunInputs
 from foundry_tasks.models.base_models import by_transform, estimator_for, load_libraries, target_of
 from foundry_tasks.models.design import Design, Transform, build_design
 from foundry_tasks.models.fit_pool import FitPool
 from foundry_tasks.models.targets import TargetFile
 from foundry_tasks.models.training import FitWindow, WindowTrainer
 from foundry_tasks.validation import leakage
-from foundry_tasks.validation.walk_forward import Fold, folds_from_json
 
 POISONED_SESSIONS = 64
 """Sessions after the scored one that are laid before a refit, as they are and as noise."""
@@ -44,8 +44,8 @@ def run(config: LeakageConfig, io: StageIO) -> None:
         prices = read_prices(io.path("prices", "prices.parquet"))
         published = FeatureFile(io.path("features", "features.parquet"))
     recipe = io.models_config(threads=config.threads)
-    entry = LabelsConfig.model_validate(io.result("labels").config).label_entry
-    folds = folds_from_json(io.json("models", "folds.json", io.any_result("models").shard))
+    inputs = RunInputs(io)
+    entry, folds = inputs.labels_config.label_entry, inputs.folds
     feature_set = io.result("features").config["feature_set"]
     targets = TargetFile(io.path("labels", "labels.parquet"))
     labels: dict[int, dict[str, FloatArray]]
@@ -81,7 +81,7 @@ def run(config: LeakageConfig, io: StageIO) -> None:
             leaks += found
             checked.append(f"{name} of the first fold refitted with everything after its fit window poisoned")
             io.progress.advance(name)
-    io.publish_json("leakage.json", {"leaks": leaks, "checked": checked})
+    io.publish(Leakage(leaks=tuple(leaks), checked=tuple(checked)))
     io.metrics |= {"leaks": len(leaks), "checks": len(checked)}
     for leak in leaks:
         io.warn(f"leak: {leak}")
@@ -90,7 +90,7 @@ def run(config: LeakageConfig, io: StageIO) -> None:
 def _refits(
     io: StageIO,
     recipe: ModelsConfig,
-    folds: dict[int, tuple[Fold, ...]],
+    folds: Mapping[int, tuple[Fold, ...]],
     features: FeatureFile,
     targets: TargetFile,
     entry: LabelEntry,

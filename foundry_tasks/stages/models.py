@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from foundry_tasks.contract.config import DEEP_MODELS, LabelsConfig, ModelName, ModelsConfig
+from foundry_tasks.contract.documents import Folds
 from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.contract.stages import models_of, shard_parts
@@ -21,7 +22,7 @@ from foundry_tasks.models.market_regime import need_volatility
 from foundry_tasks.models.per_regime import MIN_REGIME_SESSIONS
 from foundry_tasks.models.targets import TargetFile
 from foundry_tasks.validation.block_fits import BlockFitter, Fit, Walk, fitted_alone
-from foundry_tasks.validation.walk_forward import WalkForwardValidator, folds_to_json
+from foundry_tasks.validation.walk_forward import WalkForwardValidator
 
 
 def run(config: ModelsConfig, io: StageIO) -> None:
@@ -41,7 +42,7 @@ def run(config: ModelsConfig, io: StageIO) -> None:
     validator = WalkForwardValidator(config)
     walk: Walk = {h: validator.folds(len(features.sessions), reaches[h]) for h in config.horizons}
     piece = Piece.of(io.identity.shard, config, walk)
-    io.publish_json("folds.json", folds_to_json(walk))
+    io.publish(Folds(horizons=walk))
     journal = StageJournal(io)
     fitter = BlockFitter(config, piece.horizons, walk, reaches, Designs(features), targets.wide, io.step, journal)
     jobs = piece.longest_first()
@@ -171,7 +172,7 @@ def _publish(io: StageIO, fits: Sequence[Fit], grid: Matrices, config: ModelsCon
             )
         _publish_scores(io, f"{name}/{fit.fold.name}", fit, grid)
         if fit.last is not None:
-            io.publish(f"fit/{name}.json", fit.last.to_bytes())
+            io.publish_file(f"fit/{name}.json", fit.last.to_bytes())
             importance[str(fit.horizon)] = fit.importance
         io.progress.advance(f"{fit.name} {fit.horizon}d {fit.fold.name}")
     return {"outputs": sorted(set(io.outputs) - before), "warnings": warnings, "importance": importance}
@@ -185,4 +186,4 @@ def _publish_scores(io: StageIO, name: str, fit: Fit, grid: Matrices) -> None:
         scores[fold.validation.stop - start : fold.test.start - start] = np.nan
     path = io.workspace / f"{name.replace('/', '-')}.parquet"
     write_matrices(path, Matrices(grid.sessions[start:stop], grid.tickers, {"score": scores}))
-    io.publish(f"scores/{name}.parquet", path)
+    io.publish_file(f"scores/{name}.parquet", path)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from foundry_tasks.contract.config import BacktestConfig, PortfolioConfig
+from foundry_tasks.contract.documents import Fold
 from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.data.panel import FloatArray, PricePanel
 from foundry_tasks.data.tables import Matrices, read_matrices, read_prices, write_matrices, write_table
@@ -17,6 +18,7 @@ from foundry_tasks.evaluation.edge_decay import edge_decay_ladder
 from foundry_tasks.evaluation.positions import target_weights
 from foundry_tasks.evaluation.standard_portfolio import DailyPnl
 from foundry_tasks.evaluation.tranches import execution_at
+from foundry_tasks.inputs.run_inputs import RunInputs
 from foundry_tasks.run_trials import record_portfolio
 from foundry_tasks.validation.earnings import (
     FoldAccuracy,
@@ -28,7 +30,6 @@ from foundry_tasks.validation.earnings import (
 )
 from foundry_tasks.validation.evidence import FoldOutput
 from foundry_tasks.validation.gates import json_ready
-from foundry_tasks.validation.walk_forward import Fold, folds_from_json
 
 
 def run(config: PortfolioConfig, io: StageIO) -> None:
@@ -38,7 +39,7 @@ def run(config: PortfolioConfig, io: StageIO) -> None:
     """
     with io.step("read"):
         prices = read_prices(io.path("prices", "prices.parquet"))
-        folds = folds_from_json(io.json("models", "folds.json", io.any_result("models").shard))
+        folds = RunInputs(io).folds
     rules = _rules(config, prices, io)
     resampling = Resampling(config.confidence, config.resamples, config.min_blocks, config.seed)
     horizons: dict[str, Any] = {}
@@ -159,9 +160,9 @@ def _publish(io: StageIO, traded: Traded, horizon: int) -> None:
     signals = io.workspace / f"signals-{horizon}d.parquet"
     values = {"p_up": traded.p_up, "weight": traded.weights}
     write_matrices(signals, Matrices(traded.prices.sessions[first:stop], traded.prices.tickers, values))
-    io.publish(f"{horizon}d/signals.parquet", signals)
+    io.publish_file(f"{horizon}d/signals.parquet", signals)
     daily = io.workspace / f"daily-{horizon}d.parquet"
     write_table(daily, daily_columns(traded.backtest, traded.window))
-    io.publish(f"{horizon}d/daily.parquet", daily)
+    io.publish_file(f"{horizon}d/daily.parquet", daily)
     trades = traded.backtest.trades().to_csv(index=False, float_format="%.10g", lineterminator="\n")
-    io.publish(f"trades-{horizon}d.csv", trades.encode())
+    io.publish_file(f"trades-{horizon}d.csv", trades.encode())

@@ -58,7 +58,7 @@ def run(config: PredictConfig, io: StageIO) -> None:
     with io.step("write"):
         path = io.workspace / "predictions.parquet"
         write_table(path, table)
-        published = io.publish("predictions.parquet", path)
+        published = io.publish_file("predictions.parquet", path)
         io.publish_json("versions.json", versions)
         _enter(versions, published.sha256, str(today.sessions[0]), config.market, io)
     live = np.isfinite(today.values).any(axis=(0, 1))

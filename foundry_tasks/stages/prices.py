@@ -109,7 +109,7 @@ def _run(config: PricesConfig, io: StageIO, source: PriceSource) -> None:
         panel = _with_series(panel, beside)
     with io.step("publish"):
         write_prices(io.workspace / "prices.parquet", panel)
-        io.publish("prices.parquet", io.workspace / "prices.parquet")
+        io.publish_file("prices.parquet", io.workspace / "prices.parquet")
         absent = [name for name in ("open", "high", "low", "adj_close", "volume") if name not in panel.fields]
         about = {
             "source": source.name,

@@ -6,12 +6,14 @@ from typing import Any
 import numpy as np
 
 from foundry_tasks.contract.config import DEEP_MODELS, LabelsConfig, ModelName, ModelsConfig, RefitConfig
+from foundry_tasks.contract.documents import Fold
 from foundry_tasks.contract.errors import NothingToDo
 from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.data.panel import FloatArray
 from foundry_tasks.data.tables import FeatureFile, read_matrices
 from foundry_tasks.evaluation.metrics import session_rank_ic, session_spread
 from foundry_tasks.features.labels import reach
+from foundry_tasks.inputs.run_inputs import RunInputs
 from foundry_tasks.models.base_models import by_transform, estimator_for, load_libraries, load_model, target_of
 from foundry_tasks.models.bundle import Bundle, needed_features
 from foundry_tasks.models.design import Designs
@@ -20,7 +22,6 @@ from foundry_tasks.models.fit_pool import FitPool
 from foundry_tasks.models.stack import Stack
 from foundry_tasks.models.targets import TargetFile
 from foundry_tasks.models.training import FitWindow, WindowTrainer
-from foundry_tasks.validation.walk_forward import Fold, folds_from_json
 
 
 def run(config: RefitConfig, io: StageIO) -> None:
@@ -32,7 +33,7 @@ def run(config: RefitConfig, io: StageIO) -> None:
         features = FeatureFile(io.path("features", "features.parquet"))
         targets = TargetFile(io.path("labels", "labels.parquet"))
     recipe = io.models_config(threads=config.threads)
-    folds = folds_from_json(io.json("models", "folds.json", io.any_result("models").shard))
+    folds = RunInputs(io).folds
     verdicts = {horizon: gates["horizons"][str(horizon)]["verdict"] for horizon in folds}
     io.progress.start("refit", len(folds))
     wanted = [horizon for horizon, verdict in verdicts.items() if verdict in {"passed", "challenger"}]
@@ -49,7 +50,7 @@ def run(config: RefitConfig, io: StageIO) -> None:
                 found = _compare(refitted, io, horizon, walk[-1], features, config)
             if found["accepted"]:
                 bundle, kind = refitted, "refit"
-        io.publish(f"bundle/{horizon}d.zip", bundle.to_bytes())
+        io.publish_file(f"bundle/{horizon}d.zip", bundle.to_bytes())
         report[str(horizon)] = {"horizon": horizon, "kind": kind, **_needs(bundle), **found}
         io.metrics[f"{horizon}d"] = kind
         io.progress.advance(f"{horizon}d {kind}")

@@ -8,6 +8,7 @@ import numpy as np
 
 from foundry_tasks.contract import artifacts
 from foundry_tasks.contract.config import LABEL_ENTRIES, ReportConfig
+from foundry_tasks.contract.documents import Fold, Folds
 from foundry_tasks.contract.stage_io import StageIO, StageResult
 from foundry_tasks.contract.stages import PIPELINES
 from foundry_tasks.data.panel import FloatArray
@@ -16,12 +17,10 @@ from foundry_tasks.report.document import assemble
 from foundry_tasks.report.html import write_html
 from foundry_tasks.report.markdown import write_markdown
 from foundry_tasks.report.material import Forecasts, Material
-from foundry_tasks.validation.walk_forward import Fold, folds_from_json
 
 DOCUMENTS = {
     "prices": "prices",
     "features": "features",
-    "folds": "models",
     "importance": "models",
     "comparison": "ensemble",
     "leakage": "leakage",
@@ -53,7 +52,7 @@ def run(config: ReportConfig, io: StageIO) -> None:
             "report.md": write_markdown(document).encode(),
         }
         for name, content in contents.items():
-            io.publish(name, content)
+            io.publish_file(name, content)
             io.show(name, content)
     status = document["status"]
     io.metrics |= {"status": status["headline"], "page": material.locations["report.html"]}
@@ -74,7 +73,7 @@ def _material(config: ReportConfig, io: StageIO) -> Material:
         upstream=io.upstream(),
         results=results,
         documents=documents,
-        forecasts=_forecasts(io, documents),
+        forecasts=_forecasts(io),
         daily=_daily(io),
         predictions=_predictions(io),
         run_log=[json.loads(line) for line in (io.store.read(log) or b"").splitlines()],
@@ -104,13 +103,14 @@ def _merged(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, An
     return merged
 
 
-def _forecasts(io: StageIO, documents: Mapping[str, Any]) -> dict[int, Forecasts]:
+def _forecasts(io: StageIO) -> dict[int, Forecasts]:
     ensemble, labels = io.find("ensemble"), io.find("labels")
-    if ensemble is None or labels is None or "folds" not in documents:
+    walk = io.find_document(Folds)
+    if ensemble is None or labels is None or walk is None:
         return {}
     forecasts = {}
-    for horizon, walk in folds_from_json(documents["folds"]).items():
-        folds = [fold for fold in walk if fold.reported and f"{horizon}d/{fold.name}.parquet" in ensemble.outputs]
+    for horizon, reported in walk.reported.items():
+        folds = [fold for fold in reported if f"{horizon}d/{fold.name}.parquet" in ensemble.outputs]
         if folds:
             forecasts[horizon] = _forecast(io, ensemble, labels, horizon, folds)
     return forecasts

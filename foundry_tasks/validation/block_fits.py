@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 from foundry_tasks.contract.config import DEEP_MODELS, ModelName, ModelsConfig
+from foundry_tasks.contract.documents import Fold, Window
 from foundry_tasks.data.panel import FloatArray
 from foundry_tasks.features.labels import Labels
 from foundry_tasks.models.averaged import AveragedModel
@@ -16,7 +17,6 @@ from foundry_tasks.models.fit_pool import FitPool
 from foundry_tasks.models.importance import permutation_importance
 from foundry_tasks.models.per_regime import PerRegimeModel
 from foundry_tasks.models.training import FitWindow, WindowTrainer
-from foundry_tasks.validation.walk_forward import Fold, Window
 
 TOP_INPUTS = 12
 """Inputs whose permutation importance is measured, by gain."""

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from foundry_tasks.contract.documents import Window
 from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.data.panel import FloatArray
-from foundry_tasks.validation.walk_forward import Window
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from foundry_tasks.contract.documents import Fold, Window
 from foundry_tasks.data.panel import BoolArray, FloatArray
 from foundry_tasks.evaluation import metrics
 from foundry_tasks.evaluation.collapse import MAX_FLAT_SESSIONS, collapse_of
 from foundry_tasks.features.labels import Labels
-from foundry_tasks.validation.walk_forward import Fold, Window
 
 Metric = Callable[[FloatArray, FloatArray], FloatArray]
 BaseScores = Callable[[Fold, Window], Mapping[str, FloatArray]]

@@ -12,9 +12,9 @@ from itertools import pairwise
 import numpy as np
 
 from foundry_tasks.contract.config import LabelEntry
+from foundry_tasks.contract.documents import Fold
 from foundry_tasks.data.panel import FeaturePanel, FeatureSource, FloatArray, PricePanel
 from foundry_tasks.features.labels import build_labels, reach
-from foundry_tasks.validation.walk_forward import Fold
 
 CUT_TOLERANCE = 1e-12
 SCORE_TOLERANCE = 1e-9

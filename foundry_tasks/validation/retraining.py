@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from foundry_tasks.contract.config import BacktestConfig, EnsembleConfig, LabelEntry, ModelsConfig
+from foundry_tasks.contract.documents import Window
 from foundry_tasks.data.panel import FeaturePanel, FeatureSource, FloatArray, PricePanel
 from foundry_tasks.data.tables import FeatureFile, write_features
 from foundry_tasks.evaluation.positions import target_weights
@@ -27,7 +28,7 @@ from foundry_tasks.models.estimator import FittedModel
 from foundry_tasks.models.stack import Stack
 from foundry_tasks.validation.block_fits import Walk, fit_walk
 from foundry_tasks.validation.stack_walk import walk_stack
-from foundry_tasks.validation.walk_forward import WalkForwardValidator, Window
+from foundry_tasks.validation.walk_forward import WalkForwardValidator
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from foundry_tasks.contract.config import EnsembleConfig
+from foundry_tasks.contract.documents import Fold, Window
 from foundry_tasks.data.panel import FloatArray
 from foundry_tasks.evaluation.metrics import session_auc
 from foundry_tasks.features.labels import Labels
@@ -19,7 +20,6 @@ from foundry_tasks.models.regime_adjustment import fit_adjustment
 from foundry_tasks.models.stack import Stack
 from foundry_tasks.models.stacking import MetaLearner, average, fit_meta_learner
 from foundry_tasks.validation.bootstrap import mean_interval
-from foundry_tasks.validation.walk_forward import Fold, Window
 
 MIN_BLOCKS = 12
 Scores = Mapping[str, FloatArray]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from foundry_tasks.contract.config import EnsembleConfig, GatePolicy, LabelEntry, ModelsConfig
+from foundry_tasks.contract.documents import Fold
 from foundry_tasks.data.panel import BoolArray, FeaturePanel, FeatureSource, PricePanel
 from foundry_tasks.features.build import build_features
 from foundry_tasks.features.definition import FeatureSet
@@ -21,7 +22,7 @@ from foundry_tasks.models.design import Designs
 from foundry_tasks.validation.block_fits import FittedWalk, fit_walk
 from foundry_tasks.validation.evidence import Evidence, FoldOutput, collapsed_folds, gather_evidence
 from foundry_tasks.validation.stack_walk import StackWalk, walk_stack
-from foundry_tasks.validation.walk_forward import Fold, WalkForwardValidator
+from foundry_tasks.validation.walk_forward import WalkForwardValidator
 
 ALWAYS_LONG = 0.52
 """P(up) of a model that says up of everything."""

@@ -7,55 +7,9 @@ validation window, whose out-of-fold scores teach the meta-learner and the calib
 López de Prado (2018), chapter 7; Pardo (2008), chapter 11.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
-
-from foundry_tasks.contract.config import WalkConfig, fold_name
+from foundry_tasks.contract.config import WalkConfig
+from foundry_tasks.contract.documents import Fold, Window
 from foundry_tasks.contract.errors import ConfigError
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """Sessions start … stop − 1, by index."""
-
-    start: int
-    stop: int
-
-    def __len__(self) -> int:
-        return max(self.stop - self.start, 0)
-
-    @property
-    def slice(self) -> slice:
-        """For indexing the first axis of a wide matrix."""
-        return slice(self.start, self.stop)
-
-
-@dataclass(frozen=True, slots=True)
-class Fold:
-    """One block of the walk. `number` counts reported folds from 1; warm-up blocks have 0, −1, … before them."""
-
-    number: int
-    fit: Window
-    validation: Window | None
-    test: Window
-
-    @property
-    def reported(self) -> bool:
-        """Whether its test is evidence, or a warm-up for the meta-learner and the calibrator."""
-        return self.number >= 1
-
-    @property
-    def name(self) -> str:
-        """`fold3`, or `warmup1` for the earliest warm-up block's place before the first fold."""
-        return fold_name(self.number)
-
-    def windows(self) -> Iterator[tuple[str, Window]]:
-        """Named windows in the order of time."""
-        yield "fit", self.fit
-        if self.validation is not None:
-            yield "validation", self.validation
-        yield "test", self.test
 
 
 class WalkForwardValidator:
@@ -100,21 +54,3 @@ class WalkForwardValidator:
                 )
             folds.append(Fold(number, fit, validation, test))
         return tuple(folds)
-
-
-def folds_to_json(folds: Mapping[int, tuple[Fold, ...]]) -> dict[str, Any]:
-    """horizon → folds, as `folds.json` holds them."""
-    return {str(horizon): [asdict(fold) for fold in walk] for horizon, walk in folds.items()}
-
-
-def folds_from_json(document: Mapping[str, Any]) -> dict[int, tuple[Fold, ...]]:
-    """The inverse of `folds_to_json`."""
-
-    def fold(item: Mapping[str, Any]) -> Fold:
-        validation = item["validation"]
-        return Fold(item["number"], Window(**item["fit"]), validation and Window(**validation), Window(**item["test"]))
-
-    return {
-        int(horizon): tuple(fold(item) for item in walk)
-        for horizon, walk in sorted(document.items(), key=lambda item: int(item[0]))
-    }

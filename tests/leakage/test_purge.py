@@ -9,13 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foundry_tasks.contract.config import DEEP_MODELS, ModelsConfig, WalkConfig
+from foundry_tasks.contract.documents import Window
 from foundry_tasks.features import build_features
 from foundry_tasks.features.labels import build_labels, reach
 from foundry_tasks.models.design import build_design
 from foundry_tasks.models.logistic_regression import LogisticRegression
 from foundry_tasks.models.training import FitWindow, WindowTrainer
 from foundry_tasks.validation.leakage import audit_folds
-from foundry_tasks.validation.walk_forward import WalkForwardValidator, Window
+from foundry_tasks.validation.walk_forward import WalkForwardValidator
 from tests.leakage.ragged import ragged_market, with_future
 from tests.leakage.walks import walks
 

@@ -7,8 +7,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from foundry_tasks.contract.config import WalkConfig
+from foundry_tasks.contract.documents import Fold, Window
 from foundry_tasks.contract.errors import ConfigError
-from foundry_tasks.validation.walk_forward import Fold, WalkForwardValidator, Window
+from foundry_tasks.validation.walk_forward import WalkForwardValidator
 from tests.leakage.walks import Walk, walks
 
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from hypothesis import strategies as st
 
 from foundry_tasks.contract.config import WalkConfig
-from foundry_tasks.validation.walk_forward import Fold, WalkForwardValidator
+from foundry_tasks.contract.documents import Fold
+from foundry_tasks.validation.walk_forward import WalkForwardValidator
 
 
 @dataclass(frozen=True)

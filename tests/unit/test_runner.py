@@ -141,7 +141,7 @@ def test_the_workspace_is_gone_afterwards_also_where_the_stage_failed(stages, ru
 
     def fail(config, io):
         seen.append(io.workspace)
-        io.publish("x", b"x")
+        io.publish_file("x", b"x")
         raise ZeroDivisionError("a bug")
 
     stages.add("failing", fail)
@@ -233,7 +233,7 @@ def test_a_damaged_note_of_earlier_work_is_not_trusted(stages, run):
 )
 def test_a_foreseen_end_is_its_line_in_the_log_and_no_result(stages, run, error, status):
     def end(config, io):
-        io.publish("half", b"half")
+        io.publish_file("half", b"half")
         raise error
 
     stages.add("ending", end)

@@ -69,7 +69,7 @@ def published(io, as_of=AS_OF):
 def test_what_one_stage_publishes_the_next_one_reads(door):
     prices = door("prices")
     prices.publish_json("about.json", {"tickers": 2})
-    prices.publish("prices.bin", b"\x00\x01")
+    prices.publish_file("prices.bin", b"\x00\x01")
     published(prices)
     features = door("features")
     assert features.json("prices", "about.json") == {"tickers": 2}
@@ -78,7 +78,7 @@ def test_what_one_stage_publishes_the_next_one_reads(door):
 
 def test_equal_content_is_one_object_and_its_name_is_its_sha256(door):
     io = door()
-    first, second = io.publish("a.bin", b"same"), io.publish("b.bin", b"same")
+    first, second = io.publish_file("a.bin", b"same"), io.publish_file("b.bin", b"same")
     assert first == second
     assert first.sha256 == artifacts.sha256_of(b"same")
     assert list(io.store.keys("objects/")) == [artifacts.object_key(first.sha256)]
@@ -164,7 +164,7 @@ def test_steps_of_one_name_add_up_also_where_they_fail(door):
 
 def test_a_cleared_workspace_is_gone(door):
     io = door()
-    io.publish("a.bin", b"x")
+    io.publish_file("a.bin", b"x")
     io.clear()
     assert not io.workspace.exists()
 

@@ -13,6 +13,7 @@ import pytest
 from foundry_tasks.adapters.store_local import LocalStore
 from foundry_tasks.contract import artifacts
 from foundry_tasks.contract.config import GatePolicy, ReportConfig
+from foundry_tasks.contract.documents import Fold, Folds, Window
 from foundry_tasks.contract.stage_io import Identity, StageIO, StageResult
 from foundry_tasks.data.tables import Matrices, write_matrices, write_table
 from foundry_tasks.evaluation import metrics
@@ -22,7 +23,6 @@ from foundry_tasks.validation.beside_gates import Edge, beside_gates, trial_figu
 from foundry_tasks.validation.evidence import Evidence
 from foundry_tasks.validation.gates import evaluate_gates, json_ready
 from foundry_tasks.validation.selection_bias import selection_bias
-from foundry_tasks.validation.walk_forward import Fold, Window, folds_to_json
 
 HORIZONS = (1, 5, 20)
 TICKERS = tuple(f"T{number:02d}" for number in range(24))
@@ -167,7 +167,7 @@ class Run:
                 values[f"return_{horizon}d_{entry}"] = absent if entry == "next_open" else market.returns[horizon]
         path = labels.workspace / "labels.parquet"
         write_matrices(path, Matrices(market.sessions, TICKERS, values))
-        labels.publish("labels.parquet", path)
+        labels.publish_file("labels.parquet", path)
         self.finish(labels)
         ensemble = self.io("ensemble")
         for horizon in HORIZONS:
@@ -179,7 +179,7 @@ class Run:
                 )
                 path = ensemble.workspace / f"{horizon}-{fold.name}.parquet"
                 write_matrices(path, matrices)
-                ensemble.publish(f"{horizon}d/{fold.name}.parquet", path)
+                ensemble.publish_file(f"{horizon}d/{fold.name}.parquet", path)
         figures = {"auc_up": 0.512, "auc_median": 0.511, "rank_ic": None, "pooled_auc_up": 0.51}
         adds = {"value": 0.0012, "lower": -0.0004, "upper": 0.0029}
         compared = {
@@ -207,7 +207,7 @@ class Run:
         }
         path = io.workspace / "predictions.parquet"
         write_table(path, columns)
-        io.publish("predictions.parquet", path)
+        io.publish_file("predictions.parquet", path)
         version = {"model": "foundry-us-1d", "version": 3, "kind": "shadow", "why": "no champion yet"}
         about = {"as_of": "2021-07-13", "per_horizon": {str(h): version for h in HORIZONS}, "coverage": 0.98}
         io.publish_json("predictions.json", about)
@@ -248,13 +248,13 @@ def publish_train_run(run: Run, market: Market, *, until: str = "predict", gates
     run.finish(prices)
     left_out = {"vol_ratio_20d": "prices have no volume"}
     run.publish("features", {"features.json": {"names": ["ret_1d"], "left_out": left_out, "feature_set": "core"}})
-    folds = folds_to_json(dict.fromkeys(HORIZONS, market.folds))
+    folds = Folds(horizons=dict.fromkeys(HORIZONS, market.folds))
     for shard, model in (("m=lightgbm", "lightgbm"), ("m=logistic", "logistic")):
         io = run.io("models", shard)
         kinds = {"permutation": {"ret_1d": 0.004, "rsi_14": -0.0002}}
         if model == "lightgbm":
             kinds["gain"] = {"ret_1d": 0.7, "rsi_14": 0.3}
-        io.publish_json("folds.json", folds)
+        io.publish(folds)
         io.publish_json("importance.json", {str(h): {model: kinds} for h in HORIZONS})
         run.finish(io, total=40.0)
     run.publish_panels(market)

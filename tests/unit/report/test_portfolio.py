@@ -52,8 +52,8 @@ def publish_portfolio(run, *, replay=("net", "2024-03-01", 4e-16)):
         horizons[str(horizon)] = json_ready(found)
         path = io.workspace / f"daily-{horizon}d.parquet"
         write_table(path, daily_columns(backtest, window))
-        io.publish(f"{horizon}d/daily.parquet", path)
-        io.publish(f"trades-{horizon}d.csv", CSV)
+        io.publish_file(f"{horizon}d/daily.parquet", path)
+        io.publish_file(f"trades-{horizon}d.csv", CSV)
     io.publish_json("portfolio.json", {"rules": RULES.model_dump(), "confidence": 0.95, "horizons": horizons})
     run.finish(io)
     figure, session, value = replay

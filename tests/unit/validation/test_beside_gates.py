@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from foundry_tasks.contract.config import GatePolicy
+from foundry_tasks.contract.documents import Fold, Window
 from foundry_tasks.evaluation import metrics
 from foundry_tasks.features.labels import Labels
 from foundry_tasks.validation.beside_gates import beside_gates, edges_of
 from foundry_tasks.validation.evidence import FoldOutput, gather_evidence
-from foundry_tasks.validation.walk_forward import Fold, Window
 from foundry_tasks.validation.wfe import walk_forward_efficiency
 
 POLICY = GatePolicy(resamples=200, min_blocks=2)

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from foundry_tasks.contract.documents import Window
 from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.validation.combinatorial import CombinatorialPurgedValidator
-from foundry_tasks.validation.walk_forward import Window
 
 
 @st.composite

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from foundry_tasks.contract.config import GatePolicy
+from foundry_tasks.contract.documents import Fold, Window
 from foundry_tasks.evaluation import metrics
 from foundry_tasks.validation.evidence import collapsed_folds
 from foundry_tasks.validation.gates import Gate, evaluate_gates, verdict_of
 from foundry_tasks.validation.null_distribution import MIN_REFITS, RefittedNull
-from foundry_tasks.validation.walk_forward import Fold, Window
 from tests.unit.validation.forecaster import FOLDS, SESSIONS, TICKERS, evidence
 
 POLICY = GatePolicy(resamples=400)

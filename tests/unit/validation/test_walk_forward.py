@@ -1,5 +1,6 @@
 """Folds by session: order, sizes, purges, and clear refusals."""
 
+from dataclasses import asdict
 from itertools import pairwise
 
 import pytest
@@ -7,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foundry_tasks.contract.config import WalkConfig
+from foundry_tasks.contract.documents import Folds, Window
 from foundry_tasks.contract.errors import ConfigError
-from foundry_tasks.validation.walk_forward import WalkForwardValidator, Window, folds_from_json, folds_to_json
+from foundry_tasks.validation.walk_forward import WalkForwardValidator
 
 
 def walk(**keys):
@@ -62,7 +64,14 @@ def test_too_few_sessions_are_refused_with_what_to_change(sessions, keys, says):
 
 def test_folds_survive_their_json():
     folds = {h: walk().folds(1500, horizon=h) for h in (1, 20)}
-    assert folds_from_json(folds_to_json(folds)) == folds
+    assert Folds.model_validate_json(Folds(horizons=folds).model_dump_json()).horizons == folds
+
+
+def test_folds_that_an_earlier_version_wrote_are_read():
+    """Until 0.2 folds.json had horizons as its only keys."""
+    folds = {h: walk().folds(1500, horizon=h) for h in (1, 5, 20)}
+    written = {str(h): [asdict(fold) for fold in folds[h]] for h in (20, 5, 1)}
+    assert list(Folds.model_validate(written).horizons.items()) == list(folds.items())
 
 
 @given(

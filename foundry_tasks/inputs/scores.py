@@ -1,15 +1,15 @@
-"""The out-of-fold scores that a run has published, as the stages after `models` read them."""
+"""The base models' out-of-fold scores of a run."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
+from foundry_tasks.contract.documents import Fold, Window
 from foundry_tasks.contract.errors import MissingInputError
 from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.data.panel import FloatArray
 from foundry_tasks.data.tables import read_matrices
 from foundry_tasks.models.stacking import average
-from foundry_tasks.validation.walk_forward import Fold, Window
 
 BLEND = "blend_40_60"
 REFERENCE_BLEND = {"logistic": 0.4, "lightgbm": 0.6}

@@ -1,0 +1,7 @@
+"""The JSON documents that stages publish: a module a stage, a frozen model a document. Pydantic and the standard library."""
+
+from foundry_tasks.contract.documents.base import Document, Figure, HorizonsDocument, Interval
+from foundry_tasks.contract.documents.leakage import Leakage
+from foundry_tasks.contract.documents.models import Fold, Folds, Window
+
+__all__ = ["Document", "Figure", "Fold", "Folds", "HorizonsDocument", "Interval", "Leakage", "Window"]

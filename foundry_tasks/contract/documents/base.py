@@ -1,0 +1,65 @@
+"""What every document of a stage has in common."""
+
+import math
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Generic, Self, TypeVar
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, model_validator
+
+T = TypeVar("T")
+
+
+def _finite(value: Any) -> Any:
+    """None for NaN and infinity, which JSON does not have."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _by_key(horizons: Mapping[int, T]) -> Mapping[int, T]:
+    return dict(sorted(horizons.items()))
+
+
+Figure = Annotated[float | None, BeforeValidator(_finite)]
+"""A measured number; None where it is undefined. NaN and infinity become None."""
+
+ByHorizon = Annotated[Mapping[int, T], AfterValidator(_by_key)]
+"""Horizon in sessions → item, the shortest first."""
+
+
+class Part(BaseModel):
+    """A part of a document. Keys that this version does not know are ignored: a newer one may have written them."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
+
+
+class Document(Part):
+    """A JSON artifact of a stage, read by `StageIO.read` and published by `StageIO.publish`."""
+
+    stage: ClassVar[str]
+    """The stage that publishes it."""
+    artifact: ClassVar[str]
+    """Its name among the stage's outputs."""
+
+    def merged(self, other: Self) -> Self:  # noqa: ARG002 - for documents that a mapped stage publishes in parts
+        """This document, where each shard of the stage publishes the same; documents in parts override this."""
+        return self
+
+
+class HorizonsDocument(Document, Generic[T]):
+    """A document with an item for each horizon."""
+
+    horizons: ByHorizon[T]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_an_earlier_version(cls, value: Any) -> Any:
+        """Versions up to 0.2 wrote some of these documents without the key `horizons`."""
+        bare = isinstance(value, Mapping) and value and all(isinstance(key, str) and key.isdigit() for key in value)
+        return {"horizons": value} if bare else value
+
+
+class Interval(Part):
+    """An estimate and its confidence interval, None where undefined."""
+
+    value: Figure
+    lower: Figure = None
+    upper: Figure = None

@@ -1,0 +1,17 @@
+"""leakage.json."""
+
+from typing import ClassVar
+
+from foundry_tasks.contract.documents.base import Document
+
+
+class Leakage(Document):
+    """What the leakage audit found."""
+
+    stage: ClassVar[str] = "leakage"
+    artifact: ClassVar[str] = "leakage.json"
+
+    leaks: tuple[str, ...]
+    """A sentence for each leak; empty for a clean run."""
+    checked: tuple[str, ...]
+    """A sentence for each check that was made."""
