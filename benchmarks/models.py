@@ -19,6 +19,7 @@ from sklearn.preprocessing import StandardScaler
 from benchmarks.markets import FIVE_YEAR, read_market
 from benchmarks.row import Row, taking_turns, timed
 from foundry_tasks.contract.config import ModelName, ModelsConfig
+from foundry_tasks.contract.documents import Fold
 from foundry_tasks.data.panel import FeaturePanel, FloatArray
 from foundry_tasks.evaluation.metrics import known_mean, session_auc
 from foundry_tasks.features import build_features
@@ -31,7 +32,6 @@ from foundry_tasks.models.logistic_regression import LogisticRegression as OurLo
 from foundry_tasks.models.stacking import average
 from foundry_tasks.models.xgboost_classifier import INPUTS, XGBoostClassifier
 from foundry_tasks.validation.block_fits import BlockFitter
-from foundry_tasks.contract.documents import Fold
 from foundry_tasks.validation.walk_forward import WalkForwardValidator
 
 SAME_AUC = 0.005

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from foundry_tasks.contract.documents.report import StageTiming
 from foundry_tasks.report import svg
 from foundry_tasks.report.svg import Scale
 from foundry_tasks.report.wording import gate_style
@@ -114,12 +115,12 @@ def probability_bar(p_up: float | None, reach: float) -> str:
     return svg.drawing(10, body, "P(up)", "range")
 
 
-def seconds_bar(stage: Mapping[str, Any], longest: float) -> str:
+def seconds_bar(stage: StageTiming, longest: float) -> str:
     """Start-up light, work dark, on one scale for all stages."""
     if longest <= 0:
         return ""
-    start, work = (100 * stage[key] / longest for key in ("start_s", "work_s"))
-    kind = "share reused" if stage["reused_from"] else "share work"
+    start, work = (100 * seconds / longest for seconds in (stage.start_s, stage.work_s))
+    kind = "share reused" if stage.reused_from else "share work"
     body = svg.rect(0, 1, start, 8, "share start") + svg.rect(start, 1, max(work, 0.15), 8, kind)
     return svg.drawing(10, body, "seconds: start-up, then work", "range")
 

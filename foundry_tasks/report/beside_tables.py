@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from foundry_tasks.contract.documents import Report
 from foundry_tasks.report.wording import (
     UNDEFINED,
     figure,
@@ -73,7 +74,7 @@ _EXPECTED: Mapping[str, Callable[[float], str]] = {
 """How the figures of `expected_against_observed` are written; one that is not here is written plainly."""
 
 
-def beside_the_gates(document: Mapping[str, Any]) -> list[Row]:
+def beside_the_gates(document: Report) -> list[Row]:
     """Every figure that informs and refuses nothing; empty where nothing was judged."""
     judged = _judged(document)
     return [
@@ -83,7 +84,7 @@ def beside_the_gates(document: Mapping[str, Any]) -> list[Row]:
     ]
 
 
-def expected_against_observed(document: Mapping[str, Any]) -> list[Row]:
+def expected_against_observed(document: Report) -> list[Row]:
     """What was observed, and as its note what an honest model of that IC shows."""
     rows: dict[str, Row] = {}
     for horizon, beside in _judged(document).items():
@@ -94,8 +95,8 @@ def expected_against_observed(document: Mapping[str, Any]) -> list[Row]:
     return list(rows.values())
 
 
-def _judged(document: Mapping[str, Any]) -> dict[str, Beside]:
-    return {horizon: item["beside"] for horizon, item in document["evidence"].items() if item["beside"]}
+def _judged(document: Report) -> dict[str, Beside]:
+    return {horizon: item["beside"] for horizon, item in document.evidence.items() if item["beside"]}
 
 
 def _expected(found: Mapping[str, Any]) -> Cell:

@@ -6,10 +6,22 @@ from typing import Any
 
 import numpy as np
 
+from foundry_tasks.contract.documents.report import (
+    AbsentStage,
+    DataDocs,
+    Links,
+    Provenance,
+    RegisteredVersion,
+    Report,
+    RunFacts,
+    StageProvenance,
+    StageTiming,
+    StageWarning,
+)
 from foundry_tasks.contract.stage_io import StageResult
 from foundry_tasks.report import wording
 from foundry_tasks.report.figures import session_figures
-from foundry_tasks.report.material import Material, by_horizon
+from foundry_tasks.report.material import Documents, Material, by_horizon
 from foundry_tasks.report.portfolio import portfolio_section
 from foundry_tasks.report.status import status_of
 from foundry_tasks.validation.gates import json_ready
@@ -23,42 +35,39 @@ _WHY_ABSENT = {
 }
 
 
-def assemble(material: Material) -> dict[str, Any]:
-    """JSON-able from end to end: no NaN, no numpy, no tuple. A part of the run that is missing is None or empty."""
-    gates = material.documents.get("gates") or {}
+def assemble(material: Material) -> Report:
+    """The report of a run. A part of the run that is missing is None or empty."""
+    gates = material.documents.gates or {}
     judged = by_horizon(gates)
-    document = {
-        "report_version": 1,
-        "run": {
-            "dag": material.dag,
-            "run_id": material.run_id,
-            "market": material.market,
-            "as_of": material.as_of.isoformat(),
-            "made_at": material.made_at,
-        },
-        "status": status_of(material),
-        "policy": gates.get("policy"),
-        "gates": {horizon: item["gates"] for horizon, item in judged.items()},
-        "evidence": _evidence(material),
-        "portfolio": portfolio_section(material),
-        "models": _models(material.documents),
-        "predictions": _predictions(material),
-        "live": _live(material.documents),
-        "data": _data(material.documents),
-        "leakage": material.documents.get("leakage"),
-        "warnings": _warnings(material),
-        "absent": _absent(material),
-        "stages": [_timing(result) for result in material.results],
-        "provenance": _provenance(material),
-        "links": _links(material),
-    }
-    plain: dict[str, Any] = json_ready(document)
-    return plain
+    return Report(
+        run=RunFacts(
+            dag=material.dag,
+            run_id=material.run_id,
+            market=material.market,
+            as_of=material.as_of.isoformat(),
+            made_at=material.made_at,
+        ),
+        status=json_ready(status_of(material)),
+        policy=gates.get("policy"),
+        gates=json_ready({horizon: item["gates"] for horizon, item in judged.items()}),
+        evidence=json_ready(_evidence(material)),
+        portfolio=json_ready(portfolio_section(material)),
+        models=json_ready(_models(material.documents)),
+        predictions=json_ready(_predictions(material)),
+        live=json_ready(_live(material.documents)),
+        data=json_ready(_data(material.documents)),
+        leakage=material.documents.leakage,
+        warnings=_warnings(material),
+        absent=_absent(material),
+        stages=tuple(map(_timing, material.results)),
+        provenance=_provenance(material),
+        links=_links(material),
+    )
 
 
 # ------------------------------------------------------------------ evidence
 def _evidence(material: Material) -> dict[str, Any]:
-    gates = by_horizon(material.documents.get("gates"))
+    gates = by_horizon(material.documents.gates)
     told = next((result.metrics for result in material.results if result.stage == "gates"), {})
     evidence = {}
     for horizon, forecasts in sorted(material.forecasts.items()):
@@ -78,8 +87,8 @@ def _in_entry_order(beside: Mapping[str, Any]) -> dict[str, Any]:
     return {**beside, "entries": {entry: entries[entry] for entry in wording.ENTRY_NAMES if entry in entries}}
 
 
-def _models(documents: Mapping[str, Any]) -> dict[str, Any]:
-    comparison, importance = by_horizon(documents.get("comparison")), by_horizon(documents.get("importance"))
+def _models(documents: Documents) -> dict[str, Any]:
+    comparison, importance = by_horizon(documents.comparison), by_horizon(documents.importance)
     models = {}
     for horizon in comparison or importance:
         compared = comparison.get(horizon, {})
@@ -122,7 +131,7 @@ def _ranked(by_model: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 # ------------------------------------------------------------------ predictions
 def _predictions(material: Material) -> dict[str, Any] | None:
-    table, about = material.predictions, material.documents.get("predictions") or {}
+    table, about = material.predictions, material.documents.predictions or {}
     if table is None or not len(table["ticker"]):
         return None
     newest = table["date"].astype("datetime64[D]").max()
@@ -156,9 +165,9 @@ def _number(value: Any) -> float | None:
     return round(float(value), 6) if np.isfinite(value) else None
 
 
-def _live(documents: Mapping[str, Any]) -> dict[str, Any] | None:
+def _live(documents: Documents) -> dict[str, Any] | None:
     """How earlier predictions did, and the features that have drifted most."""
-    monitor = documents.get("monitor")
+    monitor = documents.monitor
     if monitor is None:
         return None
     horizons = {}
@@ -170,10 +179,10 @@ def _live(documents: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 # ------------------------------------------------------------------ data and run
-def _data(documents: Mapping[str, Any]) -> dict[str, Any]:
-    features = documents.get("features") or {}
+def _data(documents: Documents) -> dict[str, Any]:
+    features = documents.features or {}
     return {
-        "prices": documents.get("prices"),
+        "prices": documents.prices,
         "features": {
             "feature_set": features.get("feature_set"),
             "count": len(features.get("names", ())),
@@ -184,86 +193,81 @@ def _data(documents: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _warnings(material: Material) -> list[dict[str, str]]:
+def _warnings(material: Material) -> tuple[StageWarning, ...]:
     """What stages warned of, each with its name; and that a run is no experiment if its code changed on the way."""
     warnings = [
-        {"stage": _label(result), "text": text.removeprefix(f"{result.stage}: ")}
+        StageWarning(stage=_label(result), text=text.removeprefix(f"{result.stage}: "))
         for result in material.results
         for text in result.warnings
     ]
     versions = {result.code_version for result in material.results}
     if len(versions) > 1:
         text = f"{len(versions)} versions of the code made this run; repeat it before anything is concluded from it"
-        warnings.append({"stage": "report", "text": text})
-    return warnings
+        warnings.append(StageWarning(stage="report", text=text))
+    return tuple(warnings)
 
 
-def _absent(material: Material) -> list[dict[str, str]]:
+def _absent(material: Material) -> tuple[AbsentStage, ...]:
     """Stages that published nothing, and why as far as the run says it."""
     there = {result.stage for result in material.results}
     said = {line["stage"]: " ".join(line["warnings"]) for line in material.run_log if line.get("warnings")}
-    stopped = (material.documents.get("gates") or {}).get("validate_only")
+    stopped = (material.documents.gates or {}).get("validate_only")
     unsaid = "validation only: the run stops after the gates" if stopped else "skipped, or the run did not get that far"
     absent = [
-        {"stage": stage, "why": said.get(stage, unsaid).rstrip(".")}
+        AbsentStage(stage=stage, why=said.get(stage, unsaid).rstrip("."))
         for stage in material.upstream
         if stage not in there
     ]
     if "gates" not in material.upstream:
-        absent.append({"stage": "gates", "why": _WHY_ABSENT.get(material.dag, "not part of this DAG")})
-    return absent
+        absent.append(AbsentStage(stage="gates", why=_WHY_ABSENT.get(material.dag, "not part of this DAG")))
+    return tuple(absent)
 
 
-def _timing(result: StageResult) -> dict[str, Any]:
+def _timing(result: StageResult) -> StageTiming:
     elapsed = result.elapsed_s
     start, total = elapsed.get("start", 0.0), elapsed.get("total", 0.0)
-    return {
-        "stage": result.stage,
-        "shard": result.shard,
-        "status": result.status,
-        "start_s": start,
-        "work_s": round(max(total - start, 0.0), 3),
-        "total_s": total,
-        "steps": {name: seconds for name, seconds in elapsed.items() if name not in {"start", "total"}},
-        "reused_from": result.reused_from,
-    }
+    return StageTiming(
+        stage=result.stage,
+        shard=result.shard,
+        status=result.status,
+        start_s=start,
+        work_s=round(max(total - start, 0.0), 3),
+        total_s=total,
+        steps={name: seconds for name, seconds in elapsed.items() if name not in {"start", "total"}},
+        reused_from=result.reused_from,
+    )
 
 
-def _provenance(material: Material) -> dict[str, Any]:
-    prices = material.documents.get("prices") or {}
-    return {
-        "code_versions": sorted({result.code_version for result in material.results}),
-        "image_digests": sorted({result.image_digest for result in material.results if result.image_digest}),
-        "snapshot": prices.get("snapshot"),
-        "stages": [
-            {
-                "stage": _label(result),
-                "outputs_digest": result.outputs_digest,
-                "config_digest": result.config_digest,
-                "seed": result.seed,
-                "config": result.config,
-            }
+def _provenance(material: Material) -> Provenance:
+    prices = material.documents.prices or {}
+    return Provenance(
+        code_versions=tuple(sorted({result.code_version for result in material.results})),
+        image_digests=tuple(sorted({result.image_digest for result in material.results if result.image_digest})),
+        snapshot=prices.get("snapshot"),
+        stages=tuple(
+            StageProvenance(
+                stage=_label(result),
+                outputs_digest=result.outputs_digest,
+                config_digest=result.config_digest,
+                seed=result.seed,
+                config=result.config,
+            )
             for result in material.results
-        ],
-    }
+        ),
+    )
 
 
-def _links(material: Material) -> dict[str, Any]:
+def _links(material: Material) -> Links:
     docs = {name: where for name, where in material.pages.items() if name.endswith("index.html")}
-    return {
-        "pages": dict(material.locations),
-        "trades": dict(material.trades),
-        "data_docs": [
-            {"suite": name.split("/")[-2], "href": name, "location": where} for name, where in sorted(docs.items())
-        ],
-        "versions": [
-            {
-                "horizon": horizon,
-                **{key: item.get(key) for key in ("model", "version", "event", "why", "uri", "url", "sha256")},
-            }
-            for horizon, item in by_horizon(material.documents.get("promotion")).items()
-        ],
-    }
+    promotions = by_horizon(material.documents.promotion)
+    return Links(
+        pages=material.locations,
+        trades=material.trades,
+        data_docs=tuple(
+            DataDocs(suite=name.split("/")[-2], href=name, location=where) for name, where in sorted(docs.items())
+        ),
+        versions=tuple(RegisteredVersion(horizon=int(horizon), **item) for horizon, item in promotions.items()),
+    )
 
 
 def _label(result: StageResult) -> str:

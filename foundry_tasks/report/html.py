@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from foundry_tasks.contract.documents import Report
 from foundry_tasks.report import bars, beside_tables, plots, portfolio_tables, wording
 from foundry_tasks.report.bars import Row
 from foundry_tasks.report.svg import Scale
@@ -35,7 +36,7 @@ def page_environment() -> "Environment":
     )
 
 
-def write_html(document: Mapping[str, Any]) -> str:
+def write_html(document: Report) -> str:
     """`report.html`. Well-formed XML as well, so that a test can read it."""
     environment = page_environment()
     environment.filters |= {
@@ -48,7 +49,7 @@ def write_html(document: Mapping[str, Any]) -> str:
         "position": wording.position,
     }
     page: str = environment.get_template("page.html.j2").render(
-        document,
+        dict(document),
         style=STYLE.read_text(),
         signs=wording.VERDICT_SIGNS,
         matrix=_gate_matrix(document),
@@ -64,23 +65,23 @@ def write_html(document: Mapping[str, Any]) -> str:
         live_history=wording.live_history,
         drift_line=wording.drift_line,
         comparison=_comparison(document),
-        data_facts=data_facts(document["data"]["prices"]) if document["data"]["prices"] else (),
-        absences=absences(document["absent"]),
-        left_out=by_reason((document["data"]["features"] or {}).get("left_out", {})),
-        set_aside=set_aside_lines((document["data"]["prices"] or {}).get("set_aside", [])),
-        large_moves=large_move_lines((document["data"]["prices"] or {}).get("large_moves", [])),
+        data_facts=data_facts(document.data["prices"]) if document.data["prices"] else (),
+        absences=absences(document.absent),
+        left_out=by_reason((document.data["features"] or {}).get("left_out", {})),
+        set_aside=set_aside_lines((document.data["prices"] or {}).get("set_aside", [])),
+        large_moves=large_move_lines((document.data["prices"] or {}).get("large_moves", [])),
         prediction_reach=_prediction_reach(document),
-        longest_stage=max((stage["total_s"] for stage in document["stages"]), default=0.0),
-        totals={key: sum(stage[key] for stage in document["stages"]) for key in ("start_s", "work_s", "total_s")},
+        longest_stage=max((stage.total_s for stage in document.stages), default=0.0),
+        totals={key: sum(getattr(stage, key) for stage in document.stages) for key in ("start_s", "work_s", "total_s")},
     )
     return page
 
 
-def _gate_matrix(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _gate_matrix(document: Report) -> list[dict[str, Any]]:
     """One row a gate, one cell a horizon, every bar of a row on the same scale."""
-    policy = document["policy"] or {}
+    policy = document.policy or {}
     rows: dict[str, dict[str, Any]] = {}
-    for horizon, gates in document["gates"].items():
+    for horizon, gates in document.gates.items():
         for gate in gates:
             row = rows.setdefault(gate["name"], {"name": gate["name"], "gate": gate, "cells": {}})
             row["cells"][horizon] = gate
@@ -104,11 +105,11 @@ def _shared(rows_by_horizon: Mapping[str, list[Row]], reference: float | None) -
     return bars.interval_scale([row for rows in rows_by_horizon.values() for row in rows], reference)
 
 
-def _beside(document: Mapping[str, Any]) -> dict[str, Any]:
-    return {horizon: item["beside"] for horizon, item in document["evidence"].items() if item["beside"]}
+def _beside(document: Report) -> dict[str, Any]:
+    return {horizon: item["beside"] for horizon, item in document.evidence.items() if item["beside"]}
 
 
-def _hits(document: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+def _hits(document: Report) -> dict[str, dict[str, str]]:
     """Per horizon: hit rate beside that of always saying up, Brier beside the base rate's."""
     found = {}
     for horizon, beside in _beside(document).items():
@@ -126,10 +127,10 @@ def _hits(document: Mapping[str, Any]) -> dict[str, dict[str, str]]:
     return found
 
 
-def _live(document: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+def _live(document: Report) -> dict[str, dict[str, str]]:
     """Per horizon: live AUC, hit rate and Brier score, the last two beside what knows nothing."""
     found = {}
-    for horizon, item in (document["live"] or {"horizons": {}})["horizons"].items():
+    for horizon, item in (document.live or {"horizons": {}})["horizons"].items():
         live = item["live"]
         always = None if live["base_rate"] is None else max(live["base_rate"], 1 - live["base_rate"])
         hit_rows = [Row("P(up) > ½", **live["hit_rate"]), Row("one direction", always, kind="plain")]
@@ -144,7 +145,7 @@ def _live(document: Mapping[str, Any]) -> dict[str, dict[str, str]]:
     return found
 
 
-def _entries(document: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+def _entries(document: Report) -> dict[str, dict[str, str]]:
     """Per horizon: how well P(up) ranks under the three entries, on scales shared by the horizons."""
     rows = {
         key: {
@@ -164,7 +165,7 @@ def _entries(document: Mapping[str, Any]) -> dict[str, dict[str, str]]:
     return drawn
 
 
-def _folds(document: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+def _folds(document: Report) -> dict[str, dict[str, str]]:
     rows = {
         key: {
             horizon: [Row(f"fold {number}", item[key]) for number, item in enumerate(beside["folds"], start=1)]
@@ -175,14 +176,14 @@ def _folds(document: Mapping[str, Any]) -> dict[str, dict[str, str]]:
     return _drawn_by_figure(rows)
 
 
-def _comparison(document: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+def _comparison(document: Report) -> dict[str, dict[str, str]]:
     rows = {
         key: {
             horizon: [
                 Row(wording.model_title(item["model"]), item[key], kind="" if item["model"] == "stack" else "plain")
                 for item in models["comparison"]
             ]
-            for horizon, models in document["models"].items()
+            for horizon, models in document.models.items()
         }
         for key, _, _ in _FIGURES
     }
@@ -193,7 +194,7 @@ def _comparison(document: Mapping[str, Any]) -> dict[str, dict[str, str]]:
             for item in models["comparison"]
             if item.get("adds") is not None
         ]
-        for horizon, models in document["models"].items()
+        for horizon, models in document.models.items()
     }
     scale = _shared(added, 0.0)
     for horizon, items in added.items():
@@ -214,8 +215,8 @@ def _drawn_by_figure(rows: Mapping[str, Mapping[str, list[Row]]]) -> dict[str, d
     return drawn
 
 
-def _prediction_reach(document: Mapping[str, Any]) -> float:
-    predictions = document["predictions"]
+def _prediction_reach(document: Report) -> float:
+    predictions = document.predictions
     if predictions is None:
         return 0.0
     shown = predictions["top"] + predictions["bottom"]

@@ -3,11 +3,12 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from foundry_tasks.contract.documents import Report
 from foundry_tasks.report import beside_tables, portfolio_tables, wording
 from foundry_tasks.report.wording import figure, horizon_name, percent
 
 
-def write_markdown(document: Mapping[str, Any]) -> str:
+def write_markdown(document: Report) -> str:
     """`report.md`."""
     blocks = (
         _head(document), _portfolio(document), _gates(document), _beside(document), _predictions(document), _live(document),
@@ -24,18 +25,18 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> Iterator[str
     yield ""
 
 
-def _head(document: Mapping[str, Any]) -> Iterator[str]:
-    run, status = document["run"], document["status"]
-    yield f"# Foundry: {run['market']}, as of {run['as_of']}"
+def _head(document: Report) -> Iterator[str]:
+    run, status = document.run, document.status
+    yield f"# Foundry: {run.market}, as of {run.as_of}"
     yield ""
     yield f"**{status['headline']}** {status['consequence']}"
     yield ""
-    portfolio = document["portfolio"] or {"replay": None, "horizons": {}}
+    portfolio = document.portfolio or {"replay": None, "horizons": {}}
     yield from (f"- {item['said']}" for item in portfolio["horizons"].values())
     if portfolio["replay"]:
         yield f"- {portfolio['replay']['text']}"
         yield ""
-    yield f"Run `{run['run_id']}` of `{run['dag']}`, made at {run['made_at']}."
+    yield f"Run `{run.run_id}` of `{run.dag}`, made at {run.made_at}."
     yield ""
     for item in status["horizons"]:
         reasons = "; ".join(item["reasons"]) or item["words"]
@@ -44,8 +45,8 @@ def _head(document: Mapping[str, Any]) -> Iterator[str]:
         yield ""
 
 
-def _portfolio(document: Mapping[str, Any]) -> Iterator[str]:
-    portfolio = document["portfolio"]
+def _portfolio(document: Report) -> Iterator[str]:
+    portfolio = document.portfolio
     if portfolio is None:
         return
     yield "## What it would have earned"
@@ -65,12 +66,12 @@ def _portfolio(document: Mapping[str, Any]) -> Iterator[str]:
         yield from _table(["%", *map(str, item["monthly"]["years"])], plain(portfolio_tables.months(item)))
 
 
-def _gates(document: Mapping[str, Any]) -> Iterator[str]:
-    if document["gates"]:
-        yield f"## Gates, with {document['policy']['confidence']:.0%} intervals"
+def _gates(document: Report) -> Iterator[str]:
+    if document.policy:
+        yield f"## Gates, with {document.policy['confidence']:.0%} intervals"
         yield ""
-    for horizon, gates in document["gates"].items():
-        yield f"### {horizon_name(horizon)}: {document['status']['verdicts'][horizon]}"
+    for horizon, gates in document.gates.items():
+        yield f"### {horizon_name(horizon)}: {document.status['verdicts'][horizon]}"
         yield ""
         yield from _table(
             ("gate", "value", "interval", "threshold", "verdict", "note"),
@@ -84,7 +85,7 @@ def _gates(document: Mapping[str, Any]) -> Iterator[str]:
         )  # fmt: skip
 
 
-def _beside(document: Mapping[str, Any]) -> Iterator[str]:
+def _beside(document: Report) -> Iterator[str]:
     for title, rows in (
         ("Beside the gates: what informs and refuses nothing", beside_tables.beside_the_gates(document)),
         ("Observed, and what an honest model of this IC shows", beside_tables.expected_against_observed(document)),
@@ -96,8 +97,8 @@ def _beside(document: Mapping[str, Any]) -> Iterator[str]:
             yield from _table(header, [(row.label, row.about, *row.cells.values()) for row in rows])
 
 
-def _predictions(document: Mapping[str, Any]) -> Iterator[str]:
-    predictions = document["predictions"]
+def _predictions(document: Report) -> Iterator[str]:
+    predictions = document.predictions
     if predictions is None:
         return
     yield f"## Predictions for the sessions after {predictions['as_of']}"
@@ -129,8 +130,8 @@ def _cell(item: Mapping[str, Any], write: Callable[[float], str] = wording.plain
     return f"{figure(item['value'], write)} {bounds}".rstrip()
 
 
-def _live(document: Mapping[str, Any]) -> Iterator[str]:
-    live = document["live"]
+def _live(document: Report) -> Iterator[str]:
+    live = document.live
     if live is None:
         return
     yield "## Live: predictions whose labels have matured"
@@ -158,8 +159,8 @@ def _live(document: Mapping[str, Any]) -> Iterator[str]:
     )
 
 
-def _evidence(document: Mapping[str, Any]) -> Iterator[str]:
-    judged = {h: item["beside"] for h, item in document["evidence"].items() if item["beside"]}
+def _evidence(document: Report) -> Iterator[str]:
+    judged = {h: item["beside"] for h, item in document.evidence.items() if item["beside"]}
     if not judged:
         return
 
@@ -191,8 +192,8 @@ def _evidence(document: Mapping[str, Any]) -> Iterator[str]:
     )
 
 
-def _models(document: Mapping[str, Any]) -> Iterator[str]:
-    if not document["models"]:
+def _models(document: Report) -> Iterator[str]:
+    if not document.models:
         return
     yield "## Models"
     yield ""
@@ -203,11 +204,11 @@ def _models(document: Mapping[str, Any]) -> Iterator[str]:
             (horizon_name(h), wording.model_title(item["model"]),
              *(figure(item.get(key)) for key in ("auc_up", "auc_median", "rank_ic", "pooled_auc_up")),
              wording.added(item.get("adds")))
-            for h, models in document["models"].items()
+            for h, models in document.models.items()
             for item in models["comparison"]
         ],
     )  # fmt: skip
-    for h, models in document["models"].items():
+    for h, models in document.models.items():
         if models["stack_why"]:
             yield f"- {horizon_name(h)}, stack: {models['stack_why']}"
         if models["importance"]:
@@ -217,8 +218,8 @@ def _models(document: Mapping[str, Any]) -> Iterator[str]:
     yield ""
 
 
-def _data(document: Mapping[str, Any]) -> Iterator[str]:
-    prices, features, leakage = document["data"]["prices"], document["data"]["features"], document["leakage"]
+def _data(document: Report) -> Iterator[str]:
+    prices, features, leakage = document.data["prices"], document.data["features"], document.leakage
     yield "## Data"
     yield ""
     if prices:
@@ -238,35 +239,35 @@ def _data(document: Mapping[str, Any]) -> Iterator[str]:
         for reason, names in wording.by_reason(features["left_out"]).items():
             yield f"- features left out, {reason}: {', '.join(names)}"
     if leakage:
-        yield f"- leakage audit: {'; '.join(leakage['leaks']) or 'clean'}"
-        for check in leakage.get("checked", ()):
+        yield f"- leakage audit: {'; '.join(leakage.leaks) or 'clean'}"
+        for check in leakage.checked:
             yield f"  - {check}"
-    for item in document["warnings"]:
-        yield f"- warning, {item['stage']}: {item['text']}"
+    for item in document.warnings:
+        yield f"- warning, {item.stage}: {item.text}"
     yield ""
 
 
-def _run(document: Mapping[str, Any]) -> Iterator[str]:
+def _run(document: Report) -> Iterator[str]:
     yield "## Run"
     yield ""
     yield from _table(
         ("stage", "start-up s", "work s", "total s", "outputs", "seed"),
         [
             (
-                where["stage"] + (f", reused from {stage['reused_from']}" if stage["reused_from"] else ""),
-                f"{stage['start_s']:.2f}", f"{stage['work_s']:.2f}", f"{stage['total_s']:.2f}",
-                f"`{where['outputs_digest'][:12]}`", "–" if where["seed"] is None else where["seed"],
+                where.stage + (f", reused from {stage.reused_from}" if stage.reused_from else ""),
+                f"{stage.start_s:.2f}", f"{stage.work_s:.2f}", f"{stage.total_s:.2f}",
+                f"`{where.outputs_digest[:12]}`", "–" if where.seed is None else where.seed,
             )
-            for stage, where in zip(document["stages"], document["provenance"]["stages"], strict=True)
+            for stage, where in zip(document.stages, document.provenance.stages, strict=True)
         ],
     )  # fmt: skip
-    yield from (f"- absent, {line}" for line in wording.absences(document["absent"]))
-    yield f"- code: {', '.join(document['provenance']['code_versions']) or 'unknown'}"
-    if document["provenance"]["snapshot"]:
-        yield f"- price snapshot: `{document['provenance']['snapshot']}`"
-    for version in document["links"]["versions"]:
-        yield f"- {version['model']} version {version['version']}: {version['event']}, {version['url'] or version['uri']}"
-    for docs in document["links"]["data_docs"]:
-        yield f"- Data Docs, {docs['suite']}: {docs['location']}"
-    for name, where in {**document["links"]["pages"], **document["links"]["trades"]}.items():
+    yield from (f"- absent, {line}" for line in wording.absences(document.absent))
+    yield f"- code: {', '.join(document.provenance.code_versions) or 'unknown'}"
+    if document.provenance.snapshot:
+        yield f"- price snapshot: `{document.provenance.snapshot}`"
+    for version in document.links.versions:
+        yield f"- {version.model} version {version.version}: {version.event}, {version.url or version.uri}"
+    for docs in document.links.data_docs:
+        yield f"- Data Docs, {docs.suite}: {docs.location}"
+    for name, where in {**document.links.pages, **document.links.trades}.items():
         yield f"- {name}: {where}"

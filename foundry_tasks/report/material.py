@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
+from foundry_tasks.contract.documents import Leakage
 from foundry_tasks.contract.stage_io import StageResult
 from foundry_tasks.data.panel import DateArray, FloatArray
 from foundry_tasks.data.tables import AnyArray
@@ -27,6 +28,24 @@ class Forecasts:
 
 
 @dataclass(frozen=True)
+class Documents:
+    """The documents that the stages of the run have published; None where one has not."""
+
+    prices: Mapping[str, Any] | None = None
+    features: Mapping[str, Any] | None = None
+    importance: Mapping[str, Any] | None = None
+    comparison: Mapping[str, Any] | None = None
+    leakage: Leakage | None = None
+    gates: Mapping[str, Any] | None = None
+    portfolio: Mapping[str, Any] | None = None
+    simulate: Mapping[str, Any] | None = None
+    refit: Mapping[str, Any] | None = None
+    promotion: Mapping[str, Any] | None = None
+    predictions: Mapping[str, Any] | None = None
+    monitor: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
 class Material:
     """A run as the report sees it. What a stage did not publish is simply not there."""
 
@@ -41,8 +60,7 @@ class Material:
     """The stages that this DAG runs before the report."""
     results: Sequence[StageResult] = ()
     """In the order of the pipeline, mapped stages by shard."""
-    documents: Mapping[str, Any] = field(default_factory=dict)
-    """JSON artifacts by name without `.json`; of a mapped stage, its shards' documents merged."""
+    documents: Documents = field(default_factory=Documents)
     forecasts: Mapping[int, Forecasts] = field(default_factory=dict)
     daily: Mapping[int, Mapping[str, AnyArray]] = field(default_factory=dict)
     """Horizon → columns of the portfolio's daily.parquet."""

@@ -13,7 +13,7 @@ from foundry_tasks.report.material import Material, by_horizon
 
 def portfolio_section(material: Material) -> dict[str, Any] | None:
     """`portfolio` of the document; None where the run has no portfolio stage, or that published nothing."""
-    portfolio = material.documents.get("portfolio")
+    portfolio = material.documents.portfolio
     if portfolio is None:
         return None
     horizons = {}
@@ -28,7 +28,7 @@ def portfolio_section(material: Material) -> dict[str, Any] | None:
     return {
         "rules": portfolio["rules"],
         "confidence": portfolio["confidence"],
-        "replay": replay(material.documents.get("simulate")),
+        "replay": replay(material.documents.simulate),
         "horizons": horizons,
     }
 

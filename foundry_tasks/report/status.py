@@ -11,9 +11,9 @@ REFUSING = ("failed", "undefined", "near miss")
 
 def status_of(material: Material) -> dict[str, Any]:
     """Headline, consequence, and a verdict with its reasons for every horizon, shortest first."""
-    gates = by_horizon(material.documents.get("gates"))
-    promotions = by_horizon(material.documents.get("promotion"))
-    refits = by_horizon(material.documents.get("refit"))
+    gates = by_horizon(material.documents.gates)
+    promotions = by_horizon(material.documents.promotion)
+    refits = by_horizon(material.documents.refit)
     verdicts = {horizon: item["verdict"] for horizon, item in gates.items()}
     horizons = []
     for horizon, item in gates.items():
@@ -38,7 +38,7 @@ def status_of(material: Material) -> dict[str, Any]:
         "phrases": phrases,
         "consequence": _consequence(material, promotions),
         "verdicts": verdicts,
-        "validate_only": bool((material.documents.get("gates") or {}).get("validate_only")),
+        "validate_only": bool((material.documents.gates or {}).get("validate_only")),
         "horizons": horizons,
     }
 
@@ -59,9 +59,9 @@ def _consequence(material: Material, promotions: Mapping[str, Any]) -> str:
     """What the run did about it, a sentence or two."""
     if "gates" not in material.upstream:
         return f"{material.dag} judges no model. {_predictors(material)}"
-    if "gates" not in material.documents:
+    if material.documents.gates is None:
         return "The run ended before the gates could speak."
-    if material.documents["gates"].get("validate_only"):
+    if material.documents.gates.get("validate_only"):
         return "Validation only: nothing was refitted, registered or predicted."
     if "portfolio" in material.upstream and "promote" not in material.upstream:
         return "A backtest: nothing was registered."
@@ -85,7 +85,7 @@ def _consequence(material: Material, promotions: Mapping[str, Any]) -> str:
 
 def _predictors(material: Material) -> str:
     """Who predicts at which horizon: "Champion at 1 day. Shadow at 5 days and 20 days."."""
-    used = by_horizon((material.documents.get("predictions") or {}).get("per_horizon"))
+    used = by_horizon((material.documents.predictions or {}).get("per_horizon"))
     by_kind: dict[str, list[str]] = {}
     for horizon, item in used.items():
         by_kind.setdefault(item["kind"], []).append(wording.horizon_name(horizon))

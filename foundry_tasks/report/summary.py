@@ -3,12 +3,12 @@
 import json
 import sys
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
 
 from foundry_tasks.contract import artifacts
+from foundry_tasks.contract.documents.report import Report, StageTiming
 from foundry_tasks.contract.errors import MissingInputError
 from foundry_tasks.contract.ports import Store
 from foundry_tasks.contract.stage_io import StageResult
@@ -31,16 +31,16 @@ def render(store: Store, dag: str, run_id: str | None) -> str:
 
 def page_of(store: Store, dag: str, run_id: str | None) -> str:
     """Where the page of the report lies; which report, and what is raised, as `render` has it."""
-    page: str = _report(store, dag, run_id)[1]["links"]["pages"]["report.html"]
+    page: str = _report(store, dag, run_id)[1].links.pages["report.html"]
     return page
 
 
-def _report(store: Store, dag: str, run_id: str | None) -> tuple[StageResult, dict[str, Any]]:
+def _report(store: Store, dag: str, run_id: str | None) -> tuple[StageResult, Report]:
     result = _report_of(store, dag, run_id)
-    return result, json.loads(store.object_path(result.outputs["report.json"].sha256).read_bytes())
+    return result, Report.model_validate_json(store.object_path(result.outputs[Report.artifact].sha256).read_bytes())
 
 
-def summarise(document: Mapping[str, Any], report: StageResult, *, colour: bool = False) -> str:
+def summarise(document: Report, report: StageResult, *, colour: bool = False) -> str:
     """The text for one report; `report` is the report stage's own result, which the document cannot hold."""
     blocks = (
         _head(document), _portfolio(document), _gates(document, colour), _predictions(document), _live(document),
@@ -73,18 +73,18 @@ def _made_at(store: Store, run_prefix: str) -> str:
     return max(stamps, default="")
 
 
-def _head(document: Mapping[str, Any]) -> Iterator[str]:
-    run, status = document["run"], document["status"]
+def _head(document: Report) -> Iterator[str]:
+    run, status = document.run, document.status
     yield ""
     yield from _wrapped(status["headline"])
     yield from _wrapped(status["consequence"])
     yield ""
-    yield f"market {run['market']}, as of {run['as_of']}, DAG {run['dag']}"
-    yield f"run {run['run_id']}"
+    yield f"market {run.market}, as of {run.as_of}, DAG {run.dag}"
+    yield f"run {run.run_id}"
 
 
-def _portfolio(document: Mapping[str, Any]) -> Iterator[str]:
-    portfolio = document["portfolio"]
+def _portfolio(document: Report) -> Iterator[str]:
+    portfolio = document.portfolio
     if portfolio is None:
         return
     yield ""
@@ -111,10 +111,10 @@ def _portfolio(document: Mapping[str, Any]) -> Iterator[str]:
     yield from _wrapped(portfolio_tables.rules(portfolio), "  ")
 
 
-def _gates(document: Mapping[str, Any], colour: bool) -> Iterator[str]:
+def _gates(document: Report, colour: bool) -> Iterator[str]:
     widths = (12, 10, 20, 38)
-    for item in document["status"]["horizons"]:
-        verdict, gates = item["verdict"], document["gates"][item["horizon"]]
+    for item in document.status["horizons"]:
+        verdict, gates = item["verdict"], document.gates[item["horizon"]]
         yield ""
         yield f"{item['name']}: {_painted(verdict, verdict, colour)}"
         yield from _row(("gate", f"{'value':>{widths[1]}}", "interval", "threshold"), widths, "verdict")
@@ -132,9 +132,9 @@ def _row(cells: Sequence[str], widths: Sequence[int], last: str) -> Iterator[str
         yield f"  {line}  {'' if number else last}"
 
 
-def _predictions(document: Mapping[str, Any]) -> Iterator[str]:
-    predictions = document["predictions"]
-    if predictions is None and document["portfolio"] is not None:
+def _predictions(document: Report) -> Iterator[str]:
+    predictions = document.predictions
+    if predictions is None and document.portfolio is not None:
         return
     yield ""
     if predictions is None:
@@ -160,8 +160,8 @@ def _predictions(document: Mapping[str, Any]) -> Iterator[str]:
         )
 
 
-def _live(document: Mapping[str, Any]) -> Iterator[str]:
-    live = document["live"]
+def _live(document: Report) -> Iterator[str]:
+    live = document.live
     if live is None:
         return
     yield ""
@@ -175,18 +175,18 @@ def _live(document: Mapping[str, Any]) -> Iterator[str]:
         yield from _wrapped(wording.drift_line(item["drift"], live["asked"]), "    ")
 
 
-def _coverage(document: Mapping[str, Any]) -> Iterator[str]:
-    predictions, prices = document["predictions"] or {}, document["data"]["prices"] or {}
+def _coverage(document: Report) -> Iterator[str]:
+    predictions, prices = document.predictions or {}, document.data["prices"] or {}
     shares = {"prices": prices.get("coverage"), "predictions": predictions.get("coverage")}
     written = [f"{name} {percent(share)}" for name, share in shares.items() if isinstance(share, int | float)]
     yield ""
     yield f"Coverage of the universe: {', '.join(written) or wording.UNDEFINED}"
-    for line in wording.absences(document["absent"]):
+    for line in wording.absences(document.absent):
         yield from _wrapped(f"absent: {line}", "  ")
 
 
-def _seconds(document: Mapping[str, Any], report: StageResult) -> Iterator[str]:
-    rows = [(_name(stage), stage["start_s"], stage["total_s"], stage["reused_from"]) for stage in document["stages"]]
+def _seconds(document: Report, report: StageResult) -> Iterator[str]:
+    rows = [(_name(stage), stage.start_s, stage.total_s, stage.reused_from) for stage in document.stages]
     rows.append(("report", report.elapsed_s.get("start", 0.0), report.elapsed_s.get("total", 0.0), None))
     rows.append(("all", sum(row[1] for row in rows), sum(row[2] for row in rows), None))
     yield ""
@@ -197,34 +197,34 @@ def _seconds(document: Mapping[str, Any], report: StageResult) -> Iterator[str]:
         yield f"  {name:<{width}} {start:>10.2f} {max(total - start, 0.0):>10.2f} {total:>10.2f}{note}"
 
 
-def _name(stage: Mapping[str, Any]) -> str:
-    return " ".join(part for part in (stage["stage"], stage["shard"]) if part)
+def _name(stage: StageTiming) -> str:
+    return " ".join(part for part in (stage.stage, stage.shard) if part)
 
 
-def _versions(document: Mapping[str, Any]) -> Iterator[str]:
-    versions = document["links"]["versions"]
+def _versions(document: Report) -> Iterator[str]:
+    versions = document.links.versions
     if versions:
         yield ""
         yield "Registered"
     for version in versions:
-        yield f"  {version['model']} version {version['version']}, {version['event']}"
-        yield from ([f"    {version['url']}"] if version["url"] else [])
+        yield f"  {version.model} version {version.version}, {version.event}"
+        yield from ([f"    {version.url}"] if version.url else [])
 
 
-def _next(document: Mapping[str, Any]) -> Iterator[str]:
+def _next(document: Report) -> Iterator[str]:
     """What to do now; paths stand on lines of their own and are never cut, since people copy them."""
-    links = document["links"]
+    links = document.links
     yield ""
     yield "What to do next"
     yield "  read the report: `make report` opens it"
-    yield f"    {_here(links['pages']['report.html'])}"
-    if links["trades"]:
+    yield f"    {_here(links.pages['report.html'])}"
+    if links.trades:
         yield "  look at the trades"
-        yield from (f"    {_here(where)}" for where in links["trades"].values())
-    for version in links["versions"]:
-        if version["event"] == "challenger":
+        yield from (f"    {_here(where)}" for where in links.trades.values())
+    for version in links.versions:
+        if version.event == "challenger":
             yield "  promote the near miss, if you can say why"
-            yield f"    .venv/bin/foundry approve {version['model']} {version['version']} --why '…'"
+            yield f"    .venv/bin/foundry approve {version.model} {version.version} --why '…'"
     yield "  change the market: `make demo PRICES=prices.parquet`; more in README.md, Use your own prices"
     yield "  read more: docs/README.md"
 

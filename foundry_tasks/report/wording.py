@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from foundry_tasks.contract.documents.report import AbsentStage
+
 UNDEFINED = "undefined"
 LARGE_MOVES_SHOWN = 20
 """Large moves that the report lists of each verdict."""
@@ -278,9 +280,9 @@ def data_facts(prices: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [(name, str(value)) for name, value in facts if value is not None]
 
 
-def absences(absent: Sequence[Mapping[str, str]]) -> list[str]:
+def absences(absent: Sequence[AbsentStage]) -> list[str]:
     """Stages that published nothing, one line a reason: "refit and promote: validation only"."""
-    reasons = by_reason({item["stage"]: item["why"] for item in absent})
+    reasons = by_reason({item.stage: item.why for item in absent})
     return [f"{listed(stages)}: {why}" for why, stages in reasons.items()]
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from foundry_tasks.contract import artifacts
 from foundry_tasks.contract.config import LABEL_ENTRIES, ReportConfig
-from foundry_tasks.contract.documents import Fold, Folds
+from foundry_tasks.contract.documents import Fold, Folds, Leakage
 from foundry_tasks.contract.stage_io import StageIO, StageResult
 from foundry_tasks.contract.stages import PIPELINES
 from foundry_tasks.data.panel import FloatArray
@@ -16,14 +16,13 @@ from foundry_tasks.data.tables import read_matrices, read_table
 from foundry_tasks.report.document import assemble
 from foundry_tasks.report.html import write_html
 from foundry_tasks.report.markdown import write_markdown
-from foundry_tasks.report.material import Forecasts, Material
+from foundry_tasks.report.material import Documents, Forecasts, Material
 
 DOCUMENTS = {
     "prices": "prices",
     "features": "features",
     "importance": "models",
     "comparison": "ensemble",
-    "leakage": "leakage",
     "gates": "gates",
     "portfolio": "portfolio",
     "simulate": "simulate",
@@ -32,7 +31,7 @@ DOCUMENTS = {
     "predictions": "predict",
     "monitor": "monitor",
 }
-"""JSON artifact → the stage that publishes it."""
+"""JSON artifact that has no type yet → the stage that publishes it."""
 PAGES = ("report.html", "report.json", "report.md")
 
 
@@ -48,20 +47,19 @@ def run(config: ReportConfig, io: StageIO) -> None:
     with io.step("write"):
         contents = {
             "report.html": write_html(document).encode(),
-            "report.json": json.dumps(document, ensure_ascii=False, allow_nan=False).encode(),
+            "report.json": document.model_dump_json().encode(),
             "report.md": write_markdown(document).encode(),
         }
         for name, content in contents.items():
             io.publish_file(name, content)
             io.show(name, content)
-    status = document["status"]
+    status = document.status
     io.metrics |= {"status": status["headline"], "page": material.locations["report.html"]}
     io.metrics |= {f"{horizon}d": verdict for horizon, verdict in status["verdicts"].items()}
 
 
 def _material(config: ReportConfig, io: StageIO) -> Material:
     results = [result for stage in io.upstream() for result in io.shards(stage)]
-    documents = _documents(io)
     log = artifacts.run_log_key(io.identity.dag, io.identity.run_id)
     return Material(
         dag=io.identity.dag,
@@ -72,7 +70,7 @@ def _material(config: ReportConfig, io: StageIO) -> Material:
         top=config.top,
         upstream=io.upstream(),
         results=results,
-        documents=documents,
+        documents=Documents(leakage=io.find_document(Leakage), **_untyped(io)),
         forecasts=_forecasts(io),
         daily=_daily(io),
         predictions=_predictions(io),
@@ -85,7 +83,7 @@ def _material(config: ReportConfig, io: StageIO) -> Material:
     )
 
 
-def _documents(io: StageIO) -> dict[str, Any]:
+def _untyped(io: StageIO) -> dict[str, Any]:
     documents: dict[str, Any] = {}
     for name, stage in DOCUMENTS.items():
         for result in io.shards(stage) if stage in io.upstream() else ():

@@ -3,5 +3,6 @@
 from foundry_tasks.contract.documents.base import Document, Figure, HorizonsDocument, Interval
 from foundry_tasks.contract.documents.leakage import Leakage
 from foundry_tasks.contract.documents.models import Fold, Folds, Window
+from foundry_tasks.contract.documents.report import Report
 
-__all__ = ["Document", "Figure", "Fold", "Folds", "HorizonsDocument", "Interval", "Leakage", "Window"]
+__all__ = ["Document", "Figure", "Fold", "Folds", "HorizonsDocument", "Interval", "Leakage", "Report", "Window"]

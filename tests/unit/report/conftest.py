@@ -1,7 +1,6 @@
 """A run of a small made-up market, as its stages would have published it."""
 
 import itertools
-import json
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -13,7 +12,7 @@ import pytest
 from foundry_tasks.adapters.store_local import LocalStore
 from foundry_tasks.contract import artifacts
 from foundry_tasks.contract.config import GatePolicy, ReportConfig
-from foundry_tasks.contract.documents import Fold, Folds, Window
+from foundry_tasks.contract.documents import Fold, Folds, Report, Window
 from foundry_tasks.contract.stage_io import Identity, StageIO, StageResult
 from foundry_tasks.data.tables import Matrices, write_matrices, write_table
 from foundry_tasks.evaluation import metrics
@@ -218,9 +217,8 @@ class Run:
         assert content is not None, f"no {name}"
         return content.decode()
 
-    def document(self) -> dict[str, Any]:
-        document: dict[str, Any] = json.loads(self.page("report.json"))
-        return document
+    def document(self) -> Report:
+        return Report.model_validate_json(self.page("report.json"))
 
     def report(self, top: int = 5) -> StageIO:
         io = self.io("report")

@@ -8,7 +8,7 @@ from foundry_tasks.report.markdown import write_markdown
 
 
 def beside(document, horizon="1"):
-    return document["evidence"][horizon]["beside"]
+    return document.evidence[horizon]["beside"]
 
 
 def cell(document, label, horizon="1"):
@@ -80,7 +80,7 @@ def test_a_note_of_bounds_alone_gets_no_second_brackets():
 
 
 def test_a_run_that_judged_nothing_has_no_such_tables(document):
-    for item in document["evidence"].values():
+    for item in document.evidence.values():
         item["beside"] = None
     assert not beside_the_gates(document)
     assert "Beside the gates" not in write_html(document) + write_markdown(document)

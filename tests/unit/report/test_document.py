@@ -1,12 +1,12 @@
 """The document: what a run says, whole or in part, as plain JSON."""
 
-import json
 import math
 from typing import Any
 
 import pytest
 
 from foundry_tasks.contract import artifacts
+from foundry_tasks.contract.documents.report import AbsentStage, StageWarning
 
 
 def walk(value: Any):
@@ -17,7 +17,7 @@ def walk(value: Any):
 
 def test_every_gate_of_every_horizon_is_in_the_document(document, market):
     judged = market.gates()["horizons"]
-    found = {horizon: [gate["name"] for gate in gates] for horizon, gates in document["gates"].items()}
+    found = {horizon: [gate["name"] for gate in gates] for horizon, gates in document.gates.items()}
     assert found == {horizon: [gate["name"] for gate in item["gates"]] for horizon, item in judged.items()}
 
 
@@ -26,33 +26,33 @@ def test_nothing_in_the_document_is_not_a_number(document):
 
 
 def test_horizons_stand_in_the_order_of_their_length(document):
-    assert [item["horizon"] for item in document["status"]["horizons"]] == ["1", "5", "20"]
-    assert document["predictions"]["horizons"] == ["1", "5", "20"]
+    assert [item["horizon"] for item in document.status["horizons"]] == ["1", "5", "20"]
+    assert document.predictions["horizons"] == ["1", "5", "20"]
 
 
 def test_a_refusal_is_given_with_its_reason(document):
-    refused = document["status"]["horizons"][2]
+    refused = document.status["horizons"][2]
     assert refused["verdict"] == "refused"
     assert "too few independent blocks" in refused["reasons"][0]
 
 
 def test_the_headline_says_the_best_news_first(document):
-    assert document["status"]["headline"] == "Passed: 1 and 5 days. Refused: 20 days."
+    assert document.status["headline"] == "Passed: 1 and 5 days. Refused: 20 days."
 
 
 def test_series_cover_every_reported_test_session(document, market):
-    evidence = document["evidence"]["5"]
+    evidence = document.evidence["5"]
     assert len(evidence["sessions"]) == len(evidence["auc"]) == 400
     assert evidence["fold_stops"] == [80, 160, 240, 320, 400]
     assert evidence["sessions"][0] == str(market.sessions[160])
 
 
 def test_an_entry_without_prices_is_left_out(document):
-    assert list(document["evidence"]["1"]["cumulative_rank_ic"]) == ["close", "next_close"]
+    assert list(document.evidence["1"]["cumulative_rank_ic"]) == ["close", "next_close"]
 
 
 def test_the_best_and_the_worst_tickers_are_listed_from_the_ends(document):
-    predictions = document["predictions"]
+    predictions = document.predictions
     top, bottom = ([entry["mean_p_up"] for entry in predictions[end]] for end in ("top", "bottom"))
     assert len(top) == len(bottom) == 5
     assert top == sorted(top, reverse=True)
@@ -64,18 +64,18 @@ def test_few_tickers_are_never_both_top_and_bottom(new_run, market, publish):
     run = new_run()
     publish(run, market)
     run.report(top=20)
-    predictions = run.document()["predictions"]
+    predictions = run.document().predictions
     listed = [entry["ticker"] for end in ("top", "bottom") for entry in predictions[end]]
     assert len(listed) == len(set(listed)) == 24
 
 
 def test_importance_of_mapped_models_is_merged(document):
-    first = document["models"]["1"]["importance"][0]
+    first = document.models["1"]["importance"][0]
     assert (first["feature"], first["gain"], sorted(first["by_model"])) == ("ret_1d", 0.7, ["lightgbm", "logistic"])
 
 
 def test_warnings_carry_the_name_of_their_stage(document):
-    assert {"stage": "prices", "text": "T07 has one bar outside [low, high]"} in document["warnings"]
+    assert StageWarning(stage="prices", text="T07 has one bar outside [low, high]") in document.warnings
 
 
 def test_a_run_whose_code_changed_on_the_way_says_so(new_run):
@@ -85,14 +85,12 @@ def test_a_run_whose_code_changed_on_the_way_says_so(new_run):
         io.code_version = version
         run.finish(io)
     run.report()
-    (warning,) = run.document()["warnings"]
-    assert warning["text"].startswith("2 versions of the code")
+    (warning,) = run.document().warnings
+    assert warning.text.startswith("2 versions of the code")
 
 
 def test_data_docs_are_linked_relative_to_the_report(document):
-    assert [(docs["suite"], docs["href"]) for docs in document["links"]["data_docs"]] == [
-        ("prices", "data_docs/prices/index.html")
-    ]
+    assert [(docs.suite, docs.href) for docs in document.links.data_docs] == [("prices", "data_docs/prices/index.html")]
 
 
 def test_data_docs_of_a_reused_stage_are_found_with_the_run_that_made_them(new_run, market, publish):
@@ -101,9 +99,9 @@ def test_data_docs_of_a_reused_stage_are_found_with_the_run_that_made_them(new_r
     io = second.io("prices")
     second.finish(io, reused_from="first")
     second.report()
-    (docs,) = second.document()["links"]["data_docs"]
-    assert docs["href"].startswith("../../foundry_train/first-")
-    assert second.document()["stages"][0]["reused_from"] == "first"
+    (docs,) = second.document().links.data_docs
+    assert docs.href.startswith("../../foundry_train/first-")
+    assert second.document().stages[0].reused_from == "first"
 
 
 def test_validation_only_says_what_did_not_run(new_run, market, publish):
@@ -111,9 +109,9 @@ def test_validation_only_says_what_did_not_run(new_run, market, publish):
     publish(run, market, until="gates", gates=market.gates() | {"validate_only": True})
     run.report()
     document = run.document()
-    assert [item["stage"] for item in document["absent"]] == ["refit", "promote", "predict"]
-    assert document["predictions"] is None
-    assert document["status"]["consequence"].startswith("Validation only")
+    assert [item.stage for item in document.absent] == ["refit", "promote", "predict"]
+    assert document.predictions is None
+    assert document.status["consequence"].startswith("Validation only")
 
 
 def test_the_run_log_knows_why_a_stage_published_nothing(new_run):
@@ -121,7 +119,7 @@ def test_the_run_log_knows_why_a_stage_published_nothing(new_run):
     line = {"stage": "prices", "timestamp": "2024-01-01", "status": "ok", "warnings": ["the market is closed."]}
     run.store.append(artifacts.run_log_key(run.dag, run.run_id), artifacts.canonical_json(line))
     run.report()
-    assert {"stage": "prices", "why": "the market is closed"} in run.document()["absent"]
+    assert AbsentStage(stage="prices", why="the market is closed") in run.document().absent
 
 
 def test_skipped_gates_are_said_on_top(new_run, market, publish):
@@ -130,14 +128,14 @@ def test_skipped_gates_are_said_on_top(new_run, market, publish):
         item["verdict"] = "skipped"
     publish(run, market, gates=gates)
     run.report()
-    assert run.document()["status"]["headline"] == "Gates skipped at every horizon."
+    assert run.document().status["headline"] == "Gates skipped at every horizon."
 
 
 def test_a_leak_is_named_as_the_reason(new_run, market, publish):
     run = new_run()
     publish(run, market, gates=market.gates(leaks=("feature tomorrow knows tomorrow",)))
     run.report()
-    assert "Leakage audit: feature tomorrow knows tomorrow" in run.document()["status"]["horizons"][0]["reasons"]
+    assert "Leakage audit: feature tomorrow knows tomorrow" in run.document().status["horizons"][0]["reasons"]
 
 
 @pytest.mark.parametrize(
@@ -148,8 +146,8 @@ def test_a_run_of_which_nothing_is_there_still_has_a_report(new_run, dag, headli
     run = new_run(dag=dag)
     io = run.report()
     document = run.document()
-    assert document["status"]["headline"] == headline
-    assert document["absent"]
+    assert document.status["headline"] == headline
+    assert document.absent
     assert io.metrics["page"].endswith("report.html")
 
 
@@ -158,8 +156,8 @@ def test_a_daily_run_is_predictions_and_says_why_there_is_no_verdict(new_run, ma
     run.publish_predictions()
     run.report()
     document = run.document()
-    assert document["status"]["consequence"] == "foundry_daily judges no model. Shadow at 1 day, 5 days and 20 days."
-    assert document["predictions"]["tickers"] == 24
+    assert document.status["consequence"] == "foundry_daily judges no model. Shadow at 1 day, 5 days and 20 days."
+    assert document.predictions["tickers"] == 24
 
 
 def test_the_same_run_gives_the_same_document(new_run, market, publish):
@@ -168,4 +166,4 @@ def test_the_same_run_gives_the_same_document(new_run, market, publish):
     run.report()
     first = run.document()
     run.report()
-    assert json.dumps(first) == json.dumps(run.document())
+    assert first == run.document()

@@ -30,7 +30,7 @@ def test_of_thousands_of_moves_the_largest_are_listed_and_the_others_counted():
 
 
 def test_the_page_and_the_markdown_name_large_moves_with_their_verdict(document):
-    document["data"]["prices"]["large_moves"] = [event("T07", -1 / 3, "an <action>", "3:2"), event("T08", -0.5)]
+    document.data["prices"]["large_moves"] = [event("T07", -1 / 3, "an <action>", "3:2"), event("T08", -0.5)]
     text = shown(write_html(document))
     assert "Large moves2" in text
     assert "an <action>T07 2020-03-02 −33.3 % (3:2)" in text
@@ -40,6 +40,6 @@ def test_the_page_and_the_markdown_name_large_moves_with_their_verdict(document)
 @pytest.mark.parametrize("large_moves", [None, []])
 def test_a_run_without_large_moves_or_of_an_earlier_version_says_nothing_of_them(document, large_moves):
     if large_moves is not None:
-        document["data"]["prices"]["large_moves"] = large_moves
+        document.data["prices"]["large_moves"] = large_moves
     assert "Large moves" not in shown(write_html(document))
     assert "large moves" not in write_markdown(document)

@@ -67,7 +67,7 @@ def test_opening_the_page_asks_nobody_for_anything(page):
 
 def test_every_gate_with_its_value_interval_threshold_and_verdict_is_on_the_page(page, document):
     text = shown(page)
-    for gates in document["gates"].values():
+    for gates in document.gates.values():
         for gate in gates:
             label = wording.gate_style(gate["name"]).label
             parts = (label, wording.gate_value(gate), wording.gate_interval(gate), gate["threshold"], gate["verdict"])
@@ -103,13 +103,13 @@ def test_the_published_artifacts_are_the_pages_that_are_shown(train_run):
 def test_a_gate_that_the_report_does_not_know_is_shown_plainly(document):
     new = {"name": "null_market", "question": "Does it beat noise?", "value": 0.5, "threshold": "> 0.4",
            "verdict": "passed", "lower": None, "upper": None, "note": ""}  # fmt: skip
-    document["gates"]["1"].append(new)
+    document.gates["1"].append(new)
     assert "null market" in shown(write_html(document))
     assert "null market" in write_markdown(document)
 
 
 def test_a_table_cell_cannot_break_the_markdown(document):
-    document["gates"]["1"][0]["note"] = "a | b\nc"
+    document.gates["1"][0]["note"] = "a | b\nc"
     assert r"a \| b c" in write_markdown(document)
 
 

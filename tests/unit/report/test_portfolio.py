@@ -1,6 +1,5 @@
 """A backtest in the report: what it earned stands on top, however sobering, and the page, text and terminal agree."""
 
-import json
 import re
 from xml.etree import ElementTree as ET
 
@@ -76,7 +75,7 @@ def shown(page):
 
 
 def test_what_it_earned_stands_on_top_of_page_text_and_terminal(run):
-    said = run.document()["portfolio"]["horizons"]["5"]["said"]
+    said = run.document().portfolio["horizons"]["5"]["said"]
     assert re.fullmatch(
         r"5 days: −?[\d.]+ bp a day after costs \[.+\]; (break-even cost [\d.]+ bp|it loses before any cost)\.", said
     )
@@ -114,7 +113,7 @@ def test_a_model_that_never_traded_earned_nothing():
 def test_every_cell_of_the_ladder_is_on_the_page(run):
     document = run.document()
     page = shown(run.page("report.html"))
-    for item in document["portfolio"]["horizons"].values():
+    for item in document.portfolio["horizons"].values():
         assert len(item["ladder"]["cells"]) == 36
         for row in tables.ladder(item):
             assert " ".join(cell.text for cell in row).replace(" ", "") in page.replace(" ", "")
@@ -144,12 +143,12 @@ def test_a_month_without_sessions_stays_empty_and_the_year_closes_the_table():
 
 
 def test_a_fold_whose_efficiency_is_undefined_has_a_dash(run):
-    rows = tables.folds(run.document()["portfolio"]["horizons"]["1"])
+    rows = tables.folds(run.document().portfolio["horizons"]["1"])
     assert [row[3].text for row in rows] == ["100 %", "–"]
 
 
 def test_curves_begin_with_the_first_session_that_earns_and_carry_the_folds(run):
-    curves = run.document()["portfolio"]["horizons"]["1"]["curves"]
+    curves = run.document().portfolio["horizons"]["1"]["curves"]
     assert {len(values) for name, values in curves.items() if name != "fold_stops"} == {119}
     assert curves["fold_stops"] == [60, 119]
     assert max(curves["drawdown"]) <= 0
@@ -159,7 +158,7 @@ def test_every_trade_lies_beside_the_report_and_is_linked(run):
     assert run.page("trades-5d.csv").encode() == CSV
     links = [element.get("href") for element in ET.fromstring(run.page("report.html").partition("\n")[2]).iter("a")]  # noqa: S314
     assert {"trades-1d.csv", "trades-5d.csv"} <= set(links)
-    assert run.document()["links"]["trades"]["trades-1d.csv"].endswith("trades-1d.csv")
+    assert run.document().links.trades["trades-1d.csv"].endswith("trades-1d.csv")
 
 
 def test_trades_lie_beside_the_report_also_where_the_stage_was_reused(new_run):
@@ -181,11 +180,11 @@ def test_a_simulation_that_disagrees_is_said_on_top_in_red(new_run, market, publ
     page = run.page("report.html")
     assert f'<p class="earned said-refused">{text}' in page
     assert text in run.page("report.md")
-    assert not run.document()["portfolio"]["replay"]["agrees"]
+    assert not run.document().portfolio["replay"]["agrees"]
 
 
 def test_a_simulation_that_agrees_says_how_closely(run):
-    assert run.document()["portfolio"]["replay"]["text"].endswith("came to the same figures within 4e-16.")
+    assert run.document().portfolio["replay"]["text"].endswith("came to the same figures within 4e-16.")
 
 
 @pytest.mark.parametrize(
@@ -213,18 +212,18 @@ def test_what_was_fitted_anew_is_held_against_the_folds_where_the_schedules_are_
 
 
 def test_a_backtest_says_that_nothing_was_registered(run):
-    assert run.document()["status"]["consequence"] == "A backtest: nothing was registered."
+    assert run.document().status["consequence"] == "A backtest: nothing was registered."
 
 
 def test_the_rules_are_said_in_words(run):
-    said = tables.rules(run.document()["portfolio"])
+    said = tables.rules(run.document().portfolio)
     assert said.startswith(
         "Long the 2 highest, short the 2 lowest P(up), or half of the tickers each; decided at the close of t and traded"
     )
 
 
 def test_a_run_without_a_portfolio_has_no_such_part(train_run):
-    assert train_run.document()["portfolio"] is None
+    assert train_run.document().portfolio is None
     assert "What it would have earned" not in train_run.page("report.html") + train_run.page("report.md")
 
 
@@ -238,4 +237,4 @@ def test_the_summary_of_a_backtest_fits_100_columns_and_lists_the_trades(run):
 def test_no_page_shows_what_is_not_a_number(run):
     for content in (shown(run.page("report.html")), run.page("report.md"), render(run.store, run.dag, run.run_id)):
         assert not re.search(r"\b(nan|inf|none|null)\b", content.replace("(none)", ""), re.IGNORECASE)
-    assert "NaN" not in json.dumps(run.document())
+    assert "NaN" not in run.page("report.json")
