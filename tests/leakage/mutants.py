@@ -61,7 +61,7 @@ SPLIT = (
     ),
     Mutant(
         "a warm-up block counts as evidence",
-        WALK,
+        "contract/documents/models.py",
         "return self.number >= 1",
         "return self.number >= 0",
         ("test_split.py::test_warm_up_blocks_end_where_the_first_reported_test_begins_and_are_no_evidence",),
