@@ -237,6 +237,10 @@ docs: .venv/dev.stamp .venv-docs/docs.stamp  ## Write the generated parts of doc
 	@$(BIN)/python -c 'from benchmarks.growth_page import write_page; write_page()'
 	@.venv-docs/bin/python docs/site/build.py
 
+.PHONY: changelog
+changelog: .venv-docs/docs.stamp  ## Move the notes of changelog.d/ into CHANGELOG.md, below the version of pyproject.toml
+	@.venv-docs/bin/towncrier build --yes --version $(VERSION)
+
 # ---------------------------------------------------------------- locks
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
            --no-annotate --custom-compile-command 'make lock'
