@@ -43,10 +43,12 @@ $(UV): requirements/tools.txt
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@touch $@
 
-# What benchmarks are measured beside has an environment of its own.
-.venv-peers/peers.stamp: requirements/peers.txt | $(UV)
+# What benchmarks are measured beside and what builds the site have environments of their own.
+.venv-peers/peers.stamp: requirements/peers.txt
+.venv-docs/docs.stamp: requirements/docs.txt
+.venv-peers/peers.stamp .venv-docs/docs.stamp: | $(UV)
 	@test -x $(@D)/bin/python || $(UV) venv --quiet --python $(THIS_PYTHON) $(@D)
-	@echo "installing the peers (hash-pinned) into $(@D)"
+	@echo "installing the $(basename $(@F)) group (hash-pinned) into $(@D)"
 	@$(UV) pip install --quiet --python $(@D)/bin/python --require-hashes --no-deps --compile-bytecode -r $<
 	@touch $@
 
@@ -228,11 +230,16 @@ bench-check: .venv/dev.stamp .venv-peers/peers.stamp  ## Measure the quick ones 
 	@$(BENCH) --check
 
 .PHONY: docs
-docs: .venv/dev.stamp  ## Write the generated parts of docs/
+docs: .venv/dev.stamp .venv-docs/docs.stamp  ## Write the generated parts of docs/, and build the site of all pages into .site/html
 	@$(BIN)/python -c 'from foundry_tasks.features import feature_table_markdown as table; print("# Features\n\n" + table(), end="")' \
 	  > docs/features.md
 	@$(BIN)/python -c 'from benchmarks.record import benchmarks_markdown as page; print(page(), end="")' > docs/benchmarks.md
 	@$(BIN)/python -c 'from benchmarks.growth_page import write_page; write_page()'
+	@.venv-docs/bin/python docs/site/build.py
+
+.PHONY: changelog
+changelog: .venv-docs/docs.stamp  ## Move the notes of changelog.d/ into CHANGELOG.md, below the version of pyproject.toml
+	@.venv-docs/bin/towncrier build --yes --version $(VERSION)
 
 # ---------------------------------------------------------------- locks
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
@@ -246,7 +253,7 @@ lock: | $(UV)  ## Resolve pyproject.toml's groups into requirements/*.txt
 	@for group in $(GROUPS_LOCKED); do \
 	  $(COMPILE) $$(test $$group = cuda || echo $(WITHOUT_CUDA)) \
 	    --constraint requirements/all.txt --group pyproject.toml:$$group -o requirements/$$group.txt; done
-	@$(COMPILE) --group pyproject.toml:peers -o requirements/peers.txt
+	@for group in peers docs; do $(COMPILE) --group pyproject.toml:$$group -o requirements/$$group.txt; done
 
 # ---------------------------------------------------------------- what is typed
 # What stands on make's command line reaches the recipes by the environment alone, as it was typed: make would expand a `$`.

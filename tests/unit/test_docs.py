@@ -1,6 +1,7 @@
 """What is generated from the code is what the code says, and what is written by hand names what there is."""
 
 import json
+import os
 import re
 import tomllib
 from collections.abc import Iterator
@@ -26,7 +27,8 @@ REPOSITORY = Path(__file__).parents[2]
 DOCS = REPOSITORY / "docs"
 ARCHITECTURE = (DOCS / "architecture.md").read_text()
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
-PAGES = (*sorted(REPOSITORY.glob("*.md")), *sorted(DOCS.glob("*.md")))
+PAGES = (*sorted(REPOSITORY.glob("*.md")), *sorted(DOCS.rglob("*.md")))
+DECISIONS = sorted((DOCS / "adr").glob("0*.md"))
 
 
 def rows(header: str) -> dict[str, tuple[str, ...]]:
@@ -224,7 +226,22 @@ def test_the_price_page_names_every_reason_for_which_a_bar_is_set_aside():
 # ---------------------------------------------------------------- all pages
 def test_the_index_names_every_page():
     index = (DOCS / "README.md").read_text()
-    assert [page.name for page in PAGES if f"{page.name})" not in index and page != DOCS / "README.md"] == []
+    listed = set(PAGES) - set(DECISIONS) - {DOCS / "README.md"}
+    assert [page.name for page in listed if f"({os.path.relpath(page, DOCS)})" not in index] == []
+
+
+def test_the_index_of_decisions_names_every_decision_with_its_title():
+    index = re.findall(r"^\| \[(.+)\]\((.+)\) \|", (DOCS / "adr" / "README.md").read_text(), re.MULTILINE)
+    titles = [(page.read_text().splitlines()[0].removeprefix("# "), page.name) for page in DECISIONS]
+    assert index == titles
+    assert [int(title.split(".")[0]) for title, _ in titles] == [int(name[:4]) for _, name in titles]
+
+
+@pytest.mark.parametrize("page", DECISIONS, ids=lambda page: page.stem)
+def test_a_decision_has_its_three_sections_on_one_page(page):
+    lines = page.read_text().splitlines()
+    assert [line for line in lines if line.startswith("## ")] == ["## Context", "## Decision", "## Consequences"]
+    assert len(lines) <= 45
 
 
 def anchors(page: Path) -> set[str]:
