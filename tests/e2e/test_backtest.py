@@ -98,7 +98,7 @@ def test_the_simulation_steps_to_the_same_figures(backtest):
 
 def test_only_forecasts_of_reported_tests_are_traded(backtest):
     foundry, results = backtest
-    folds = json.loads(foundry.document(results["models"], "folds.json"))["5"]
+    folds = json.loads(foundry.document(results["models"], "folds.json"))["horizons"]["5"]
     first = next(fold["test"]["start"] for fold in folds if fold["number"] == 1)
     object_of = {name: foundry.store.object_path(item.sha256) for name, item in results["portfolio"].outputs.items()}
     signals = read_matrices(object_of["5d/signals.parquet"])
