@@ -187,7 +187,8 @@ def _ledger(options: argparse.Namespace) -> int:
 def _trials(options: argparse.Namespace) -> int:
     from foundry_tasks import trials  # noqa: PLC0415 - as above
 
-    return _print_rows(trials.show(open_store(Settings.from_environment()), options.market))
+    rows = trials.show(open_store(Settings.from_environment()), options.market)
+    return _print_rows(row.model_dump() for row in rows)
 
 
 def _print_rows(rows: Iterable[Mapping[str, Any]]) -> int:

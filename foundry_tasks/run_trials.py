@@ -3,11 +3,11 @@ way in which somebody chose to trade it.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 import numpy as np
+from pydantic import JsonValue
 
-from foundry_tasks.contract.config import BacktestConfig, GatePolicy
+from foundry_tasks.contract.config import BacktestConfig, GatePolicy, PricesConfig
 from foundry_tasks.contract.documents import Fold
 from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.data.panel import FloatArray, PricePanel
@@ -47,14 +47,15 @@ def record_portfolio(io: StageIO, rules: BacktestConfig, horizon: int, daily: Da
         [prices, *(io.result(stage).config for stage in ("features", "labels", "ensemble")), _models(io)]
     )
     traded = rules.model_dump(mode="json") | {"scores": TRADED}
-    TrialLedger(io.store).record(prices["market"], _trial(io, what | traded, horizon, daily))
+    market = PricesConfig.model_validate(prices).market
+    TrialLedger(io.store).record(market, _trial(io, what | traded, horizon, daily))
 
 
-def _models(io: StageIO) -> Mapping[str, Any]:
+def _models(io: StageIO) -> Mapping[str, JsonValue]:
     return io.any_result("models").config
 
 
-def _trial(io: StageIO, what: Mapping[str, Any], horizon: int, daily: DailyPnl) -> Trial:
+def _trial(io: StageIO, what: Mapping[str, JsonValue], horizon: int, daily: DailyPnl) -> Trial:
     run, recorded = f"{io.identity.dag}/{io.identity.run_id}", io.now().isoformat(timespec="seconds")
     return Trial(what, horizon, daily, io.code_version, run, recorded)
 
@@ -64,7 +65,7 @@ def _trials(
 ) -> Iterator[Trial]:
     first = folds[0].test.start
 
-    def trial(what: Mapping[str, Any], values: FloatArray) -> Trial:
+    def trial(what: Mapping[str, JsonValue], values: FloatArray) -> Trial:
         return _trial(io, what, horizon, standard_pnl(prices, values, first_session=first, horizon=horizon))
 
     fitted = [io.result(stage).config for stage in ("prices", "features", "labels")] + [_models(io)]

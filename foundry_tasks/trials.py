@@ -11,15 +11,16 @@ of prices, since whoever chose on one source has chosen for every other of the s
 of their own name.
 """
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
+from pydantic import JsonValue
 
 from foundry_tasks.contract.artifacts import canonical_json, digest_of, trial_key, trials_prefix
+from foundry_tasks.contract.documents.base import Part
+from foundry_tasks.contract.documents.trials import TrialOutcome, TrialRecord
 from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.contract.ports import Store
 from foundry_tasks.evaluation.standard_portfolio import DailyPnl
@@ -46,7 +47,7 @@ class Trial:
     portfolio earned by them. code: version of the package. run: `<dag>/<run_id>` that was first. recorded: when, ISO 8601.
     """
 
-    what: Mapping[str, Any]
+    what: Mapping[str, JsonValue]
     horizon: int
     daily: DailyPnl
     code: str
@@ -54,31 +55,40 @@ class Trial:
     recorded: str
 
     @cached_property
-    def outcome(self) -> dict[str, Any]:
+    def outcome(self) -> TrialOutcome:
         """Everything but who found it and when."""
-        return {
-            "what": dict(self.what),
-            "horizon": self.horizon,
-            "sessions": [str(day) for day in self.daily.sessions.astype("datetime64[D]")],
-            "pnl": [round(float(value), _DIGITS) for value in self.daily.pnl],
-        }
+        return TrialOutcome(
+            what=self.what,
+            horizon=self.horizon,
+            sessions=tuple(str(day) for day in self.daily.sessions.astype("datetime64[D]")),
+            pnl=tuple(round(float(value), _DIGITS) for value in self.daily.pnl),
+        )
 
     @property
     def digest(self) -> str:
         """Its name in the ledger: equal configurations with equal outcomes are one."""
-        return digest_of(self.outcome)
+        return digest_of(self.outcome.model_dump(mode="json"))
 
     def document(self) -> bytes:
-        """As it is kept; the Sharpe ratio is per session."""
-        found_by = {"code": self.code, "run": self.run, "recorded": self.recorded}
-        return canonical_json({**self.outcome, **found_by, "sharpe": self.daily.sharpe})
+        """As it is kept."""
+        record = TrialRecord(
+            what=self.outcome.what,
+            horizon=self.horizon,
+            sessions=self.outcome.sessions,
+            pnl=self.outcome.pnl,
+            code=self.code,
+            run=self.run,
+            recorded=self.recorded,
+            sharpe=self.daily.sharpe,
+        )
+        return canonical_json(record.model_dump(mode="json"))
 
     @classmethod
     def of(cls, document: bytes) -> "Trial":
-        """What `document` wrote. Raises ValueError or KeyError for anything else."""
-        found = json.loads(document)
-        daily = DailyPnl(np.array(found["sessions"], "datetime64[D]"), np.array(found["pnl"], dtype=np.float64))
-        return cls(found["what"], found["horizon"], daily, found["code"], found["run"], found["recorded"])
+        """What `document` wrote. Raises ValueError for anything else."""
+        found = TrialRecord.model_validate_json(document)
+        daily = DailyPnl(np.array(found.sessions, "datetime64[D]"), np.array(found.pnl, dtype=np.float64))
+        return cls(found.what, found.horizon, daily, found.code, found.run, found.recorded)
 
 
 class TrialLedger:
@@ -103,7 +113,7 @@ class TrialLedger:
     def _trial(self, key: str) -> Trial:
         try:
             return Trial.of(self.store.read(key) or b"")
-        except (ValueError, KeyError, TypeError) as error:
+        except ValueError as error:
             raise ConfigError(
                 f"the trial {self.store.locate(key)} is damaged, and the number of trials hangs on it. Restore it from a "
                 "backup."
@@ -121,37 +131,58 @@ def distinct(trials: Iterable[Trial]) -> tuple[Trial, ...]:
     return tuple(newest.values())
 
 
-def configuration(configs: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+def configuration(configs: Iterable[Mapping[str, JsonValue]]) -> dict[str, JsonValue]:
     """The configs of a run's stages as one flat document, without what moves no figure."""
     merged = {key: value for config in configs for key, value in config.items()}
     return {key: merged[key] for key in sorted(merged.keys() - _NO_PART_OF_A_TRIAL)}
 
 
-def show(store: Store, market: str | None = None) -> list[dict[str, Any]]:
-    """One row a trial, market by market and the first recorded first; `n` counts those of its market so far."""
+class TrialRow(Part):
+    """A trial as `foundry trials` prints it. n: its number among those of its market. mean_net_bp: per session."""
+
+    market: str
+    n: int
+    scores: JsonValue
+    horizon: int
+    sharpe_per_session: float
+    mean_net_bp: float
+    sessions: int
+    first: str
+    last: str
+    recorded: str
+    run: str
+    digest: str
+    what: Mapping[str, JsonValue]
+
+    @classmethod
+    def of(cls, market: str, number: int, trial: Trial) -> "TrialRow":
+        """The row of a market's trial."""
+        sessions = trial.daily.sessions
+        return cls(
+            market=market,
+            n=number,
+            scores=trial.what.get("scores"),
+            horizon=trial.horizon,
+            sharpe_per_session=round(trial.daily.sharpe, 4),
+            mean_net_bp=round(1e4 * float(trial.daily.pnl.mean()), 2),
+            sessions=len(sessions),
+            first=str(sessions[0]),
+            last=str(sessions[-1]),
+            recorded=trial.recorded,
+            run=trial.run,
+            digest=trial.digest[:12],
+            what=trial.what,
+        )
+
+
+def show(store: Store, market: str | None = None) -> list[TrialRow]:
+    """One row a trial, market by market and the first recorded first."""
     ledger = TrialLedger(store)
     known = ledger.markets()
     if market is not None and market not in known:
         raise ConfigError(f"no trial was ever made on market {market!r}; there are {', '.join(known) or 'none'}.")
     return [
-        {"market": name, "n": number, **_row(trial)}
+        TrialRow.of(name, number, trial)
         for name in (known if market is None else (market,))
         for number, trial in enumerate(distinct(ledger.read(name)), start=1)
     ]
-
-
-def _row(trial: Trial) -> dict[str, Any]:
-    sessions = trial.daily.sessions
-    return {
-        "scores": trial.what.get("scores"),
-        "horizon": trial.horizon,
-        "sharpe_per_session": round(trial.daily.sharpe, 4),
-        "mean_net_bp": round(1e4 * float(trial.daily.pnl.mean()), 2),
-        "sessions": len(sessions),
-        "first": str(sessions[0]),
-        "last": str(sessions[-1]),
-        "recorded": trial.recorded,
-        "run": trial.run,
-        "digest": trial.digest[:12],
-        "what": dict(trial.what),
-    }

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from foundry_tasks.contract.documents.portfolio import PnlFigures
 from foundry_tasks.data.panel import DateArray, FloatArray
 from foundry_tasks.evaluation.newey_west import long_run_covariance, newey_west_lag
 
@@ -140,20 +141,20 @@ def monthly_table(sessions: DateArray, pnl: FloatArray) -> MonthlyTable:
     return MonthlyTable(tuple(int(value) for value in years), months, totals)
 
 
-def headline_figures(pnl: FloatArray, *, turnover: FloatArray, benchmark: FloatArray) -> dict[str, float]:
-    """Every figure of a daily P&L by name; pnl, turnover (traded share of the capital), benchmark: (n_sessions,)."""
+def headline_figures(pnl: FloatArray, *, turnover: FloatArray, benchmark: FloatArray) -> PnlFigures:
+    """Every figure of a daily P&L; pnl, turnover (traded share of the capital), benchmark: (n_sessions,)."""
     regression = market_regression(pnl, benchmark)
-    return {
-        "annualised_return": annualised_return(pnl),
-        "annualised_volatility": annualised_volatility(pnl),
-        "sharpe": sharpe_ratio(pnl),
-        "sortino": sortino_ratio(pnl),
-        "max_drawdown": max_drawdown(pnl),
-        "calmar": calmar_ratio(pnl),
-        "win_rate": win_rate(pnl),
-        "mean_turnover": float(np.mean(turnover)) if len(turnover) else UNDEFINED,
-        "annualised_alpha": regression.annualised_alpha,
-        "alpha_t": regression.alpha_t,
-        "beta": regression.beta,
-        "beta_t": regression.beta_t,
-    }
+    return PnlFigures(
+        annualised_return=annualised_return(pnl),
+        annualised_volatility=annualised_volatility(pnl),
+        sharpe=sharpe_ratio(pnl),
+        sortino=sortino_ratio(pnl),
+        max_drawdown=max_drawdown(pnl),
+        calmar=calmar_ratio(pnl),
+        win_rate=win_rate(pnl),
+        mean_turnover=float(np.mean(turnover)) if len(turnover) else UNDEFINED,
+        annualised_alpha=regression.annualised_alpha,
+        alpha_t=regression.alpha_t,
+        beta=regression.beta,
+        beta_t=regression.beta_t,
+    )

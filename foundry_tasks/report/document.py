@@ -51,7 +51,7 @@ def assemble(material: Material) -> Report:
         policy=gates.get("policy"),
         gates=json_ready({horizon: item["gates"] for horizon, item in judged.items()}),
         evidence=json_ready(_evidence(material)),
-        portfolio=json_ready(portfolio_section(material)),
+        portfolio=portfolio_section(material),
         models=json_ready(_models(material.documents)),
         predictions=json_ready(_predictions(material)),
         live=json_ready(_live(material.documents)),

@@ -31,11 +31,11 @@ def _head(document: Report) -> Iterator[str]:
     yield ""
     yield f"**{status['headline']}** {status['consequence']}"
     yield ""
-    portfolio = document.portfolio or {"replay": None, "horizons": {}}
-    yield from (f"- {item['said']}" for item in portfolio["horizons"].values())
-    if portfolio["replay"]:
-        yield f"- {portfolio['replay']['text']}"
-        yield ""
+    if portfolio := document.portfolio:
+        yield from (f"- {item.said}" for item in portfolio.horizons.values())
+        if portfolio.replay:
+            yield f"- {portfolio.replay.text}"
+            yield ""
     yield f"Run `{run.run_id}` of `{run.dag}`, made at {run.made_at}."
     yield ""
     for item in status["horizons"]:
@@ -51,19 +51,19 @@ def _portfolio(document: Report) -> Iterator[str]:
         return
     yield "## What it would have earned"
     yield ""
-    yield portfolio_tables.rules(portfolio)
+    yield portfolio_tables.rules(portfolio.rules)
     yield ""
-    for horizon, item in portfolio["horizons"].items():
-        yield f"### {horizon_name(horizon)}, {item['sessions']} sessions from {item['first']} to {item['last']}"
+    for horizon, item in portfolio.horizons.items():
+        yield f"### {horizon_name(horizon)}, {item.sessions} sessions from {item.first} to {item.last}"
         yield ""
         yield from _table(portfolio_tables.BESIDE_HEADER, portfolio_tables.beside_the_market(item))
         yield from (f"- {name}: {value}" for name, value in portfolio_tables.figures(item))
-        yield f"- trades: {item['trades']}, in {item['trades_page']}"
+        yield f"- trades: {item.trades}, in {item.trades_page}"
         yield ""
         plain = portfolio_tables.plain
-        yield from _table(portfolio_tables.ladder_header(item), plain(portfolio_tables.ladder(item)))
-        yield from _table(portfolio_tables.FOLD_HEADER, plain(portfolio_tables.folds(item)))
-        yield from _table(["%", *map(str, item["monthly"]["years"])], plain(portfolio_tables.months(item)))
+        yield from _table(portfolio_tables.ladder_header(item.ladder), plain(portfolio_tables.ladder(item.ladder)))
+        yield from _table(portfolio_tables.FOLD_HEADER, plain(portfolio_tables.folds(item.folds)))
+        yield from _table(["%", *map(str, item.monthly.years)], plain(portfolio_tables.months(item.monthly)))
 
 
 def _gates(document: Report) -> Iterator[str]:

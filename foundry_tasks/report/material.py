@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from foundry_tasks.contract.documents import Leakage
+from foundry_tasks.contract.documents import Leakage, Portfolio, Simulation
 from foundry_tasks.contract.stage_io import StageResult
 from foundry_tasks.data.panel import DateArray, FloatArray
 from foundry_tasks.data.tables import AnyArray
@@ -37,8 +37,8 @@ class Documents:
     comparison: Mapping[str, Any] | None = None
     leakage: Leakage | None = None
     gates: Mapping[str, Any] | None = None
-    portfolio: Mapping[str, Any] | None = None
-    simulate: Mapping[str, Any] | None = None
+    portfolio: Portfolio | None = None
+    simulation: Simulation | None = None
     refit: Mapping[str, Any] | None = None
     promotion: Mapping[str, Any] | None = None
     predictions: Mapping[str, Any] | None = None

@@ -1,8 +1,11 @@
 """Plots over sessions and over bins of P(up), as inline SVG from the report's document."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from foundry_tasks.contract.documents import Figure
+from foundry_tasks.contract.documents.report import Curves
 from foundry_tasks.report import svg
 from foundry_tasks.report.svg import WIDTH, Scale
 from foundry_tasks.report.wording import ENTRY_NAMES
@@ -11,6 +14,14 @@ _TOP, _BOTTOM = 16.0, 22.0
 _HEIGHT = 208.0
 _LOW_HEIGHT = 118.0
 _ENTRY_KINDS = {"close": "line one", "next_open": "line two", "next_close": "line three"}
+
+
+@dataclass(frozen=True, slots=True)
+class SessionAxis:
+    """The axis of time. sessions: ISO dates. fold_stops: index of the session after each fold's last one."""
+
+    sessions: Sequence[str]
+    fold_stops: Sequence[int]
 
 
 def auc_by_session(evidence: Mapping[str, Any]) -> str:
@@ -29,7 +40,8 @@ def auc_by_session(evidence: Mapping[str, Any]) -> str:
     if mean["value"] is not None:
         layer += svg.shape(f"M0 {up(mean['value']):.1f}H{WIDTH:g}", "line mean")
     layer += svg.shape(svg.line_path(evidence["auc_rolling"], across, up), "line one")
-    return _over_sessions(evidence, up, layer, reference=0.5, label="AUC of P(up) by session")
+    axis = SessionAxis(evidence["sessions"], evidence["fold_stops"])
+    return _over_sessions(axis, up, layer, reference=0.5, label="AUC of P(up) by session")
 
 
 def sessions_outside(evidence: Mapping[str, Any]) -> int:
@@ -70,7 +82,8 @@ def cumulative_rank_ic(evidence: Mapping[str, Any]) -> str:
     layer = svg.shape(svg.band_path(band, lower, across, up), "band chance")
     for entry, line in reversed(series.items()):
         layer += svg.shape(svg.line_path(line, across, up), _ENTRY_KINDS.get(entry, "line three"))
-    return _over_sessions(evidence, up, layer, reference=0.0, label="cumulative rank IC")
+    axis = SessionAxis(evidence["sessions"], evidence["fold_stops"])
+    return _over_sessions(axis, up, layer, reference=0.0, label="cumulative rank IC")
 
 
 def entry_legend(evidence: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -104,44 +117,50 @@ def reliability(bins: Sequence[Mapping[str, Any]], base_rate: float | None) -> s
     return svg.drawing(_HEIGHT, body, "share of tickers that went up against P(up)")
 
 
-def equity_curve(curves: Mapping[str, Any]) -> str:
+def equity_curve(curves: Curves) -> str:
     """Compounded gains after and before costs, over the benchmark's and the universe's."""
-    kinds = {"buy_and_hold": "line three", "benchmark": "line two", "gross": "line one pale", "net": "line one"}
-    return _curves(curves, kinds, "compounded gains in per cent", _HEIGHT)
+    lines = {
+        "line three": curves.buy_and_hold,
+        "line two": curves.benchmark,
+        "line one pale": curves.gross,
+        "line one": curves.net,
+    }
+    return _curves(curves, lines, "compounded gains in per cent", _HEIGHT)
 
 
-def drawdown_curve(curves: Mapping[str, Any]) -> str:
+def drawdown_curve(curves: Curves) -> str:
     """What is lost from the highest point so far, below zero."""
-    return _curves(curves, {"drawdown": "line one"}, "drawdown in per cent", _LOW_HEIGHT)
+    return _curves(curves, {"line one": curves.drawdown}, "drawdown in per cent", _LOW_HEIGHT)
 
 
-def exposure_curve(curves: Mapping[str, Any]) -> str:
+def exposure_curve(curves: Curves) -> str:
     """What is held: long and short added, and long less short."""
-    kinds = {"gross_exposure": "line three", "net_exposure": "line one"}
-    return _curves(curves, kinds, "what is held, in per cent of the capital", _LOW_HEIGHT)
+    lines = {"line three": curves.gross_exposure, "line one": curves.net_exposure}
+    return _curves(curves, lines, "what is held, in per cent of the capital", _LOW_HEIGHT)
 
 
-def _curves(curves: Mapping[str, Any], kinds: Mapping[str, str], label: str, height: float) -> str:
-    """Lines over sessions; name → class, the last on top."""
-    if not curves["sessions"]:
+def _curves(curves: Curves, lines: Mapping[str, Sequence[Figure]], label: str, height: float) -> str:
+    """Lines over sessions; class → values, the last on top."""
+    if not curves.sessions:
         return ""
-    scale = svg.scale_over([0.0, *(value for name in kinds for value in curves[name])], pad=0.04)
+    scale = svg.scale_over([0.0, *(value for line in lines.values() for value in line)], pad=0.04)
     up = Scale(scale.low, scale.high, _plot_height(height), 0.0)
-    across = Scale(0, max(len(curves["sessions"]) - 1, 1), 0.0, WIDTH)
-    layer = "".join(svg.shape(svg.line_path(curves[name], across, up), kind) for name, kind in kinds.items())
-    return _over_sessions(curves, up, layer, reference=0.0, label=label, whole=height)
+    across = Scale(0, max(len(curves.sessions) - 1, 1), 0.0, WIDTH)
+    layer = "".join(svg.shape(svg.line_path(line, across, up), kind) for kind, line in lines.items())
+    axis = SessionAxis(curves.sessions, curves.fold_stops)
+    return _over_sessions(axis, up, layer, reference=0.0, label=label, whole=height)
 
 
 def _over_sessions(
-    evidence: Mapping[str, Any], up: Scale, layer: str, *, reference: float, label: str, whole: float = _HEIGHT
+    axis: SessionAxis, up: Scale, layer: str, *, reference: float, label: str, whole: float = _HEIGHT
 ) -> str:
     """Grid, folds and dates around a stretched layer whose y is 0 at the top; `whole`: the drawing's height."""
-    sessions, height = evidence["sessions"], _plot_height(whole)
+    sessions, height = axis.sessions, _plot_height(whole)
     across = Scale(0, max(len(sessions) - 1, 1))
     shifted = Scale(up.low, up.high, up.first + _TOP, up.last + _TOP)
     body = _grid(shifted, up)
     start = 0
-    for number, stop in enumerate(evidence["fold_stops"], start=1):
+    for number, stop in enumerate(axis.fold_stops, start=1):
         if stop < len(sessions):
             body += svg.line(across(stop), _TOP - 8, across(stop), _TOP + height, "fold")
         body += svg.text(

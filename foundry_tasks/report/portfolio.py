@@ -1,90 +1,112 @@
 """What a backtest found, as the report tells it: its figures, the curves that are drawn, and the sentence on top."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
-from typing import Any
 
+from foundry_tasks.contract.documents import Figure, Simulation
+from foundry_tasks.contract.documents.portfolio import Earnings, FoldEarnings
+from foundry_tasks.contract.documents.report import Curves, PortfolioSection, ReplayVerdict, ReportedHorizon
+from foundry_tasks.contract.documents.simulate import Retrained
 from foundry_tasks.data.panel import FloatArray
+from foundry_tasks.data.tables import AnyArray
 from foundry_tasks.evaluation.performance import drawdown, equity
 from foundry_tasks.report import wording
 from foundry_tasks.report.figures import numbers
-from foundry_tasks.report.material import Material, by_horizon
+from foundry_tasks.report.material import Material
 
 
-def portfolio_section(material: Material) -> dict[str, Any] | None:
+def portfolio_section(material: Material) -> PortfolioSection | None:
     """`portfolio` of the document; None where the run has no portfolio stage, or that published nothing."""
     portfolio = material.documents.portfolio
     if portfolio is None:
         return None
-    horizons = {}
-    for horizon, item in by_horizon(portfolio).items():
-        stops = list(accumulate(fold["sessions"] for fold in item["folds"]))
-        horizons[horizon] = {
-            **item,
-            "said": earned(horizon, item),
-            "curves": {**_curves(material.daily[int(horizon)]), "fold_stops": stops},
-            "trades_page": f"trades-{horizon}d.csv",
-        }
-    return {
-        "rules": portfolio["rules"],
-        "confidence": portfolio["confidence"],
-        "replay": replay(material.documents.simulate),
-        "horizons": horizons,
+    horizons = {
+        horizon: ReportedHorizon(
+            **dict(item),
+            said=earned(horizon, item),
+            curves=_curves(material.daily[horizon], item.folds),
+            trades_page=f"trades-{horizon}d.csv",
+        )
+        for horizon, item in portfolio.horizons.items()
     }
+    return PortfolioSection(
+        rules=portfolio.rules,
+        confidence=portfolio.confidence,
+        replay=replay(material.documents.simulation),
+        horizons=horizons,
+    )
 
 
-def earned(horizon: str, item: Mapping[str, Any]) -> str:
+def earned(horizon: int, item: Earnings) -> str:
     """What one horizon earned, however sobering: "1 day: −1.3 bp a day after costs [−3.0, 0.4]; break-even cost 1.1 bp."."""
-    net = item["net_bp"]
-    if net["value"] is None or item["break_even_bp"] is None:
+    net = item.net_bp
+    if net.value is None or item.break_even_bp is None:
         return f"{wording.horizon_name(horizon)}: nothing was traded."
-    bounds = wording.interval(net["lower"], net["upper"], wording.bp) or "(too few sessions for an interval)"
-    broken_even = f"break-even cost {wording.bp(item['break_even_bp'])} bp"
-    left = broken_even if item["break_even_bp"] > 0 else "it loses before any cost"
-    return f"{wording.horizon_name(horizon)}: {wording.bp(net['value'])} bp a day after costs {bounds}; {left}."
+    bounds = wording.interval(net.lower, net.upper, wording.bp) or "(too few sessions for an interval)"
+    broken_even = f"break-even cost {wording.bp(item.break_even_bp)} bp"
+    left = broken_even if item.break_even_bp > 0 else "it loses before any cost"
+    return f"{wording.horizon_name(horizon)}: {wording.bp(net.value)} bp a day after costs {bounds}; {left}."
 
 
-def _curves(daily: Mapping[str, FloatArray]) -> dict[str, Any]:
+def _curves(daily: Mapping[str, AnyArray], folds: Sequence[FoldEarnings]) -> Curves:
     """Per cent by session: compounded gains, drawdown below zero, and what was held as a share of the capital."""
-    per_cent = {
-        "net": 100 * (equity(daily["net"]) - 1),
-        "gross": 100 * (equity(daily["gross"]) - 1),
-        "benchmark": 100 * (equity(daily["benchmark"]) - 1),
-        "buy_and_hold": 100 * (equity(daily["buy_and_hold"]) - 1),
-        "drawdown": -100 * drawdown(daily["net"]),
-        "gross_exposure": 100 * daily["gross_exposure"],
-        "net_exposure": 100 * daily["net_exposure"],
-    }
-    sessions = [str(day) for day in daily["date"].astype("datetime64[D]")]
-    return {"sessions": sessions, **{name: numbers(values, 3) for name, values in per_cent.items()}}
+
+    def gained(name: str) -> tuple[Figure, ...]:
+        return _rounded(equity(daily[name]) - 1)
+
+    def held(name: str) -> tuple[Figure, ...]:
+        return _rounded(daily[name])
+
+    return Curves(
+        sessions=tuple(str(day) for day in daily["date"].astype("datetime64[D]")),
+        net=gained("net"),
+        gross=gained("gross"),
+        benchmark=gained("benchmark"),
+        buy_and_hold=gained("buy_and_hold"),
+        drawdown=_rounded(-drawdown(daily["net"])),
+        gross_exposure=held("gross_exposure"),
+        net_exposure=held("net_exposure"),
+        fold_stops=tuple(accumulate(fold.sessions for fold in folds)),
+    )
 
 
-def replay(simulation: Mapping[str, Any] | None) -> dict[str, Any] | None:
+def _rounded(shares: FloatArray) -> tuple[Figure, ...]:
+    """Shares as per cent, rounded for drawing."""
+    return tuple(numbers(100 * shares, 3))
+
+
+def replay(simulation: Simulation | None) -> ReplayVerdict | None:
     """Whether the forward simulation came to the same figures and forecasts, and a sentence that says it."""
     if simulation is None:
         return None
-    items, most = by_horizon(simulation), simulation["tolerance"]
-    again = {horizon: item["retrained"] for horizon, item in items.items() if "retrained" in item}
-    apart = [
-        f"{wording.horizon_name(horizon)} ({item['figure']} at {item['session']})"
-        for horizon, item in items.items()
-        if not item["agrees"]
-    ] + [
-        f"{wording.horizon_name(horizon)} (forecasts fitted anew)"
-        for horizon, item in again.items()
-        if item["as_the_folds"] and item["forecasts_apart"] > most
-    ]
+    apart = list(_apart(simulation))
     if apart:
         where = wording.listed(apart)
         text = f"The forward simulation came to other figures at {where}: one of the two sees what it cannot. Believe neither."
-        return {"agrees": False, "text": text}
-    largest = max(item["value"] for item in items.values())
+        return ReplayVerdict(agrees=False, text=text)
+    largest = max(item.value or 0.0 for item in simulation.horizons.values())
     text = f"A forward simulation, session by session, came to the same figures within {largest:.1g}."
-    return {"agrees": True, "text": " ".join([text, *map(_retrained, again, again.values())])}
+    again = (
+        _retrained(horizon, item.retrained)
+        for horizon, item in simulation.horizons.items()
+        if item.retrained is not None
+    )
+    return ReplayVerdict(agrees=True, text=" ".join([text, *again]))
 
 
-def _retrained(horizon: str, item: Mapping[str, Any]) -> str:
-    how = f"{wording.horizon_name(horizon)}, fitted anew every {item['every_sessions']} sessions from what there was"
-    if item["as_the_folds"]:
-        return f"{how}: the folds' forecasts within {item['forecasts_apart']:.1g}."
-    return f"{how}: {wording.bp(item['net_bp'])} bp a day after costs."
+def _apart(simulation: Simulation) -> Iterator[str]:
+    """Every horizon that rounding does not explain, first those of the replay."""
+    for horizon, item in simulation.horizons.items():
+        if not item.agrees:
+            yield f"{wording.horizon_name(horizon)} ({item.figure} at {item.session})"
+    for horizon, item in simulation.horizons.items():
+        again = item.retrained
+        if again is not None and again.as_the_folds and again.forecasts_apart > simulation.tolerance:
+            yield f"{wording.horizon_name(horizon)} (forecasts fitted anew)"
+
+
+def _retrained(horizon: int, item: Retrained) -> str:
+    how = f"{wording.horizon_name(horizon)}, fitted anew every {item.every_sessions} sessions from what there was"
+    if item.as_the_folds:
+        return f"{how}: the folds' forecasts within {item.forecasts_apart:.1g}."
+    return f"{how}: {wording.figure(item.net_bp, wording.bp)} bp a day after costs."

@@ -1,9 +1,11 @@
 """A backtest's figures as tables of text, which the page and the Markdown write alike."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from foundry_tasks.contract.config import BacktestConfig
+from foundry_tasks.contract.documents import Interval
+from foundry_tasks.contract.documents.portfolio import Earnings, FoldEarnings, Ladder, MonthlyReturns
 from foundry_tasks.report import wording
 from foundry_tasks.report.wording import figure, interval, percent, ratio, signed_percent
 
@@ -15,6 +17,7 @@ _SIZINGS = {
     "top_bottom": "Long the {names_a_side} highest, short the {names_a_side} lowest P(up), or half of the tickers each",
     "probability": "Long and short by the distance from the session's median",
 }
+_IMPACTS = {"none": "no market impact", "square_root": "square-root impact", "volume_share": "volume-share impact"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,62 +28,56 @@ class Cell:
     kind: str = ""
 
 
-def rules(portfolio: Mapping[str, Any]) -> str:
+def rules(rule: BacktestConfig) -> str:
     """What was traded and what it was charged, as a sentence."""
-    rule = portfolio["rules"]
-    holding = rule["holding_sessions"]
+    holding = rule.holding_sessions
     parts = [
-        _SIZINGS[rule["sizing"]].format_map(rule),
-        f"decided at the close of t and traded at the {wording.ENTRY_NAMES[rule['entry']]}",
+        _SIZINGS[rule.sizing].format(names_a_side=rule.names_a_side),
+        f"decided at the close of t and traded at the {wording.ENTRY_NAMES[rule.entry]}",
         f"held for {wording.horizon_name(holding)}" if holding else "held as long as the horizon",
-        f"{rule['commission_bp']:g} bp commission and {rule['half_spread_bp']:g} bp half-spread on what is traded",
-        f"{rule['borrow_bp_a_year']:g} bp a year on shorts",
-        {"none": "no market impact", "square_root": "square-root impact", "volume_share": "volume-share impact"}[
-            rule["impact"]
-        ],
+        f"{rule.commission_bp:g} bp commission and {rule.half_spread_bp:g} bp half-spread on what is traded",
+        f"{rule.borrow_bp_a_year:g} bp a year on shorts",
+        _IMPACTS[rule.impact],
     ]
-    if rule["max_turnover"] is not None:
-        parts.append(f"at most {percent(rule['max_turnover'])} of the capital traded a session")
+    if rule.max_turnover is not None:
+        parts.append(f"at most {percent(rule.max_turnover)} of the capital traded a session")
     return f"{'; '.join(parts)}."
 
 
-def figures(item: Mapping[str, Any]) -> list[tuple[str, str]]:
+def figures(item: Earnings) -> list[tuple[str, str]]:
     """Name and value of every figure of one horizon."""
-    own, costs = item["figures"], item["costs_bp"]
-    kinds = ", ".join(f"{kind} {wording.bp(value)}" for kind, value in costs.items() if kind != "total" and value)
+    own, costs = item.figures, item.costs_bp
+    by_kind = {"borrow": costs.borrow, "commission": costs.commission, "impact": costs.impact, "spread": costs.spread}
+    kinds = ", ".join(f"{kind} {wording.bp(value)}" for kind, value in by_kind.items() if value)
     return [
-        ("net, bp a day", _bounded(item["net_bp"], wording.bp)),
-        ("gross, bp a day", _bounded(item["gross_bp"], wording.bp)),
-        ("costs, bp a day", f"{wording.bp(costs['total'])} ({kinds or 'none'})"),
-        ("break-even cost, bp a side", figure(item["break_even_bp"], wording.bp)),
-        ("Sharpe ratio, net", _bounded(item["sharpe"], ratio)),
-        ("chance that it is above zero", figure(item["sharpe_above_zero"], percent)),
-        ("Sortino ratio", figure(own["sortino"], ratio)),
-        ("Calmar ratio", figure(own["calmar"], ratio)),
-        ("winning days", figure(own["win_rate"], percent)),
-        ("alpha a year", f"{figure(own['annualised_alpha'], signed_percent)} (t {figure(own['alpha_t'], ratio)})"),
-        ("beta", f"{figure(own['beta'], ratio)} (t {figure(own['beta_t'], ratio)})"),
-        ("turnover a day", figure(own["mean_turnover"], percent)),
-        ("held, gross", figure(item["exposure"]["gross"], percent)),
-        ("held, net", figure(item["exposure"]["net"], percent)),
-        ("held without a price", f"{item['halted']} position-days, {item['delisted']} positions delisted"),
+        ("net, bp a day", _bounded(item.net_bp, wording.bp)),
+        ("gross, bp a day", _bounded(item.gross_bp, wording.bp)),
+        ("costs, bp a day", f"{figure(costs.total, wording.bp)} ({kinds or 'none'})"),
+        ("break-even cost, bp a side", figure(item.break_even_bp, wording.bp)),
+        ("Sharpe ratio, net", _bounded(item.sharpe, ratio)),
+        ("chance that it is above zero", figure(item.sharpe_above_zero, percent)),
+        ("Sortino ratio", figure(own.sortino, ratio)),
+        ("Calmar ratio", figure(own.calmar, ratio)),
+        ("winning days", figure(own.win_rate, percent)),
+        ("alpha a year", f"{figure(own.annualised_alpha, signed_percent)} (t {figure(own.alpha_t, ratio)})"),
+        ("beta", f"{figure(own.beta, ratio)} (t {figure(own.beta_t, ratio)})"),
+        ("turnover a day", figure(own.mean_turnover, percent)),
+        ("held, gross", figure(item.exposure.gross, percent)),
+        ("held, net", figure(item.exposure.net, percent)),
+        ("held without a price", f"{item.halted} position-days, {item.delisted} positions delisted"),
     ]
 
 
-def beside_the_market(item: Mapping[str, Any]) -> list[list[str]]:
+def beside_the_market(item: Earnings) -> list[list[str]]:
     """Rows: the portfolio after costs, the benchmark, and the universe bought and held."""
-    rows = (
-        ("portfolio, net", item["figures"]),
-        ("benchmark", item["benchmark"]),
-        ("buy and hold", item["buy_and_hold"]),
-    )
+    rows = (("portfolio, net", item.figures), ("benchmark", item.benchmark), ("buy and hold", item.buy_and_hold))
     return [
         [
             name,
-            figure(found["annualised_return"], signed_percent),
-            figure(found["annualised_volatility"], percent),
-            figure(found["sharpe"], ratio),
-            figure(found["max_drawdown"], percent),
+            figure(found.annualised_return, signed_percent),
+            figure(found.annualised_volatility, percent),
+            figure(found.sharpe, ratio),
+            figure(found.max_drawdown, percent),
         ]
         for name, found in rows
     ]
@@ -89,51 +86,50 @@ def beside_the_market(item: Mapping[str, Any]) -> list[list[str]]:
 BESIDE_HEADER = ("", "a year", "volatility", "Sharpe", "drawdown")
 
 
-def months(item: Mapping[str, Any]) -> list[list[Cell]]:
+def months(table: MonthlyReturns) -> list[list[Cell]]:
     """Rows: a month across the years, and at the end the years."""
-    table = item["monthly"]
-    rows = [[Cell(name), *(_month(year[at]) for year in table["months"])] for at, name in enumerate(MONTHS)]
-    return [*rows, [Cell("year"), *map(_month, table["totals"])]]
+    rows = [[Cell(name), *(_month(year[at]) for year in table.months)] for at, name in enumerate(MONTHS)]
+    return [*rows, [Cell("year"), *map(_month, table.totals)]]
 
 
-def ladder(item: Mapping[str, Any]) -> list[list[Cell]]:
+def ladder(found: Ladder) -> list[list[Cell]]:
     """Rows: entry and holding, mean net bp a day at each cost, and the cost that would eat it all."""
     rows: dict[tuple[str, int], list[Cell]] = {}
-    for cell in item["ladder"]["cells"]:
-        key = cell["entry"], cell["holding_sessions"]
-        rows.setdefault(key, [Cell(ENTRIES[key[0]]), Cell(str(key[1]))]).append(_mean(cell))
-    for found in item["ladder"]["break_even_bp"]:
-        rows[found["entry"], found["holding_sessions"]].append(_signed(found["cost_bp"], wording.bp))
+    for cell in found.cells:
+        key = cell.entry, cell.holding_sessions
+        rows.setdefault(key, [Cell(ENTRIES[cell.entry]), Cell(str(cell.holding_sessions))]).append(_mean(cell))
+    for left in found.break_even_bp:
+        rows[left.entry, left.holding_sessions].append(_signed(left.cost_bp, wording.bp))
     return list(rows.values())
 
 
-def ladder_header(item: Mapping[str, Any]) -> list[str]:
+def ladder_header(found: Ladder) -> list[str]:
     """Entry, days held, each cost a side, break-even."""
-    costs = sorted({cell["cost_bp"] for cell in item["ladder"]["cells"]})
+    costs = sorted({cell.cost_bp for cell in found.cells})
     return ["entry", "days", *(f"{cost:g} bp" for cost in costs), "break-even"]
 
 
 FOLD_HEADER = ("fold", "validation", "test", "WFE", "WFE up/down", "net bp", "Sharpe")
 
 
-def folds(item: Mapping[str, Any]) -> list[list[Cell]]:
+def folds(found: Sequence[FoldEarnings]) -> list[list[Cell]]:
     """Rows: a fold's accuracy relative to the median before and in its test, what was kept of it, what it earned."""
     return [
         [
-            Cell(str(fold["fold"])),
-            Cell(_short(fold["validation_relative"], percent)),
-            Cell(_short(fold["test_relative"], percent)),
-            Cell(_short(fold["wfe_relative"], wording.whole_percent)),
-            Cell(_short(fold["wfe_up"], wording.whole_percent)),
-            _signed(fold["net_bp"], wording.bp),
-            Cell(_short(fold["sharpe"], ratio)),
+            Cell(str(fold.fold)),
+            Cell(_short(fold.validation_relative, percent)),
+            Cell(_short(fold.test_relative, percent)),
+            Cell(_short(fold.wfe_relative, wording.whole_percent)),
+            Cell(_short(fold.wfe_up, wording.whole_percent)),
+            _signed(fold.net_bp, wording.bp),
+            Cell(_short(fold.sharpe, ratio)),
         ]
-        for fold in item["folds"]
+        for fold in found
     ]
 
 
-def _bounded(found: Mapping[str, Any], write: Callable[[float], str]) -> str:
-    return f"{figure(found['value'], write)} {interval(found['lower'], found['upper'], write)}".rstrip()
+def _bounded(found: Interval, write: Callable[[float], str]) -> str:
+    return f"{figure(found.value, write)} {interval(found.lower, found.upper, write)}".rstrip()
 
 
 def _short(value: float | None, write: Callable[[float], str]) -> str:
@@ -141,9 +137,9 @@ def _short(value: float | None, write: Callable[[float], str]) -> str:
     return "–" if value is None else write(value)
 
 
-def _mean(cell: Mapping[str, Any]) -> Cell:
-    sure = cell["lower"] is not None and (cell["lower"] > 0 or cell["upper"] < 0)
-    return _signed(cell["value"], wording.bp, sure=sure)
+def _mean(cell: Interval) -> Cell:
+    sure = cell.lower is not None and cell.upper is not None and (cell.lower > 0 or cell.upper < 0)
+    return _signed(cell.value, wording.bp, sure=sure)
 
 
 def _signed(value: float | None, write: Callable[[float], str], *, sure: bool = False) -> Cell:

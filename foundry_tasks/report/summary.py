@@ -88,27 +88,27 @@ def _portfolio(document: Report) -> Iterator[str]:
     if portfolio is None:
         return
     yield ""
-    for item in portfolio["horizons"].values():
-        yield from _wrapped(item["said"])
-    if portfolio["replay"]:
-        yield from _wrapped(portfolio["replay"]["text"])
+    for item in portfolio.horizons.values():
+        yield from _wrapped(item.said)
+    if portfolio.replay:
+        yield from _wrapped(portfolio.replay.text)
     header = ("", "net a year", "Sharpe", "drawdown", "turnover", "costs bp", "trades", "benchmark", "hold")
     yield ""
     yield "  " + f"{header[0]:<8}" + "".join(f"{name:>11}" for name in header[1:])
-    for horizon, item in portfolio["horizons"].items():
-        own, beside, held = item["figures"], item["benchmark"], item["buy_and_hold"]
+    for horizon, item in portfolio.horizons.items():
+        own = item.figures
         cells = (
-            wording.figure(own["annualised_return"], wording.signed_percent),
-            wording.figure(own["sharpe"], wording.ratio),
-            wording.figure(own["max_drawdown"], percent),
-            wording.figure(own["mean_turnover"], percent),
-            wording.bp(item["costs_bp"]["total"]),
-            str(item["trades"]),
-            wording.figure(beside["annualised_return"], wording.signed_percent),
-            wording.figure(held["annualised_return"], wording.signed_percent),
+            wording.figure(own.annualised_return, wording.signed_percent),
+            wording.figure(own.sharpe, wording.ratio),
+            wording.figure(own.max_drawdown, percent),
+            wording.figure(own.mean_turnover, percent),
+            wording.figure(item.costs_bp.total, wording.bp),
+            str(item.trades),
+            wording.figure(item.benchmark.annualised_return, wording.signed_percent),
+            wording.figure(item.buy_and_hold.annualised_return, wording.signed_percent),
         )
         yield f"  {wording.horizon_name(horizon):<8}" + "".join(f"{cell:>11}" for cell in cells)
-    yield from _wrapped(portfolio_tables.rules(portfolio), "  ")
+    yield from _wrapped(portfolio_tables.rules(portfolio.rules), "  ")
 
 
 def _gates(document: Report, colour: bool) -> Iterator[str]:

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from foundry_tasks.contract.config import BacktestConfig, PortfolioConfig
-from foundry_tasks.contract.documents import Fold
+from foundry_tasks.contract.documents import Fold, Portfolio
+from foundry_tasks.contract.documents.portfolio import TradedHorizon
 from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.data.panel import FloatArray, PricePanel
 from foundry_tasks.data.tables import Matrices, read_matrices, read_prices, write_matrices, write_table
@@ -29,7 +29,6 @@ from foundry_tasks.validation.earnings import (
     ladder_figures,
 )
 from foundry_tasks.validation.evidence import FoldOutput
-from foundry_tasks.validation.gates import json_ready
 
 
 def run(config: PortfolioConfig, io: StageIO) -> None:
@@ -42,7 +41,7 @@ def run(config: PortfolioConfig, io: StageIO) -> None:
         folds = RunInputs(io).folds
     rules = _rules(config, prices, io)
     resampling = Resampling(config.confidence, config.resamples, config.min_blocks, config.seed)
-    horizons: dict[str, Any] = {}
+    horizons: dict[int, TradedHorizon] = {}
     for horizon, walk in folds.items():
         with io.step("read"):
             outputs = [_output(io, horizon, fold) for fold in walk if fold.reported]
@@ -50,15 +49,13 @@ def run(config: PortfolioConfig, io: StageIO) -> None:
             traded = Traded.of(outputs, prices, rules, horizon)
         with io.step("figures"):
             accuracies = _accuracies(io, outputs, horizon)
-            found = json_ready(_figures(traded, accuracies, rules.holding_sessions or horizon, resampling))
+            found = _figures(traded, accuracies, rules.holding_sessions or horizon, resampling)
         with io.step("write"):
             _publish(io, traded, horizon)
             record_portfolio(io, rules, horizon, traded.daily)
-        horizons[str(horizon)] = found
-        io.metrics[f"{horizon}d"] = {"net_bp": found["net_bp"]["value"], "sharpe": found["sharpe"]["value"]}
-    io.publish_json(
-        "portfolio.json", {"rules": rules.model_dump(), "confidence": config.confidence, "horizons": horizons}
-    )
+        horizons[horizon] = found
+        io.metrics[f"{horizon}d"] = {"net_bp": found.net_bp.value, "sharpe": found.sharpe.value}
+    io.publish(Portfolio(rules=rules, confidence=config.confidence, horizons=horizons))
 
 
 def _rules(config: PortfolioConfig, prices: PricePanel, io: StageIO) -> BacktestConfig:
@@ -127,11 +124,11 @@ def _laid(weights: FloatArray, first: int, prices: PricePanel) -> FloatArray:
 
 def _figures(
     traded: Traded, accuracies: Sequence[FoldAccuracy], holding_sessions: int, resampling: Resampling
-) -> dict[str, Any]:
+) -> TradedHorizon:
     found = earnings(traded.backtest, traded.window, holding_sessions=holding_sessions, resampling=resampling)
     ladder = ladder_figures(edge_decay_ladder(traded.prices, traded.targets), resampling=resampling)
     folds = fold_figures(accuracies, traded.backtest.net, traded.first_session)
-    return {**found, "ladder": ladder, "folds": folds}
+    return TradedHorizon(**dict(found), ladder=ladder, folds=folds)
 
 
 def _accuracies(io: StageIO, outputs: Sequence[FoldOutput], horizon: int) -> list[FoldAccuracy]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from foundry_tasks.contract import artifacts
 from foundry_tasks.contract.config import LABEL_ENTRIES, ReportConfig
-from foundry_tasks.contract.documents import Fold, Folds, Leakage
+from foundry_tasks.contract.documents import Fold, Folds, Leakage, Portfolio, Simulation
 from foundry_tasks.contract.stage_io import StageIO, StageResult
 from foundry_tasks.contract.stages import PIPELINES
 from foundry_tasks.data.panel import FloatArray
@@ -24,8 +24,6 @@ DOCUMENTS = {
     "importance": "models",
     "comparison": "ensemble",
     "gates": "gates",
-    "portfolio": "portfolio",
-    "simulate": "simulate",
     "refit": "refit",
     "promotion": "promote",
     "predictions": "predict",
@@ -70,7 +68,12 @@ def _material(config: ReportConfig, io: StageIO) -> Material:
         top=config.top,
         upstream=io.upstream(),
         results=results,
-        documents=Documents(leakage=io.find_document(Leakage), **_untyped(io)),
+        documents=Documents(
+            leakage=io.find_document(Leakage),
+            portfolio=io.find_document(Portfolio),
+            simulation=io.find_document(Simulation),
+            **_untyped(io),
+        ),
         forecasts=_forecasts(io),
         daily=_daily(io),
         predictions=_predictions(io),

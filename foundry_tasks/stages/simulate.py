@@ -1,8 +1,7 @@
 """simulate: the portfolio's forecasts once more, session by session, by an account that sees only what there was."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -13,14 +12,16 @@ from foundry_tasks.contract.config import (
     LabelsConfig,
     SimulateConfig,
 )
+from foundry_tasks.contract.documents import Portfolio, Simulation
+from foundry_tasks.contract.documents.base import Part
+from foundry_tasks.contract.documents.simulate import Retrained, SimulatedHorizon
 from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.data.panel import FloatArray, PricePanel
 from foundry_tasks.data.tables import read_matrices, read_prices, read_table
 from foundry_tasks.evaluation.costs import BP
 from foundry_tasks.evaluation.forward_simulator import ForwardSimulator, Strategy
-from foundry_tasks.evaluation.replay import TOLERANCE, ReplayedForecasts, largest_difference
+from foundry_tasks.evaluation.replay import TOLERANCE, Difference, ReplayedForecasts, largest_difference
 from foundry_tasks.evaluation.simulated_exchange import Day
-from foundry_tasks.validation.gates import json_ready
 
 SESSIONS_A_PIECE = 100
 """Sessions after which the account is kept, for a try that goes on where this one was stopped."""
@@ -30,18 +31,40 @@ def run(config: SimulateConfig, io: StageIO) -> None:
     """Signals and rules of the portfolio stage → simulate.json, how far apart two ways to the same figures are."""
     with io.step("read"):
         prices = read_prices(io.path("prices", "prices.parquet"))
-        portfolio = io.json("portfolio", "portfolio.json")
-    rules = BacktestConfig(**portfolio["rules"])
-    found: dict[str, Any] = {}
-    for horizon in sorted(map(int, portfolio["horizons"])):
-        scene = Scene.of(io, prices, rules, horizon)
+        portfolio = io.read(Portfolio)
+    found: dict[int, SimulatedHorizon] = {}
+    for horizon in portfolio.horizons:
+        scene, retrained = Scene.of(io, prices, portfolio.rules, horizon), None
         with io.step("replay"):
-            found[str(horizon)] = _replay(io, scene)
+            difference, sessions = _replay(io, scene)
         if config.retrain_sessions is not None:
             with io.step("retrain"):
-                found[str(horizon)]["retrained"] = _retrain(io, scene, config.retrain_sessions)
-        _judge(io, horizon, found[str(horizon)])
-    io.publish_json("simulate.json", json_ready({"tolerance": TOLERANCE, "horizons": found}))
+                retrained = _retrain(io, scene, config.retrain_sessions)
+        _judge(io, horizon, difference, retrained)
+        found[horizon] = SimulatedHorizon(
+            value=difference.value,
+            figure=difference.figure,
+            session=difference.session,
+            agrees=difference.agrees,
+            sessions=sessions,
+            retrained=retrained,
+        )
+    io.publish(Simulation(tolerance=TOLERANCE, horizons=found))
+
+
+class Checkpoint(Part):
+    """A simulation as it is kept for another try."""
+
+    simulator: str
+    """By `ForwardSimulator.to_json`."""
+    apart: float = 0.0
+    """Largest difference of forecasts so far."""
+
+    @classmethod
+    def kept(cls, io: StageIO, piece: str) -> "Checkpoint | None":
+        """Of an earlier try; None where there is none."""
+        note = io.kept(piece)
+        return None if note is None else cls.model_validate(note)
 
 
 @dataclass(frozen=True)
@@ -65,10 +88,10 @@ class Scene:
         first = int(np.searchsorted(prices.sessions, signals.sessions[0]))
         return cls(prices.up_to(first + len(signals.sessions) + 1), signals["p_up"], first, rules, horizon)
 
-    def simulator(self, strategy: Strategy, kept: Mapping[str, Any] | None, every: int | None) -> ForwardSimulator:
+    def simulator(self, strategy: Strategy, kept: Checkpoint | None, every: int | None) -> ForwardSimulator:
         """At its beginning, or where an earlier try kept it."""
         if kept is not None:
-            return ForwardSimulator.from_json(kept["simulator"], self.prices, strategy)
+            return ForwardSimulator.from_json(kept.simulator, self.prices, strategy)
         return ForwardSimulator(
             self.prices,
             strategy,
@@ -83,19 +106,18 @@ class Scene:
         return days[self.first_session + 1 :]
 
 
-def _replay(io: StageIO, scene: Scene) -> dict[str, Any]:
-    """The same forecasts through an account of its own, against the backtest's daily figures."""
+def _replay(io: StageIO, scene: Scene) -> tuple[Difference, int]:
+    """The same forecasts through an account of its own, against the backtest's daily figures; over how many sessions."""
     piece = f"{scene.horizon}d"
     strategy = ReplayedForecasts(scene.p_up, scene.first_session, scene.rules)
-    simulator = scene.simulator(strategy, io.kept(piece), None)
-    days = scene.earning(_through(io, piece, simulator, scene, dict))
+    simulator = scene.simulator(strategy, Checkpoint.kept(io, piece), None)
+    days = scene.earning(_through(io, piece, simulator, scene, lambda: 0.0))
     daily = read_table(io.path("portfolio", f"{piece}/daily.parquet"))
     figures = [name for name in daily if name not in {"date", "benchmark", "buy_and_hold"}]
-    difference = largest_difference(days, daily, figures)
-    return asdict(difference) | {"agrees": difference.agrees, "sessions": len(days)}
+    return largest_difference(days, daily, figures), len(days)
 
 
-def _retrain(io: StageIO, scene: Scene, every: int) -> dict[str, Any]:
+def _retrain(io: StageIO, scene: Scene, every: int) -> Retrained:
     """Everything fitted anew on its own schedule, and how far its forecasts are from those of the folds."""
     from foundry_tasks.validation.retraining import RetrainedForecasts, RetrainingRecipe  # noqa: PLC0415 - loads boosters
 
@@ -109,21 +131,21 @@ def _retrain(io: StageIO, scene: Scene, every: int) -> dict[str, Any]:
         every_sessions=every,
     )
     piece = f"{scene.horizon}d-retrained-{every}"
-    strategy, kept = RetrainedForecasts(recipe, scene.horizon, scene.rules), io.kept(piece)
-    earlier = 0.0 if kept is None else kept["apart"]
+    strategy, kept = RetrainedForecasts(recipe, scene.horizon, scene.rules), Checkpoint.kept(io, piece)
+    earlier = 0.0 if kept is None else kept.apart
 
-    def apart() -> dict[str, Any]:
+    def apart() -> float:
         theirs = dict(enumerate(scene.p_up, start=scene.first_session))
         said = {session: p_up for session, p_up in strategy.p_up.items() if session in theirs}
-        return {"apart": max([earlier, *(_apart(p_up, theirs[session]) for session, p_up in said.items())])}
+        return max([earlier, *(_apart(p_up, theirs[session]) for session, p_up in said.items())])
 
     days = scene.earning(_through(io, piece, scene.simulator(strategy, kept, every), scene, apart))
-    return {
-        "every_sessions": every,
-        "as_the_folds": every == models.test_sessions,
-        "forecasts_apart": apart()["apart"],
-        "net_bp": float(np.mean([day.net for day in days])) / BP,
-    }
+    return Retrained(
+        every_sessions=every,
+        as_the_folds=every == models.test_sessions,
+        forecasts_apart=apart(),
+        net_bp=float(np.mean([day.net for day in days])) / BP,
+    )
 
 
 def _apart(mine: FloatArray, theirs: FloatArray) -> float:
@@ -134,32 +156,32 @@ def _apart(mine: FloatArray, theirs: FloatArray) -> float:
 
 
 def _through(
-    io: StageIO, piece: str, simulator: ForwardSimulator, scene: Scene, beside: Callable[[], Mapping[str, Any]]
+    io: StageIO, piece: str, simulator: ForwardSimulator, scene: Scene, apart: Callable[[], float]
 ) -> list[Day]:
-    """Every step that is left; all days. beside: what else to keep with the simulator."""
+    """Every step that is left; all days. apart: the largest difference of forecasts so far, kept with the simulator."""
     n_sessions = len(scene.prices.sessions)
     io.progress.start(f"simulate {piece}", -(-(n_sessions - simulator.session) // SESSIONS_A_PIECE))
     while simulator.session < n_sessions:
         for _ in range(min(SESSIONS_A_PIECE, n_sessions - simulator.session)):
             simulator.step()
-        io.keep(piece, {"outputs": {}, "simulator": simulator.to_json(), **beside()})
+        io.keep(piece, {"outputs": {}, **Checkpoint(simulator=simulator.to_json(), apart=apart()).model_dump()})
         io.progress.advance(f"{simulator.session} of {n_sessions} sessions")
     return simulator.days
 
 
-def _judge(io: StageIO, horizon: int, item: Mapping[str, Any]) -> None:
+def _judge(io: StageIO, horizon: int, difference: Difference, again: Retrained | None) -> None:
     """A difference that rounding does not explain is a leak or a fault, and said loudly."""
     believed = "one of them sees what the other cannot. Believe neither"
-    if not item["agrees"]:
+    agrees = difference.agrees
+    if not agrees:
         io.warn(
-            f"{horizon}d: forward simulation and backtest differ by {item['value']:.3g} in {item['figure']} at "
-            f"{item['session']}, more than {TOLERANCE:g}: {believed}"
+            f"{horizon}d: forward simulation and backtest differ by {difference.value:.3g} in {difference.figure} at "
+            f"{difference.session}, more than {TOLERANCE:g}: {believed}"
         )
-    again, agrees = item.get("retrained"), item["agrees"]
-    if again is not None and again["as_the_folds"] and not again["forecasts_apart"] <= TOLERANCE:
+    if again is not None and again.as_the_folds and not again.forecasts_apart <= TOLERANCE:
         agrees = False
         io.warn(
-            f"{horizon}d: fitted anew from what there was, forecasts differ from the folds' by {again['forecasts_apart']:.3g}, "
+            f"{horizon}d: fitted anew from what there was, forecasts differ from the folds' by {again.forecasts_apart:.3g}, "
             f"more than {TOLERANCE:g}: {believed}"
         )
     io.metrics[f"{horizon}d"] = {"agrees": agrees}

@@ -8,14 +8,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from math import fsum
-from typing import Any
 
 import numpy as np
 
-from foundry_tasks.data.panel import FloatArray
+from foundry_tasks.contract import documents
+from foundry_tasks.contract.documents.portfolio import (
+    BreakEven,
+    CostsInBp,
+    Earnings,
+    Exposure,
+    FoldEarnings,
+    Ladder,
+    LadderMean,
+    MarketFigures,
+    MonthlyReturns,
+)
+from foundry_tasks.data.panel import DateArray, FloatArray
+from foundry_tasks.data.tables import AnyArray
 from foundry_tasks.evaluation.backtest import Backtest
 from foundry_tasks.evaluation.costs import BP
-from foundry_tasks.evaluation.edge_decay import EdgeDecay
+from foundry_tasks.evaluation.edge_decay import EdgeDecay, LadderCell
 from foundry_tasks.evaluation.metrics import known_mean
 from foundry_tasks.evaluation.performance import (
     SESSIONS_PER_YEAR,
@@ -83,62 +95,47 @@ def sharpe_interval(pnl: FloatArray, *, horizon: int, resampling: Resampling) ->
     return Interval(value, float(lower), float(upper), blocks)
 
 
-def earnings(backtest: Backtest, window: slice, *, holding_sessions: int, resampling: Resampling) -> dict[str, Any]:
-    """Figures by name of the sessions in `window`; a mean is {value, lower, upper}, NaN where undefined."""
+def earnings(backtest: Backtest, window: slice, *, holding_sessions: int, resampling: Resampling) -> Earnings:
+    """The figures of the sessions in `window`."""
     net, gross, turnover = backtest.net[window], backtest.gross[window], backtest.holdings.turnover[window]
     benchmark, everything = backtest.benchmark[window], backtest.buy_and_hold[window]
     in_bp = partial(_in_bp, holding_sessions=holding_sessions, resampling=resampling)
-    costs = {kind: _mean(getattr(backtest.costs, kind)[window]) / BP for kind in COSTS}
-    months = monthly_table(backtest.sessions[window], net)
-    return {
-        "holding_sessions": holding_sessions,
-        "sessions": len(net),
-        "first": str(backtest.sessions[window][0]) if len(net) else None,
-        "last": str(backtest.sessions[window][-1]) if len(net) else None,
-        "net_bp": in_bp(net),
-        "gross_bp": in_bp(gross),
-        "sharpe": _bounds(sharpe_interval(net, horizon=holding_sessions, resampling=resampling)),
-        "sharpe_above_zero": probabilistic_sharpe_ratio(SharpeSample.of(net)),
-        "costs_bp": costs | {"total": fsum(costs.values())},
-        "break_even_bp": float(gross.sum() / turnover.sum() / BP) if turnover.sum() else UNDEFINED,
-        "figures": headline_figures(net, turnover=turnover, benchmark=benchmark),
-        "benchmark": _market_figures(benchmark),
-        "buy_and_hold": _market_figures(everything),
-        "exposure": {
-            "gross": _mean(backtest.gross_exposure[window]),
-            "net": _mean(backtest.net_exposure[window]),
-        },
-        "halted": int(backtest.holdings.halted[window].sum()),
-        "delisted": int(backtest.holdings.delisted[window].sum()),
-        "trades": int(np.count_nonzero(backtest.holdings.traded[window])),
-        "monthly": {
-            "years": list(months.years),
-            "months": months.months.tolist(),
-            "totals": months.totals.tolist(),
-        },
-    }
+    return Earnings(
+        holding_sessions=holding_sessions,
+        sessions=len(net),
+        first=str(backtest.sessions[window][0]) if len(net) else None,
+        last=str(backtest.sessions[window][-1]) if len(net) else None,
+        net_bp=in_bp(net),
+        gross_bp=in_bp(gross),
+        sharpe=_bounds(sharpe_interval(net, horizon=holding_sessions, resampling=resampling)),
+        sharpe_above_zero=probabilistic_sharpe_ratio(SharpeSample.of(net)),
+        costs_bp=_costs(backtest, window),
+        break_even_bp=float(gross.sum() / turnover.sum() / BP) if turnover.sum() else UNDEFINED,
+        figures=headline_figures(net, turnover=turnover, benchmark=benchmark),
+        benchmark=_market_figures(benchmark),
+        buy_and_hold=_market_figures(everything),
+        exposure=Exposure(gross=_mean(backtest.gross_exposure[window]), net=_mean(backtest.net_exposure[window])),
+        halted=int(backtest.holdings.halted[window].sum()),
+        delisted=int(backtest.holdings.delisted[window].sum()),
+        trades=int(np.count_nonzero(backtest.holdings.traded[window])),
+        monthly=_monthly(backtest.sessions[window], net),
+    )
 
 
-def ladder_figures(ladder: EdgeDecay, *, resampling: Resampling) -> dict[str, Any]:
+def ladder_figures(ladder: EdgeDecay, *, resampling: Resampling) -> Ladder:
     """The ladder's cells with their intervals, its break-even costs, what could not be traded, and over how many sessions."""
-    cells = [
-        {
-            "entry": cell.entry,
-            "holding_sessions": cell.holding_sessions,
-            "cost_bp": cell.cost_bp,
-            **_in_bp(cell.net, holding_sessions=cell.holding_sessions, resampling=resampling),
-        }
-        for cell in ladder.cells
-    ]
-    break_even = [
-        {"entry": entry, "holding_sessions": holding, "cost_bp": cost_bp}
-        for (entry, holding), cost_bp in ladder.break_even_bp.items()
-    ]
-    sessions = ladder.window.stop - ladder.window.start
-    return {"cells": cells, "break_even_bp": break_even, "absent": list(ladder.absent), "sessions": sessions}
+    return Ladder(
+        cells=tuple(_ladder_mean(cell, resampling) for cell in ladder.cells),
+        break_even_bp=tuple(
+            BreakEven(entry=entry, holding_sessions=holding, cost_bp=cost_bp)
+            for (entry, holding), cost_bp in ladder.break_even_bp.items()
+        ),
+        absent=ladder.absent,
+        sessions=ladder.window.stop - ladder.window.start,
+    )
 
 
-def fold_figures(folds: Sequence[FoldAccuracy], net: FloatArray, first: int) -> list[dict[str, Any]]:
+def fold_figures(folds: Sequence[FoldAccuracy], net: FloatArray, first: int) -> tuple[FoldEarnings, ...]:
     """What each fold kept of its validation edge, and what its decisions earned.
 
     net: (n_sessions,), whole; first: the first tested session. Decisions of t trade at t + 1, so a fold earns from the
@@ -152,44 +149,72 @@ def fold_figures(folds: Sequence[FoldAccuracy], net: FloatArray, first: int) -> 
             for windows in ((fold.validation_relative, fold.test_relative), (fold.validation_up, fold.test_up))
         )
         found.append(
-            {
-                "fold": fold.number,
-                "sessions": len(earned),
-                "validation_relative": relative[0],
-                "test_relative": relative[1],
-                "wfe_relative": walk_forward_efficiency(relative[:1], relative[1:]),
-                "wfe_up": walk_forward_efficiency(up[:1], up[1:]),
-                "net_bp": _mean(earned) / BP,
-                "sharpe": sharpe_ratio(earned),
-            }
+            FoldEarnings(
+                fold=fold.number,
+                sessions=len(earned),
+                validation_relative=relative[0],
+                test_relative=relative[1],
+                wfe_relative=walk_forward_efficiency(relative[:1], relative[1:]),
+                wfe_up=walk_forward_efficiency(up[:1], up[1:]),
+                net_bp=_mean(earned) / BP,
+                sharpe=sharpe_ratio(earned),
+            )
         )
         first = fold.stop
-    return found
+    return tuple(found)
 
 
-def _market_figures(returns: FloatArray) -> dict[str, float]:
+def _costs(backtest: Backtest, window: slice) -> CostsInBp:
+    costs = backtest.costs
+    commission, spread, impact, borrow = (
+        _mean(series[window]) / BP for series in (costs.commission, costs.spread, costs.impact, costs.borrow)
+    )
+    total = fsum((commission, spread, impact, borrow))
+    return CostsInBp(commission=commission, spread=spread, impact=impact, borrow=borrow, total=total)
+
+
+def _market_figures(returns: FloatArray) -> MarketFigures:
     """What holding the market would have earned, without any cost."""
-    return {
-        "annualised_return": annualised_return(returns),
-        "annualised_volatility": annualised_volatility(returns),
-        "sharpe": sharpe_ratio(returns),
-        "max_drawdown": max_drawdown(returns),
-    }
+    return MarketFigures(
+        annualised_return=annualised_return(returns),
+        annualised_volatility=annualised_volatility(returns),
+        sharpe=sharpe_ratio(returns),
+        max_drawdown=max_drawdown(returns),
+    )
 
 
-def _in_bp(series: FloatArray, *, holding_sessions: int, resampling: Resampling) -> dict[str, float]:
+def _monthly(sessions: DateArray, net: FloatArray) -> MonthlyReturns:
+    table = monthly_table(sessions, net)
+    return MonthlyReturns(
+        years=table.years, months=tuple(map(tuple, table.months.tolist())), totals=tuple(table.totals.tolist())
+    )
+
+
+def _ladder_mean(cell: LadderCell, resampling: Resampling) -> LadderMean:
+    mean = _in_bp(cell.net, holding_sessions=cell.holding_sessions, resampling=resampling)
+    return LadderMean(
+        entry=cell.entry,
+        holding_sessions=cell.holding_sessions,
+        cost_bp=cell.cost_bp,
+        value=mean.value,
+        lower=mean.lower,
+        upper=mean.upper,
+    )
+
+
+def _in_bp(series: FloatArray, *, holding_sessions: int, resampling: Resampling) -> documents.Interval:
     return _bounds(mean_interval(series / BP, horizon=holding_sessions, **asdict(resampling)))
 
 
-def _bounds(interval: Interval) -> dict[str, float]:
-    return {"value": interval.value, "lower": interval.lower, "upper": interval.upper}
+def _bounds(interval: Interval) -> documents.Interval:
+    return documents.Interval(value=interval.value, lower=interval.lower, upper=interval.upper)
 
 
 def _mean(series: FloatArray) -> float:
     return float(np.mean(series)) if len(series) else UNDEFINED
 
 
-def daily_columns(backtest: Backtest, window: slice) -> Mapping[str, Any]:
+def daily_columns(backtest: Backtest, window: slice) -> Mapping[str, AnyArray]:
     """Every daily figure of the window, a column each, as a table of the run."""
     return {
         "date": backtest.sessions[window].astype("datetime64[D]"),

@@ -27,6 +27,16 @@ def trial(what=WHAT, *, n_sessions=30, seed=0, horizon=1, code="0.1+aaa", **foun
     return Trial(what, horizon, daily, code, **found)
 
 
+OLD_KEY = "trials/us/4b3ddbbc12d1064128ad24c0d70e04ff4bcd190ab1655196af8ce32274e4e0cb.json"
+OLD = (
+    b'{"code":"0.2+abc","horizon":5,"pnl":[0.0,0.0123456789,-0.004],"recorded":"2026-01-02T00:00:00+00:00",'
+    b'"run":"foundry_train/first","sessions":["2024-01-02","2024-01-03","2024-01-04"],"sharpe":0.32649279259470915,'
+    b'"what":{"capital":1000000.0,"early_stopping":false,"end":null,"models":["logistic","lightgbm"],"scores":"stack",'
+    b'"seeds":3,"walk":"anchored"}}'
+)
+"""A trial as version 0.2 wrote it."""
+
+
 @pytest.fixture
 def ledger(tmp_path):
     return TrialLedger(LocalStore(tmp_path / "store"))
@@ -49,6 +59,14 @@ def test_a_trial_is_read_back_as_it_was_written(ledger):
     assert (found.daily.sessions == trial().daily.sessions).all()
     np.testing.assert_allclose(found.daily.pnl, trial().daily.pnl, atol=1e-10)
     assert found.digest == trial().digest
+
+
+def test_a_trial_of_an_earlier_version_is_found_under_its_key_and_counts_once(ledger):
+    ledger.store.write(OLD_KEY, OLD)
+    (found,) = ledger.read("us")
+    assert trial_key("us", found.digest) == OLD_KEY
+    assert found.document() == OLD
+    assert not ledger.record("us", replace(found, run="foundry_train/second", code="0.3+def"))
 
 
 def test_the_same_run_repeated_adds_nothing_and_the_first_keeps_its_name(ledger):
@@ -112,9 +130,9 @@ def test_trials_are_shown_with_their_sharpe_ratio_and_their_number(ledger):
     ledger.record("us", trial())
     ledger.record("us", trial(horizon=5, seed=4, recorded="2026-01-03T00:00:00+00:00"))
     rows = show(ledger.store, "us")
-    assert [(row["n"], row["horizon"]) for row in rows] == [(1, 1), (2, 5)]
+    assert [(row.n, row.horizon) for row in rows] == [(1, 1), (2, 5)]
     pnl = trial().daily.pnl
-    assert rows[0]["sharpe_per_session"] == pytest.approx(pnl.mean() / pnl.std(ddof=1), abs=1e-4)
+    assert rows[0].sharpe_per_session == pytest.approx(pnl.mean() / pnl.std(ddof=1), abs=1e-4)
 
 
 def test_a_market_without_trials_is_said_to_have_none(ledger):

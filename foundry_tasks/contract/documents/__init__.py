@@ -3,6 +3,20 @@
 from foundry_tasks.contract.documents.base import Document, Figure, HorizonsDocument, Interval
 from foundry_tasks.contract.documents.leakage import Leakage
 from foundry_tasks.contract.documents.models import Fold, Folds, Window
+from foundry_tasks.contract.documents.portfolio import Portfolio
 from foundry_tasks.contract.documents.report import Report
+from foundry_tasks.contract.documents.simulate import Simulation
 
-__all__ = ["Document", "Figure", "Fold", "Folds", "HorizonsDocument", "Interval", "Leakage", "Report", "Window"]
+__all__ = [
+    "Document",
+    "Figure",
+    "Fold",
+    "Folds",
+    "HorizonsDocument",
+    "Interval",
+    "Leakage",
+    "Portfolio",
+    "Report",
+    "Simulation",
+    "Window",
+]

@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from foundry_tasks.contract.documents.base import Document, Part
+from foundry_tasks.contract.config import BacktestConfig
+from foundry_tasks.contract.documents.base import ByHorizon, Document, Figure, Part
 from foundry_tasks.contract.documents.leakage import Leakage
+from foundry_tasks.contract.documents.portfolio import TradedHorizon
 
 
 class RunFacts(Part):
@@ -86,6 +88,51 @@ class RegisteredVersion(Part):
     sha256: str | None = None
 
 
+class Curves(Part):
+    """Daily figures of a backtest in per cent, a value for each session.
+
+    net, gross, benchmark, buy_and_hold: compounded gains. drawdown: below zero. gross_exposure, net_exposure: of the capital.
+    """
+
+    sessions: tuple[str, ...]
+    """ISO dates."""
+    net: tuple[Figure, ...]
+    gross: tuple[Figure, ...]
+    benchmark: tuple[Figure, ...]
+    buy_and_hold: tuple[Figure, ...]
+    drawdown: tuple[Figure, ...]
+    gross_exposure: tuple[Figure, ...]
+    net_exposure: tuple[Figure, ...]
+    fold_stops: tuple[int, ...]
+    """Index of the session after each fold's last one."""
+
+
+class ReplayVerdict(Part):
+    """Whether the forward simulation came to the figures of the backtest, and a sentence that says it."""
+
+    agrees: bool
+    text: str
+
+
+class ReportedHorizon(TradedHorizon):
+    """What the portfolio stage found, the sentence on top, the curves, and the page with every trade."""
+
+    said: str
+    curves: Curves
+    trades_page: str
+    """Name relative to the report."""
+
+
+class PortfolioSection(Part):
+    """What a backtest found. confidence: of every interval."""
+
+    rules: BacktestConfig
+    confidence: float
+    replay: ReplayVerdict | None
+    """None where the run has no simulation."""
+    horizons: ByHorizon[ReportedHorizon]
+
+
 class Links(Part):
     """Where people find what belongs to the report: name → path or URI."""
 
@@ -107,7 +154,7 @@ class Report(Document):
     policy: Mapping[str, Any] | None
     gates: Mapping[str, Any]
     evidence: Mapping[str, Any]
-    portfolio: Mapping[str, Any] | None
+    portfolio: PortfolioSection | None
     models: Mapping[str, Any]
     predictions: Mapping[str, Any] | None
     live: Mapping[str, Any] | None

@@ -125,6 +125,6 @@ def test_the_monthly_table_multiplies_to_the_whole():
 def test_headline_figures_are_those_of_the_functions():
     pnl, benchmark = daily(1), daily(2)
     found = p.headline_figures(pnl, turnover=np.full(300, 0.25), benchmark=benchmark)
-    assert found["mean_turnover"] == 0.25
-    assert found["sharpe"] == p.sharpe_ratio(pnl)
-    assert found["beta_t"] == p.market_regression(pnl, benchmark).beta_t
+    assert found.mean_turnover == 0.25
+    assert found.sharpe == p.sharpe_ratio(pnl)
+    assert found.beta_t == p.market_regression(pnl, benchmark).beta_t

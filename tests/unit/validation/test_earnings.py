@@ -45,35 +45,35 @@ def fold(number, stop, validation, test):
 
 def test_means_are_basis_points_of_the_capital_over_the_window_alone():
     found = earnings(rising(), slice(2, None), holding_sessions=1, resampling=RESAMPLING)
-    assert found["sessions"] == 4
-    assert found["gross_bp"]["value"] == pytest.approx(100)
-    assert found["net_bp"]["value"] == pytest.approx(100)
-    assert (found["first"], found["last"]) == ("2024-01-04", "2024-01-07")
+    assert found.sessions == 4
+    assert found.gross_bp.value == pytest.approx(100)
+    assert found.net_bp.value == pytest.approx(100)
+    assert (found.first, found.last) == ("2024-01-04", "2024-01-07")
 
 
 def test_what_costs_take_is_the_way_from_gross_to_net():
     backtest = rising(commission_bp=3.0, half_spread_bp=4.0)
     found = earnings(backtest, slice(1, None), holding_sessions=1, resampling=RESAMPLING)
-    assert found["costs_bp"]["commission"] / found["costs_bp"]["spread"] == pytest.approx(3 / 4)
-    assert found["gross_bp"]["value"] - found["costs_bp"]["total"] == pytest.approx(found["net_bp"]["value"])
+    assert found.costs_bp.commission / found.costs_bp.spread == pytest.approx(3 / 4)
+    assert found.gross_bp.value - found.costs_bp.total == pytest.approx(found.net_bp.value)
 
 
 def test_at_the_break_even_cost_nothing_is_left():
-    break_even = earnings(rising(), slice(1, None), holding_sessions=1, resampling=RESAMPLING)["break_even_bp"]
+    break_even = earnings(rising(), slice(1, None), holding_sessions=1, resampling=RESAMPLING).break_even_bp
     found = earnings(rising(commission_bp=break_even), slice(1, None), holding_sessions=1, resampling=RESAMPLING)
-    assert found["net_bp"]["value"] == pytest.approx(0, abs=1e-9)
+    assert found.net_bp.value == pytest.approx(0, abs=1e-9)
 
 
 def test_what_was_never_traded_has_no_break_even_cost():
     backtest = run_backtest(market(np.ones((5, 1))), np.zeros((5, 1)), BacktestConfig(**FREE), horizon=1)
     found = earnings(backtest, slice(1, None), holding_sessions=1, resampling=RESAMPLING)
-    assert np.isnan(found["break_even_bp"])
-    assert found["trades"] == 0
+    assert found.break_even_bp is None
+    assert found.trades == 0
 
 
 def test_too_few_blocks_leave_an_interval_undefined():
     found = earnings(rising(), slice(1, None), holding_sessions=1, resampling=RESAMPLING)
-    assert np.isnan([found["net_bp"]["lower"], found["sharpe"]["upper"]]).all()
+    assert (found.net_bp.lower, found.sharpe.upper) == (None, None)
 
 
 def test_longer_holdings_ask_for_longer_blocks():
@@ -113,27 +113,27 @@ def test_a_fold_earns_from_the_session_after_its_first_to_the_one_after_its_last
     net = known([9, 9, 0, 1, 2, 3, 4, 9]) * 1e-4
     folds = [fold(1, 4, [0.6], [0.6]), fold(2, 6, [0.6], [0.6])]
     first, second = fold_figures(folds, net, 2)
-    assert (first["net_bp"], first["sessions"]) == (pytest.approx(1.5), 2)
-    assert (second["net_bp"], second["sessions"]) == (pytest.approx(3.5), 2)
+    assert (first.net_bp, first.sessions) == (pytest.approx(1.5), 2)
+    assert (second.net_bp, second.sessions) == (pytest.approx(3.5), 2)
 
 
 def test_a_fold_keeps_the_part_of_its_validation_edge_that_its_test_shows():
     (found,) = fold_figures([fold(1, 3, [0.5, NAN, 0.6], [0.52, 0.53])], np.zeros(4), 0)
-    assert found["wfe_relative"] == pytest.approx(0.025 / 0.05)
-    assert (found["validation_relative"], found["test_relative"]) == (pytest.approx(0.55), pytest.approx(0.525))
+    assert found.wfe_relative == pytest.approx(0.025 / 0.05)
+    assert (found.validation_relative, found.test_relative) == (pytest.approx(0.55), pytest.approx(0.525))
 
 
 def test_a_fold_without_an_edge_in_validation_keeps_nothing_that_could_be_told():
     (found,) = fold_figures([fold(1, 3, [0.49], [0.6])], np.zeros(4), 0)
-    assert np.isnan(found["wfe_relative"])
+    assert found.wfe_relative is None
 
 
 def test_the_ladder_has_36_cells_and_a_break_even_cost_for_each_entry_and_holding():
     prices = market(np.ones((30, 2)) + 0.01 * np.arange(30)[:, None], open=np.ones((30, 2)))
     found = ladder_figures(edge_decay_ladder(prices, np.full((30, 2), 0.5)), resampling=RESAMPLING)
-    assert len(found["cells"]) == 36
-    assert len(found["break_even_bp"]) == 9
-    assert found["absent"] == []
+    assert len(found.cells) == 36
+    assert len(found.break_even_bp) == 9
+    assert found.absent == ()
 
 
 def test_the_daily_table_has_a_row_for_each_session_of_the_window():
