@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 from foundry_tasks.contract.documents.base import Document, Part
 from foundry_tasks.contract.documents.leakage import Leakage
+from foundry_tasks.contract.documents.prices import Prices
 
 
 class RunFacts(Part):
@@ -17,6 +18,22 @@ class RunFacts(Part):
     """ISO date."""
     made_at: str
     """ISO time."""
+
+
+class FeaturesInUse(Part):
+    """The features of the run."""
+
+    feature_set: str
+    count: int
+    left_out: Mapping[str, str]
+    """Feature → what the prices lack for it."""
+
+
+class Data(Part):
+    """Prices and features; None where their stage published nothing."""
+
+    prices: Prices | None
+    features: FeaturesInUse | None
 
 
 class StageWarning(Part):
@@ -111,7 +128,7 @@ class Report(Document):
     models: Mapping[str, Any]
     predictions: Mapping[str, Any] | None
     live: Mapping[str, Any] | None
-    data: Mapping[str, Any]
+    data: Data
     leakage: Leakage | None
     warnings: tuple[StageWarning, ...]
     absent: tuple[AbsentStage, ...]
