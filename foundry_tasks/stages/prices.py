@@ -16,7 +16,7 @@ from foundry_tasks.contract.documents.prices import Columns
 from foundry_tasks.contract.errors import DataRejectedError, FoundryError, NothingToDo
 from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.data.input_files import content_digest, input_files, single_file
-from foundry_tasks.data.price_source import PriceSource, open_source
+from foundry_tasks.data.price_source import PriceSource, Series, open_source
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,6 +79,14 @@ class _Fetched:
     universe: "Universe | None"
     sectors: dict[str, str]
     snapshot: "Snapshot"
+
+
+@dataclass(frozen=True)
+class _Beside:
+    """Market-wide series on the panel's sessions, None where there is none."""
+
+    benchmark: "Aligned | None"
+    vix: "Aligned | None"
 
 
 def _run(config: PricesConfig, io: StageIO, source: PriceSource) -> None:
@@ -150,9 +158,7 @@ def _judge(config: PricesConfig, io: StageIO, fetched: _Fetched, table: "pd.Data
     return replace(fetched, sectors=sectors), take_in(bars, sessions, member, config.keep, config.redenominations)
 
 
-def _about(
-    config: PricesConfig, fetched: _Fetched, intake: "Intake", panel: "PricePanel", beside: "dict[str, Aligned]"
-) -> Prices:
+def _about(config: PricesConfig, fetched: _Fetched, intake: "Intake", panel: "PricePanel", beside: _Beside) -> Prices:
     from foundry_tasks.data.judgement import events, set_aside  # noqa: PLC0415 - as above
     from foundry_tasks.data.universe import survivorship  # noqa: PLC0415 - as above
 
@@ -169,8 +175,8 @@ def _about(
         sessions=len(panel.sessions),
         first_session=panel.sessions[0].item(),
         last_session=panel.sessions[-1].item(),
-        benchmark=beside["benchmark"].origin if "benchmark" in beside else benchmark,
-        vix=beside["vix"].origin if "vix" in beside else None,
+        benchmark=beside.benchmark.origin if beside.benchmark else benchmark,
+        vix=beside.vix.origin if beside.vix else None,
         sectors=len(set(panel.sectors) - {""}),
         universe=survivorship(fetched.universe, _priced(panel), panel.sessions),
         coverage=round(intake.coverage, 6),
@@ -181,13 +187,12 @@ def _about(
     )
 
 
-def _with_series(panel: "PricePanel", beside: "dict[str, Aligned]") -> "PricePanel":
+def _with_series(panel: "PricePanel", beside: _Beside) -> "PricePanel":
     """The panel with its benchmark, else the mean of the universe, and its vix."""
     from foundry_tasks.data.universe import universe_index  # noqa: PLC0415 - as above
 
-    values = {key: series.values for key, series in beside.items()}
-    benchmark = values["benchmark"] if "benchmark" in values else universe_index(panel)
-    return replace(panel, benchmark=benchmark, vix=values.get("vix"))
+    benchmark = beside.benchmark.values if beside.benchmark else universe_index(panel)
+    return replace(panel, benchmark=benchmark, vix=beside.vix.values if beside.vix else None)
 
 
 def _members(
@@ -319,21 +324,22 @@ def _guard(config: PricesConfig, io: StageIO, intake: "Intake") -> None:
     io.guard("prices", frame, facts)
 
 
-def _beside(config: PricesConfig, io: StageIO, source: PriceSource, panel: "PricePanel") -> dict[str, "Aligned"]:
-    """Benchmark and vix on the panel's sessions, as far as there are any."""
+def _beside(config: PricesConfig, io: StageIO, source: PriceSource, panel: "PricePanel") -> _Beside:
     from foundry_tasks.data.market_files import aligned, read_series  # noqa: PLC0415 - as above
 
-    found = {"benchmark": source.benchmark(), "vix": None}
-    for key in found:
-        if path := getattr(config, key):
-            found[key] = read_series(single_file(path, key), key, io.warn)
-    series = {
-        key: aligned(one, panel.sessions, key, config.min_coverage) for key, one in found.items() if one is not None
-    }
-    for one in series.values():
-        if one.warning:
+    def read(path: str, key: str) -> Series | None:
+        return read_series(single_file(path, key), key, io.warn) if path else None
+
+    own = source.benchmark()
+    benchmark, vix = read(config.benchmark, "benchmark") or own, read(config.vix, "vix")
+    found = _Beside(
+        benchmark=aligned(benchmark, panel.sessions, "benchmark", config.min_coverage) if benchmark else None,
+        vix=aligned(vix, panel.sessions, "vix", config.min_coverage) if vix else None,
+    )
+    for one in (found.benchmark, found.vix):
+        if one and one.warning:
             io.warn(one.warning)
-    return series
+    return found
 
 
 def _priced(panel: "PricePanel") -> int:
