@@ -18,7 +18,8 @@ from benchmarks.row import Row, Turns, cpu_timed, taking_turns
 from foundry_tasks.adapters.expectations_gx import GreatExpectations
 from foundry_tasks.contract.config import FeaturesConfig, LabelsConfig, PricesConfig
 from foundry_tasks.data.frames import read_frame
-from foundry_tasks.data.judgement import bars_of, coverage, judge, newest_priced
+from foundry_tasks.data.intake import take_in
+from foundry_tasks.data.judgement import bars_of
 from foundry_tasks.data.profile import profile_features, profile_labels, profile_predictions
 from foundry_tasks.data.sessions import sessions_between
 from foundry_tasks.features import build_features
@@ -86,11 +87,9 @@ def _prices(market_data: Path, table: pd.DataFrame, guard: Guard) -> Callable[[]
     as_of = table["date"].max().date()
     sessions = sessions_between(config.calendar, table["date"].min().date(), as_of)
     bars = bars_of(table, sessions)
-    judged = judge(bars)
-    remaining, by_ticker = coverage(bars, judged.kept, None, len(sessions))
-    newest = newest_priced(bars, judged.kept, None, len(sessions))
+    intake = take_in(bars, sessions, None)
     stage = prices._guard  # noqa: SLF001 - the frame and the facts that the stage itself makes
-    return lambda: stage(config, guard, bars, judged, sessions, newest, remaining, by_ticker)
+    return lambda: stage(config, guard, intake)
 
 
 def _features(market_data: Path, table: pd.DataFrame, guard: Guard) -> Callable[[], None]:  # noqa: ARG001 - as above
@@ -109,7 +108,7 @@ def _labels(market_data: Path, table: pd.DataFrame, guard: Guard) -> Callable[[]
     labels = {horizon: build_labels(market, horizon) for horizon in LabelsConfig().horizons}
     returns = {horizon: made.forward_return for horizon, made in labels.items()}
     kinds = {horizon: {"up": made.up} for horizon, made in labels.items()}
-    known = (market.sessions, market.tickers, market.adjusted_close, 0, returns, kinds)
+    known = (market, market.adjusted_close, 0, returns, kinds)
     return lambda: guard.guard("labels", pd.DataFrame(profile_labels(*known)), {})
 
 

@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -10,6 +10,8 @@ from typing import Any
 
 from foundry_tasks import runner
 from foundry_tasks.contract import artifacts
+from foundry_tasks.contract.documents import Prices
+from foundry_tasks.contract.documents.prices import PriceHead
 from foundry_tasks.contract.errors import ConfigError, DataRejectedError, TransientError
 from foundry_tasks.contract.ports import Finding, Store
 from foundry_tasks.contract.stage_io import Identity
@@ -41,12 +43,13 @@ def check_prices(
             result = runner.execute(identity, {**conf, "source": "parquet", "prices": prices}, around)
         except DataRejectedError as error:
             return _rejected(prices, error, around.store)
-        about = json.loads(around.store.object_path(result.outputs["prices.json"].sha256).read_bytes())
+        published = around.store.object_path(result.outputs[Prices.artifact].sha256)
+        about = Prices.model_validate_json(published.read_bytes())
         return PriceCheck(
             prices=prices,
             about=about,
             warnings=_once(result.warnings),
-            cases=worst_cases(about["large_moves"], Snapshot(around.store.object_path(about["snapshot"]))),
+            cases=worst_cases(about.large_moves, Snapshot(around.store.object_path(about.snapshot))),
         )
 
 
@@ -76,16 +79,16 @@ def _rejected(prices: str, error: DataRejectedError, store: Store) -> PriceCheck
     document = store.read(artifacts.quarantine_key(_DAG, _RUN, "prices", "prices.json"))
     findings = [Finding(**one) for one in json.loads(document or b"[]")]
     head = next((store.read(key) for key in store.keys("markets/") if key.endswith("/head.json")), None)
-    snapshot = Snapshot(store.object_path(json.loads(head)["snapshot"])) if head else None
+    snapshot = Snapshot(store.object_path(PriceHead.model_validate_json(head).snapshot)) if head else None
     shown = [one for one in findings if one.severity == "critical" or one.column in _JUDGED]
     return PriceCheck(
         prices=prices,
         refusal=str(error).partition(f" More: {store.uri}")[0],  # the store and its pages are gone when this is read
-        read=snapshot.facts() if snapshot else {},
+        read=snapshot.facts() if snapshot else None,
         warnings=_once(one.sentence for one in findings if one.severity == "warning"),
         cases=rejected_cases(shown, snapshot) if snapshot else (),
     )
 
 
-def _once(warnings: Any) -> tuple[str, ...]:
+def _once(warnings: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(text.removeprefix("prices: ") for text in warnings))

@@ -3,16 +3,20 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
+from foundry_tasks.contract.documents.prices import LargeMove, SetAside
 from foundry_tasks.data import defects
 from foundry_tasks.data.defects import IntArray
 from foundry_tasks.data.jumps import Jumps, common_steps, find_jumps, log_moves, ratio_of
 from foundry_tasks.data.panel import PRICE_FIELDS, BoolArray, DateArray, FloatArray
 from foundry_tasks.data.universe import first_to_last_bar
+
+S = TypeVar("S", bound=np.generic)
 
 MAX_ZERO_VOLUME = 0.5
 """With more untraded bars than this share, the source has no volume worth the name."""
@@ -92,7 +96,7 @@ class Judged:
     entries of `keep` that name no bar.
     """
 
-    columns: Mapping[str, Any]
+    columns: Mapping[str, npt.NDArray[Any]]
     reason: IntArray
     jumps: Jumps
     breaks: BoolArray
@@ -126,10 +130,10 @@ def judge(bars: Bars, keep: Sequence[str] = (), redenominations: Sequence[date] 
     renamed = _first_after(bars, redenominations)
     jumps, step = _jumps(bars, reason < 0, right | renamed)
     mark("between a jump and its return", jumps.bad)
-    single = _scattered(bars, reason < 0, lambda ticker, at: defects.constant(ticker, bars.fields["close"][at]), False)
+    single = _scattered(bars, reason < 0, lambda ticker, at: defects.constant(ticker, bars.fields["close"][at]))
     mark("single price throughout", single)
-    skipped = _scattered(bars, reason < 0, lambda ticker, at: defects.skipped_sessions(ticker, bars.session[at]), 0)
-    unchanged = _scattered(bars, reason < 0, lambda ticker, at: defects.unchanged(ticker, bars.fields["close"][at]), 0)
+    skipped = _scattered(bars, reason < 0, lambda ticker, at: defects.skipped_sessions(ticker, bars.session[at]))
+    unchanged = _scattered(bars, reason < 0, lambda ticker, at: defects.unchanged(ticker, bars.fields["close"][at]))
     mark("close unchanged too long", unchanged >= defects.STALE_SESSIONS)
     columns = {
         "is_session": bars.session >= 0,
@@ -230,7 +234,7 @@ def newest_priced(bars: Bars, kept: BoolArray, member: BoolArray | None, n_sessi
     return int(enough[-1]) if len(enough) else -1
 
 
-def set_aside(bars: Bars, judged: Judged) -> list[dict[str, Any]]:
+def set_aside(bars: Bars, judged: Judged) -> tuple[SetAside, ...]:
     """What was set aside, by name: one entry a reason and ticker, with its bars, first and last date."""
     entries = []
     away = np.flatnonzero(judged.reason >= 0)
@@ -238,18 +242,18 @@ def set_aside(bars: Bars, judged: Judged) -> list[dict[str, Any]]:
     for value in np.unique(pair):
         days = bars.day[away[pair == value]]
         entries.append(
-            {
-                "reason": REASONS[value // len(bars.tickers)],
-                "ticker": bars.tickers[value % len(bars.tickers)],
-                "bars": len(days),
-                "first": str(days.min()),
-                "last": str(days.max()),
-            }
+            SetAside(
+                reason=REASONS[value // len(bars.tickers)],
+                ticker=bars.tickers[value % len(bars.tickers)],
+                bars=len(days),
+                first=days.min().item(),
+                last=days.max().item(),
+            )
         )
-    return entries
+    return tuple(entries)
 
 
-def events(bars: Bars, judged: Judged) -> list[dict[str, Any]]:
+def events(bars: Bars, judged: Judged) -> tuple[LargeMove, ...]:
     """What was judged of large moves, by name, one entry a move: ticker, date, move, what was made of it, how to overrule.
 
     until: the last date of the bad bars, or of the sessions that an action withholds. Of bad bars the first is told.
@@ -269,18 +273,18 @@ def events(bars: Bars, judged: Judged) -> list[dict[str, Any]]:
         for one in map(int, np.flatnonzero(first)):
             name = bars.tickers[ticker[one]]
             known = overnight[one] if np.isfinite(overnight[one]) else move[one]
-            event = {
-                "ticker": name,
-                "date": str(day[one]),
-                "until": str(day[one if lasting is None else _last_of(lasting, ticker, one)]),
-                "move": float(np.expm1(move[one])),
-                "ratio": ratio_of(float(known)) if kind != "confirmed" else "",
-                "rule": rule,
-                "verdict": verdict,
-                "overrule": f'keep = ["{name} {day[one]}"]' if kind != "confirmed" else "",
-            }
+            event = LargeMove(
+                ticker=name,
+                date=day[one].item(),
+                until=day[one if lasting is None else _last_of(lasting, ticker, one)].item(),
+                move=float(np.expm1(move[one])),
+                ratio=ratio_of(float(known)) if kind != "confirmed" else "",
+                rule=rule,
+                verdict=verdict,
+                overrule=f'keep = ["{name} {day[one]}"]' if kind != "confirmed" else "",
+            )
             found.append(event)
-    return sorted(found, key=lambda event: (event["ticker"], event["date"]))
+    return tuple(sorted(found, key=lambda event: (event.ticker, event.date)))
 
 
 def _last_of(marked: BoolArray, ticker: IntArray, first: int) -> int:
@@ -303,10 +307,10 @@ _VERDICTS = {
 }
 
 
-def _scattered(bars: Bars, among: BoolArray, find: Callable[[IntArray, IntArray], Any], default: Any) -> Any:
-    """`find(ticker, at)` over the bars `among` alone, at their places; `default` elsewhere."""
+def _scattered(bars: Bars, among: BoolArray, find: Callable[[IntArray, IntArray], npt.NDArray[S]]) -> npt.NDArray[S]:
+    """`find(ticker, at)` over the bars `among` alone, at their places; zero elsewhere."""
     at = np.flatnonzero(among)
     found = find(bars.ticker[at], at)
-    result = np.full(len(among), default, dtype=found.dtype if len(found) else type(default))
+    result = np.zeros(len(among), found.dtype)
     result[at] = found
     return result

@@ -3,11 +3,11 @@
 Each function gives the columns of a frame, one entry a row, for `io.guard(suite, pandas.DataFrame(columns), facts)`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
-from foundry_tasks.data.panel import BoolArray, DateArray, FeaturePanel, FloatArray
+from foundry_tasks.data.panel import BoolArray, DateArray, FeaturePanel, FloatArray, PricePanel
 from foundry_tasks.data.tables import AnyArray, FeatureFile
 
 Columns = dict[str, AnyArray]
@@ -64,13 +64,11 @@ def profile_features(
 
 
 def profile_labels(
-    sessions: DateArray,
-    tickers: Sequence[str],
+    prices: PricePanel,
     price: FloatArray,
     lag: int,
     forward_returns: Mapping[int, FloatArray],
     labels: Mapping[int, Mapping[str, FloatArray]],
-    breaks: BoolArray | None = None,
     n_sampled: int = 5,
 ) -> Columns:
     """Rows sampled from `n_sampled` sessions a horizon, evenly spread, with what they ought to be.
@@ -79,8 +77,9 @@ def profile_labels(
     labels: horizon → published matrix, and → kind → matrix of 0, 1 and NaN. Columns: horizon, ticker, date;
     forward_return as published, recomputed from `price`, their difference; up_agrees, whether the published label `up` is
     the sign of the recomputed return; and of the whole horizon: up_share; labelled_too_late, the number of labels in the
-    last h + lag sessions; labelled_across, the number of those that reach across a break of `breaks`, a PricePanel's.
+    last h + lag sessions; labelled_across, the number of those that reach across a break of `prices`.
     """
+    sessions, tickers, breaks = prices.sessions, prices.tickers, prices.breaks
     columns: dict[str, list[AnyArray]] = {}
     for horizon, published in forward_returns.items():
         reach = horizon + lag

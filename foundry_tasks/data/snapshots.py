@@ -1,6 +1,5 @@
 """What a source said, kept: immutable snapshots, and a head per market and source that moves by compare-and-swap."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
@@ -10,6 +9,7 @@ import pandas as pd
 
 from foundry_tasks.contract import artifacts
 from foundry_tasks.contract.config import PricesConfig
+from foundry_tasks.contract.documents.prices import PriceHead
 from foundry_tasks.contract.errors import DataRejectedError, TransientError
 from foundry_tasks.contract.ports import Store
 from foundry_tasks.data.bar_files import read_bars, write_bars
@@ -57,7 +57,8 @@ def refreshed(
             else _extended(config, store, source, as_of, head)
         )
         sha256 = store.put_object(write_bars(table, workspace / "snapshot.parquet"))
-        document = artifacts.canonical_json({"snapshot": sha256, "source": source.name, "last": _last(table)})
+        moved = PriceHead(snapshot=sha256, source=source.name, last=table["date"].max().date())
+        document = artifacts.canonical_json(moved.model_dump(mode="json"))
         if document == head or store.swap(key, head, document):
             return Snapshot(table if static or since is None else _from(table, since), sha256, restated)
     raise TransientError(f"the head of market {config.market!r} ({store.locate(key)}) keeps moving. Try again later.")
@@ -79,12 +80,11 @@ def _extended(
     """A live source's snapshot with the missing sessions, and the tickers that were restated."""
     if head is None:
         return _complete(config, source, source.fetch(config.tickers, config.start, as_of)), ()
-    known = json.loads(head)
-    kept = read_bars(store.object_path(known["snapshot"]))
-    last = date.fromisoformat(known["last"])
-    if last >= as_of:
+    known = PriceHead.model_validate_json(head)
+    kept = read_bars(store.object_path(known.snapshot))
+    if known.last >= as_of:
         return kept, ()
-    since = session_before(config.calendar, last, config.overlap_sessions - 1)
+    since = session_before(config.calendar, known.last, config.overlap_sessions - 1)
     fetched = source.fetch(config.tickers, since, as_of)
     silent = source.silent
     restated = restated_tickers(kept, fetched)
@@ -103,7 +103,3 @@ def _complete(config: PricesConfig, source: PriceSource, table: pd.DataFrame) ->
             "those names in tickers, or leave them out."
         )
     return table
-
-
-def _last(table: pd.DataFrame) -> str:
-    return str(table["date"].max().date())

@@ -8,7 +8,9 @@ import numpy as np
 
 from foundry_tasks.contract.documents.report import (
     AbsentStage,
+    Data,
     DataDocs,
+    FeaturesInUse,
     Links,
     Provenance,
     RegisteredVersion,
@@ -55,7 +57,7 @@ def assemble(material: Material) -> Report:
         models=json_ready(_models(material.documents)),
         predictions=json_ready(_predictions(material)),
         live=json_ready(_live(material.documents)),
-        data=json_ready(_data(material.documents)),
+        data=_data(material.documents),
         leakage=material.documents.leakage,
         warnings=_warnings(material),
         absent=_absent(material),
@@ -179,18 +181,12 @@ def _live(documents: Documents) -> dict[str, Any] | None:
 
 
 # ------------------------------------------------------------------ data and run
-def _data(documents: Documents) -> dict[str, Any]:
-    features = documents.features or {}
-    return {
-        "prices": documents.prices,
-        "features": {
-            "feature_set": features.get("feature_set"),
-            "count": len(features.get("names", ())),
-            "left_out": features.get("left_out", {}),
-        }
-        if features
-        else None,
-    }
+def _data(documents: Documents) -> Data:
+    found = documents.features
+    features = (
+        FeaturesInUse(feature_set=found.feature_set, count=len(found.names), left_out=found.left_out) if found else None
+    )
+    return Data(prices=documents.prices, features=features)
 
 
 def _warnings(material: Material) -> tuple[StageWarning, ...]:
@@ -239,11 +235,11 @@ def _timing(result: StageResult) -> StageTiming:
 
 
 def _provenance(material: Material) -> Provenance:
-    prices = material.documents.prices or {}
+    prices = material.documents.prices
     return Provenance(
         code_versions=tuple(sorted({result.code_version for result in material.results})),
         image_digests=tuple(sorted({result.image_digest for result in material.results if result.image_digest})),
-        snapshot=prices.get("snapshot"),
+        snapshot=prices.snapshot if prices else None,
         stages=tuple(
             StageProvenance(
                 stage=_label(result),

@@ -48,6 +48,7 @@ def write_html(document: Report) -> str:
         "short": lambda digest: digest[:12],
         "position": wording.position,
     }
+    prices, features = document.data.prices, document.data.features
     page: str = environment.get_template("page.html.j2").render(
         dict(document),
         style=STYLE.read_text(),
@@ -65,11 +66,11 @@ def write_html(document: Report) -> str:
         live_history=wording.live_history,
         drift_line=wording.drift_line,
         comparison=_comparison(document),
-        data_facts=data_facts(document.data["prices"]) if document.data["prices"] else (),
+        data_facts=data_facts(prices) if prices else (),
         absences=absences(document.absent),
-        left_out=by_reason((document.data["features"] or {}).get("left_out", {})),
-        set_aside=set_aside_lines((document.data["prices"] or {}).get("set_aside", [])),
-        large_moves=large_move_lines((document.data["prices"] or {}).get("large_moves", [])),
+        left_out=by_reason(features.left_out) if features else {},
+        set_aside=set_aside_lines(prices.set_aside) if prices else {},
+        large_moves=large_move_lines(prices.large_moves) if prices else {},
         prediction_reach=_prediction_reach(document),
         longest_stage=max((stage.total_s for stage in document.stages), default=0.0),
         totals={key: sum(getattr(stage, key) for stage in document.stages) for key in ("start_s", "work_s", "total_s")},

@@ -219,24 +219,23 @@ def _models(document: Report) -> Iterator[str]:
 
 
 def _data(document: Report) -> Iterator[str]:
-    prices, features, leakage = document.data["prices"], document.data["features"], document.leakage
+    prices, features, leakage = document.data.prices, document.data.features, document.leakage
     yield "## Data"
     yield ""
     if prices:
         yield (
-            f"{prices['tickers']} tickers over {prices['sessions']} sessions, {prices['first_session']} to "
-            f"{prices['last_session']}."
+            f"{prices.tickers} tickers over {prices.sessions} sessions, {prices.first_session} to {prices.last_session}."
         )
         yield ""
         for name, value in wording.data_facts(prices):
             yield f"- {name}: {value}"
-        for reason, tickers in wording.set_aside_lines(prices.get("set_aside", ())).items():
+        for reason, tickers in wording.set_aside_lines(prices.set_aside).items():
             yield f"- set aside, {reason}: {', '.join(tickers)}"
-        for verdict, moves in wording.large_move_lines(prices.get("large_moves", ())).items():
+        for verdict, moves in wording.large_move_lines(prices.large_moves).items():
             yield f"- large moves, {verdict}: {', '.join(moves)}"
     if features:
-        yield f"- features: {features['count']}, set {features['feature_set']}"
-        for reason, names in wording.by_reason(features["left_out"]).items():
+        yield f"- features: {features.count}, set {features.feature_set}"
+        for reason, names in wording.by_reason(features.left_out).items():
             yield f"- features left out, {reason}: {', '.join(names)}"
     if leakage:
         yield f"- leakage audit: {'; '.join(leakage.leaks) or 'clean'}"

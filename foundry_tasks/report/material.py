@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from foundry_tasks.contract.documents import Leakage, Portfolio, Simulation
+from foundry_tasks.contract.documents import Features, Leakage, Portfolio, Prices, Simulation
 from foundry_tasks.contract.stage_io import StageResult
 from foundry_tasks.data.panel import DateArray, FloatArray
 from foundry_tasks.data.tables import AnyArray
@@ -31,8 +31,8 @@ class Forecasts:
 class Documents:
     """The documents that the stages of the run have published; None where one has not."""
 
-    prices: Mapping[str, Any] | None = None
-    features: Mapping[str, Any] | None = None
+    prices: Prices | None = None
+    features: Features | None = None
     importance: Mapping[str, Any] | None = None
     comparison: Mapping[str, Any] | None = None
     leakage: Leakage | None = None

@@ -1,17 +1,18 @@
 """The worst cases of a price file: what was judged of a move, and the closes around it as a picture."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from foundry_tasks.contract.documents.prices import LargeMove
 from foundry_tasks.contract.ports import Finding
 from foundry_tasks.data.panel import DateArray, FloatArray
 from foundry_tasks.report import svg
@@ -51,23 +52,34 @@ class Case:
         return f"{self.ticker} {self.date}: {self.move}{ratio}, {self.verdict}.{overrule}"
 
 
+@dataclass(frozen=True, slots=True)
+class FileFacts:
+    """What a price file holds. first, last: ISO dates. columns: without date and ticker."""
+
+    bars: int
+    tickers: int
+    first: str
+    last: str
+    columns: tuple[str, ...]
+
+
 class Snapshot:
     """Bars as the source has them, from the Parquet file that the prices stage keeps."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> FileFacts:
         """Bars, tickers, first and last date, and columns."""
         file = pq.ParquetFile(self._path)
         tickers = pc.count_distinct(file.read(["ticker"])["ticker"]).as_py()
-        return {
-            "bars": file.metadata.num_rows,
-            "tickers": tickers,
-            "first": str(self._days[0]),
-            "last": str(self._days[-1]),
-            "columns": [name for name in file.schema_arrow.names if name not in {"date", "ticker"}],
-        }
+        return FileFacts(
+            bars=file.metadata.num_rows,
+            tickers=tickers,
+            first=str(self._days[0]),
+            last=str(self._days[-1]),
+            columns=tuple(name for name in file.schema_arrow.names if name not in {"date", "ticker"}),
+        )
 
     @cached_property
     def _days(self) -> DateArray:
@@ -111,10 +123,10 @@ def _floats(column: pa.ChunkedArray) -> FloatArray:
 
 
 # ------------------------------------------------------------------ which
-def worst_cases(events: Sequence[Mapping[str, Any]], snapshot: Snapshot) -> tuple[Case, ...]:
+def worst_cases(moves: Sequence[LargeMove], snapshot: Snapshot) -> tuple[Case, ...]:
     """The ten largest moves; those that are kept come after those that something was done about."""
-    ranked = sorted(events, key=lambda event: (not event["overrule"], -abs(math.log1p(event["move"]))))
-    return tuple(_case(event, snapshot) for event in ranked[:CASES])
+    ranked = sorted(moves, key=lambda one: (not one.overrule, -abs(math.log1p(one.move))))
+    return tuple(_judged(one, snapshot) for one in ranked[:CASES])
 
 
 def rejected_cases(findings: Iterable[Finding], snapshot: Snapshot) -> tuple[Case, ...]:
@@ -124,28 +136,31 @@ def rejected_cases(findings: Iterable[Finding], snapshot: Snapshot) -> tuple[Cas
         for example in finding.examples:
             if {"ticker", "date"} <= example.keys():
                 bars.setdefault((example["ticker"], example["date"]), finding.note)
-    return tuple(
-        _case({"ticker": ticker, "date": day, "verdict": note}, snapshot)
-        for (ticker, day), note in list(bars.items())[:CASES]
-    )
+    return tuple(_case(ticker, day, note, snapshot) for (ticker, day), note in list(bars.items())[:CASES])
 
 
-def _case(event: Mapping[str, Any], snapshot: Snapshot) -> Case:
-    days, prices, at = snapshot.around(event["ticker"], event["date"])
-    move = event.get("move", _move(prices, at))
-    until = np.datetime64(event["until"]) if event.get("until") and event["overrule"] else days[0] - 1
+def _judged(move: LargeMove, snapshot: Snapshot) -> Case:
+    case = _case(move.ticker, move.date.isoformat(), move.verdict, snapshot)
+    last = bisect_right(case.sessions, move.until.isoformat()) - 1 if move.until and move.overrule else case.last
+    return replace(case, move=signed_percent(move.move), ratio=move.ratio, overrule=move.overrule, last=last)
+
+
+def _case(ticker: str, day: str, verdict: str, snapshot: Snapshot) -> Case:
+    """A bar with the prices around it; its move is what they say, and nothing is shaded."""
+    days, prices, at = snapshot.around(ticker, day)
+    move = _move(prices, at)
     return Case(
-        ticker=event["ticker"],
-        date=event["date"],
+        ticker=ticker,
+        date=day,
         move=UNDEFINED if move is None else signed_percent(move),
-        ratio=event.get("ratio", ""),
-        verdict=event["verdict"],
-        overrule=event.get("overrule", ""),
+        ratio="",
+        verdict=verdict,
+        overrule="",
         price_name={"adj_close": "adjusted close"}.get(snapshot.price_name, snapshot.price_name),
         sessions=tuple(map(str, days)),
         prices=tuple(float(price) if np.isfinite(price) and price > 0 else None for price in prices),
         at=at,
-        last=int(np.searchsorted(days, until, side="right")) - 1,
+        last=-1,
     )
 
 

@@ -1,45 +1,49 @@
 """What `foundry check` says of a price file: plain text of at most 100 columns, and a page with the worst cases."""
 
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
 
+from foundry_tasks.contract.documents import Prices
+from foundry_tasks.contract.documents.prices import SetAside
 from foundry_tasks.report import price_cases, wording
 from foundry_tasks.report.html import STYLE, page_environment
-from foundry_tasks.report.price_cases import Case
+from foundry_tasks.report.price_cases import Case, FileFacts
 from foundry_tasks.report.summary import WIDTH
 
 _TICKERS_NAMED = 5
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class PriceCheck:
     """prices: as the user names them. about: prices.json of a file that is taken. refusal: why one is not, in one line.
 
-    read: what is known of a rejected file: bars, tickers, first, last, columns; empty where it could not be read.
+    read: what is known of a rejected file; None where it could not be read.
     """
 
     prices: str
-    about: Mapping[str, Any] = field(default_factory=dict)
+    about: Prices | None = None
     refusal: str = ""
-    read: Mapping[str, Any] = field(default_factory=dict)
+    read: FileFacts | None = None
     warnings: tuple[str, ...] = ()
     cases: tuple[Case, ...] = ()
 
     @property
     def facts(self) -> list[tuple[str, str]]:
         """Names and sentences, in the order of interest."""
-        if self.about:
-            sessions = f"{self.about['sessions']:,}, {self.about['first_session']} to {self.about['last_session']}"
-            counts = [("tickers", f"{self.about['tickers']:,}"), ("sessions", sessions), ("as of", self.about["as_of"])]
-            return [("file", self.prices), *counts, *wording.data_facts(self.about)[1:]]
-        read = self.read
+        about, read = self.about, self.read
+        if about:
+            sessions = f"{about.sessions:,}, {about.first_session} to {about.last_session}"
+            counts = [("tickers", f"{about.tickers:,}"), ("sessions", sessions), ("as of", about.as_of.isoformat())]
+            return [("file", self.prices), *counts, *wording.data_facts(about)[1:]]
         return [("file", self.prices)] + (
             [
-                ("tickers", f"{read['tickers']:,}"),
-                ("bars", f"{read['bars']:,}, {read['first']} to {read['last']}"),
-                ("columns", ", ".join(read["columns"])),
+                ("tickers", f"{read.tickers:,}"),
+                ("bars", f"{read.bars:,}, {read.first} to {read.last}"),
+                ("columns", ", ".join(read.columns)),
             ]
             if read
             else []
@@ -49,21 +53,23 @@ class PriceCheck:
     def set_aside(self) -> list[str]:
         """One line a reason: bars, tickers, the first of them."""
         return [
-            f"{reason}: {_count(sum(entry['bars'] for entry in entries), 'bar')} of {_count(len(entries), 'ticker')}: "
+            f"{reason}: {_count(sum(entry.bars for entry in entries), 'bar')} of {_count(len(entries), 'ticker')}: "
             f"{_first([_span(entry) for entry in entries])}"
-            for reason, entries in _grouped(self.about.get("set_aside", ()), "reason").items()
+            for reason, entries in _grouped(
+                self.about.set_aside if self.about else (), lambda entry: entry.reason
+            ).items()
         ]
 
     @property
     def large_moves(self) -> dict[str, list[tuple[str, str, str, str, str]]]:
         """Verdict → ticker, date, move, ratio and how to overrule, one row a move; moves that are kept come last."""
-        events = sorted(self.about.get("large_moves", ()), key=lambda event: not event["overrule"])
+        moves = sorted(self.about.large_moves if self.about else (), key=lambda one: not one.overrule)
         return {
             verdict: [
-                (one["ticker"], one["date"], wording.signed_percent(one["move"]), one["ratio"], one["overrule"])
+                (one.ticker, one.date.isoformat(), wording.signed_percent(one.move), one.ratio, one.overrule)
                 for one in group
             ]
-            for verdict, group in _grouped(events, "verdict").items()
+            for verdict, group in _grouped(moves, lambda one: one.verdict).items()
         }
 
 
@@ -137,7 +143,7 @@ def _said(check: PriceCheck) -> str:
     """What became of the file, in one line."""
     if not check.about:
         return check.refusal
-    bars = sum(entry["bars"] for entry in check.about["set_aside"])
+    bars = sum(entry.bars for entry in check.about.set_aside)
     moves = [row for rows in check.large_moves.values() for row in rows]
     no_return = sum(bool(overrule) for *_, overrule in moves)
     return (
@@ -149,16 +155,16 @@ def _said(check: PriceCheck) -> str:
 
 
 # ------------------------------------------------------------------ words
-def _grouped(entries: Sequence[Mapping[str, Any]], key: str) -> dict[str, list[Mapping[str, Any]]]:
-    groups: dict[str, list[Mapping[str, Any]]] = {}
+def _grouped(entries: Iterable[T], key: Callable[[T], str]) -> dict[str, list[T]]:
+    groups: dict[str, list[T]] = {}
     for entry in entries:
-        groups.setdefault(entry[key], []).append(entry)
+        groups.setdefault(key(entry), []).append(entry)
     return groups
 
 
-def _span(entry: Mapping[str, Any]) -> str:
-    when = entry["first"] if entry["first"] == entry["last"] else f"{entry['first']} to {entry['last']}"
-    return f"{entry['ticker']} ({when})"
+def _span(entry: SetAside) -> str:
+    when = f"{entry.first}" if entry.first == entry.last else f"{entry.first} to {entry.last}"
+    return f"{entry.ticker} ({when})"
 
 
 def _first(names: Sequence[str]) -> str:

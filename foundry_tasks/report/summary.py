@@ -176,8 +176,8 @@ def _live(document: Report) -> Iterator[str]:
 
 
 def _coverage(document: Report) -> Iterator[str]:
-    predictions, prices = document.predictions or {}, document.data["prices"] or {}
-    shares = {"prices": prices.get("coverage"), "predictions": predictions.get("coverage")}
+    predictions, prices = document.predictions or {}, document.data.prices
+    shares = {"prices": prices.coverage if prices else None, "predictions": predictions.get("coverage")}
     written = [f"{name} {percent(share)}" for name, share in shares.items() if isinstance(share, int | float)]
     yield ""
     yield f"Coverage of the universe: {', '.join(written) or wording.UNDEFINED}"

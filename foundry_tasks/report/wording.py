@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from foundry_tasks.contract.documents import Prices
+from foundry_tasks.contract.documents.prices import LargeMove, SetAside
 from foundry_tasks.contract.documents.report import AbsentStage
 
 UNDEFINED = "undefined"
@@ -261,23 +263,20 @@ def _sessions(count: int) -> str:
 
 
 # ------------------------------------------------------------------ data
-def data_facts(prices: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """prices.json as names and sentences, in the order of interest; what it does not say is left out."""
-    columns = prices.get("columns") or {}
-    coverage = prices.get("coverage")
-    facts = [
-        ("source", prices.get("source")),
-        ("universe", prices.get("universe")),
-        ("coverage", None if coverage is None else f"{percent(coverage)} of the universe's ticker-sessions"),
-        ("columns", ", ".join(columns.get("present", ()))),
-        ("absent", ", ".join(columns.get("absent", ())) or "no column"),
-        ("benchmark", prices.get("benchmark")),
-        ("VIX", prices.get("vix") or "not given"),
-        ("sectors", prices.get("sectors") or "not given"),
-        ("restated", ", ".join(prices.get("restated") or ()) or "no ticker"),
-        ("calendar", prices.get("calendar")),
+def data_facts(prices: Prices) -> list[tuple[str, str]]:
+    """prices.json as names and sentences, in the order of interest."""
+    return [
+        ("source", prices.source),
+        ("universe", prices.universe),
+        ("coverage", f"{percent(prices.coverage)} of the universe's ticker-sessions"),
+        ("columns", ", ".join(prices.columns.present)),
+        ("absent", ", ".join(prices.columns.absent) or "no column"),
+        ("benchmark", prices.benchmark),
+        ("VIX", prices.vix or "not given"),
+        ("sectors", str(prices.sectors or "not given")),
+        ("restated", ", ".join(prices.restated) or "no ticker"),
+        ("calendar", prices.calendar),
     ]
-    return [(name, str(value)) for name, value in facts if value is not None]
 
 
 def absences(absent: Sequence[AbsentStage]) -> list[str]:
@@ -294,23 +293,23 @@ def by_reason(left_out: Mapping[str, str]) -> dict[str, list[str]]:
     return reasons
 
 
-def set_aside_lines(entries: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+def set_aside_lines(entries: Sequence[SetAside]) -> dict[str, list[str]]:
     """Reason → tickers with their bars and dates."""
     reasons: dict[str, list[str]] = {}
     for entry in entries:
-        when = entry["first"] if entry["first"] == entry["last"] else f"{entry['first']} to {entry['last']}"
-        bars = "1 bar" if entry["bars"] == 1 else f"{entry['bars']} bars"
-        reasons.setdefault(entry["reason"], []).append(f"{entry['ticker']} ({bars}, {when})")
+        when = f"{entry.first}" if entry.first == entry.last else f"{entry.first} to {entry.last}"
+        bars = "1 bar" if entry.bars == 1 else f"{entry.bars} bars"
+        reasons.setdefault(entry.reason, []).append(f"{entry.ticker} ({bars}, {when})")
     return reasons
 
 
-def large_move_lines(events: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+def large_move_lines(moves: Sequence[LargeMove]) -> dict[str, list[str]]:
     """Verdict → ticker, date, move and ratio of its largest moves, and how many more there are."""
     verdicts: dict[str, list[str]] = {}
-    for event in sorted(events, key=lambda one: -abs(math.log1p(one["move"]))):
-        ratio = f" ({event['ratio']})" if event["ratio"] else ""
-        line = f"{event['ticker']} {event['date']} {signed_percent(event['move'])}{ratio}"
-        verdicts.setdefault(event["verdict"], []).append(line)
+    for one in sorted(moves, key=lambda one: -abs(math.log1p(one.move))):
+        ratio = f" ({one.ratio})" if one.ratio else ""
+        line = f"{one.ticker} {one.date} {signed_percent(one.move)}{ratio}"
+        verdicts.setdefault(one.verdict, []).append(line)
     return {
         verdict: lines[:LARGE_MOVES_SHOWN]
         + ([f"and {len(lines) - LARGE_MOVES_SHOWN:,} more"] if len(lines) > LARGE_MOVES_SHOWN else [])

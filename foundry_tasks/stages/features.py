@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from foundry_tasks.contract.config import FeaturesConfig
+from foundry_tasks.contract.documents import Features
 from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.data.panel import FeaturePanel, FloatArray
 from foundry_tasks.data.profile import profile_features
@@ -42,14 +43,14 @@ def run(config: FeaturesConfig, io: StageIO) -> None:
     io.guard("features", pd.DataFrame(profile), {})
     with io.step("publish"):
         io.publish_file("features.parquet", path)
-    about = {
-        "feature_set": config.feature_set,
-        "names": features.names,
-        "left_out": left_out,
-        "sessions": len(features.sessions),
-        "first_session": str(features.sessions[0]),
-    }
-    io.publish_json("features.json", about)
+    about = Features(
+        feature_set=config.feature_set,
+        names=features.names,
+        left_out=left_out,
+        sessions=len(features.sessions),
+        first_session=features.sessions[0].item(),
+    )
+    io.publish(about)
     io.metrics |= {"features": len(wanted), "left_out": len(left_out)}
     if left_out:
         io.warn(f"{len(left_out)} of {len(wanted) + len(left_out)} features left out: {_by_reason(left_out)}")

@@ -36,13 +36,11 @@ def run(config: LabelsConfig, io: StageIO) -> None:
     with io.step("profile"):
         price = prices.adjusted("open") if config.label_entry == "next_open" else prices.adjusted_close
         profile = profile_labels(
-            prices.sessions,
-            prices.tickers,
+            prices,
             prices.adjusted_close if price is None else price,
             0 if config.label_entry == "close" else 1,
             {h: values[f"return_{h}d"] for h in config.horizons},
             {h: {"up": values[f"up_{h}d"]} for h in config.horizons},
-            prices.breaks,
         )
     import pandas as pd  # noqa: PLC0415 - great_expectations, which loads beside, brings it
 

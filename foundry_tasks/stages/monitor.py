@@ -10,6 +10,7 @@ import numpy as np
 
 from foundry_tasks.contract import artifacts
 from foundry_tasks.contract.config import MonitorConfig
+from foundry_tasks.contract.documents import Prices
 from foundry_tasks.contract.errors import MissingInputError
 from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.data.panel import BoolArray, PricePanel
@@ -24,7 +25,7 @@ def run(config: MonitorConfig, io: StageIO) -> None:
     with io.step("read"):
         prices = read_prices(io.path("prices", "prices.parquet"))
         versions = io.json("predict", "versions.json")
-    calendar = io.json("prices", "prices.json")["calendar"]
+    calendar = io.read(Prices).calendar
     found: dict[str, Any] = {}
     for h in config.horizons:
         with io.step("score"):

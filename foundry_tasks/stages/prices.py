@@ -4,24 +4,28 @@ A run that fits no model reads only as many sessions as the features of the last
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
 from foundry_tasks.contract import artifacts
 from foundry_tasks.contract.config import PricesConfig
+from foundry_tasks.contract.documents import Prices
+from foundry_tasks.contract.documents.prices import Columns
 from foundry_tasks.contract.errors import DataRejectedError, FoundryError, NothingToDo
 from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.data.input_files import content_digest, input_files, single_file
-from foundry_tasks.data.price_source import PriceSource, open_source
+from foundry_tasks.data.price_source import PriceSource, Series, open_source
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from foundry_tasks.data.intake import Intake
     from foundry_tasks.data.judgement import Bars, Judged
     from foundry_tasks.data.market_files import Aligned
-    from foundry_tasks.data.panel import BoolArray, DateArray, FloatArray, PricePanel
+    from foundry_tasks.data.panel import BoolArray, DateArray, PricePanel
+    from foundry_tasks.data.snapshots import Snapshot
     from foundry_tasks.data.universe import Universe
 
 MIN_SESSIONS = 126
@@ -66,14 +70,70 @@ def _here(config: PricesConfig, io: StageIO) -> PricesConfig:
     return config.model_copy(update={key: io.here(getattr(config, key)) for key in ("prices", *_FILES)})
 
 
+@dataclass(frozen=True)
+class _Fetched:
+    """What the run reads, before anything is judged. sectors: ticker → sector."""
+
+    source: PriceSource
+    as_of: date
+    universe: "Universe | None"
+    sectors: dict[str, str]
+    snapshot: "Snapshot"
+
+
+@dataclass(frozen=True)
+class _Beside:
+    """Market-wide series on the panel's sessions, None where there is none."""
+
+    benchmark: "Aligned | None"
+    vix: "Aligned | None"
+
+
 def _run(config: PricesConfig, io: StageIO, source: PriceSource) -> None:
     from foundry_tasks.data.assembly import build_panel  # noqa: PLC0415 - pandas and calendars, for this stage alone
-    from foundry_tasks.data.judgement import bars_of, coverage, events, judge, newest_priced, set_aside  # noqa: PLC0415 - as above
-    from foundry_tasks.data.market_files import read_sectors  # noqa: PLC0415 - as above
-    from foundry_tasks.data.sessions import sessions_between  # noqa: PLC0415 - as above
-    from foundry_tasks.data.snapshots import refreshed  # noqa: PLC0415 - as above
     from foundry_tasks.data.tables import write_prices  # noqa: PLC0415 - as above
-    from foundry_tasks.data.universe import read_universe, survivorship  # noqa: PLC0415 - as above
+
+    fetched = _fetch(config, io, source)
+    with io.step("judge"):
+        table = _wanted(config, io, source, fetched.snapshot.table, fetched.as_of)
+    if config.cross_check:
+        with io.step("cross_check"):
+            _cross_check(config, io, source, table, fetched.as_of)
+    with io.step("judge"):
+        fetched, intake = _judge(config, io, fetched, table)
+    _say_of_input(io, source, intake.judged)
+    _guard(config, io, intake)
+    if intake.newest < len(intake.sessions) - 1:
+        io.warn(
+            f"prices: as of {intake.newest_session} and not {intake.as_of}: after it fewer than half of the tickers have a "
+            "close."
+        )
+        intake = intake.up_to_newest(config.keep, config.redenominations)
+    with io.step("build"):
+        panel = build_panel(intake.bars, intake.judged, intake.sessions, intake.member, fetched.sectors)
+        beside = _beside(config, io, source, panel)
+        panel = _with_series(panel, beside)
+    with io.step("publish"):
+        write_prices(io.workspace / "prices.parquet", panel)
+        io.publish_file("prices.parquet", io.workspace / "prices.parquet")
+        about = _about(config, fetched, intake, panel, beside)
+        io.publish(about)
+    _say(config, io, fetched, intake, panel, about)
+    io.effective_as_of = intake.as_of
+    io.metrics |= {
+        "tickers": about.tickers,
+        "sessions": about.sessions,
+        "first_session": about.first_session.isoformat(),
+        "last_session": about.last_session.isoformat(),
+        "coverage": about.coverage,
+        "bars_set_aside": int((~intake.judged.kept).sum()),
+    }
+
+
+def _fetch(config: PricesConfig, io: StageIO, source: PriceSource) -> _Fetched:
+    from foundry_tasks.data.market_files import read_sectors  # noqa: PLC0415 - as above
+    from foundry_tasks.data.snapshots import refreshed  # noqa: PLC0415 - as above
+    from foundry_tasks.data.universe import read_universe  # noqa: PLC0415 - as above
 
     with io.step("fetch"):
         universe = read_universe(single_file(config.universe, "universe"), io.warn) if config.universe else None
@@ -81,75 +141,58 @@ def _run(config: PricesConfig, io: StageIO, source: PriceSource) -> None:
         as_of = _as_of(config, io, source)
         since = partial(_since, config.calendar, as_of, io.recent_sessions) if io.recent_sessions else None
         snapshot = refreshed(config, io.store, source, as_of, io.workspace, since)
-    with io.step("judge"):
-        table = _wanted(config, io, source, snapshot.table, as_of)
-    if config.cross_check:
-        with io.step("cross_check"):
-            _cross_check(config, io, source, table, as_of)
-    with io.step("judge"):
-        first = min(table["date"].min().date(), as_of)
-        sessions = sessions_between(config.calendar, first, as_of)
-        bars = bars_of(table, sessions)
-        sectors = _spelled(config, io, bars.tickers, universe, sectors)
-        member = _members(universe, bars, sessions, source)
-        judged = judge(bars, config.keep, config.redenominations)
-        remaining, by_ticker = coverage(bars, judged.kept, member, len(sessions))
-        newest = newest_priced(bars, judged.kept, member, len(sessions))
-    _say_of_input(io, source, judged)
-    _guard(config, io, bars, judged, sessions, newest, remaining, by_ticker)
-    if newest < len(sessions) - 1:
-        asked, as_of = as_of, sessions[newest].item()
-        io.warn(f"prices: as of {as_of} and not {asked}: after it fewer than half of the tickers have a close.")
-        sessions, member = sessions[: newest + 1], None if member is None else member[: newest + 1]
-        bars = bars.up_to(newest)
-        judged = judge(bars, config.keep, config.redenominations)
-    with io.step("build"):
-        panel = build_panel(bars, judged, sessions, member, sectors)
-        beside = _beside(config, io, source, panel)
-        panel = _with_series(panel, beside)
-    with io.step("publish"):
-        write_prices(io.workspace / "prices.parquet", panel)
-        io.publish_file("prices.parquet", io.workspace / "prices.parquet")
-        absent = [name for name in ("open", "high", "low", "adj_close", "volume") if name not in panel.fields]
-        about = {
-            "source": source.name,
-            "calendar": config.calendar,
-            "as_of": as_of.isoformat(),
-            "columns": {"present": list(panel.fields), "absent": absent},
-            "tickers": len(panel.tickers),
-            "sessions": len(panel.sessions),
-            "first_session": str(panel.sessions[0]),
-            "last_session": str(panel.sessions[-1]),
-            "benchmark": (
-                beside["benchmark"].origin
-                if "benchmark" in beside
-                else "none"
-                if panel.benchmark is None
-                else "the mean of the universe"
-            ),
-            "vix": beside["vix"].origin if "vix" in beside else None,
-            "sectors": len(set(panel.sectors) - {""}),
-            "universe": survivorship(universe, _priced(panel), panel.sessions),
-            "coverage": round(remaining, 6),
-            "set_aside": set_aside(bars, judged),
-            "large_moves": events(bars, judged),
-            "restated": list(snapshot.restated),
-            "snapshot": snapshot.sha256,
-        }
-        io.publish_json("prices.json", about)
-    _say(config, io, bars, panel, about, sectors, member)
-    io.effective_as_of = as_of
-    io.metrics |= {key: about[key] for key in ("tickers", "sessions", "first_session", "last_session", "coverage")}
-    io.metrics["bars_set_aside"] = int((~judged.kept).sum())
+    return _Fetched(source, as_of, universe, sectors, snapshot)
 
 
-def _with_series(panel: "PricePanel", beside: "dict[str, Aligned]") -> "PricePanel":
+def _judge(config: PricesConfig, io: StageIO, fetched: _Fetched, table: "pd.DataFrame") -> "tuple[_Fetched, Intake]":
+    """The bars of `table` with their verdicts, and sectors by the tickers that the prices write."""
+    from foundry_tasks.data.intake import take_in  # noqa: PLC0415 - as above
+    from foundry_tasks.data.judgement import bars_of  # noqa: PLC0415 - as above
+    from foundry_tasks.data.sessions import sessions_between  # noqa: PLC0415 - as above
+
+    first = min(table["date"].min().date(), fetched.as_of)
+    sessions = sessions_between(config.calendar, first, fetched.as_of)
+    bars = bars_of(table, sessions)
+    sectors = _spelled(config, io, bars.tickers, fetched.universe, fetched.sectors)
+    member = _members(fetched.universe, bars, sessions, fetched.source)
+    return replace(fetched, sectors=sectors), take_in(bars, sessions, member, config.keep, config.redenominations)
+
+
+def _about(config: PricesConfig, fetched: _Fetched, intake: "Intake", panel: "PricePanel", beside: _Beside) -> Prices:
+    from foundry_tasks.data.judgement import events, set_aside  # noqa: PLC0415 - as above
+    from foundry_tasks.data.universe import survivorship  # noqa: PLC0415 - as above
+
+    benchmark = "none" if panel.benchmark is None else "the mean of the universe"
+    return Prices(
+        source=fetched.source.name,
+        calendar=config.calendar,
+        as_of=intake.as_of,
+        columns=Columns(
+            present=tuple(panel.fields),
+            absent=tuple(name for name in ("open", "high", "low", "adj_close", "volume") if name not in panel.fields),
+        ),
+        tickers=len(panel.tickers),
+        sessions=len(panel.sessions),
+        first_session=panel.sessions[0].item(),
+        last_session=panel.sessions[-1].item(),
+        benchmark=beside.benchmark.origin if beside.benchmark else benchmark,
+        vix=beside.vix.origin if beside.vix else None,
+        sectors=len(set(panel.sectors) - {""}),
+        universe=survivorship(fetched.universe, _priced(panel), panel.sessions),
+        coverage=round(intake.coverage, 6),
+        set_aside=set_aside(intake.bars, intake.judged),
+        large_moves=events(intake.bars, intake.judged),
+        restated=fetched.snapshot.restated,
+        snapshot=fetched.snapshot.sha256,
+    )
+
+
+def _with_series(panel: "PricePanel", beside: _Beside) -> "PricePanel":
     """The panel with its benchmark, else the mean of the universe, and its vix."""
     from foundry_tasks.data.universe import universe_index  # noqa: PLC0415 - as above
 
-    values = {key: series.values for key, series in beside.items()}
-    benchmark = values["benchmark"] if "benchmark" in values else universe_index(panel)
-    return replace(panel, benchmark=benchmark, vix=values.get("vix"))
+    benchmark = beside.benchmark.values if beside.benchmark else universe_index(panel)
+    return replace(panel, benchmark=benchmark, vix=beside.vix.values if beside.vix else None)
 
 
 def _members(
@@ -242,40 +285,31 @@ def _cross_check(config: PricesConfig, io: StageIO, source: PriceSource, table: 
         io.warn(f"cross_check: {there.name} gave no bars of {by_reason(there.silent)}.")
 
 
-def _guard(
-    config: PricesConfig,
-    io: StageIO,
-    bars: "Bars",
-    judged: "Judged",
-    sessions: "DateArray",
-    newest: int,
-    remaining: float,
-    by_ticker: "FloatArray",
-) -> None:
-    """Hold every bar, with what was judged of it, against the expectations. newest: index of the newest priced session."""
+def _guard(config: PricesConfig, io: StageIO, intake: "Intake") -> None:
+    """Hold every bar, with what was judged of it, against the expectations."""
     import numpy as np  # noqa: PLC0415 - as above
     import pandas as pd  # noqa: PLC0415 - as above
 
     from foundry_tasks.data.defects import STALE_SESSIONS  # noqa: PLC0415 - as above
     from foundry_tasks.data.jumps import LARGE_MOVE, RESOLVED_SESSIONS  # noqa: PLC0415 - as above
 
-    as_of = sessions[-1].item()
+    bars, by_ticker = intake.bars, intake.by_ticker
     thinnest = np.argsort(np.nan_to_num(by_ticker, nan=2.0), kind="stable")[:3]
     frame = pd.DataFrame(
         {
             "ticker": pd.Categorical.from_codes(bars.ticker, categories=pd.Index(bars.tickers)),
             "date": bars.day.astype("datetime64[s]"),
             **bars.fields,
-            **judged.columns,
-            "sessions_behind": len(sessions) - 1 - newest,
-            "days_after_as_of": (bars.day - np.datetime64(as_of)).astype(np.int64),
-            "coverage": remaining,
+            **intake.judged.columns,
+            "sessions_behind": len(intake.sessions) - 1 - intake.newest,
+            "days_after_as_of": (bars.day - np.datetime64(intake.as_of)).astype(np.int64),
+            "coverage": intake.coverage,
         },
         copy=False,
     )
     facts = {
-        "as_of": as_of,
-        "newest": sessions[newest].item() if newest >= 0 else "none",
+        "as_of": intake.as_of,
+        "newest": intake.newest_session or "none",
         "max_age": MAX_AGE_SESSIONS,
         "calendar": config.calendar,
         "min_sessions": MIN_SESSIONS,
@@ -284,27 +318,28 @@ def _guard(
         "most_unchanged_sessions": STALE_SESSIONS - 1,
         "most_skipped_sessions": MAX_GAP_SESSIONS,
         "min_coverage": config.min_coverage,
-        "coverage": remaining,
+        "coverage": intake.coverage,
         "thinnest": ", ".join(f"{bars.tickers[at]} {by_ticker[at]:.0%}" for at in thinnest),
     }
     io.guard("prices", frame, facts)
 
 
-def _beside(config: PricesConfig, io: StageIO, source: PriceSource, panel: "PricePanel") -> dict[str, "Aligned"]:
-    """Benchmark and vix on the panel's sessions, as far as there are any."""
+def _beside(config: PricesConfig, io: StageIO, source: PriceSource, panel: "PricePanel") -> _Beside:
     from foundry_tasks.data.market_files import aligned, read_series  # noqa: PLC0415 - as above
 
-    found = {"benchmark": source.benchmark(), "vix": None}
-    for key in found:
-        if path := getattr(config, key):
-            found[key] = read_series(single_file(path, key), key, io.warn)
-    series = {
-        key: aligned(one, panel.sessions, key, config.min_coverage) for key, one in found.items() if one is not None
-    }
-    for one in series.values():
-        if one.warning:
+    def read(path: str, key: str) -> Series | None:
+        return read_series(single_file(path, key), key, io.warn) if path else None
+
+    own = source.benchmark()
+    benchmark, vix = read(config.benchmark, "benchmark") or own, read(config.vix, "vix")
+    found = _Beside(
+        benchmark=aligned(benchmark, panel.sessions, "benchmark", config.min_coverage) if benchmark else None,
+        vix=aligned(vix, panel.sessions, "vix", config.min_coverage) if vix else None,
+    )
+    for one in (found.benchmark, found.vix):
+        if one and one.warning:
             io.warn(one.warning)
-    return series
+    return found
 
 
 def _priced(panel: "PricePanel") -> int:
@@ -322,19 +357,14 @@ def _say_of_input(io: StageIO, source: PriceSource, judged: "Judged") -> None:
 
 
 def _say(
-    config: PricesConfig,
-    io: StageIO,
-    bars: "Bars",
-    panel: "PricePanel",
-    about: dict[str, object],
-    sectors: dict[str, str],
-    member: "BoolArray | None",
+    config: PricesConfig, io: StageIO, fetched: _Fetched, intake: "Intake", panel: "PricePanel", about: Prices
 ) -> None:
     """What a reader of the report has to know besides what expectations found."""
+    bars, member, sectors = intake.bars, intake.member, fetched.sectors
     if bars.identical_duplicates:
         io.warn(f"prices: {bars.identical_duplicates:,} rows that repeat another one are dropped.")
     if lacking := [name for name in ("open", "high", "low", "volume") if name not in panel.fields]:
-        io.warn(f"prices: {about['source']} has no {', '.join(lacking)}; features that need them are left out.")
+        io.warn(f"prices: {about.source} has no {', '.join(lacking)}; features that need them are left out.")
     if ended := _ended(panel, point_in_time=bool(config.universe)):
         io.warn(f"prices: no bar in the last {MAX_AGE_SESSIONS} sessions for {_names(ended)}.")
     outside = {t for at, t in enumerate(bars.tickers) if member is not None and not member[:, at].any()}
@@ -342,14 +372,14 @@ def _say(
         io.warn(f"universe: {_names(sorted(outside))} never belonged in these sessions; left out.")
     if gone := sorted(set(bars.tickers) - set(panel.tickers) - outside):
         io.warn(f"prices: nothing remains of {_names(gone)}.")
-    if restated := about["restated"]:
-        io.warn(f"prices: the source restated {_names(restated)}; fetched anew.")  # type: ignore[arg-type]  # a list of names
+    if about.restated:
+        io.warn(f"prices: the source restated {_names(about.restated)}; fetched anew.")
     if unknown := sorted(set(sectors) - set(bars.tickers)):
         io.warn(f"sectors: no prices for {_names(unknown)}; left out.")
     if sectors and (without := [t for t, sector in zip(panel.tickers, panel.sectors, strict=True) if not sector]):
         io.warn(f"sectors: none for {_names(without)}.")
-    if not str(about["universe"]).startswith("point in time"):
-        io.warn(f"universe: {about['universe']}; a universe file with start and end dates mends that.")
+    if not about.universe.startswith("point in time"):
+        io.warn(f"universe: {about.universe}; a universe file with start and end dates mends that.")
 
 
 def _spelled(

@@ -8,7 +8,7 @@ import numpy as np
 
 from foundry_tasks.contract import artifacts
 from foundry_tasks.contract.config import LABEL_ENTRIES, ReportConfig
-from foundry_tasks.contract.documents import Fold, Folds, Leakage, Portfolio, Simulation
+from foundry_tasks.contract.documents import Features, Fold, Folds, Leakage, Portfolio, Prices, Simulation
 from foundry_tasks.contract.stage_io import StageIO, StageResult
 from foundry_tasks.contract.stages import PIPELINES
 from foundry_tasks.data.panel import FloatArray
@@ -19,8 +19,6 @@ from foundry_tasks.report.markdown import write_markdown
 from foundry_tasks.report.material import Documents, Forecasts, Material
 
 DOCUMENTS = {
-    "prices": "prices",
-    "features": "features",
     "importance": "models",
     "comparison": "ensemble",
     "gates": "gates",
@@ -72,6 +70,8 @@ def _material(config: ReportConfig, io: StageIO) -> Material:
             leakage=io.find_document(Leakage),
             portfolio=io.find_document(Portfolio),
             simulation=io.find_document(Simulation),
+            prices=io.find_document(Prices),
+            features=io.find_document(Features),
             **_untyped(io),
         ),
         forecasts=_forecasts(io),

@@ -7,6 +7,7 @@ from foundry_tasks.contract.config import BacktestConfig
 from foundry_tasks.contract.documents.base import ByHorizon, Document, Figure, Part
 from foundry_tasks.contract.documents.leakage import Leakage
 from foundry_tasks.contract.documents.portfolio import TradedHorizon
+from foundry_tasks.contract.documents.prices import Prices
 
 
 class RunFacts(Part):
@@ -19,6 +20,22 @@ class RunFacts(Part):
     """ISO date."""
     made_at: str
     """ISO time."""
+
+
+class FeaturesInUse(Part):
+    """The features of the run."""
+
+    feature_set: str
+    count: int
+    left_out: Mapping[str, str]
+    """Feature → what the prices lack for it."""
+
+
+class Data(Part):
+    """Prices and features; None where their stage published nothing."""
+
+    prices: Prices | None
+    features: FeaturesInUse | None
 
 
 class StageWarning(Part):
@@ -158,7 +175,7 @@ class Report(Document):
     models: Mapping[str, Any]
     predictions: Mapping[str, Any] | None
     live: Mapping[str, Any] | None
-    data: Mapping[str, Any]
+    data: Data
     leakage: Leakage | None
     warnings: tuple[StageWarning, ...]
     absent: tuple[AbsentStage, ...]

@@ -1,10 +1,13 @@
 """Every bar gets one verdict, and on real data the known defects are found by name."""
 
+from datetime import date
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from foundry_tasks.contract.config import PricesConfig
+from foundry_tasks.contract.documents.prices import SetAside
 from foundry_tasks.data.assembly import build_panel
 from foundry_tasks.data.judgement import bars_of, coverage, events, judge, newest_priced, set_aside
 from foundry_tasks.data.jumps import RESOLVED_SESSIONS
@@ -24,7 +27,7 @@ def test_sound_bars_are_all_kept_and_covered():
     bars, judged = judged_from(sound_bars())
     assert judged.kept.all()
     assert coverage(bars, judged.kept, None, len(SESSIONS))[0] == 1.0
-    assert set_aside(bars, judged) == []
+    assert set_aside(bars, judged) == ()
 
 
 def test_order_of_rows_does_not_matter():
@@ -40,9 +43,10 @@ def test_a_bar_has_one_reason_even_where_several_hold():
     frame = sound_bars(("AAA", "BBB"))
     frame.loc[10, ["close", "volume"]] = [900.0, 0.0]
     bars, judged = judged_from(frame)
-    assert set_aside(bars, judged) == [
-        {"reason": "outside its low and high", "ticker": "AAA", "bars": 1, "first": "2020-01-16", "last": "2020-01-16"}
-    ]
+    day = date(2020, 1, 16)
+    assert set_aside(bars, judged) == (
+        SetAside(reason="outside its low and high", ticker="AAA", bars=1, first=day, last=day),
+    )
 
 
 def test_history_before_an_unadjusted_split_stays_and_nothing_reaches_across():
@@ -112,8 +116,8 @@ def test_what_was_judged_of_large_moves_is_told_bar_by_bar():
     frame = sound_bars(("AAA", "BBB"))
     frame.loc[100:, ["open", "high", "low", "close"]] /= np.where(frame.index[100:] < len(SESSIONS), 20, 1)[:, None]
     (event,) = events(*judged_from(frame))
-    assert (event["ticker"], event["date"], event["ratio"]) == ("AAA", str(SESSIONS[100]), "20:1")
-    assert event["overrule"] == f'keep = ["AAA {SESSIONS[100]}"]'
+    assert (event.ticker, event.date, event.ratio) == ("AAA", SESSIONS[100].item(), "20:1")
+    assert event.overrule == f'keep = ["AAA {SESSIONS[100]}"]'
 
 
 def test_a_move_is_told_from_the_bar_that_it_was_judged_from():
@@ -122,15 +126,15 @@ def test_a_move_is_told_from_the_bar_that_it_was_judged_from():
     frame.loc[100 : len(SESSIONS) - 1, ["open", "high", "low", "close"]] /= 20
     frame.loc[99, "close"] = np.nan
     (event,) = events(*judged_from(frame))
-    assert (event["date"], event["ratio"]) == (str(SESSIONS[100]), "20:1")
-    assert event["move"] == pytest.approx(-0.95, abs=0.01)
+    assert (event.date, event.ratio) == (SESSIONS[100].item(), "20:1")
+    assert event.move == pytest.approx(-0.95, abs=0.01)
 
 
 def test_an_action_is_told_with_the_last_session_that_it_withholds():
     frame = sound_bars(("AAA",))
     frame.loc[100:, ["open", "high", "low", "close"]] /= 20
     (event,) = events(*judged_from(frame))
-    assert event["until"] == str(SESSIONS[100 + RESOLVED_SESSIONS - 1])
+    assert event.until == SESSIONS[100 + RESOLVED_SESSIONS - 1].item()
 
 
 def test_bad_bars_are_told_once_with_their_last_even_where_one_of_them_has_no_close():
@@ -138,7 +142,7 @@ def test_bad_bars_are_told_once_with_their_last_even_where_one_of_them_has_no_cl
     frame.loc[100:104, ["open", "high", "low", "close"]] /= 100
     frame.loc[102, "close"] = np.nan
     (event,) = events(*judged_from(frame))
-    assert (event["date"], event["until"]) == (str(SESSIONS[100]), str(SESSIONS[104]))
+    assert (event.date, event.until) == (SESSIONS[100].item(), SESSIONS[104].item())
 
 
 def test_two_large_moves_in_a_row_are_two():
@@ -147,8 +151,8 @@ def test_two_large_moves_in_a_row_are_two():
         frame.loc[at:, ["open", "high", "low", "close"]] *= 0.5
         frame.loc[at, "high"] = frame.loc[at, "close"] * 1.8
     frame.loc[100:101, "volume"] *= 20
-    told = [(event["date"], event["verdict"]) for event in events(*judged_from(frame))]
-    assert told == [(str(SESSIONS[100]), "kept"), (str(SESSIONS[101]), "kept")]
+    told = [(event.date, event.verdict) for event in events(*judged_from(frame))]
+    assert told == [(SESSIONS[100].item(), "kept"), (SESSIONS[101].item(), "kept")]
 
 
 def test_missing_sessions_count_against_coverage_between_first_and_last_bar_only():
@@ -203,7 +207,7 @@ def test_the_bad_row_of_lnt_is_set_aside_and_the_session_after_it_stays(five_yea
 
 def test_of_five_real_years_no_bar_is_away_but_the_known_and_those_between_a_jump_and_its_return(five_years):
     bars, judged = five_years
-    reasons = {entry["reason"] for entry in set_aside(bars, judged)}
+    reasons = {entry.reason for entry in set_aside(bars, judged)}
     assert reasons == {"outside its low and high", "between a jump and its return"}
     assert np.count_nonzero(judged.jumps.bad) < 20
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from foundry_tasks.data.panel import FeaturePanel
+from foundry_tasks.data.panel import FeaturePanel, PricePanel
 from foundry_tasks.data.profile import profile_features, profile_labels, profile_predictions
 
 RNG = np.random.default_rng(5)
@@ -68,6 +68,10 @@ def test_correlation_is_pearsons_over_shared_cells():
     )
 
 
+def panel_of(price, breaks=None):
+    return PricePanel(SESSIONS, TICKERS, {"close": price}, np.ones(SHAPE, bool), ("",) * len(TICKERS), breaks=breaks)
+
+
 def labels_of(price, horizon, lag=0):
     returns = np.full(SHAPE, np.nan)
     n = SHAPE[0] - horizon - lag
@@ -79,7 +83,7 @@ def labels_of(price, horizon, lag=0):
 def test_honest_labels_differ_by_nothing_from_recomputed_ones(lag):
     price = np.exp(np.cumsum(RNG.normal(0, 0.01, SHAPE), axis=0))
     returns, kinds = labels_of(price, 5, lag)
-    columns = profile_labels(SESSIONS, TICKERS, price, lag, {5: returns}, {5: kinds})
+    columns = profile_labels(panel_of(price), price, lag, {5: returns}, {5: kinds})
     assert len(columns["ticker"]) == 5 * 6
     assert columns["difference"].max() == 0
     assert columns["up_agrees"].all()
@@ -89,7 +93,7 @@ def test_honest_labels_differ_by_nothing_from_recomputed_ones(lag):
 def test_labels_of_another_horizon_and_labels_that_know_too_much_show():
     price = np.exp(np.cumsum(RNG.normal(0, 0.01, SHAPE), axis=0))
     returns, kinds = labels_of(price, 4)
-    columns = profile_labels(SESSIONS, TICKERS, price, 0, {5: returns}, {5: kinds})
+    columns = profile_labels(panel_of(price), price, 0, {5: returns}, {5: kinds})
     assert columns["difference"].max() > 1e-4
     assert set(columns["labelled_too_late"]) == {6}
 
@@ -99,10 +103,10 @@ def test_labels_that_reach_across_a_break_are_counted():
     breaks = np.zeros(SHAPE, bool)
     breaks[20, 2] = True
     returns, kinds = labels_of(price, 5)
-    columns = profile_labels(SESSIONS, TICKERS, price, 0, {5: returns}, {5: kinds}, breaks)
+    columns = profile_labels(panel_of(price, breaks), price, 0, {5: returns}, {5: kinds})
     assert set(columns["labelled_across"]) == {5}
     returns[15:20, 2] = np.nan
-    columns = profile_labels(SESSIONS, TICKERS, price, 0, {5: returns}, {5: kinds}, breaks)
+    columns = profile_labels(panel_of(price, breaks), price, 0, {5: returns}, {5: kinds})
     assert set(columns["labelled_across"]) == {0}
 
 

@@ -12,7 +12,8 @@ import pytest
 from foundry_tasks.adapters.store_local import LocalStore
 from foundry_tasks.contract import artifacts
 from foundry_tasks.contract.config import GatePolicy, ReportConfig
-from foundry_tasks.contract.documents import Fold, Folds, Report, Window
+from foundry_tasks.contract.documents import Features, Fold, Folds, Prices, Report, Window
+from foundry_tasks.contract.documents.prices import Columns, SetAside
 from foundry_tasks.contract.stage_io import Identity, StageIO, StageResult
 from foundry_tasks.data.tables import Matrices, write_matrices, write_table
 from foundry_tasks.evaluation import metrics
@@ -227,25 +228,29 @@ class Run:
         return io
 
 
-PRICES = {
-    "source": "sample", "calendar": "XNYS", "as_of": "2021-07-13", "columns": {"present": ["close"], "absent": ["volume"]},
-    "tickers": 24, "sessions": 560, "first_session": "2020-01-01", "last_session": "2021-07-13", "benchmark": "SPY",
-    "vix": None, "sectors": 0, "universe": "today's members <only>: survivorship bias", "coverage": 0.991,
-    "set_aside": [{"reason": "low above high", "ticker": "T07", "bars": 1, "first": "2020-02-03", "last": "2020-02-03"}],
-    "restated": [], "snapshot": "f" * 64,
-}  # fmt: skip
+PRICES = Prices(
+    source="sample", calendar="XNYS", as_of=date(2021, 7, 13), columns=Columns(present=("close",), absent=("volume",)),
+    tickers=24, sessions=560, first_session=date(2020, 1, 1), last_session=date(2021, 7, 13), benchmark="SPY",
+    vix=None, sectors=0, universe="today's members <only>: survivorship bias", coverage=0.991,
+    set_aside=(SetAside(reason="low above high", ticker="T07", bars=1, first=date(2020, 2, 3), last=date(2020, 2, 3)),),
+    restated=(), snapshot="f" * 64,
+)  # fmt: skip
 LEAKAGE = {"leaks": [], "checked": ["84 features, prices cut after 3 dates"]}
 
 
 def publish_train_run(run: Run, market: Market, *, until: str = "predict", gates: dict[str, Any] | None = None) -> None:
     """Every stage of a train run, in order, up to and with `until`."""
     prices = run.io("prices")
-    prices.publish_json("prices.json", PRICES)
+    prices.publish(PRICES)
     prices.warn("prices: T07 has one bar outside [low, high]")
     prices.show("data_docs/prices/index.html", b"<html></html>")
     run.finish(prices)
     left_out = {"vol_ratio_20d": "prices have no volume"}
-    run.publish("features", {"features.json": {"names": ["ret_1d"], "left_out": left_out, "feature_set": "core"}})
+    features = run.io("features")
+    features.publish(
+        Features(feature_set="core", names=("ret_1d",), left_out=left_out, sessions=560, first_session=date(2020, 1, 1))
+    )
+    run.finish(features)
     folds = Folds(horizons=dict.fromkeys(HORIZONS, market.folds))
     for shard, model in (("m=lightgbm", "lightgbm"), ("m=logistic", "logistic")):
         io = run.io("models", shard)

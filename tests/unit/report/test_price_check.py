@@ -1,12 +1,15 @@
 """What `foundry check` says: text of at most 100 columns, and a page with a picture of each of the ten worst cases."""
 
 import re
+from datetime import date
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from foundry_tasks.contract.documents import Prices
+from foundry_tasks.contract.documents.prices import Columns, LargeMove, SetAside
 from foundry_tasks.contract.ports import Finding
 from foundry_tasks.data.bar_files import write_bars
 from foundry_tasks.data.judgement import bars_of, events, judge
@@ -22,12 +25,17 @@ PRICES = ["open", "high", "low", "close"]
 BARS = sound_bars(TICKERS)
 N = len(BARS) // len(TICKERS)
 SESSIONS = BARS["date"].to_numpy()[:N].astype("datetime64[D]")
-ABOUT = {
-    "source": "prices.parquet", "calendar": "XNYS", "as_of": str(SESSIONS[-1]), "tickers": 14, "sessions": N,
-    "columns": {"present": ["close"], "absent": ["volume"]}, "first_session": str(SESSIONS[0]),
-    "last_session": str(SESSIONS[-1]), "benchmark": "none", "vix": None, "sectors": 0, "universe": "<today's> members",
-    "coverage": 0.991, "restated": [], "set_aside": [], "large_moves": [], "snapshot": "f" * 64,
-}  # fmt: skip
+DAY = date(2020, 2, 3)
+ABOUT = Prices(
+    source="prices.parquet", calendar="XNYS", as_of=SESSIONS[-1].item(), tickers=14, sessions=N,
+    columns=Columns(present=("close",), absent=("volume",)), first_session=SESSIONS[0].item(),
+    last_session=SESSIONS[-1].item(), benchmark="none", vix=None, sectors=0, universe="<today's> members",
+    coverage=0.991, restated=(), set_aside=(), large_moves=(), snapshot="f" * 64,
+)  # fmt: skip
+
+
+def about(**changed):
+    return ABOUT.model_copy(update=changed)
 
 
 def split(bars, ticker, at, factor, stop=N):
@@ -40,7 +48,7 @@ def checked(bars, folder):
     snapshot = Snapshot(write_bars(bars, folder / "snapshot.parquet"))
     found = bars_of(bars, SESSIONS)
     large_moves = events(found, judge(found))
-    return PriceCheck("my prices.csv", {**ABOUT, "large_moves": large_moves}, cases=worst_cases(large_moves, snapshot))
+    return PriceCheck("my prices.csv", about(large_moves=large_moves), cases=worst_cases(large_moves, snapshot))
 
 
 @pytest.fixture(scope="module")
@@ -79,16 +87,10 @@ def test_every_large_move_is_listed_with_date_move_ratio_verdict_and_how_to_over
 
 def test_what_is_set_aside_is_told_by_reason_with_counts_and_the_first_tickers():
     entries = [
-        {
-            "reason": "volume of zero",
-            "ticker": f"T{n}",
-            "bars": n + 1,
-            "first": "2020-02-03",
-            "last": f"2020-02-{3 + n:02}",
-        }
+        SetAside(reason="volume of zero", ticker=f"T{n}", bars=n + 1, first=DAY, last=DAY.replace(day=3 + n))
         for n in range(7)
     ]
-    text = " ".join(as_text(PriceCheck("x.csv", {**ABOUT, "set_aside": entries})).split())
+    text = " ".join(as_text(PriceCheck("x.csv", about(set_aside=entries))).split())
     assert "volume of zero: 28 bars of 7 tickers: T0 (2020-02-03), T1 (2020-02-03 to 2020-02-04)" in text
     assert "T4 (2020-02-03 to 2020-02-07) and 2 more" in text
 
@@ -107,9 +109,9 @@ names = st.lists(words, min_size=1, max_size=40).map(" ".join)
 
 @given(names, st.lists(names, max_size=4), words, st.floats(-0.999, 1e4), words)
 def test_no_line_is_wider_than_a_hundred_columns(prices, warnings, ticker, move, ratio):
-    event = {"ticker": ticker, "date": "2020-02-03", "move": move, "ratio": ratio, "verdict": "a verdict " * 20,
-             "overrule": f'keep = ["{ticker} 2020-02-03"]'}  # fmt: skip
-    text = as_text(PriceCheck(prices, {**ABOUT, "large_moves": [event]}, warnings=tuple(warnings)))
+    one = LargeMove(ticker=ticker, date=DAY, move=move, ratio=ratio, verdict="a verdict " * 20,
+                    overrule=f'keep = ["{ticker} 2020-02-03"]')  # fmt: skip
+    text = as_text(PriceCheck(prices, about(large_moves=(one,)), warnings=tuple(warnings)))
     assert [line for line in text.splitlines() if len(line) > WIDTH] == []
 
 
@@ -220,6 +222,6 @@ def test_opening_the_page_asks_nobody_for_anything_and_data_are_escaped(market, 
 
 
 def test_moves_that_are_kept_come_after_those_that_can_be_overruled():
-    kept = {"ticker": "AAA", "date": "2020-02-03", "move": -0.5, "ratio": "", "verdict": "kept", "overrule": ""}
-    action = kept | {"ticker": "BBB", "verdict": "an action", "overrule": 'keep = ["BBB 2020-02-03"]'}
-    assert list(PriceCheck("x.csv", {**ABOUT, "large_moves": [kept, action]}).large_moves) == ["an action", "kept"]
+    kept = LargeMove(ticker="AAA", date=DAY, move=-0.5, verdict="kept")
+    action = LargeMove(ticker="BBB", date=DAY, move=-0.5, verdict="an action", overrule='keep = ["BBB 2020-02-03"]')
+    assert list(PriceCheck("x.csv", about(large_moves=(kept, action))).large_moves) == ["an action", "kept"]

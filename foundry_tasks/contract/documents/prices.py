@@ -1,0 +1,87 @@
+"""prices.json: what the prices stage read, set aside and published; and the head of a market's price snapshots."""
+
+import datetime as dt
+from typing import ClassVar
+
+from foundry_tasks.contract.documents.base import Document, Part
+
+
+class Columns(Part):
+    """Which columns the prices have."""
+
+    present: tuple[str, ...]
+    absent: tuple[str, ...]
+    """Columns that a source may have and this one lacks."""
+
+
+class SetAside(Part):
+    """Bars of one ticker that were set aside for one reason."""
+
+    reason: str
+    ticker: str
+    bars: int
+    first: dt.date
+    """Date of the first of these bars."""
+    last: dt.date
+
+
+class LargeMove(Part):
+    """A large move of a close, what was made of it, and by which rule."""
+
+    ticker: str
+    date: dt.date
+    """The bar that moved. Of several bad bars in a row, the first."""
+    until: dt.date | None = None
+    """The last bad bar, or the last session that an action withholds. None: written before versions recorded it."""
+    move: float
+    """Return from the bar before; 0.01 = 1 %."""
+    ratio: str = ""
+    """The overnight move as a ratio, such as `20:1`; empty where the move is kept."""
+    rule: str = ""
+    verdict: str
+    overrule: str = ""
+    """The line of a market file that keeps the move as a return; empty where it is kept anyway."""
+
+
+class Prices(Document):
+    """What there is to know about the prices of a run."""
+
+    stage: ClassVar[str] = "prices"
+    artifact: ClassVar[str] = "prices.json"
+
+    source: str
+    """For a reader; holds no path."""
+    calendar: str
+    as_of: dt.date
+    columns: Columns
+    tickers: int
+    sessions: int
+    first_session: dt.date
+    last_session: dt.date
+    benchmark: str
+    """Where it is from; `none` where there is none."""
+    vix: str | None
+    """Where it is from."""
+    sectors: int
+    """How many there are."""
+    universe: str
+    """Whether membership is point in time, as a sentence."""
+    coverage: float
+    """Share of the universe's ticker-sessions that remains."""
+    set_aside: tuple[SetAside, ...]
+    large_moves: tuple[LargeMove, ...] = ()
+    """By ticker and date."""
+    restated: tuple[str, ...]
+    """Tickers whose past the source has changed."""
+    snapshot: str
+    """sha256 of what the source returned."""
+
+
+class PriceHead(Part):
+    """`markets/<market>/<source>/head.json`: the newest snapshot of a market's prices."""
+
+    snapshot: str
+    """sha256 of the snapshot."""
+    source: str
+    last: dt.date
+    """Date of its newest bar."""
