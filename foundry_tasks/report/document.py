@@ -1,16 +1,22 @@
 """One plain document from a run: what `report.json` is, and all that the page and the Markdown are written from. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import fsum
 from typing import Any
 
 import numpy as np
 
+from foundry_tasks.contract.documents.ensemble import ModelFigures
+from foundry_tasks.contract.documents.models import ModelImportance
 from foundry_tasks.contract.documents.report import (
     AbsentStage,
+    ComparedRow,
     DataDocs,
+    ImportanceShare,
     Links,
+    ModelsSection,
     Provenance,
+    RankedFeature,
     RegisteredVersion,
     Report,
     RunFacts,
@@ -28,7 +34,8 @@ from foundry_tasks.validation.gates import json_ready
 
 FEATURES_SHOWN = 15
 DRIFTS_SHOWN = 8
-_MODEL_ORDER = {"logistic": -1, "blend_40_60": 1, "stack": 2}
+STACK = "stack"
+_MODEL_ORDER = {"logistic": -1, "blend_40_60": 1, STACK: 2}
 """Base models first, then what is made of them."""
 _WHY_ABSENT = {
     "foundry_daily": "the daily run predicts with the champion and judges nothing",
@@ -52,7 +59,7 @@ def assemble(material: Material) -> Report:
         gates=json_ready({horizon: item["gates"] for horizon, item in judged.items()}),
         evidence=json_ready(_evidence(material)),
         portfolio=json_ready(portfolio_section(material)),
-        models=json_ready(_models(material.documents)),
+        models=_models(material.documents),
         predictions=json_ready(_predictions(material)),
         live=json_ready(_live(material.documents)),
         data=json_ready(_data(material.documents)),
@@ -87,46 +94,63 @@ def _in_entry_order(beside: Mapping[str, Any]) -> dict[str, Any]:
     return {**beside, "entries": {entry: entries[entry] for entry in wording.ENTRY_NAMES if entry in entries}}
 
 
-def _models(documents: Documents) -> dict[str, Any]:
-    comparison, importance = by_horizon(documents.comparison), by_horizon(documents.importance)
+def _models(documents: Documents) -> dict[int, ModelsSection]:
+    comparison = documents.comparison.horizons if documents.comparison else {}
+    importance = documents.importance.horizons if documents.importance else {}
     models = {}
     for horizon in comparison or importance:
         compared = comparison.get(horizon, {})
-        models[horizon] = {
-            "comparison": [
-                {"model": name, **{key: value for key, value in figures.items() if key != "why"}}
+        models[horizon] = ModelsSection(
+            comparison=tuple(
+                _compared(name, figures)
                 for name, figures in sorted(compared.items(), key=lambda item: _MODEL_ORDER.get(item[0], 0))
-            ],
-            "stack_why": compared.get("stack", {}).get("why"),
-            "importance": _ranked(importance.get(horizon, {})),
-        }
+            ),
+            stack_why=compared[STACK].why if STACK in compared else None,
+            importance=_ranked(importance.get(horizon, {})),
+        )
     return models
 
 
-def _ranked(by_model: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _compared(name: str, found: ModelFigures) -> ComparedRow:
+    return ComparedRow(
+        model=name,
+        auc_up=found.auc_up,
+        auc_median=found.auc_median,
+        rank_ic=found.rank_ic,
+        pooled_auc_up=found.pooled_auc_up,
+        adds=found.adds,
+    )
+
+
+def _ranked(by_model: Mapping[str, ModelImportance]) -> tuple[RankedFeature, ...]:
     """Features by their mean share of gain over the models; where no model has gain, by permutation."""
-    means: dict[str, dict[str, float]] = {}
-    for kind in ("gain", "permutation"):
-        columns = [figures[kind] for figures in by_model.values() if figures.get(kind)]
-        for feature in sorted({name for column in columns for name in column}):
-            measured = [column[feature] for column in columns if column.get(feature) is not None]
-            if measured:
-                # Models name their largest shares alone, so a share that is missing is next to nothing.
-                count = len(columns) if kind == "gain" else len(measured)
-                means.setdefault(feature, {})[kind] = fsum(measured) / count
-    order = sorted(means, key=lambda name: (-means[name].get("gain", 0), -means[name].get("permutation", 0), name))
-    return [
-        {
-            "feature": name,
-            "gain": means[name].get("gain"),
-            "permutation": means[name].get("permutation"),
-            "by_model": {
-                model: {kind: figures[kind].get(name) for kind in ("gain", "permutation") if figures.get(kind)}
-                for model, figures in by_model.items()
+    gains = [found.gain for found in by_model.values() if found.gain]
+    losses = [found.permutation for found in by_model.values() if found.permutation]
+    # Models name their largest shares alone, so a share that is missing is next to nothing.
+    gain = {name: fsum(values) / len(gains) for name, values in _by_feature(gains).items()}
+    permutation = {name: fsum(values) / len(values) for name, values in _by_feature(losses).items()}
+    order = sorted(gain.keys() | permutation, key=lambda name: (-gain.get(name, 0), -permutation.get(name, 0), name))
+    return tuple(
+        RankedFeature(
+            feature=name,
+            gain=gain.get(name),
+            permutation=permutation.get(name),
+            by_model={
+                model: ImportanceShare(gain=found.gain.get(name), permutation=found.permutation.get(name))
+                for model, found in by_model.items()
             },
-        }
+        )
         for name in order[:FEATURES_SHOWN]
-    ]
+    )
+
+
+def _by_feature(columns: Sequence[Mapping[str, float]]) -> dict[str, list[float]]:
+    """Feature → its value in every model that names it."""
+    found: dict[str, list[float]] = {}
+    for column in columns:
+        for name, value in column.items():
+            found.setdefault(name, []).append(value)
+    return found
 
 
 # ------------------------------------------------------------------ predictions

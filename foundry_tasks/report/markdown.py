@@ -201,19 +201,18 @@ def _models(document: Report) -> Iterator[str]:
         ("horizon", "model", "AUC against up/down", "AUC against the median", "rank IC", "pooled AUC",
          "adds to the average"),
         [
-            (horizon_name(h), wording.model_title(item["model"]),
-             *(figure(item.get(key)) for key in ("auc_up", "auc_median", "rank_ic", "pooled_auc_up")),
-             wording.added(item.get("adds")))
+            (horizon_name(h), wording.model_title(item.model), figure(item.auc_up), figure(item.auc_median),
+             figure(item.rank_ic), figure(item.pooled_auc_up), wording.added(item.adds))
             for h, models in document.models.items()
-            for item in models["comparison"]
+            for item in models.comparison
         ],
     )  # fmt: skip
     for h, models in document.models.items():
-        if models["stack_why"]:
-            yield f"- {horizon_name(h)}, stack: {models['stack_why']}"
-        if models["importance"]:
+        if models.stack_why:
+            yield f"- {horizon_name(h)}, stack: {models.stack_why}"
+        if models.importance:
             yield f"- {horizon_name(h)}, most important features: " + ", ".join(
-                item["feature"] for item in models["importance"]
+                item.feature for item in models.importance
             )
     yield ""
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from foundry_tasks.contract.documents import Leakage
+from foundry_tasks.contract.documents import Comparison, Importance, Leakage
 from foundry_tasks.contract.stage_io import StageResult
 from foundry_tasks.data.panel import DateArray, FloatArray
 from foundry_tasks.data.tables import AnyArray
@@ -33,8 +33,8 @@ class Documents:
 
     prices: Mapping[str, Any] | None = None
     features: Mapping[str, Any] | None = None
-    importance: Mapping[str, Any] | None = None
-    comparison: Mapping[str, Any] | None = None
+    importance: Importance | None = None
+    comparison: Comparison | None = None
     leakage: Leakage | None = None
     gates: Mapping[str, Any] | None = None
     portfolio: Mapping[str, Any] | None = None

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from foundry_tasks.contract.documents import Interval
 from foundry_tasks.contract.documents.report import AbsentStage
 
 UNDEFINED = "undefined"
@@ -214,11 +215,11 @@ def model_title(name: str) -> str:
     return titles.get(name, name.replace("_", " "))
 
 
-def added(adds: Mapping[str, float | None] | None) -> str:
+def added(adds: Interval | None) -> str:
     """AUC that the average of the base models gains by one of them, with its interval; empty where nobody asked."""
-    if adds is None or adds["value"] is None:
+    if adds is None or adds.value is None:
         return ""
-    return f"{signed(adds['value'])} {interval(adds['lower'], adds['upper'], signed)}".rstrip()
+    return f"{signed(adds.value)} {interval(adds.lower, adds.upper, signed)}".rstrip()
 
 
 def position(entry: Mapping[str, Any], horizons: Sequence[str]) -> str:

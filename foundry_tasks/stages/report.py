@@ -8,7 +8,7 @@ import numpy as np
 
 from foundry_tasks.contract import artifacts
 from foundry_tasks.contract.config import LABEL_ENTRIES, ReportConfig
-from foundry_tasks.contract.documents import Fold, Folds, Leakage
+from foundry_tasks.contract.documents import Comparison, Fold, Folds, Importance, Leakage
 from foundry_tasks.contract.stage_io import StageIO, StageResult
 from foundry_tasks.contract.stages import PIPELINES
 from foundry_tasks.data.panel import FloatArray
@@ -21,8 +21,6 @@ from foundry_tasks.report.material import Documents, Forecasts, Material
 DOCUMENTS = {
     "prices": "prices",
     "features": "features",
-    "importance": "models",
-    "comparison": "ensemble",
     "gates": "gates",
     "portfolio": "portfolio",
     "simulate": "simulate",
@@ -70,7 +68,12 @@ def _material(config: ReportConfig, io: StageIO) -> Material:
         top=config.top,
         upstream=io.upstream(),
         results=results,
-        documents=Documents(leakage=io.find_document(Leakage), **_untyped(io)),
+        documents=Documents(
+            importance=io.find_document(Importance),
+            comparison=io.find_document(Comparison),
+            leakage=io.find_document(Leakage),
+            **_untyped(io),
+        ),
         forecasts=_forecasts(io),
         daily=_daily(io),
         predictions=_predictions(io),

@@ -1,8 +1,22 @@
 """The JSON documents that stages publish: a module a stage, a frozen model a document. Pydantic and the standard library."""
 
 from foundry_tasks.contract.documents.base import Document, Figure, HorizonsDocument, Interval
+from foundry_tasks.contract.documents.ensemble import BaseRates, Comparison
 from foundry_tasks.contract.documents.leakage import Leakage
-from foundry_tasks.contract.documents.models import Fold, Folds, Window
+from foundry_tasks.contract.documents.models import Fold, Folds, Importance, Window
 from foundry_tasks.contract.documents.report import Report
 
-__all__ = ["Document", "Figure", "Fold", "Folds", "HorizonsDocument", "Interval", "Leakage", "Report", "Window"]
+__all__ = [
+    "BaseRates",
+    "Comparison",
+    "Document",
+    "Figure",
+    "Fold",
+    "Folds",
+    "HorizonsDocument",
+    "Importance",
+    "Interval",
+    "Leakage",
+    "Report",
+    "Window",
+]

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from foundry_tasks.contract.documents.base import Document, Part
+from foundry_tasks.contract.documents.base import ByHorizon, Document, Figure, Part
+from foundry_tasks.contract.documents.ensemble import ModelFigures
 from foundry_tasks.contract.documents.leakage import Leakage
 
 
@@ -65,6 +66,34 @@ class Provenance(Part):
     stages: tuple[StageProvenance, ...]
 
 
+class ComparedRow(ModelFigures):
+    """A model's line in the comparison."""
+
+    model: str
+
+
+class ImportanceShare(Part):
+    """Share of gain, and AUC lost without the feature; None where it was not measured."""
+
+    gain: Figure = None
+    permutation: Figure = None
+
+
+class RankedFeature(ImportanceShare):
+    """Means over the models, and what each model says."""
+
+    feature: str
+    by_model: Mapping[str, ImportanceShare]
+
+
+class ModelsSection(Part):
+    """The models of a horizon: base models first, then the blend and the stack; features by their importance."""
+
+    comparison: tuple[ComparedRow, ...]
+    stack_why: str | None
+    importance: tuple[RankedFeature, ...]
+
+
 class DataDocs(Part):
     """The Data Docs of an expectation suite: address relative to the report, and where they lie."""
 
@@ -108,7 +137,7 @@ class Report(Document):
     gates: Mapping[str, Any]
     evidence: Mapping[str, Any]
     portfolio: Mapping[str, Any] | None
-    models: Mapping[str, Any]
+    models: ByHorizon[ModelsSection]
     predictions: Mapping[str, Any] | None
     live: Mapping[str, Any] | None
     data: Mapping[str, Any]

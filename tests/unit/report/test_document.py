@@ -70,8 +70,8 @@ def test_few_tickers_are_never_both_top_and_bottom(new_run, market, publish):
 
 
 def test_importance_of_mapped_models_is_merged(document):
-    first = document.models["1"]["importance"][0]
-    assert (first["feature"], first["gain"], sorted(first["by_model"])) == ("ret_1d", 0.7, ["lightgbm", "logistic"])
+    first = document.models[1].importance[0]
+    assert (first.feature, first.gain, sorted(first.by_model)) == ("ret_1d", 0.7, ["lightgbm", "logistic"])
 
 
 def test_warnings_carry_the_name_of_their_stage(document):

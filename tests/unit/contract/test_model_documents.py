@@ -1,0 +1,42 @@
+"""What is read of the documents and of the store that an earlier version wrote, its layout written out."""
+
+import json
+
+from foundry_tasks.contract.documents import Comparison, Importance, Interval
+from foundry_tasks.contract.documents.models import ModelImportance
+
+
+def read(kind, old):
+    return kind.model_validate_json(json.dumps(old))
+
+
+IMPORTANCE = {
+    "5": {"lightgbm": {"gain": {"ret_1d": 0.7}, "permutation": {"ret_1d": 0.004}}},
+    "20": {"lightgbm": {"gain": {}, "permutation": {}}},
+}
+
+
+def test_importance_without_a_key_for_its_horizons_is_read():
+    found = read(Importance, IMPORTANCE)
+    assert found.horizons[5]["lightgbm"] == ModelImportance(gain={"ret_1d": 0.7}, permutation={"ret_1d": 0.004})
+    assert list(found.horizons) == [5, 20]
+
+
+def test_importance_of_several_shards_is_one_document():
+    none_yet = read(Importance, {"5": {}})
+    logistic = read(Importance, {"5": {"logistic": {"permutation": {"ret_1d": 0.001}}}})
+    found = none_yet.merged(read(Importance, IMPORTANCE)).merged(logistic)
+    assert {horizon: list(models) for horizon, models in found.horizons.items()} == {
+        5: ["lightgbm", "logistic"],
+        20: ["lightgbm"],
+    }
+    assert found.horizons[5]["logistic"].gain == {}
+
+
+def test_a_comparison_without_a_key_for_its_horizons_is_read():
+    figures = {"auc_up": 0.51, "auc_median": 0.52, "rank_ic": None, "pooled_auc_up": 0.505}
+    adds = {"value": 0.001, "lower": None, "upper": None}
+    found = read(Comparison, {"5": {"logistic": figures | {"adds": adds}, "stack": figures | {"why": "it wins"}}})
+    logistic, stack = found.horizons[5]["logistic"], found.horizons[5]["stack"]
+    assert (logistic.auc_median, logistic.rank_ic, logistic.adds) == (0.52, None, Interval(value=0.001))
+    assert (stack.why, stack.adds) == ("it wins", None)
