@@ -12,9 +12,11 @@ from foundry_tasks.contract.documents.report import (
     AbsentStage,
     ComparedRow,
     DataDocs,
+    HorizonPrediction,
     ImportanceShare,
     Links,
     ModelsSection,
+    PredictionsSection,
     Provenance,
     RankedFeature,
     RegisteredVersion,
@@ -23,6 +25,7 @@ from foundry_tasks.contract.documents.report import (
     StageProvenance,
     StageTiming,
     StageWarning,
+    TickerPrediction,
 )
 from foundry_tasks.contract.stage_io import StageResult
 from foundry_tasks.report import wording
@@ -60,7 +63,7 @@ def assemble(material: Material) -> Report:
         evidence=json_ready(_evidence(material)),
         portfolio=json_ready(portfolio_section(material)),
         models=_models(material.documents),
-        predictions=json_ready(_predictions(material)),
+        predictions=_predictions(material),
         live=json_ready(_live(material.documents)),
         data=json_ready(_data(material.documents)),
         leakage=material.documents.leakage,
@@ -154,38 +157,37 @@ def _by_feature(columns: Sequence[Mapping[str, float]]) -> dict[str, list[float]
 
 
 # ------------------------------------------------------------------ predictions
-def _predictions(material: Material) -> dict[str, Any] | None:
-    table, about = material.predictions, material.documents.predictions or {}
+def _predictions(material: Material) -> PredictionsSection | None:
+    table, about = material.predictions, material.documents.predictions
     if table is None or not len(table["ticker"]):
         return None
     newest = table["date"].astype("datetime64[D]").max()
-    rows = np.flatnonzero(table["date"].astype("datetime64[D]") == newest)
-    tickers: dict[str, dict[str, Any]] = {}
-    for row in rows:
+    means: dict[str, float | None] = {}
+    horizons: dict[str, dict[int, HorizonPrediction]] = {}
+    for row in np.flatnonzero(table["date"].astype("datetime64[D]") == newest):
         ticker = str(table["ticker"][row])
-        entry = tickers.setdefault(
-            ticker, {"ticker": ticker, "mean_p_up": _number(table["mean_p_up"][row]), "horizons": {}}
-        )
-        entry["horizons"][str(int(table["horizon"][row]))] = {
-            key: _number(table[key][row]) for key in ("p_up", "confidence", "position") if key in table
-        }
-    ranked = sorted(
-        (entry for entry in tickers.values() if entry["mean_p_up"] is not None),
-        key=lambda entry: (-entry["mean_p_up"], entry["ticker"]),
-    )
+        means.setdefault(ticker, _number(table["mean_p_up"][row]))
+        figures = {key: _number(table[key][row]) for key in HorizonPrediction.model_fields if key in table}
+        horizons.setdefault(ticker, {})[int(table["horizon"][row])] = HorizonPrediction(**figures)
+    entries = [
+        TickerPrediction(ticker=ticker, mean_p_up=mean, horizons=horizons[ticker])
+        for ticker, mean in means.items()
+        if mean is not None
+    ]
+    ranked = sorted(entries, key=lambda entry: (-entry.mean_p_up, entry.ticker))
     shown = min(material.top, max(len(ranked) // 2, 1))
-    return {
-        "as_of": str(newest),
-        "tickers": len(ranked),
-        "horizons": sorted({horizon for entry in ranked for horizon in entry["horizons"]}, key=int),
-        "top": ranked[:shown],
-        "bottom": ranked[shown:][-shown:][::-1],
-        "coverage": about.get("coverage"),
-        "per_horizon": by_horizon(about.get("per_horizon")),
-    }
+    return PredictionsSection(
+        as_of=str(newest),
+        tickers=len(ranked),
+        horizons=tuple(sorted({horizon for entry in ranked for horizon in entry.horizons})),
+        top=tuple(ranked[:shown]),
+        bottom=tuple(ranked[shown:][-shown:][::-1]),
+        coverage=about.coverage if about else None,
+        per_horizon=about.per_horizon if about else {},
+    )
 
 
-def _number(value: Any) -> float | None:
+def _number(value: np.floating) -> float | None:
     return round(float(value), 6) if np.isfinite(value) else None
 
 

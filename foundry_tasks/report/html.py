@@ -226,5 +226,5 @@ def _prediction_reach(document: Report) -> float:
     predictions = document.predictions
     if predictions is None:
         return 0.0
-    shown = predictions["top"] + predictions["bottom"]
-    return bars.reach_of([item["p_up"] for entry in shown for item in entry["horizons"].values()])
+    shown = predictions.top + predictions.bottom
+    return bars.reach_of([item.p_up for entry in shown for item in entry.horizons.values()])

@@ -101,28 +101,23 @@ def _predictions(document: Report) -> Iterator[str]:
     predictions = document.predictions
     if predictions is None:
         return
-    yield f"## Predictions for the sessions after {predictions['as_of']}"
+    yield f"## Predictions for the sessions after {predictions.as_of}"
     yield ""
-    for horizon, item in predictions["per_horizon"].items():
-        why = f" ({item['why']})" if item.get("why") else ""
-        yield f"- {horizon_name(horizon)}: {item['model']} version {item['version']}, {item['kind']}{why}"
-    yield f"- {predictions['tickers']} tickers{_coverage(predictions)}"
+    for horizon, predictor in predictions.per_horizon.items():
+        why = f" ({predictor.why})" if predictor.why else ""
+        yield f"- {horizon_name(horizon)}: {predictor.model} version {predictor.version}, {predictor.kind}{why}"
+    coverage = "" if predictions.coverage is None else f", {percent(predictions.coverage)} of the universe"
+    yield f"- {predictions.tickers} tickers{coverage}"
     yield ""
-    horizons = predictions["horizons"]
-    for title, entries in (("Highest", predictions["top"]), ("Lowest", predictions["bottom"])):
+    horizons = predictions.horizons
+    for title, entries in (("Highest", predictions.top), ("Lowest", predictions.bottom)):
         if entries:
             rows = [
-                (entry["ticker"], figure(entry["mean_p_up"], percent),
-                 *(figure(entry["horizons"].get(h, {}).get("p_up"), percent) for h in horizons),
+                (entry.ticker, figure(entry.mean_p_up, percent), *(figure(entry.at(h).p_up, percent) for h in horizons),
                  wording.position(entry, horizons))
                 for entry in entries
             ]  # fmt: skip
             yield from _table((f"{title} P(up)", "mean", *(horizon_name(h) for h in horizons), "position"), rows)
-
-
-def _coverage(predictions: Mapping[str, Any]) -> str:
-    coverage = predictions["coverage"]
-    return f", {percent(coverage)} of the universe" if isinstance(coverage, int | float) else ""
 
 
 def _cell(item: Mapping[str, Any], write: Callable[[float], str] = wording.plain) -> str:

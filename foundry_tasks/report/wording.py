@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from foundry_tasks.contract.documents import Interval
-from foundry_tasks.contract.documents.report import AbsentStage
+from foundry_tasks.contract.documents.report import AbsentStage, TickerPrediction
 
 UNDEFINED = "undefined"
 LARGE_MOVES_SHOWN = 20
@@ -222,9 +222,9 @@ def added(adds: Interval | None) -> str:
     return f"{signed(adds.value)} {interval(adds.lower, adds.upper, signed)}".rstrip()
 
 
-def position(entry: Mapping[str, Any], horizons: Sequence[str]) -> str:
+def position(entry: TickerPrediction, horizons: Sequence[int]) -> str:
     """A prediction's position sizes: one where every horizon has the same, else one a horizon."""
-    sizes = [entry["horizons"].get(horizon, {}).get("position") for horizon in horizons]
+    sizes = [entry.at(horizon).position for horizon in horizons]
     written = ["–" if size is None else signed_percent(size) for size in sizes]
     return written[0] if len(set(written)) == 1 else " · ".join(text.removesuffix(" %") for text in written) + " %"
 

@@ -7,10 +7,13 @@ from datetime import date
 from typing import Any
 
 import numpy as np
+from pydantic import ValidationError
 
 from foundry_tasks.contract import artifacts
 from foundry_tasks.contract.config import MonitorConfig
-from foundry_tasks.contract.errors import MissingInputError
+from foundry_tasks.contract.documents import Versions
+from foundry_tasks.contract.documents.predict import IndexedPrediction, VersionInUse
+from foundry_tasks.contract.errors import ConfigError, MissingInputError
 from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.data.panel import BoolArray, PricePanel
 from foundry_tasks.data.tables import panel_names, read_features, read_matrices, read_prices, read_table
@@ -23,19 +26,19 @@ def run(config: MonitorConfig, io: StageIO) -> None:
     """prices, features, versions.json and the index of predictions → monitor.json: live figures and drift a horizon."""
     with io.step("read"):
         prices = read_prices(io.path("prices", "prices.parquet"))
-        versions = io.json("predict", "versions.json")
+        versions = io.read(Versions).horizons
     calendar = io.json("prices", "prices.json")["calendar"]
     found: dict[str, Any] = {}
     for h in config.horizons:
         with io.step("score"):
             live = json_ready(live_figures(_history(config, io, prices, h), prices, h, calendar, config))
-        found[str(h)] = {"version": versions[str(h)]["version"], "live": live}
+        found[str(h)] = {"version": versions[h].version, "live": live}
         io.metrics[f"{h}d"] = {"sessions": live["sessions"], "auc": live["auc"]["value"]}
         if warning := _live_warning(live, config):
             io.warn(f"{h}d: {warning}")
     with io.step("drift"):
         for horizon, drifts in _drifts(config, io, prices, versions).items():
-            found[horizon]["drift"] = _drift_table(drifts, config)
+            found[str(horizon)]["drift"] = _drift_table(drifts, config)
     drifted = {name for item in found.values() for name in item["drift"]["beyond"]}
     if drifted:
         io.warn(
@@ -53,20 +56,31 @@ def _history(config: MonitorConfig, io: StageIO, prices: PricePanel, horizon: in
     oldest = str(sessions[max(0, len(sessions) - config.live_sessions - horizon - 1)])
     newest = str(sessions[-1])
     prefix = artifacts.predictions_prefix(config.market)
-    by_day: dict[str, list[dict[str, Any]]] = {}
+    by_day: dict[str, list[IndexedPrediction]] = {}
     for key in io.store.keys(prefix):
         day, name = key.removeprefix(prefix).split("/")
         if oldest <= day <= newest and name.startswith(f"{horizon}d-"):
-            by_day.setdefault(day, []).append(json.loads(io.store.read(key) or b"{}"))
+            by_day.setdefault(day, []).append(_entry(io, key))
     chosen = [
-        min(entries, key=lambda entry: (entry["kind"] != "champion", entry["made_at"]))
+        min(entries, key=lambda entry: (entry.kind != "champion", entry.made_at))
         for _, entries in sorted(by_day.items())
     ]
     return [Said(entry, _read(io, entry, horizon)) for entry in chosen]
 
 
-def _read(io: StageIO, entry: Mapping[str, Any], horizon: int) -> dict[str, float]:
-    table = read_table(io.store.object_path(entry["predictions"]), ("ticker", "horizon", "p_up"))
+def _entry(io: StageIO, key: str) -> IndexedPrediction:
+    """A prediction of the store's index. Raises ConfigError where it is damaged."""
+    try:
+        return IndexedPrediction.model_validate_json(io.store.read(key) or b"")
+    except ValidationError as error:
+        raise ConfigError(
+            f"the prediction {io.store.locate(key)} is damaged, so it cannot be scored. Restore it from a backup or "
+            "delete it."
+        ) from error
+
+
+def _read(io: StageIO, entry: IndexedPrediction, horizon: int) -> dict[str, float]:
+    table = read_table(io.store.object_path(entry.predictions), ("ticker", "horizon", "p_up"))
     rows = table["horizon"] == horizon
     return dict(zip(table["ticker"][rows].tolist(), table["p_up"][rows].tolist(), strict=True))
 
@@ -84,31 +98,31 @@ def _live_warning(live: Mapping[str, Any], config: MonitorConfig) -> str:
 
 # ------------------------------------------------------------------ drift
 def _drifts(
-    config: MonitorConfig, io: StageIO, prices: PricePanel, versions: Mapping[str, Any]
-) -> dict[str, dict[str, Drift]]:
+    config: MonitorConfig, io: StageIO, prices: PricePanel, versions: Mapping[int, VersionInUse]
+) -> dict[int, dict[str, Drift]]:
     """horizon → feature → drift, for the features that the horizon's version eats; none where it cannot be told.
 
     The reference is the features that the version was fitted on, as the run that trained it has published them.
     """
-    names = sorted({name for item in versions.values() for name in item["features"]})
+    names = sorted({name for version in versions.values() for name in version.features})
     recent = read_features(io.path("features", "features.parquet"), names).last(config.drift_sessions)
     rows = _rows(prices)[-len(recent.sessions) :]
-    found: dict[str, dict[str, Drift]] = {}
-    for horizon in map(str, config.horizons):
+    found: dict[int, dict[str, Drift]] = {}
+    for horizon in config.horizons:
         try:
             references = _references(config, io, versions[horizon])
         except MissingInputError as error:
             io.warn(f"{horizon}d: drift is not measured: {error}")
             references = {}
         found[horizon] = {
-            name: references[name].drift(recent[name], rows) for name in versions[horizon]["features"] if references
+            name: references[name].drift(recent[name], rows) for name in versions[horizon].features if references
         }
     return found
 
 
-def _references(config: MonitorConfig, io: StageIO, version: Mapping[str, Any]) -> dict[str, Reference]:
+def _references(config: MonitorConfig, io: StageIO, version: VersionInUse) -> dict[str, Reference]:
     """Of every feature of the run that trained a version; counted once and kept, since they are many years."""
-    trained, until = io.of_run(version["trained_in"]), version["fitted_until"]
+    trained, until = io.of_run(version.trained_in), version.fitted_until
     features = trained.path("features", "features.parquet")
     prices = trained.path("prices", "prices.parquet")
     made_of = [features.name, prices.name, until, config.drift_sessions, io.code_version]

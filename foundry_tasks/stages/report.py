@@ -8,7 +8,7 @@ import numpy as np
 
 from foundry_tasks.contract import artifacts
 from foundry_tasks.contract.config import LABEL_ENTRIES, ReportConfig
-from foundry_tasks.contract.documents import Comparison, Fold, Folds, Importance, Leakage
+from foundry_tasks.contract.documents import Comparison, Fold, Folds, Importance, Leakage, Predictions
 from foundry_tasks.contract.stage_io import StageIO, StageResult
 from foundry_tasks.contract.stages import PIPELINES
 from foundry_tasks.data.panel import FloatArray
@@ -26,7 +26,6 @@ DOCUMENTS = {
     "simulate": "simulate",
     "refit": "refit",
     "promotion": "promote",
-    "predictions": "predict",
     "monitor": "monitor",
 }
 """JSON artifact that has no type yet → the stage that publishes it."""
@@ -72,6 +71,7 @@ def _material(config: ReportConfig, io: StageIO) -> Material:
             importance=io.find_document(Importance),
             comparison=io.find_document(Comparison),
             leakage=io.find_document(Leakage),
+            predictions=io.find_document(Predictions),
             **_untyped(io),
         ),
         forecasts=_forecasts(io),

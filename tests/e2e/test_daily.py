@@ -173,7 +173,7 @@ def test_a_prediction_made_after_the_fact_is_told(desk):
 
 
 def test_drift_is_measured_for_every_feature_that_the_champion_eats(desk):
-    versions = json.loads(desk.document(desk.last["predict"], "versions.json"))
+    versions = json.loads(desk.document(desk.last["predict"], "versions.json"))["horizons"]
     drift = desk.monitor["horizons"]["1"]["drift"]
     assert {row["feature"] for row in drift["features"]} == set(versions["1"]["features"])
     assert all(row["psi"] >= 0 for row in drift["features"])

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 from foundry_tasks.contract.documents.base import ByHorizon, Document, Figure, Part
 from foundry_tasks.contract.documents.ensemble import ModelFigures
 from foundry_tasks.contract.documents.leakage import Leakage
+from foundry_tasks.contract.documents.predict import Predictor
 
 
 class RunFacts(Part):
@@ -94,6 +95,43 @@ class ModelsSection(Part):
     importance: tuple[RankedFeature, ...]
 
 
+class HorizonPrediction(Part):
+    """A ticker's prediction at one horizon; None where there is none."""
+
+    p_up: Figure = None
+    confidence: Figure = None
+    """Distance of the mean P(up) from ½, doubled."""
+    position: Figure = None
+    """Share of capital."""
+
+
+class TickerPrediction(Part):
+    """A ticker's predictions."""
+
+    ticker: str
+    mean_p_up: float
+    """Mean P(up) over the horizons."""
+    horizons: ByHorizon[HorizonPrediction]
+
+    def at(self, horizon: int) -> HorizonPrediction:
+        """The prediction at a horizon, without figures where there is none."""
+        return self.horizons.get(horizon, HorizonPrediction())
+
+
+class PredictionsSection(Part):
+    """The tickers with the highest and the lowest mean P(up), the ends first, and who predicts."""
+
+    as_of: str
+    """ISO date of the session that is predicted from."""
+    tickers: int
+    horizons: tuple[int, ...]
+    top: tuple[TickerPrediction, ...]
+    bottom: tuple[TickerPrediction, ...]
+    coverage: Figure
+    """Share of the universe."""
+    per_horizon: ByHorizon[Predictor]
+
+
 class DataDocs(Part):
     """The Data Docs of an expectation suite: address relative to the report, and where they lie."""
 
@@ -138,7 +176,7 @@ class Report(Document):
     evidence: Mapping[str, Any]
     portfolio: Mapping[str, Any] | None
     models: ByHorizon[ModelsSection]
-    predictions: Mapping[str, Any] | None
+    predictions: PredictionsSection | None
     live: Mapping[str, Any] | None
     data: Mapping[str, Any]
     leakage: Leakage | None

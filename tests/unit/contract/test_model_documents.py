@@ -2,8 +2,10 @@
 
 import json
 
-from foundry_tasks.contract.documents import Comparison, Importance, Interval
+from foundry_tasks.contract.artifacts import canonical_json
+from foundry_tasks.contract.documents import Comparison, Importance, Interval, Versions
 from foundry_tasks.contract.documents.models import ModelImportance
+from foundry_tasks.contract.documents.predict import IndexedPrediction
 
 
 def read(kind, old):
@@ -40,3 +42,20 @@ def test_a_comparison_without_a_key_for_its_horizons_is_read():
     logistic, stack = found.horizons[5]["logistic"], found.horizons[5]["stack"]
     assert (logistic.auc_median, logistic.rank_ic, logistic.adds) == (0.52, None, Interval(value=0.001))
     assert (stack.why, stack.adds) == ("it wins", None)
+
+
+FITTED = {
+    "model": "foundry-us-5d", "version": 3, "kind": "shadow", "trained_in": "foundry_train/monday", "sha256": "a" * 64,
+    "fitted_until": "2026-06-01", "label_entry": "next_open", "base_rate": 0.52,
+}  # fmt: skip
+
+
+def test_versions_without_a_key_for_their_horizons_are_read():
+    version = read(Versions, {"5": FITTED | {"features": ["ret_1d", "rsi_14"]}}).horizons[5]
+    assert (version.version, version.kind, version.features) == (3, "shadow", ("ret_1d", "rsi_14"))
+
+
+def test_a_prediction_in_the_index_is_read_and_written_as_before():
+    made = {"as_of": "2026-06-02", "predictions": "b" * 64, "made_at": "2026-06-03T06:00:00+00:00"}
+    old = FITTED | made | {"horizon": 5, "dag": "foundry_daily", "run_id": "tuesday"}
+    assert canonical_json(read(IndexedPrediction, old).model_dump(mode="json")) == canonical_json(old)

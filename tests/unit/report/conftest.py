@@ -12,9 +12,10 @@ import pytest
 from foundry_tasks.adapters.store_local import LocalStore
 from foundry_tasks.contract import artifacts
 from foundry_tasks.contract.config import GatePolicy, ReportConfig
-from foundry_tasks.contract.documents import Comparison, Fold, Folds, Importance, Interval, Report, Window
+from foundry_tasks.contract.documents import Comparison, Fold, Folds, Importance, Interval, Predictions, Report, Window
 from foundry_tasks.contract.documents.ensemble import ComparedModel
 from foundry_tasks.contract.documents.models import ModelImportance
+from foundry_tasks.contract.documents.predict import Predictor
 from foundry_tasks.contract.stage_io import Identity, StageIO, StageResult
 from foundry_tasks.data.tables import Matrices, write_matrices, write_table
 from foundry_tasks.evaluation import metrics
@@ -209,9 +210,9 @@ class Run:
         path = io.workspace / "predictions.parquet"
         write_table(path, columns)
         io.publish_file("predictions.parquet", path)
-        version = {"model": "foundry-us-1d", "version": 3, "kind": "shadow", "why": "no champion yet"}
-        about = {"as_of": "2021-07-13", "per_horizon": {str(h): version for h in HORIZONS}, "coverage": 0.98}
-        io.publish_json("predictions.json", about)
+        version = Predictor(model="foundry-us-1d", version=3, kind="shadow", why="no champion yet")
+        used = dict.fromkeys(HORIZONS, version)
+        io.publish(Predictions(as_of="2021-07-13", per_horizon=used, coverage=0.98))
         self.finish(io)
 
     def page(self, name: str) -> str:

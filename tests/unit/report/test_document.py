@@ -27,7 +27,7 @@ def test_nothing_in_the_document_is_not_a_number(document):
 
 def test_horizons_stand_in_the_order_of_their_length(document):
     assert [item["horizon"] for item in document.status["horizons"]] == ["1", "5", "20"]
-    assert document.predictions["horizons"] == ["1", "5", "20"]
+    assert document.predictions.horizons == (1, 5, 20)
 
 
 def test_a_refusal_is_given_with_its_reason(document):
@@ -53,7 +53,7 @@ def test_an_entry_without_prices_is_left_out(document):
 
 def test_the_best_and_the_worst_tickers_are_listed_from_the_ends(document):
     predictions = document.predictions
-    top, bottom = ([entry["mean_p_up"] for entry in predictions[end]] for end in ("top", "bottom"))
+    top, bottom = ([entry.mean_p_up for entry in end] for end in (predictions.top, predictions.bottom))
     assert len(top) == len(bottom) == 5
     assert top == sorted(top, reverse=True)
     assert bottom == sorted(bottom)
@@ -65,7 +65,7 @@ def test_few_tickers_are_never_both_top_and_bottom(new_run, market, publish):
     publish(run, market)
     run.report(top=20)
     predictions = run.document().predictions
-    listed = [entry["ticker"] for end in ("top", "bottom") for entry in predictions[end]]
+    listed = [entry.ticker for end in (predictions.top, predictions.bottom) for entry in end]
     assert len(listed) == len(set(listed)) == 24
 
 
@@ -157,7 +157,7 @@ def test_a_daily_run_is_predictions_and_says_why_there_is_no_verdict(new_run, ma
     run.report()
     document = run.document()
     assert document.status["consequence"] == "foundry_daily judges no model. Shadow at 1 day, 5 days and 20 days."
-    assert document.predictions["tickers"] == 24
+    assert document.predictions.tickers == 24
 
 
 def test_the_same_run_gives_the_same_document(new_run, market, publish):

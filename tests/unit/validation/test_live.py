@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from foundry_tasks.contract.config import MonitorConfig
+from foundry_tasks.contract.documents.predict import IndexedPrediction
 from foundry_tasks.evaluation import metrics
 from foundry_tasks.features.labels import build_labels
 from foundry_tasks.validation.live import Said, live_figures
@@ -26,10 +27,11 @@ def said(
     tickers=None,
     entry="close",
 ):
-    facts = {
-        "as_of": DAYS[row], "version": version, "kind": kind, "fitted_until": fitted_until, "base_rate": 0.53,
-        "label_entry": entry, "made_at": f"{DAYS[row]}{made_at}",
-    }  # fmt: skip
+    facts = IndexedPrediction(
+        horizon=1, model="foundry-us-1d", version=version, kind=kind, trained_in="foundry_train/r", sha256="a" * 64,
+        fitted_until=fitted_until, label_entry=entry, base_rate=0.53, as_of=DAYS[row], predictions="b" * 64,
+        made_at=f"{DAYS[row]}{made_at}", dag="foundry_daily", run_id="r",
+    )  # fmt: skip
     names = PRICES.tickers if tickers is None else tickers
     return Said(facts, dict(zip(names, P_UP[row], strict=False)))
 
@@ -70,8 +72,8 @@ def test_a_prediction_after_the_next_opening_is_late_and_one_before_it_is_not():
     friday = next(row for row in range(100, 150) if np.datetime64(DAYS[row]).astype(object).weekday() == 4)
     saturday = str(np.datetime64(DAYS[friday]) + 1)
     early, late = said(friday), said(friday + 1, made_at="T23:59:00+00:00")
-    early = Said({**early.entry, "made_at": f"{saturday}T12:00:00+00:00"}, early.p_up)
-    opened = Said({**late.entry, "made_at": f"{DAYS[friday + 2]}T14:31:00+00:00"}, late.p_up)
+    early = Said(early.entry.model_copy(update={"made_at": f"{saturday}T12:00:00+00:00"}), early.p_up)
+    opened = Said(late.entry.model_copy(update={"made_at": f"{DAYS[friday + 2]}T14:31:00+00:00"}), late.p_up)
     assert figures([early, late])["late"] == 0
     assert figures([early, opened])["late"] == 1
 
