@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from foundry_tasks.contract.documents import Monitor
 from foundry_tasks.contract.documents.ensemble import ModelFigures
 from foundry_tasks.contract.documents.models import ModelImportance
+from foundry_tasks.contract.documents.monitor import FeatureDrift
 from foundry_tasks.contract.documents.report import (
     AbsentStage,
     ComparedRow,
@@ -15,6 +17,8 @@ from foundry_tasks.contract.documents.report import (
     HorizonPrediction,
     ImportanceShare,
     Links,
+    LiveHorizon,
+    LiveSection,
     ModelsSection,
     PredictionsSection,
     Provenance,
@@ -22,6 +26,7 @@ from foundry_tasks.contract.documents.report import (
     RegisteredVersion,
     Report,
     RunFacts,
+    ShownDrift,
     StageProvenance,
     StageTiming,
     StageWarning,
@@ -64,7 +69,7 @@ def assemble(material: Material) -> Report:
         portfolio=json_ready(portfolio_section(material)),
         models=_models(material.documents),
         predictions=_predictions(material),
-        live=json_ready(_live(material.documents)),
+        live=_live(material.documents.monitor),
         data=json_ready(_data(material.documents)),
         leakage=material.documents.leakage,
         warnings=_warnings(material),
@@ -191,17 +196,24 @@ def _number(value: np.floating) -> float | None:
     return round(float(value), 6) if np.isfinite(value) else None
 
 
-def _live(documents: Documents) -> dict[str, Any] | None:
+def _live(monitor: Monitor | None) -> LiveSection | None:
     """How earlier predictions did, and the features that have drifted most."""
-    monitor = documents.monitor
     if monitor is None:
         return None
-    horizons = {}
-    for horizon, item in by_horizon(monitor).items():
-        drift = item["drift"]
-        shown = drift["features"][: max(DRIFTS_SHOWN, len(drift["beyond"]))]
-        horizons[horizon] = {**item, "drift": {**drift, "features": shown, "measured": len(drift["features"])}}
-    return {"asked": monitor["asked"], "horizons": horizons}
+    horizons = {
+        horizon: LiveHorizon(version=item.version, live=item.live, drift=_shown(item.drift))
+        for horizon, item in monitor.horizons.items()
+    }
+    return LiveSection(asked=monitor.asked, horizons=horizons)
+
+
+def _shown(drift: FeatureDrift) -> ShownDrift:
+    return ShownDrift(
+        features=drift.features[: max(DRIFTS_SHOWN, len(drift.beyond))],
+        beyond=drift.beyond,
+        above=drift.above,
+        measured=len(drift.features),
+    )
 
 
 # ------------------------------------------------------------------ data and run

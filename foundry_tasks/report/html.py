@@ -136,19 +136,19 @@ def _hits(document: Report) -> dict[str, dict[str, str]]:
     return found
 
 
-def _live(document: Report) -> dict[str, dict[str, str]]:
+def _live(document: Report) -> dict[int, dict[str, str]]:
     """Per horizon: live AUC, hit rate and Brier score, the last two beside what knows nothing."""
     found = {}
-    for horizon, item in (document.live or {"horizons": {}})["horizons"].items():
-        live = item["live"]
-        always = None if live["base_rate"] is None else max(live["base_rate"], 1 - live["base_rate"])
-        hit_rows = [Row("P(up) > ½", **live["hit_rate"]), Row("one direction", always, kind="plain")]
-        brier_rows = [Row("P(up)", **live["brier"]), Row("base rate", **live["brier_base_rate"], kind="plain")]
+    for horizon, item in (document.live.horizons if document.live else {}).items():
+        live = item.live
+        always = None if live.base_rate is None else max(live.base_rate, 1 - live.base_rate)
+        hit_rows = [Row.of("P(up) > ½", live.hit_rate), Row("one direction", always, kind="plain")]
+        brier_rows = [Row.of("P(up)", live.brier), Row.of("base rate", live.brier_base_rate, "plain")]
         found[horizon] = {
-            "AUC per session": bars.interval_rows([Row("P(up)", **live["auc"])], wording.plain, reference=0.5),
+            "AUC per session": bars.interval_rows([Row.of("P(up)", live.auc)], wording.plain, reference=0.5),
             "Hit rate": bars.interval_rows(hit_rows, wording.percent, reference=always),
             "Brier score, lower is better": bars.interval_rows(
-                brier_rows, wording.fine, reference=live["brier_base_rate"]["value"]
+                brier_rows, wording.fine, reference=live.brier_base_rate.value
             ),
         }
     return found

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from foundry_tasks.contract.documents import Report
+from foundry_tasks.contract.documents import Interval, Report
 from foundry_tasks.report import beside_tables, portfolio_tables, wording
 from foundry_tasks.report.wording import figure, horizon_name, percent
 
@@ -125,6 +125,10 @@ def _cell(item: Mapping[str, Any], write: Callable[[float], str] = wording.plain
     return f"{figure(item['value'], write)} {bounds}".rstrip()
 
 
+def _around(found: Interval, write: Callable[[float], str] = wording.plain) -> str:
+    return f"{figure(found.value, write)} {wording.interval(found.lower, found.upper, write)}".rstrip()
+
+
 def _live(document: Report) -> Iterator[str]:
     live = document.live
     if live is None:
@@ -134,22 +138,22 @@ def _live(document: Report) -> Iterator[str]:
     yield from _table(
         ("horizon", "sessions", "AUC per session", "hit rate", "base rate", "Brier", "Brier of the base rate"),
         [
-            (horizon_name(h), item["live"]["sessions"], _cell(item["live"]["auc"]), _cell(item["live"]["hit_rate"], percent),
-             figure(item["live"]["base_rate"], percent), _cell(item["live"]["brier"], wording.fine),
-             _cell(item["live"]["brier_base_rate"], wording.fine))
-            for h, item in live["horizons"].items()
+            (horizon_name(h), item.live.sessions, _around(item.live.auc), _around(item.live.hit_rate, percent),
+             figure(item.live.base_rate, percent), _around(item.live.brier, wording.fine),
+             _around(item.live.brier_base_rate, wording.fine))
+            for h, item in live.horizons.items()
         ],
     )  # fmt: skip
-    for h, item in live["horizons"].items():
-        yield f"- {horizon_name(h)}: {wording.live_history(item['live'])}"
-        yield f"- {horizon_name(h)}, drift: {wording.drift_line(item['drift'], live['asked'])}"
+    for h, item in live.horizons.items():
+        yield f"- {horizon_name(h)}: {wording.live_history(item.live)}"
+        yield f"- {horizon_name(h)}, drift: {wording.drift_line(item.drift, live.asked)}"
     yield ""
     yield from _table(
         ("horizon", "feature", "PSI", "95 % of earlier windows below"),
         [
-            (horizon_name(h), row["feature"], figure(row["psi"]), figure(row["usual"]))
-            for h, item in live["horizons"].items()
-            for row in item["drift"]["features"]
+            (horizon_name(h), row.feature, figure(row.psi), figure(row.usual))
+            for h, item in live.horizons.items()
+            for row in item.drift.features
         ],
     )
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from foundry_tasks.contract.documents import Comparison, Importance, Leakage, Predictions
+from foundry_tasks.contract.documents import Comparison, Importance, Leakage, Monitor, Predictions
 from foundry_tasks.contract.stage_io import StageResult
 from foundry_tasks.data.panel import DateArray, FloatArray
 from foundry_tasks.data.tables import AnyArray
@@ -42,7 +42,7 @@ class Documents:
     refit: Mapping[str, Any] | None = None
     promotion: Mapping[str, Any] | None = None
     predictions: Predictions | None = None
-    monitor: Mapping[str, Any] | None = None
+    monitor: Monitor | None = None
 
 
 @dataclass(frozen=True)

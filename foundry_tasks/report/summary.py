@@ -166,13 +166,13 @@ def _live(document: Report) -> Iterator[str]:
         return
     yield ""
     yield "Live, predictions whose labels have matured"
-    for h, item in live["horizons"].items():
-        auc, said = item["live"]["auc"], wording.live_history(item["live"])
-        if item["live"]["sessions"]:
-            bounds = wording.interval(auc["lower"], auc["upper"]) or "(too few sessions for an interval)"
-            said = f"AUC {wording.figure(auc['value'])} {bounds}, {said}"
+    for h, item in live.horizons.items():
+        auc, said = item.live.auc, wording.live_history(item.live)
+        if item.live.sessions:
+            bounds = wording.interval(auc.lower, auc.upper) or "(too few sessions for an interval)"
+            said = f"AUC {wording.figure(auc.value)} {bounds}, {said}"
         yield from _wrapped(f"{wording.horizon_name(h)}: {said}", "  ")
-        yield from _wrapped(wording.drift_line(item["drift"], live["asked"]), "    ")
+        yield from _wrapped(wording.drift_line(item.drift, live.asked), "    ")
 
 
 def _coverage(document: Report) -> Iterator[str]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from foundry_tasks.contract import artifacts
 from foundry_tasks.contract.config import LABEL_ENTRIES, ReportConfig
-from foundry_tasks.contract.documents import Comparison, Fold, Folds, Importance, Leakage, Predictions
+from foundry_tasks.contract.documents import Comparison, Fold, Folds, Importance, Leakage, Monitor, Predictions
 from foundry_tasks.contract.stage_io import StageIO, StageResult
 from foundry_tasks.contract.stages import PIPELINES
 from foundry_tasks.data.panel import FloatArray
@@ -26,7 +26,6 @@ DOCUMENTS = {
     "simulate": "simulate",
     "refit": "refit",
     "promotion": "promote",
-    "monitor": "monitor",
 }
 """JSON artifact that has no type yet → the stage that publishes it."""
 PAGES = ("report.html", "report.json", "report.md")
@@ -72,6 +71,7 @@ def _material(config: ReportConfig, io: StageIO) -> Material:
             comparison=io.find_document(Comparison),
             leakage=io.find_document(Leakage),
             predictions=io.find_document(Predictions),
+            monitor=io.find_document(Monitor),
             **_untyped(io),
         ),
         forecasts=_forecasts(io),

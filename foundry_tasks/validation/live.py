@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from foundry_tasks.contract.config import MonitorConfig
+from foundry_tasks.contract.documents import Interval
+from foundry_tasks.contract.documents.monitor import LiveFigures
 from foundry_tasks.contract.documents.predict import IndexedPrediction
 from foundry_tasks.data.panel import FloatArray, PricePanel
 from foundry_tasks.data.sessions import next_openings
@@ -25,7 +26,7 @@ class Said:
 
 def live_figures(
     history: Iterable[Said], prices: PricePanel, horizon: int, calendar: str, config: MonitorConfig
-) -> dict[str, Any]:
+) -> LiveFigures:
     """AUC, Brier score and hit rate of the predictions whose labels are known, one prediction a session.
 
     A prediction of a session that its version was fitted on is left out and counted. One that was made once the next
@@ -48,29 +49,29 @@ def live_figures(
     up = np.where(np.isfinite(p_up), np.array([one[2] for one in scored]).reshape(shape), np.nan)
     base = np.where(np.isfinite(up), np.array([one[0].entry.base_rate for one in scored]).reshape(-1, 1), np.nan)
 
-    def around(series: FloatArray) -> dict[str, Any]:
+    def around(series: FloatArray) -> Interval:
         found = mean_interval(
             series, horizon=horizon, confidence=config.confidence, resamples=config.resamples,
             min_blocks=config.min_blocks, seed=config.seed,
         )  # fmt: skip
-        return {"value": found.value, "lower": found.lower, "upper": found.upper}
+        return Interval(value=found.value, lower=found.lower, upper=found.upper)
 
     entries = [one[0].entry for one in scored]
-    return {
-        "sessions": len(scored),
-        "rows": int(np.isfinite(up).sum()),
-        "first": entries[0].as_of if entries else None,
-        "last": entries[-1].as_of if entries else None,
-        "versions": _counted(entries),
-        "late": _late(entries, calendar),
-        "waiting": waiting,
-        "fitted_on": len(kept) - len(outside),
-        "auc": around(metrics.session_auc(p_up, up)),
-        "hit_rate": around(metrics.session_accuracy(p_up, up)),
-        "base_rate": float(np.nanmean(up)) if np.isfinite(up).any() else None,
-        "brier": around(metrics.session_brier(p_up, up)),
-        "brier_base_rate": around(metrics.session_brier(base, up)),
-    }
+    return LiveFigures(
+        sessions=len(scored),
+        rows=int(np.isfinite(up).sum()),
+        first=entries[0].as_of if entries else None,
+        last=entries[-1].as_of if entries else None,
+        versions=_counted(entries),
+        late=_late(entries, calendar),
+        waiting=waiting,
+        fitted_on=len(kept) - len(outside),
+        auc=around(metrics.session_auc(p_up, up)),
+        hit_rate=around(metrics.session_accuracy(p_up, up)),
+        base_rate=float(np.nanmean(up)) if np.isfinite(up).any() else None,
+        brier=around(metrics.session_brier(p_up, up)),
+        brier_base_rate=around(metrics.session_brier(base, up)),
+    )
 
 
 def _counted(entries: list[IndexedPrediction]) -> dict[str, int]:

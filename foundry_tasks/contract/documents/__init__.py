@@ -4,6 +4,7 @@ from foundry_tasks.contract.documents.base import Document, Figure, HorizonsDocu
 from foundry_tasks.contract.documents.ensemble import BaseRates, Comparison
 from foundry_tasks.contract.documents.leakage import Leakage
 from foundry_tasks.contract.documents.models import Fold, Folds, Importance, Window
+from foundry_tasks.contract.documents.monitor import Monitor
 from foundry_tasks.contract.documents.predict import Predictions, Versions
 from foundry_tasks.contract.documents.report import Report
 
@@ -18,6 +19,7 @@ __all__ = [
     "Importance",
     "Interval",
     "Leakage",
+    "Monitor",
     "Predictions",
     "Report",
     "Versions",

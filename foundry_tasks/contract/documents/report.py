@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 from foundry_tasks.contract.documents.base import ByHorizon, Document, Figure, Part
 from foundry_tasks.contract.documents.ensemble import ModelFigures
 from foundry_tasks.contract.documents.leakage import Leakage
+from foundry_tasks.contract.documents.monitor import FeatureDrift, LiveFigures, MonitorSettings
 from foundry_tasks.contract.documents.predict import Predictor
 
 
@@ -132,6 +133,28 @@ class PredictionsSection(Part):
     per_horizon: ByHorizon[Predictor]
 
 
+class ShownDrift(FeatureDrift):
+    """The features that have drifted most."""
+
+    measured: int
+    """Features that were measured."""
+
+
+class LiveHorizon(Part):
+    """How earlier predictions of a horizon did, and the drift of its version's features."""
+
+    version: int
+    live: LiveFigures
+    drift: ShownDrift
+
+
+class LiveSection(Part):
+    """How earlier predictions did."""
+
+    asked: MonitorSettings
+    horizons: ByHorizon[LiveHorizon]
+
+
 class DataDocs(Part):
     """The Data Docs of an expectation suite: address relative to the report, and where they lie."""
 
@@ -177,7 +200,7 @@ class Report(Document):
     portfolio: Mapping[str, Any] | None
     models: ByHorizon[ModelsSection]
     predictions: PredictionsSection | None
-    live: Mapping[str, Any] | None
+    live: LiveSection | None
     data: Mapping[str, Any]
     leakage: Leakage | None
     warnings: tuple[StageWarning, ...]

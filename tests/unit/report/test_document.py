@@ -6,6 +6,14 @@ from typing import Any
 import pytest
 
 from foundry_tasks.contract import artifacts
+from foundry_tasks.contract.documents import Interval, Monitor
+from foundry_tasks.contract.documents.monitor import (
+    DriftedFeature,
+    FeatureDrift,
+    LiveFigures,
+    MonitoredHorizon,
+    MonitorSettings,
+)
 from foundry_tasks.contract.documents.report import AbsentStage, StageWarning
 
 
@@ -167,3 +175,26 @@ def test_the_same_run_gives_the_same_document(new_run, market, publish):
     first = run.document()
     run.report()
     assert first == run.document()
+
+
+def test_the_live_section_shows_the_features_that_have_drifted_most(new_run):
+    run = new_run(dag="foundry_daily")
+    none = Interval(value=None)
+    live = LiveFigures(
+        sessions=0, rows=0, first=None, last=None, versions={}, late=0, waiting=2, fitted_on=0, auc=none, hit_rate=none,
+        base_rate=None, brier=none, brier_base_rate=none,
+    )  # fmt: skip
+    features = tuple(DriftedFeature(feature=f"f{n}", psi=1 / (n + 1), usual=float("nan")) for n in range(12))
+    drift = FeatureDrift(features=features, beyond=("f0",), above=3)
+    asked = MonitorSettings(live_sessions=250, drift_sessions=60, max_psi=0.25, min_live_auc_lower=0.5)
+    io = run.io("monitor")
+    io.publish(Monitor(horizons={5: MonitoredHorizon(version=2, live=live, drift=drift)}, asked=asked))
+    run.finish(io)
+    run.report()
+    found = run.document().live.horizons[5]
+    assert (found.version, found.live, found.drift.measured, found.drift.above) == (2, live, 12, 3)
+    assert found.drift.features == features[:8]
+    assert found.drift.features[0].usual is None
+    page = run.page("report.html")
+    assert "No prediction has matured yet; 2 waiting for their labels." in page
+    assert "3 of 12 features have a psi above 0.25" in page.lower()
