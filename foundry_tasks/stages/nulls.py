@@ -14,6 +14,8 @@ from foundry_tasks.contract.config import (
     NullsConfig,
     StageConfig,
 )
+from foundry_tasks.contract.documents import Nulls
+from foundry_tasks.contract.documents.nulls import StoredNull
 from foundry_tasks.contract.errors import NothingToDo
 from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.data.panel import BoolArray
@@ -40,7 +42,7 @@ def run(config: NullsConfig, io: StageIO) -> None:
     models, ensemble = _part(ModelsConfig, config), _part(EnsembleConfig, config)
     recipe = recipe_of([*upstream.values(), models.model_dump(mode="json"), ensemble.model_dump(mode="json")])
     shifts = {h: spread_shifts(len(features.sessions), h, config.null_refits) for h in config.horizons}
-    designs, documents = Designs(features), {}
+    designs, stored = Designs(features), dict[int, StoredNull]()
     io.progress.start("nulls", len(config.horizons) * config.null_refits)
     for horizon in config.horizons:
         rows = _refits(
@@ -56,11 +58,11 @@ def run(config: NullsConfig, io: StageIO) -> None:
             shifts[horizon],
         )
         null = RefittedNull(_by_figure(rows), shifts[horizon], str(features.sessions[-1]))
-        documents[str(horizon)] = store_null(io.store, config.market, horizon, recipe, null)
+        stored[horizon] = store_null(io.store, config.market, horizon, recipe, null)
         io.metrics[f"{horizon}d"] = {"refits": len(rows), "auc_q95": json_ready(null.q95("auc"))}
     if config.null_refits < MIN_REFITS:
         io.warn(f"{config.null_refits} refits say too little of a 95 % quantile: the gates ask for {MIN_REFITS}")
-    io.publish_json("nulls.json", documents)
+    io.publish(Nulls(horizons=stored))
 
 
 Part = TypeVar("Part", bound=StageConfig)

@@ -1,16 +1,21 @@
 """The JSON documents that stages publish: a module a stage, a frozen model a document. Pydantic and the standard library."""
 
+from foundry_tasks.contract.documents.audit import Audit
 from foundry_tasks.contract.documents.base import Document, Figure, HorizonsDocument, Interval
+from foundry_tasks.contract.documents.decide import Decision
 from foundry_tasks.contract.documents.ensemble import BaseRates, Comparison
 from foundry_tasks.contract.documents.leakage import Leakage
 from foundry_tasks.contract.documents.models import Fold, Folds, Importance, Window
 from foundry_tasks.contract.documents.monitor import Monitor
+from foundry_tasks.contract.documents.nulls import Nulls
 from foundry_tasks.contract.documents.predict import Predictions, Versions
 from foundry_tasks.contract.documents.report import Report
 
 __all__ = [
+    "Audit",
     "BaseRates",
     "Comparison",
+    "Decision",
     "Document",
     "Figure",
     "Fold",
@@ -20,6 +25,7 @@ __all__ = [
     "Interval",
     "Leakage",
     "Monitor",
+    "Nulls",
     "Predictions",
     "Report",
     "Versions",

@@ -3,7 +3,7 @@
 import json
 
 from foundry_tasks.contract.artifacts import canonical_json
-from foundry_tasks.contract.documents import Comparison, Importance, Interval, Versions
+from foundry_tasks.contract.documents import Comparison, Importance, Interval, Nulls, Versions
 from foundry_tasks.contract.documents.models import ModelImportance
 from foundry_tasks.contract.documents.predict import IndexedPrediction
 
@@ -59,3 +59,10 @@ def test_a_prediction_in_the_index_is_read_and_written_as_before():
     made = {"as_of": "2026-06-02", "predictions": "b" * 64, "made_at": "2026-06-03T06:00:00+00:00"}
     old = FITTED | made | {"horizon": 5, "dag": "foundry_daily", "run_id": "tuesday"}
     assert canonical_json(read(IndexedPrediction, old).model_dump(mode="json")) == canonical_json(old)
+
+
+def test_nulls_without_a_key_for_their_horizons_are_read():
+    null = {"recipe": {"seed": 7}, "until": "2018-02-07", "shifts": [250, 300], "figures": {"wfe": [None, 0.2]}}
+    found = read(Nulls, {"5": null}).horizons[5]
+    assert (found.recipe, found.until, found.shifts) == ({"seed": 7}, "2018-02-07", (250, 300))
+    assert found.figures["wfe"] == (None, 0.2)
