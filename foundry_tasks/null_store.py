@@ -6,9 +6,8 @@ their own. Later sessions do not make another; the gate says until when it was m
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any
 
-from pydantic import ValidationError
+from pydantic import JsonValue, ValidationError
 
 from foundry_tasks.contract.artifacts import canonical_json, digest_of, null_key
 from foundry_tasks.contract.documents.nulls import StoredNull
@@ -17,10 +16,10 @@ from foundry_tasks.contract.ports import Store
 from foundry_tasks.trials import configuration
 from foundry_tasks.validation.null_distribution import RefittedNull
 
-Recipe = Mapping[str, Any]
+Recipe = Mapping[str, JsonValue]
 
 
-def recipe_of(configs: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+def recipe_of(configs: Iterable[Recipe]) -> dict[str, JsonValue]:
     """Everything in the configs of prices, features, labels, models and ensemble that moves a figure, flat."""
     return {key: value for key, value in configuration(configs).items() if key != "end"}
 

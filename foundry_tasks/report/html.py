@@ -207,7 +207,7 @@ def _comparison(document: Report) -> dict[int, dict[str, str]]:
     for horizon, items in added.items():
         if items:
             drawing = bars.interval_rows(items, wording.signed, reference=0.0, domain=scale, height=21)
-            drawn[horizon]["AUC that the average gains by it"] = drawing
+            drawn[horizon] |= {"AUC that the average gains by it": drawing}
     return drawn
 
 

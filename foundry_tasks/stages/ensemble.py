@@ -52,7 +52,7 @@ def run(config: EnsembleConfig, io: StageIO) -> None:
         why[str(horizon)] = f"{fitted}{stacked.final.why}"
         comparison[horizon] = _compare(walk, scores, stacked, labels, horizon, why[str(horizon)])
     io.publish(Comparison(horizons=comparison))
-    io.metrics["stack"] = why
+    io.metrics |= {"stack": why}
 
 
 def _market_wide(features: Path) -> FeaturePanel:
@@ -83,10 +83,8 @@ def _compare(
     """
     reported = [fold for fold in walk if fold.reported]
     sessions = slice(reported[0].test.start, reported[-1].test.stop)
-    columns = scores.tested(horizon, reported)
-    columns["stack"] = np.concatenate(
-        [item.scores[item.fold.test.start - item.window.start :] for item in stacked.folds]
-    )
+    stack = np.concatenate([item.scores[item.fold.test.start - item.window.start :] for item in stacked.folds])
+    columns = {**scores.tested(horizon, reported), "stack": stack}
     base = {name: columns[name] for name in stacked.final.models}
     adds = drop_one(base, labels.up[sessions], horizon=horizon) if len(base) > 1 else {}
     added = {name: Interval(value=found.value, lower=found.lower, upper=found.upper) for name, found in adds.items()}

@@ -48,7 +48,7 @@ def run(config: MonitorConfig, io: StageIO) -> None:
             f"drift: {len(drifted)} features above PSI {config.max_psi:g} and above what is usual for them: "
             f"{', '.join(sorted(drifted))}"
         )
-    io.metrics["drifted"] = len(drifted)
+    io.metrics |= {"drifted": len(drifted)}
     found = {h: MonitoredHorizon(version=versions[h].version, live=live[h], drift=drift[h]) for h in config.horizons}
     io.publish(Monitor(horizons=found, asked=_asked(config)))
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from foundry_tasks.contract.ports import ModelVersion
 from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.data.panel import FeaturePanel, FloatArray
 from foundry_tasks.data.profile import profile_predictions
-from foundry_tasks.data.tables import panel_sessions, read_features, write_table
+from foundry_tasks.data.tables import AnyArray, panel_sessions, read_features, write_table
 
 if TYPE_CHECKING:
     from foundry_tasks.models.bundle import Bundle
@@ -226,7 +226,7 @@ def _fitted_by(bundle: "Bundle") -> set[ModelName]:
 
 def _table(
     p_up: dict[int, FloatArray], used: dict[int, Predictor], today: FeaturePanel, config: PredictConfig
-) -> dict[str, Any]:
+) -> dict[str, AnyArray]:
     """Long: a row a ticker and horizon, tickers without a prediction left out.
 
     mean_p_up: over horizons; confidence: its distance from ½, doubled; position: Kelly's bet at even odds, 2p − 1, times
@@ -239,7 +239,7 @@ def _table(
     position = np.clip(config.kelly_fraction * edge, -config.max_position, config.max_position)
     horizons, count = list(p_up), len(kept)
 
-    def each(values: Sequence[str] | Sequence[int]) -> np.ndarray:
+    def each(values: Sequence[str] | Sequence[int]) -> AnyArray:
         return np.repeat(np.array(values), count)
 
     return {

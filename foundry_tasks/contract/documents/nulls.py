@@ -1,7 +1,9 @@
 """nulls.json, and a null in the store."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
+
+from pydantic import JsonValue
 
 from foundry_tasks.contract.documents.base import Figure, HorizonsDocument, Part
 
@@ -9,7 +11,7 @@ from foundry_tasks.contract.documents.base import Figure, HorizonsDocument, Part
 class StoredNull(Part):
     """Gated figures of a recipe that is fitted anew once a shift of the labels; `nulls/…` of the store holds the newest."""
 
-    recipe: Mapping[str, Any]
+    recipe: Mapping[str, JsonValue]
     """Key of the conf → value. The key in the store is the digest of it."""
     until: str
     """ISO date of the last session of the market it was made on."""
