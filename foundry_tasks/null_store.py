@@ -4,30 +4,30 @@ A null belongs to a market, a horizon and a recipe: other prices, features, labe
 their own. Later sessions do not make another; the gate says until when it was made.
 """
 
-import json
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any
+
+from pydantic import JsonValue, ValidationError
 
 from foundry_tasks.contract.artifacts import canonical_json, digest_of, null_key
+from foundry_tasks.contract.documents.nulls import StoredNull
 from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.contract.ports import Store
 from foundry_tasks.trials import configuration
 from foundry_tasks.validation.null_distribution import RefittedNull
 
-Recipe = Mapping[str, Any]
+Recipe = Mapping[str, JsonValue]
 
 
-def recipe_of(configs: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+def recipe_of(configs: Iterable[Recipe]) -> dict[str, JsonValue]:
     """Everything in the configs of prices, features, labels, models and ensemble that moves a figure, flat."""
     return {key: value for key, value in configuration(configs).items() if key != "end"}
 
 
-def store_null(store: Store, market: str, horizon: int, recipe: Recipe, null: RefittedNull) -> dict[str, Any]:
+def store_null(store: Store, market: str, horizon: int, recipe: Recipe, null: RefittedNull) -> StoredNull:
     """Keep the null, in the place of an earlier one. Returns the document."""
-    figures = {name: [value if math.isfinite(value) else None for value in row] for name, row in null.figures.items()}
-    document = {"recipe": recipe, "until": null.until, "shifts": null.shifts, "figures": figures}
-    store.write(null_key(market, horizon, digest_of(recipe)), canonical_json(document))
+    document = StoredNull(recipe=recipe, until=null.until, shifts=null.shifts, figures=null.figures)
+    store.write(null_key(market, horizon, digest_of(recipe)), canonical_json(document.model_dump(mode="json")))
     return document
 
 
@@ -38,14 +38,13 @@ def stored_null(store: Store, market: str, horizon: int, recipe: Recipe) -> Refi
     if document is None:
         return None
     try:
-        found = json.loads(document)
-        figures = {
-            name: tuple(math.nan if value is None else float(value) for value in row)
-            for name, row in found["figures"].items()
-        }
-        return RefittedNull(figures, tuple(found["shifts"]), found["until"])
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        found = StoredNull.model_validate_json(document)
+    except ValidationError as error:
         raise ConfigError(
             f"the null {store.locate(key)} is damaged, and the gates read it. Restore it from a backup; or "
             "delete it, and they go by the null of the run itself alone."
         ) from error
+    figures = {
+        name: tuple(math.nan if value is None else value for value in row) for name, row in found.figures.items()
+    }
+    return RefittedNull(figures, found.shifts, found.until)

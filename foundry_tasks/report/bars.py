@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from foundry_tasks.contract.documents import Interval
 from foundry_tasks.contract.documents.report import StageTiming
 from foundry_tasks.report import svg
 from foundry_tasks.report.svg import Scale
@@ -20,6 +21,11 @@ class Row:
     lower: float | None = None
     upper: float | None = None
     kind: str = ""
+
+    @classmethod
+    def of(cls, name: str, found: Interval, kind: str = "") -> "Row":
+        """An estimate and its interval."""
+        return cls(name, found.value, found.lower, found.upper, kind)
 
 
 def gate_scale(name: str, gates: Sequence[Mapping[str, Any]], policy: Mapping[str, Any]) -> Scale | None:

@@ -1,24 +1,38 @@
 """One plain document from a run: what `report.json` is, and all that the page and the Markdown are written from. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import fsum
 from typing import Any
 
 import numpy as np
 
+from foundry_tasks.contract.documents import Monitor
+from foundry_tasks.contract.documents.ensemble import ModelFigures
+from foundry_tasks.contract.documents.models import ModelImportance
+from foundry_tasks.contract.documents.monitor import FeatureDrift
 from foundry_tasks.contract.documents.report import (
     AbsentStage,
+    ComparedRow,
     Data,
     DataDocs,
     FeaturesInUse,
+    HorizonPrediction,
+    ImportanceShare,
     Links,
+    LiveHorizon,
+    LiveSection,
+    ModelsSection,
+    PredictionsSection,
     Provenance,
+    RankedFeature,
     RegisteredVersion,
     Report,
     RunFacts,
+    ShownDrift,
     StageProvenance,
     StageTiming,
     StageWarning,
+    TickerPrediction,
 )
 from foundry_tasks.contract.stage_io import StageResult
 from foundry_tasks.report import wording
@@ -30,7 +44,8 @@ from foundry_tasks.validation.gates import json_ready
 
 FEATURES_SHOWN = 15
 DRIFTS_SHOWN = 8
-_MODEL_ORDER = {"logistic": -1, "blend_40_60": 1, "stack": 2}
+STACK = "stack"
+_MODEL_ORDER = {"logistic": -1, "blend_40_60": 1, STACK: 2}
 """Base models first, then what is made of them."""
 _WHY_ABSENT = {
     "foundry_daily": "the daily run predicts with the champion and judges nothing",
@@ -54,9 +69,9 @@ def assemble(material: Material) -> Report:
         gates=json_ready({horizon: item["gates"] for horizon, item in judged.items()}),
         evidence=json_ready(_evidence(material)),
         portfolio=portfolio_section(material),
-        models=json_ready(_models(material.documents)),
-        predictions=json_ready(_predictions(material)),
-        live=json_ready(_live(material.documents)),
+        models=_models(material.documents),
+        predictions=_predictions(material),
+        live=_live(material.documents.monitor),
         data=_data(material.documents),
         leakage=material.documents.leakage,
         warnings=_warnings(material),
@@ -89,95 +104,118 @@ def _in_entry_order(beside: Mapping[str, Any]) -> dict[str, Any]:
     return {**beside, "entries": {entry: entries[entry] for entry in wording.ENTRY_NAMES if entry in entries}}
 
 
-def _models(documents: Documents) -> dict[str, Any]:
-    comparison, importance = by_horizon(documents.comparison), by_horizon(documents.importance)
+def _models(documents: Documents) -> dict[int, ModelsSection]:
+    comparison = documents.comparison.horizons if documents.comparison else {}
+    importance = documents.importance.horizons if documents.importance else {}
     models = {}
     for horizon in comparison or importance:
         compared = comparison.get(horizon, {})
-        models[horizon] = {
-            "comparison": [
-                {"model": name, **{key: value for key, value in figures.items() if key != "why"}}
+        models[horizon] = ModelsSection(
+            comparison=tuple(
+                _compared(name, figures)
                 for name, figures in sorted(compared.items(), key=lambda item: _MODEL_ORDER.get(item[0], 0))
-            ],
-            "stack_why": compared.get("stack", {}).get("why"),
-            "importance": _ranked(importance.get(horizon, {})),
-        }
+            ),
+            stack_why=compared[STACK].why if STACK in compared else None,
+            importance=_ranked(importance.get(horizon, {})),
+        )
     return models
 
 
-def _ranked(by_model: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _compared(name: str, found: ModelFigures) -> ComparedRow:
+    return ComparedRow(
+        model=name,
+        auc_up=found.auc_up,
+        auc_median=found.auc_median,
+        rank_ic=found.rank_ic,
+        pooled_auc_up=found.pooled_auc_up,
+        adds=found.adds,
+    )
+
+
+def _ranked(by_model: Mapping[str, ModelImportance]) -> tuple[RankedFeature, ...]:
     """Features by their mean share of gain over the models; where no model has gain, by permutation."""
-    means: dict[str, dict[str, float]] = {}
-    for kind in ("gain", "permutation"):
-        columns = [figures[kind] for figures in by_model.values() if figures.get(kind)]
-        for feature in sorted({name for column in columns for name in column}):
-            measured = [column[feature] for column in columns if column.get(feature) is not None]
-            if measured:
-                # Models name their largest shares alone, so a share that is missing is next to nothing.
-                count = len(columns) if kind == "gain" else len(measured)
-                means.setdefault(feature, {})[kind] = fsum(measured) / count
-    order = sorted(means, key=lambda name: (-means[name].get("gain", 0), -means[name].get("permutation", 0), name))
-    return [
-        {
-            "feature": name,
-            "gain": means[name].get("gain"),
-            "permutation": means[name].get("permutation"),
-            "by_model": {
-                model: {kind: figures[kind].get(name) for kind in ("gain", "permutation") if figures.get(kind)}
-                for model, figures in by_model.items()
+    gains = [found.gain for found in by_model.values() if found.gain]
+    losses = [found.permutation for found in by_model.values() if found.permutation]
+    # Models name their largest shares alone, so a share that is missing is next to nothing.
+    gain = {name: fsum(values) / len(gains) for name, values in _by_feature(gains).items()}
+    permutation = {name: fsum(values) / len(values) for name, values in _by_feature(losses).items()}
+    order = sorted(gain.keys() | permutation, key=lambda name: (-gain.get(name, 0), -permutation.get(name, 0), name))
+    return tuple(
+        RankedFeature(
+            feature=name,
+            gain=gain.get(name),
+            permutation=permutation.get(name),
+            by_model={
+                model: ImportanceShare(gain=found.gain.get(name), permutation=found.permutation.get(name))
+                for model, found in by_model.items()
             },
-        }
+        )
         for name in order[:FEATURES_SHOWN]
-    ]
+    )
+
+
+def _by_feature(columns: Sequence[Mapping[str, float]]) -> dict[str, list[float]]:
+    """Feature → its value in every model that names it."""
+    found: dict[str, list[float]] = {}
+    for column in columns:
+        for name, value in column.items():
+            found.setdefault(name, []).append(value)
+    return found
 
 
 # ------------------------------------------------------------------ predictions
-def _predictions(material: Material) -> dict[str, Any] | None:
-    table, about = material.predictions, material.documents.predictions or {}
+def _predictions(material: Material) -> PredictionsSection | None:
+    table, about = material.predictions, material.documents.predictions
     if table is None or not len(table["ticker"]):
         return None
     newest = table["date"].astype("datetime64[D]").max()
-    rows = np.flatnonzero(table["date"].astype("datetime64[D]") == newest)
-    tickers: dict[str, dict[str, Any]] = {}
-    for row in rows:
+    means: dict[str, float | None] = {}
+    horizons: dict[str, dict[int, HorizonPrediction]] = {}
+    for row in np.flatnonzero(table["date"].astype("datetime64[D]") == newest):
         ticker = str(table["ticker"][row])
-        entry = tickers.setdefault(
-            ticker, {"ticker": ticker, "mean_p_up": _number(table["mean_p_up"][row]), "horizons": {}}
-        )
-        entry["horizons"][str(int(table["horizon"][row]))] = {
-            key: _number(table[key][row]) for key in ("p_up", "confidence", "position") if key in table
-        }
-    ranked = sorted(
-        (entry for entry in tickers.values() if entry["mean_p_up"] is not None),
-        key=lambda entry: (-entry["mean_p_up"], entry["ticker"]),
-    )
+        means.setdefault(ticker, _number(table["mean_p_up"][row]))
+        figures = {key: _number(table[key][row]) for key in HorizonPrediction.model_fields if key in table}
+        horizons.setdefault(ticker, {})[int(table["horizon"][row])] = HorizonPrediction(**figures)
+    entries = [
+        TickerPrediction(ticker=ticker, mean_p_up=mean, horizons=horizons[ticker])
+        for ticker, mean in means.items()
+        if mean is not None
+    ]
+    ranked = sorted(entries, key=lambda entry: (-entry.mean_p_up, entry.ticker))
     shown = min(material.top, max(len(ranked) // 2, 1))
-    return {
-        "as_of": str(newest),
-        "tickers": len(ranked),
-        "horizons": sorted({horizon for entry in ranked for horizon in entry["horizons"]}, key=int),
-        "top": ranked[:shown],
-        "bottom": ranked[shown:][-shown:][::-1],
-        "coverage": about.get("coverage"),
-        "per_horizon": by_horizon(about.get("per_horizon")),
-    }
+    return PredictionsSection(
+        as_of=str(newest),
+        tickers=len(ranked),
+        horizons=tuple(sorted({horizon for entry in ranked for horizon in entry.horizons})),
+        top=tuple(ranked[:shown]),
+        bottom=tuple(ranked[shown:][-shown:][::-1]),
+        coverage=about.coverage if about else None,
+        per_horizon=about.per_horizon if about else {},
+    )
 
 
-def _number(value: Any) -> float | None:
+def _number(value: np.floating) -> float | None:
     return round(float(value), 6) if np.isfinite(value) else None
 
 
-def _live(documents: Documents) -> dict[str, Any] | None:
+def _live(monitor: Monitor | None) -> LiveSection | None:
     """How earlier predictions did, and the features that have drifted most."""
-    monitor = documents.monitor
     if monitor is None:
         return None
-    horizons = {}
-    for horizon, item in by_horizon(monitor).items():
-        drift = item["drift"]
-        shown = drift["features"][: max(DRIFTS_SHOWN, len(drift["beyond"]))]
-        horizons[horizon] = {**item, "drift": {**drift, "features": shown, "measured": len(drift["features"])}}
-    return {"asked": monitor["asked"], "horizons": horizons}
+    horizons = {
+        horizon: LiveHorizon(version=item.version, live=item.live, drift=_shown(item.drift))
+        for horizon, item in monitor.horizons.items()
+    }
+    return LiveSection(asked=monitor.asked, horizons=horizons)
+
+
+def _shown(drift: FeatureDrift) -> ShownDrift:
+    return ShownDrift(
+        features=drift.features[: max(DRIFTS_SHOWN, len(drift.beyond))],
+        beyond=drift.beyond,
+        above=drift.above,
+        measured=len(drift.features),
+    )
 
 
 # ------------------------------------------------------------------ data and run

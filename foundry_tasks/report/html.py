@@ -1,10 +1,11 @@
 """The page: one file that asks nobody for anything, written from the report's document."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from foundry_tasks.contract.documents import Report
+from foundry_tasks.contract.documents.ensemble import ModelFigures
 from foundry_tasks.report import bars, beside_tables, plots, portfolio_tables, wording
 from foundry_tasks.report.bars import Row
 from foundry_tasks.report.svg import Scale
@@ -21,6 +22,14 @@ _FIGURES = (
     ("auc_median", "AUC against the median", 0.5),
     ("rank_ic", "Rank IC", 0.0),
 )
+_COMPARED: Mapping[str, Callable[[ModelFigures], float | None]] = {
+    "auc_up": lambda model: model.auc_up,
+    "auc_median": lambda model: model.auc_median,
+    "rank_ic": lambda model: model.rank_ic,
+}
+"""A figure of `_FIGURES`, of a compared model."""
+K = TypeVar("K", int, str)
+"""A horizon."""
 
 
 def page_environment() -> "Environment":
@@ -102,7 +111,7 @@ def _gate_matrix(document: Report) -> list[dict[str, Any]]:
     return list(rows.values())
 
 
-def _shared(rows_by_horizon: Mapping[str, list[Row]], reference: float | None) -> Scale:
+def _shared(rows_by_horizon: Mapping[K, list[Row]], reference: float | None) -> Scale:
     return bars.interval_scale([row for rows in rows_by_horizon.values() for row in rows], reference)
 
 
@@ -128,19 +137,19 @@ def _hits(document: Report) -> dict[str, dict[str, str]]:
     return found
 
 
-def _live(document: Report) -> dict[str, dict[str, str]]:
+def _live(document: Report) -> dict[int, dict[str, str]]:
     """Per horizon: live AUC, hit rate and Brier score, the last two beside what knows nothing."""
     found = {}
-    for horizon, item in (document.live or {"horizons": {}})["horizons"].items():
-        live = item["live"]
-        always = None if live["base_rate"] is None else max(live["base_rate"], 1 - live["base_rate"])
-        hit_rows = [Row("P(up) > ½", **live["hit_rate"]), Row("one direction", always, kind="plain")]
-        brier_rows = [Row("P(up)", **live["brier"]), Row("base rate", **live["brier_base_rate"], kind="plain")]
+    for horizon, item in (document.live.horizons if document.live else {}).items():
+        live = item.live
+        always = None if live.base_rate is None else max(live.base_rate, 1 - live.base_rate)
+        hit_rows = [Row.of("P(up) > ½", live.hit_rate), Row("one direction", always, kind="plain")]
+        brier_rows = [Row.of("P(up)", live.brier), Row.of("base rate", live.brier_base_rate, "plain")]
         found[horizon] = {
-            "AUC per session": bars.interval_rows([Row("P(up)", **live["auc"])], wording.plain, reference=0.5),
+            "AUC per session": bars.interval_rows([Row.of("P(up)", live.auc)], wording.plain, reference=0.5),
             "Hit rate": bars.interval_rows(hit_rows, wording.percent, reference=always),
             "Brier score, lower is better": bars.interval_rows(
-                brier_rows, wording.fine, reference=live["brier_base_rate"]["value"]
+                brier_rows, wording.fine, reference=live.brier_base_rate.value
             ),
         }
     return found
@@ -177,23 +186,21 @@ def _folds(document: Report) -> dict[str, dict[str, str]]:
     return _drawn_by_figure(rows)
 
 
-def _comparison(document: Report) -> dict[str, dict[str, str]]:
+def _comparison(document: Report) -> dict[int, dict[str, str]]:
     rows = {
         key: {
             horizon: [
-                Row(wording.model_title(item["model"]), item[key], kind="" if item["model"] == "stack" else "plain")
-                for item in models["comparison"]
+                Row(wording.model_title(item.model), figure(item), kind="" if item.model == "stack" else "plain")
+                for item in models.comparison
             ]
             for horizon, models in document.models.items()
         }
-        for key, _, _ in _FIGURES
+        for key, figure in _COMPARED.items()
     }
     drawn = _drawn_by_figure(rows)
     added = {
         horizon: [
-            Row(wording.model_title(item["model"]), **item["adds"])
-            for item in models["comparison"]
-            if item.get("adds") is not None
+            Row.of(wording.model_title(item.model), item.adds) for item in models.comparison if item.adds is not None
         ]
         for horizon, models in document.models.items()
     }
@@ -201,13 +208,13 @@ def _comparison(document: Report) -> dict[str, dict[str, str]]:
     for horizon, items in added.items():
         if items:
             drawing = bars.interval_rows(items, wording.signed, reference=0.0, domain=scale, height=21)
-            drawn[horizon]["AUC that the average gains by it"] = drawing
+            drawn[horizon] |= {"AUC that the average gains by it": drawing}
     return drawn
 
 
-def _drawn_by_figure(rows: Mapping[str, Mapping[str, list[Row]]]) -> dict[str, dict[str, str]]:
+def _drawn_by_figure(rows: Mapping[str, Mapping[K, list[Row]]]) -> dict[K, dict[str, str]]:
     """Horizon → name of the figure → drawing."""
-    drawn: dict[str, dict[str, str]] = {}
+    drawn: dict[K, dict[str, str]] = {}
     for key, name, reference in _FIGURES:
         scale = _shared(rows[key], reference)
         for horizon, items in rows[key].items():
@@ -220,5 +227,5 @@ def _prediction_reach(document: Report) -> float:
     predictions = document.predictions
     if predictions is None:
         return 0.0
-    shown = predictions["top"] + predictions["bottom"]
-    return bars.reach_of([item["p_up"] for entry in shown for item in entry["horizons"].values()])
+    shown = predictions.top + predictions.bottom
+    return bars.reach_of([item.p_up for entry in shown for item in entry.horizons.values()])

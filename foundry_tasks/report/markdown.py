@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from foundry_tasks.contract.documents import Report
+from foundry_tasks.contract.documents import Interval, Report
 from foundry_tasks.report import beside_tables, portfolio_tables, wording
 from foundry_tasks.report.wording import figure, horizon_name, percent
 
@@ -101,33 +101,32 @@ def _predictions(document: Report) -> Iterator[str]:
     predictions = document.predictions
     if predictions is None:
         return
-    yield f"## Predictions for the sessions after {predictions['as_of']}"
+    yield f"## Predictions for the sessions after {predictions.as_of}"
     yield ""
-    for horizon, item in predictions["per_horizon"].items():
-        why = f" ({item['why']})" if item.get("why") else ""
-        yield f"- {horizon_name(horizon)}: {item['model']} version {item['version']}, {item['kind']}{why}"
-    yield f"- {predictions['tickers']} tickers{_coverage(predictions)}"
+    for horizon, predictor in predictions.per_horizon.items():
+        why = f" ({predictor.why})" if predictor.why else ""
+        yield f"- {horizon_name(horizon)}: {predictor.model} version {predictor.version}, {predictor.kind}{why}"
+    coverage = "" if predictions.coverage is None else f", {percent(predictions.coverage)} of the universe"
+    yield f"- {predictions.tickers} tickers{coverage}"
     yield ""
-    horizons = predictions["horizons"]
-    for title, entries in (("Highest", predictions["top"]), ("Lowest", predictions["bottom"])):
+    horizons = predictions.horizons
+    for title, entries in (("Highest", predictions.top), ("Lowest", predictions.bottom)):
         if entries:
             rows = [
-                (entry["ticker"], figure(entry["mean_p_up"], percent),
-                 *(figure(entry["horizons"].get(h, {}).get("p_up"), percent) for h in horizons),
+                (entry.ticker, figure(entry.mean_p_up, percent), *(figure(entry.at(h).p_up, percent) for h in horizons),
                  wording.position(entry, horizons))
                 for entry in entries
             ]  # fmt: skip
             yield from _table((f"{title} P(up)", "mean", *(horizon_name(h) for h in horizons), "position"), rows)
 
 
-def _coverage(predictions: Mapping[str, Any]) -> str:
-    coverage = predictions["coverage"]
-    return f", {percent(coverage)} of the universe" if isinstance(coverage, int | float) else ""
-
-
 def _cell(item: Mapping[str, Any], write: Callable[[float], str] = wording.plain) -> str:
     bounds = wording.interval(item["lower"], item["upper"], write)
     return f"{figure(item['value'], write)} {bounds}".rstrip()
+
+
+def _around(found: Interval, write: Callable[[float], str] = wording.plain) -> str:
+    return f"{figure(found.value, write)} {wording.interval(found.lower, found.upper, write)}".rstrip()
 
 
 def _live(document: Report) -> Iterator[str]:
@@ -139,22 +138,22 @@ def _live(document: Report) -> Iterator[str]:
     yield from _table(
         ("horizon", "sessions", "AUC per session", "hit rate", "base rate", "Brier", "Brier of the base rate"),
         [
-            (horizon_name(h), item["live"]["sessions"], _cell(item["live"]["auc"]), _cell(item["live"]["hit_rate"], percent),
-             figure(item["live"]["base_rate"], percent), _cell(item["live"]["brier"], wording.fine),
-             _cell(item["live"]["brier_base_rate"], wording.fine))
-            for h, item in live["horizons"].items()
+            (horizon_name(h), item.live.sessions, _around(item.live.auc), _around(item.live.hit_rate, percent),
+             figure(item.live.base_rate, percent), _around(item.live.brier, wording.fine),
+             _around(item.live.brier_base_rate, wording.fine))
+            for h, item in live.horizons.items()
         ],
     )  # fmt: skip
-    for h, item in live["horizons"].items():
-        yield f"- {horizon_name(h)}: {wording.live_history(item['live'])}"
-        yield f"- {horizon_name(h)}, drift: {wording.drift_line(item['drift'], live['asked'])}"
+    for h, item in live.horizons.items():
+        yield f"- {horizon_name(h)}: {wording.live_history(item.live)}"
+        yield f"- {horizon_name(h)}, drift: {wording.drift_line(item.drift, live.asked)}"
     yield ""
     yield from _table(
         ("horizon", "feature", "PSI", "95 % of earlier windows below"),
         [
-            (horizon_name(h), row["feature"], figure(row["psi"]), figure(row["usual"]))
-            for h, item in live["horizons"].items()
-            for row in item["drift"]["features"]
+            (horizon_name(h), row.feature, figure(row.psi), figure(row.usual))
+            for h, item in live.horizons.items()
+            for row in item.drift.features
         ],
     )
 
@@ -201,19 +200,18 @@ def _models(document: Report) -> Iterator[str]:
         ("horizon", "model", "AUC against up/down", "AUC against the median", "rank IC", "pooled AUC",
          "adds to the average"),
         [
-            (horizon_name(h), wording.model_title(item["model"]),
-             *(figure(item.get(key)) for key in ("auc_up", "auc_median", "rank_ic", "pooled_auc_up")),
-             wording.added(item.get("adds")))
+            (horizon_name(h), wording.model_title(item.model), figure(item.auc_up), figure(item.auc_median),
+             figure(item.rank_ic), figure(item.pooled_auc_up), wording.added(item.adds))
             for h, models in document.models.items()
-            for item in models["comparison"]
+            for item in models.comparison
         ],
     )  # fmt: skip
     for h, models in document.models.items():
-        if models["stack_why"]:
-            yield f"- {horizon_name(h)}, stack: {models['stack_why']}"
-        if models["importance"]:
+        if models.stack_why:
+            yield f"- {horizon_name(h)}, stack: {models.stack_why}"
+        if models.importance:
             yield f"- {horizon_name(h)}, most important features: " + ", ".join(
-                item["feature"] for item in models["importance"]
+                item.feature for item in models.importance
             )
     yield ""
 

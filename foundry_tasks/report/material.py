@@ -5,7 +5,17 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from foundry_tasks.contract.documents import Features, Leakage, Portfolio, Prices, Simulation
+from foundry_tasks.contract.documents import (
+    Comparison,
+    Features,
+    Importance,
+    Leakage,
+    Monitor,
+    Portfolio,
+    Predictions,
+    Prices,
+    Simulation,
+)
 from foundry_tasks.contract.stage_io import StageResult
 from foundry_tasks.data.panel import DateArray, FloatArray
 from foundry_tasks.data.tables import AnyArray
@@ -33,16 +43,16 @@ class Documents:
 
     prices: Prices | None = None
     features: Features | None = None
-    importance: Mapping[str, Any] | None = None
-    comparison: Mapping[str, Any] | None = None
+    importance: Importance | None = None
+    comparison: Comparison | None = None
     leakage: Leakage | None = None
     gates: Mapping[str, Any] | None = None
     portfolio: Portfolio | None = None
     simulation: Simulation | None = None
     refit: Mapping[str, Any] | None = None
     promotion: Mapping[str, Any] | None = None
-    predictions: Mapping[str, Any] | None = None
-    monitor: Mapping[str, Any] | None = None
+    predictions: Predictions | None = None
+    monitor: Monitor | None = None
 
 
 @dataclass(frozen=True)

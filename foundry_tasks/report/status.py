@@ -85,9 +85,9 @@ def _consequence(material: Material, promotions: Mapping[str, Any]) -> str:
 
 def _predictors(material: Material) -> str:
     """Who predicts at which horizon: "Champion at 1 day. Shadow at 5 days and 20 days."."""
-    used = by_horizon((material.documents.predictions or {}).get("per_horizon"))
+    predictions = material.documents.predictions
     by_kind: dict[str, list[str]] = {}
-    for horizon, item in used.items():
-        by_kind.setdefault(item["kind"], []).append(wording.horizon_name(horizon))
+    for horizon, predictor in (predictions.per_horizon if predictions else {}).items():
+        by_kind.setdefault(predictor.kind, []).append(wording.horizon_name(horizon))
     said = " ".join(f"{kind.capitalize()} at {wording.listed(names)}." for kind, names in by_kind.items())
     return said or "It predicted nothing either."

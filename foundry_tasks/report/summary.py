@@ -140,23 +140,23 @@ def _predictions(document: Report) -> Iterator[str]:
     if predictions is None:
         yield "no predictions in this run"
         return
-    horizons = predictions["horizons"]
-    yield f"Top {min(TOP, len(predictions['top']))} of {predictions['tickers']} predictions, P(up) after {predictions['as_of']}"
-    shown = predictions["top"][:TOP]
-    width = max(len("ticker"), *(len(entry["ticker"]) for entry in shown), 6)
+    horizons = predictions.horizons
+    yield f"Top {min(TOP, len(predictions.top))} of {predictions.tickers} predictions, P(up) after {predictions.as_of}"
+    shown = predictions.top[:TOP]
+    width = max(len("ticker"), *(len(entry.ticker) for entry in shown), 6)
     yield (
         f"  {'ticker':<{width}}  "
         + "".join(f"{wording.horizon_name(h):>10}" for h in horizons)
         + f"{'mean':>10}  position"
     )
     for entry in shown:
-        values = [entry["horizons"].get(h, {}).get("p_up") for h in horizons]
-        columns = "".join(f"{wording.figure(value, percent):>10}" for value in [*values, entry["mean_p_up"]])
-        yield f"  {entry['ticker']:<{width}}  {columns}  {wording.position(entry, horizons)}"
-    for h, item in sorted(predictions["per_horizon"].items(), key=lambda one: int(one[0])):
-        why = f": {item['why']}" if item.get("why") else ""
+        values = [*(entry.at(h).p_up for h in horizons), entry.mean_p_up]
+        columns = "".join(f"{wording.figure(value, percent):>10}" for value in values)
+        yield f"  {entry.ticker:<{width}}  {columns}  {wording.position(entry, horizons)}"
+    for h, predictor in predictions.per_horizon.items():
+        why = f": {predictor.why}" if predictor.why else ""
         yield from _wrapped(
-            f"{wording.horizon_name(h)}: {item['model']} version {item['version']}, {item['kind']}{why}", "  "
+            f"{wording.horizon_name(h)}: {predictor.model} version {predictor.version}, {predictor.kind}{why}", "  "
         )
 
 
@@ -166,18 +166,21 @@ def _live(document: Report) -> Iterator[str]:
         return
     yield ""
     yield "Live, predictions whose labels have matured"
-    for h, item in live["horizons"].items():
-        auc, said = item["live"]["auc"], wording.live_history(item["live"])
-        if item["live"]["sessions"]:
-            bounds = wording.interval(auc["lower"], auc["upper"]) or "(too few sessions for an interval)"
-            said = f"AUC {wording.figure(auc['value'])} {bounds}, {said}"
+    for h, item in live.horizons.items():
+        auc, said = item.live.auc, wording.live_history(item.live)
+        if item.live.sessions:
+            bounds = wording.interval(auc.lower, auc.upper) or "(too few sessions for an interval)"
+            said = f"AUC {wording.figure(auc.value)} {bounds}, {said}"
         yield from _wrapped(f"{wording.horizon_name(h)}: {said}", "  ")
-        yield from _wrapped(wording.drift_line(item["drift"], live["asked"]), "    ")
+        yield from _wrapped(wording.drift_line(item.drift, live.asked), "    ")
 
 
 def _coverage(document: Report) -> Iterator[str]:
-    predictions, prices = document.predictions or {}, document.data.prices
-    shares = {"prices": prices.coverage if prices else None, "predictions": predictions.get("coverage")}
+    predictions, prices = document.predictions, document.data.prices
+    shares = {
+        "prices": prices.coverage if prices else None,
+        "predictions": predictions.coverage if predictions else None,
+    }
     written = [f"{name} {percent(share)}" for name, share in shares.items() if isinstance(share, int | float)]
     yield ""
     yield f"Coverage of the universe: {', '.join(written) or wording.UNDEFINED}"

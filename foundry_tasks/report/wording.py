@@ -5,9 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from foundry_tasks.contract.documents import Prices
+from foundry_tasks.contract.documents import Interval, Prices
+from foundry_tasks.contract.documents.monitor import LiveFigures, MonitorSettings
 from foundry_tasks.contract.documents.prices import LargeMove, SetAside
-from foundry_tasks.contract.documents.report import AbsentStage
+from foundry_tasks.contract.documents.report import AbsentStage, ShownDrift, TickerPrediction
 
 UNDEFINED = "undefined"
 LARGE_MOVES_SHOWN = 20
@@ -216,45 +217,45 @@ def model_title(name: str) -> str:
     return titles.get(name, name.replace("_", " "))
 
 
-def added(adds: Mapping[str, float | None] | None) -> str:
+def added(adds: Interval | None) -> str:
     """AUC that the average of the base models gains by one of them, with its interval; empty where nobody asked."""
-    if adds is None or adds["value"] is None:
+    if adds is None or adds.value is None:
         return ""
-    return f"{signed(adds['value'])} {interval(adds['lower'], adds['upper'], signed)}".rstrip()
+    return f"{signed(adds.value)} {interval(adds.lower, adds.upper, signed)}".rstrip()
 
 
-def position(entry: Mapping[str, Any], horizons: Sequence[str]) -> str:
+def position(entry: TickerPrediction, horizons: Sequence[int]) -> str:
     """A prediction's position sizes: one where every horizon has the same, else one a horizon."""
-    sizes = [entry["horizons"].get(horizon, {}).get("position") for horizon in horizons]
+    sizes = [entry.at(horizon).position for horizon in horizons]
     written = ["–" if size is None else signed_percent(size) for size in sizes]
     return written[0] if len(set(written)) == 1 else " · ".join(text.removesuffix(" %") for text in written) + " %"
 
 
 # ------------------------------------------------------------------ live
-def live_history(live: Mapping[str, Any]) -> str:
+def live_history(live: LiveFigures) -> str:
     """What live figures are made of, in one line."""
     parts = []
-    if live["sessions"]:
-        versions = listed([f"{name}: {count}" for name, count in live["versions"].items()])
-        parts.append(f"{_sessions(live['sessions'])}, {live['first']} to {live['last']} ({versions})")
+    if live.sessions:
+        versions = listed([f"{name}: {count}" for name, count in live.versions.items()])
+        parts.append(f"{_sessions(live.sessions)}, {live.first} to {live.last} ({versions})")
     else:
         parts.append("no prediction has matured yet")
-    if live["late"]:
-        parts.append(f"{live['late']} of them made after the next session had opened")
-    if live["waiting"]:
-        parts.append(f"{live['waiting']} waiting for their labels")
-    if live["fitted_on"]:
-        parts.append(f"{live['fitted_on']} left out: their version was fitted on them")
+    if live.late:
+        parts.append(f"{live.late} of them made after the next session had opened")
+    if live.waiting:
+        parts.append(f"{live.waiting} waiting for their labels")
+    if live.fitted_on:
+        parts.append(f"{live.fitted_on} left out: their version was fitted on them")
     return "; ".join(parts)
 
 
-def drift_line(drift: Mapping[str, Any], asked: Mapping[str, Any]) -> str:
+def drift_line(drift: ShownDrift, asked: MonitorSettings) -> str:
     """How many features have drifted, in one line."""
-    if not drift["measured"]:
+    if not drift.measured:
         return "not measured: the features that the model was fitted on are not in the store any more"
     return (
-        f"{drift['above']} of {drift['measured']} features have a PSI above {asked['max_psi']:g} over the last "
-        f"{asked['drift_sessions']} sessions, {len(drift['beyond'])} of them more than is usual for them"
+        f"{drift.above} of {drift.measured} features have a PSI above {asked.max_psi:g} over the last "
+        f"{asked.drift_sessions} sessions, {len(drift.beyond)} of them more than is usual for them"
     )
 
 

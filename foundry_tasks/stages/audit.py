@@ -1,10 +1,8 @@
 """audit: size and power of the gates, on simulated markets whose truth is known."""
 
-from dataclasses import asdict
-
 from foundry_tasks.contract.config import AuditConfig
+from foundry_tasks.contract.documents import Audit
 from foundry_tasks.contract.stage_io import StageIO
-from foundry_tasks.validation.gates import json_ready
 from foundry_tasks.validation.size_and_power import kinds, tally
 
 
@@ -19,4 +17,4 @@ def run(config: AuditConfig, io: StageIO) -> None:
         tallies.append(found)
         io.metrics[kind] = {"promoted": found.promoted, "markets": found.markets, "auc": found.attained_auc}
         io.progress.advance(str(found))
-    io.publish_json("audit.json", {"kinds": [json_ready(asdict(item)) for item in tallies]})
+    io.publish(Audit(kinds=tuple(tallies)))

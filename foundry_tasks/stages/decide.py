@@ -2,6 +2,7 @@
 
 from foundry_tasks import governance
 from foundry_tasks.contract.config import DecideConfig
+from foundry_tasks.contract.documents import Decision
 from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.contract.stage_io import StageIO
 
@@ -23,17 +24,22 @@ def run(config: DecideConfig, io: StageIO) -> None:
         raise ConfigError("version must be said: an approval is of one version, such as version=3.")
     else:
         record = governance.approve(store, registry, config.model, config.version, who=who, why=why, when=now)
-    decision = {
-        "model": record.model,
-        "event": record.event,
-        "version": record.version,
-        "champion_before": record.from_version,
-        "champion_after": record.to_version,
-        "who": record.who,
-        "why": record.why,
-        "record": record.sequence,
-        "hash": record.hash,
+    decision = Decision(
+        model=record.model,
+        event=record.event,
+        version=record.version,
+        champion_before=record.from_version,
+        champion_after=record.to_version,
+        who=record.who,
+        why=record.why,
+        record=record.sequence,
+        hash=record.hash,
+    )
+    io.publish(decision)
+    io.metrics[record.model.rsplit("-")[-1]] = {
+        "model": decision.model,
+        "event": decision.event,
+        "version": decision.version,
+        "champion_after": decision.champion_after,
+        "record": decision.record,
     }
-    io.publish_json("decision.json", decision)
-    told = ("model", "event", "version", "champion_after", "record")
-    io.metrics[record.model.rsplit("-")[-1]] = {key: decision[key] for key in told}

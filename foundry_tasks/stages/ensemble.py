@@ -1,18 +1,17 @@
 """ensemble: out-of-fold scores → stack → P(up), each fold with what earlier blocks alone had taught."""
 
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from foundry_tasks.contract.config import EnsembleConfig
-from foundry_tasks.contract.documents import Fold
+from foundry_tasks.contract.documents import BaseRates, Comparison, Fold, Interval
+from foundry_tasks.contract.documents.ensemble import ComparedModel
 from foundry_tasks.contract.stage_io import StageIO
-from foundry_tasks.data.panel import FeaturePanel, FloatArray
+from foundry_tasks.data.panel import FeaturePanel
 from foundry_tasks.data.tables import Matrices, panel_names, read_features, write_matrices
-from foundry_tasks.evaluation.metrics import pooled_auc, session_auc, session_rank_ic
+from foundry_tasks.evaluation.metrics import known_mean, pooled_auc, session_auc, session_rank_ic
 from foundry_tasks.features.labels import Labels, reach
 from foundry_tasks.inputs.run_inputs import RunInputs
 from foundry_tasks.inputs.scores import ScoreFiles
@@ -20,7 +19,6 @@ from foundry_tasks.models.bundle import regime_of
 from foundry_tasks.models.market_regime import need_volatility
 from foundry_tasks.models.stacking import REGIMES
 from foundry_tasks.validation.drop_one import drop_one
-from foundry_tasks.validation.gates import json_ready
 from foundry_tasks.validation.stack_walk import StackWalk, walk_stack
 
 
@@ -34,7 +32,9 @@ def run(config: EnsembleConfig, io: StageIO) -> None:
             if getattr(config, switch):
                 need_volatility(regime, switch)
     io.progress.start("ensemble", sum(len(walk) for walk in inputs.folds.values()))
-    comparison = {}
+    comparison: dict[int, dict[str, ComparedModel]] = {}
+    why: dict[str, str] = {}
+    fitted = "base models fitted per regime; " if inputs.models_config.per_regime else ""
     for horizon, walk in inputs.folds.items():
         labels = inputs.labels(horizon)
         with io.step(f"stack_{horizon}d"):
@@ -49,12 +49,10 @@ def run(config: EnsembleConfig, io: StageIO) -> None:
                 advance=io.progress.advance,
             )
         _publish(io, horizon, stacked, inputs.label_grid)
-        comparison[str(horizon)] = _compare(walk, scores, stacked, labels, horizon)
-    if inputs.models_config.per_regime:
-        for item in comparison.values():
-            item["stack"]["why"] = f"base models fitted per regime; {item['stack']['why']}"
-    io.publish_json("comparison.json", comparison)
-    io.metrics["stack"] = {horizon: item["stack"]["why"] for horizon, item in comparison.items()}
+        why[str(horizon)] = f"{fitted}{stacked.final.why}"
+        comparison[horizon] = _compare(walk, scores, stacked, labels, horizon, why[str(horizon)])
+    io.publish(Comparison(horizons=comparison))
+    io.metrics |= {"stack": why}
 
 
 def _market_wide(features: Path) -> FeaturePanel:
@@ -72,41 +70,32 @@ def _publish(io: StageIO, horizon: int, walk: StackWalk, grid: Matrices) -> None
     last = walk.folds[-1]
     io.publish_file(f"{horizon}d/stack_last_fold.json", last.stack.to_bytes())
     io.publish_file(f"{horizon}d/stack_final.json", walk.final.to_bytes())
-    io.publish_json(f"{horizon}d/base_rate.json", {"last_fold": float(last.base_rate[-1]), "final": walk.base_rate})
+    rates = BaseRates(last_fold=float(last.base_rate[-1]), final=walk.base_rate)
+    io.publish(rates, f"{horizon}d/{BaseRates.artifact}")
 
 
 def _compare(
-    walk: tuple[Fold, ...], scores: ScoreFiles, stacked: StackWalk, labels: Labels, horizon: int
-) -> dict[str, Any]:
-    """Every base model, the reference blend and the stack on the reported test sessions, and what each base model adds."""
+    walk: tuple[Fold, ...], scores: ScoreFiles, stacked: StackWalk, labels: Labels, horizon: int, why: str
+) -> dict[str, ComparedModel]:
+    """Every base model, the reference blend and the stack on the reported test sessions, and what each base model adds.
+
+    why: of the stack.
+    """
     reported = [fold for fold in walk if fold.reported]
     sessions = slice(reported[0].test.start, reported[-1].test.stop)
-    columns = scores.tested(horizon, reported)
-    columns["stack"] = np.concatenate(
-        [item.scores[item.fold.test.start - item.window.start :] for item in stacked.folds]
-    )
-    found: dict[str, Any] = {name: _figures(values, labels, sessions) for name, values in columns.items()}
-    found["stack"]["why"] = stacked.final.why
-    if len(stacked.final.models) > 1:
-        base = {name: columns[name] for name in stacked.final.models}
-        for name, interval in drop_one(base, labels.up[sessions], horizon=horizon).items():
-            found[name]["adds"] = json_ready({key: getattr(interval, key) for key in ("value", "lower", "upper")})
-    return found
-
-
-def _figures(scores: FloatArray, labels: Labels, sessions: slice) -> Mapping[str, Any]:
+    stack = np.concatenate([item.scores[item.fold.test.start - item.window.start :] for item in stacked.folds])
+    columns = {**scores.tested(horizon, reported), "stack": stack}
+    base = {name: columns[name] for name in stacked.final.models}
+    adds = drop_one(base, labels.up[sessions], horizon=horizon) if len(base) > 1 else {}
+    added = {name: Interval(value=found.value, lower=found.lower, upper=found.upper) for name, found in adds.items()}
     return {
-        "auc_up": _mean(session_auc(scores, labels.up[sessions])),
-        "auc_median": _mean(session_auc(scores, labels.median[sessions])),
-        "rank_ic": _mean(session_rank_ic(scores, labels.forward_return[sessions])),
-        "pooled_auc_up": _number(pooled_auc(scores, labels.up[sessions])),
+        name: ComparedModel(
+            auc_up=known_mean(session_auc(values, labels.up[sessions])),
+            auc_median=known_mean(session_auc(values, labels.median[sessions])),
+            rank_ic=known_mean(session_rank_ic(values, labels.forward_return[sessions])),
+            pooled_auc_up=pooled_auc(values, labels.up[sessions]),
+            adds=added.get(name),
+            why=why if name == "stack" else None,
+        )
+        for name, values in columns.items()
     }
-
-
-def _mean(series: FloatArray) -> float | None:
-    known = series[np.isfinite(series)]
-    return float(known.mean()) if len(known) else None
-
-
-def _number(value: float) -> float | None:
-    return value if np.isfinite(value) else None

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from foundry_tasks.contract.config import DEEP_MODELS, LabelsConfig, ModelName, ModelsConfig
-from foundry_tasks.contract.documents import Folds
+from foundry_tasks.contract.documents import Folds, Importance
+from foundry_tasks.contract.documents.models import ModelImportance
 from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.contract.stages import models_of, shard_parts
@@ -65,13 +66,13 @@ def run(config: ModelsConfig, io: StageIO) -> None:
                 io.keep(_name(job, walk), notes[job])
                 journal.forget()
             fitter.designs.drop(transform)
-    importance: dict[str, dict[str, Any]] = {str(h): {} for h in piece.horizons}
+    importance: dict[int, dict[str, ModelImportance]] = {h: {} for h in piece.horizons}
     for job in jobs:
         for warning in notes[job]["warnings"]:
             io.warn(warning)
         for horizon, found in notes[job]["importance"].items():
-            importance[horizon][job[0]] = found
-    io.publish_json("importance.json", importance)
+            importance[int(horizon)][job[0]] = ModelImportance.model_validate(found)
+    io.publish(Importance(horizons=importance))
     if targets.single:
         io.warn(f"{len(features.tickers)} tickers: no session to compare within, so base models learn up or down")
 
@@ -171,9 +172,9 @@ def _publish(io: StageIO, fits: Sequence[Fit], grid: Matrices, config: ModelsCon
                 "is fitted on all sessions"
             )
         _publish_scores(io, f"{name}/{fit.fold.name}", fit, grid)
-        if fit.last is not None:
+        if fit.last is not None and fit.importance is not None:
             io.publish_file(f"fit/{name}.json", fit.last.to_bytes())
-            importance[str(fit.horizon)] = fit.importance
+            importance[str(fit.horizon)] = fit.importance.model_dump(mode="json")
         io.progress.advance(f"{fit.name} {fit.horizon}d {fit.fold.name}")
     return {"outputs": sorted(set(io.outputs) - before), "warnings": warnings, "importance": importance}
 

@@ -1,22 +1,27 @@
 """monitor: how earlier predictions did once their labels matured, and how far today's features are from the model's."""
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from datetime import date
-from typing import Any
 
 import numpy as np
+from pydantic import TypeAdapter, ValidationError
 
 from foundry_tasks.contract import artifacts
 from foundry_tasks.contract.config import MonitorConfig
-from foundry_tasks.contract.documents import Prices
-from foundry_tasks.contract.errors import MissingInputError
+from foundry_tasks.contract.documents import Monitor, Prices, Versions
+from foundry_tasks.contract.documents.monitor import (
+    DriftedFeature,
+    FeatureDrift,
+    LiveFigures,
+    MonitoredHorizon,
+    MonitorSettings,
+)
+from foundry_tasks.contract.documents.predict import IndexedPrediction, VersionInUse
+from foundry_tasks.contract.errors import ConfigError, MissingInputError
 from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.data.panel import BoolArray, PricePanel
 from foundry_tasks.data.tables import panel_names, read_features, read_matrices, read_prices, read_table
 from foundry_tasks.evaluation.drift import Drift, Reference, reference_of
-from foundry_tasks.validation.gates import json_ready
 from foundry_tasks.validation.live import Said, live_figures
 
 
@@ -24,27 +29,28 @@ def run(config: MonitorConfig, io: StageIO) -> None:
     """prices, features, versions.json and the index of predictions → monitor.json: live figures and drift a horizon."""
     with io.step("read"):
         prices = read_prices(io.path("prices", "prices.parquet"))
-        versions = io.json("predict", "versions.json")
+        versions = io.read(Versions).horizons
     calendar = io.read(Prices).calendar
-    found: dict[str, Any] = {}
+    live: dict[int, LiveFigures] = {}
     for h in config.horizons:
         with io.step("score"):
-            live = json_ready(live_figures(_history(config, io, prices, h), prices, h, calendar, config))
-        found[str(h)] = {"version": versions[str(h)]["version"], "live": live}
-        io.metrics[f"{h}d"] = {"sessions": live["sessions"], "auc": live["auc"]["value"]}
-        if warning := _live_warning(live, config):
+            live[h] = live_figures(_history(config, io, prices, h), prices, h, calendar, config)
+        io.metrics[f"{h}d"] = {"sessions": live[h].sessions, "auc": live[h].auc.value}
+        if warning := _live_warning(live[h], config):
             io.warn(f"{h}d: {warning}")
     with io.step("drift"):
-        for horizon, drifts in _drifts(config, io, prices, versions).items():
-            found[horizon]["drift"] = _drift_table(drifts, config)
-    drifted = {name for item in found.values() for name in item["drift"]["beyond"]}
+        drift = {
+            horizon: _drift_table(drifts, config) for horizon, drifts in _drifts(config, io, prices, versions).items()
+        }
+    drifted = {name for item in drift.values() for name in item.beyond}
     if drifted:
         io.warn(
             f"drift: {len(drifted)} features above PSI {config.max_psi:g} and above what is usual for them: "
             f"{', '.join(sorted(drifted))}"
         )
-    io.metrics["drifted"] = len(drifted)
-    io.publish_json("monitor.json", json_ready({"horizons": found, "asked": _asked(config)}))
+    io.metrics |= {"drifted": len(drifted)}
+    found = {h: MonitoredHorizon(version=versions[h].version, live=live[h], drift=drift[h]) for h in config.horizons}
+    io.publish(Monitor(horizons=found, asked=_asked(config)))
 
 
 # ------------------------------------------------------------------ live figures
@@ -54,79 +60,90 @@ def _history(config: MonitorConfig, io: StageIO, prices: PricePanel, horizon: in
     oldest = str(sessions[max(0, len(sessions) - config.live_sessions - horizon - 1)])
     newest = str(sessions[-1])
     prefix = artifacts.predictions_prefix(config.market)
-    by_day: dict[str, list[dict[str, Any]]] = {}
+    by_day: dict[str, list[IndexedPrediction]] = {}
     for key in io.store.keys(prefix):
         day, name = key.removeprefix(prefix).split("/")
         if oldest <= day <= newest and name.startswith(f"{horizon}d-"):
-            by_day.setdefault(day, []).append(json.loads(io.store.read(key) or b"{}"))
+            by_day.setdefault(day, []).append(_entry(io, key))
     chosen = [
-        min(entries, key=lambda entry: (entry["kind"] != "champion", entry["made_at"]))
+        min(entries, key=lambda entry: (entry.kind != "champion", entry.made_at))
         for _, entries in sorted(by_day.items())
     ]
     return [Said(entry, _read(io, entry, horizon)) for entry in chosen]
 
 
-def _read(io: StageIO, entry: Mapping[str, Any], horizon: int) -> dict[str, float]:
-    table = read_table(io.store.object_path(entry["predictions"]), ("ticker", "horizon", "p_up"))
+def _entry(io: StageIO, key: str) -> IndexedPrediction:
+    """A prediction of the store's index. Raises ConfigError where it is damaged."""
+    try:
+        return IndexedPrediction.model_validate_json(io.store.read(key) or b"")
+    except ValidationError as error:
+        raise ConfigError(
+            f"the prediction {io.store.locate(key)} is damaged, so it cannot be scored. Restore it from a backup or "
+            "delete it."
+        ) from error
+
+
+def _read(io: StageIO, entry: IndexedPrediction, horizon: int) -> dict[str, float]:
+    table = read_table(io.store.object_path(entry.predictions), ("ticker", "horizon", "p_up"))
     rows = table["horizon"] == horizon
     return dict(zip(table["ticker"][rows].tolist(), table["p_up"][rows].tolist(), strict=True))
 
 
-def _live_warning(live: Mapping[str, Any], config: MonitorConfig) -> str:
-    auc = live["auc"]
-    if auc["lower"] is None or auc["lower"] >= config.min_live_auc_lower:  # None: too few sessions to tell
+def _live_warning(live: LiveFigures, config: MonitorConfig) -> str:
+    auc = live.auc
+    if auc.value is None or auc.lower is None or auc.upper is None:  # too few sessions to tell
         return ""
-    verdict = "below" if auc["upper"] < config.min_live_auc_lower else "not shown to be above"
+    if auc.lower >= config.min_live_auc_lower:
+        return ""
+    verdict = "below" if auc.upper < config.min_live_auc_lower else "not shown to be above"
     return (
-        f"live AUC {auc['value']:.4f} [{auc['lower']:.4f}, {auc['upper']:.4f}] over {live['sessions']} sessions is "
+        f"live AUC {auc.value:.4f} [{auc.lower:.4f}, {auc.upper:.4f}] over {live.sessions} sessions is "
         f"{verdict} {config.min_live_auc_lower:g}"
     )
 
 
 # ------------------------------------------------------------------ drift
 def _drifts(
-    config: MonitorConfig, io: StageIO, prices: PricePanel, versions: Mapping[str, Any]
-) -> dict[str, dict[str, Drift]]:
+    config: MonitorConfig, io: StageIO, prices: PricePanel, versions: Mapping[int, VersionInUse]
+) -> dict[int, dict[str, Drift]]:
     """horizon → feature → drift, for the features that the horizon's version eats; none where it cannot be told.
 
     The reference is the features that the version was fitted on, as the run that trained it has published them.
     """
-    names = sorted({name for item in versions.values() for name in item["features"]})
+    names = sorted({name for version in versions.values() for name in version.features})
     recent = read_features(io.path("features", "features.parquet"), names).last(config.drift_sessions)
     rows = _rows(prices)[-len(recent.sessions) :]
-    found: dict[str, dict[str, Drift]] = {}
-    for horizon in map(str, config.horizons):
+    found: dict[int, dict[str, Drift]] = {}
+    for horizon in config.horizons:
         try:
             references = _references(config, io, versions[horizon])
         except MissingInputError as error:
             io.warn(f"{horizon}d: drift is not measured: {error}")
             references = {}
         found[horizon] = {
-            name: references[name].drift(recent[name], rows) for name in versions[horizon]["features"] if references
+            name: references[name].drift(recent[name], rows) for name in versions[horizon].features if references
         }
     return found
 
 
-def _references(config: MonitorConfig, io: StageIO, version: Mapping[str, Any]) -> dict[str, Reference]:
+def _references(config: MonitorConfig, io: StageIO, version: VersionInUse) -> dict[str, Reference]:
     """Of every feature of the run that trained a version; counted once and kept, since they are many years."""
-    trained, until = io.of_run(version["trained_in"]), version["fitted_until"]
+    trained, until = io.of_run(version.trained_in), version.fitted_until
     features = trained.path("features", "features.parquet")
     prices = trained.path("prices", "prices.parquet")
     made_of = [features.name, prices.name, until, config.drift_sessions, io.code_version]
     key = artifacts.reuse_key("monitor", artifacts.digest_of(made_of))
-    kept = io.store.read(key)
+    kept, references = io.store.read(key), TypeAdapter(dict[str, Reference])
     if kept is None:
         between = (None, date.fromisoformat(until))
         rows = _rows(read_prices(prices, between))
         counted = {
-            name: asdict(
-                reference_of(read_matrices(features, [name], between)[name], rows, recent=config.drift_sessions)
-            )
+            name: reference_of(read_matrices(features, [name], between)[name], rows, recent=config.drift_sessions)
             for name in panel_names(features)
         }
-        kept = artifacts.canonical_json(counted)
+        kept = artifacts.canonical_json(references.dump_python(counted, mode="json"))
         io.store.write(key, kept)
-    return {name: Reference(**item) for name, item in json.loads(kept).items()}
+    return references.validate_json(kept)
 
 
 def _rows(prices: PricePanel) -> BoolArray:
@@ -134,17 +151,20 @@ def _rows(prices: PricePanel) -> BoolArray:
     return np.isfinite(prices.fields["close"]) & prices.member
 
 
-def _drift_table(drifts: Mapping[str, Drift], config: MonitorConfig) -> dict[str, Any]:
+def _drift_table(drifts: Mapping[str, Drift], config: MonitorConfig) -> FeatureDrift:
     """Every feature, the largest PSI first, and those that are beyond."""
     order = sorted(drifts, key=lambda name: (-np.nan_to_num(drifts[name].psi), name))
-    return {
-        "features": [{"feature": name, "psi": drifts[name].psi, "usual": drifts[name].usual} for name in order],
-        "beyond": [name for name in order if drifts[name].beyond(config.max_psi)],
-        "above": sum(drifts[name].psi > config.max_psi for name in order),
-    }
+    return FeatureDrift(
+        features=tuple(DriftedFeature(feature=name, psi=drifts[name].psi, usual=drifts[name].usual) for name in order),
+        beyond=tuple(name for name in order if drifts[name].beyond(config.max_psi)),
+        above=sum(drifts[name].psi > config.max_psi for name in order),
+    )
 
 
-def _asked(config: MonitorConfig) -> dict[str, Any]:
-    return {
-        name: getattr(config, name) for name in ("live_sessions", "drift_sessions", "max_psi", "min_live_auc_lower")
-    }
+def _asked(config: MonitorConfig) -> MonitorSettings:
+    return MonitorSettings(
+        live_sessions=config.live_sessions,
+        drift_sessions=config.drift_sessions,
+        max_psi=config.max_psi,
+        min_live_auc_lower=config.min_live_auc_lower,
+    )

@@ -9,16 +9,18 @@ from foundry_tasks.contract.config import (
     EnsembleConfig,
     FeaturesConfig,
     GatePolicy,
-    LabelsConfig,
     ModelsConfig,
     NullsConfig,
     StageConfig,
 )
+from foundry_tasks.contract.documents import Nulls
+from foundry_tasks.contract.documents.nulls import StoredNull
 from foundry_tasks.contract.errors import NothingToDo
 from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.data.panel import BoolArray
 from foundry_tasks.data.tables import FeatureFile, read_matrices
 from foundry_tasks.features.labels import Labels
+from foundry_tasks.inputs.run_inputs import RunInputs
 from foundry_tasks.models.design import Designs
 from foundry_tasks.models.targets import read_labels
 from foundry_tasks.null_store import recipe_of, store_null
@@ -36,31 +38,33 @@ def run(config: NullsConfig, io: StageIO) -> None:
         raise NothingToDo("null_refits=0: nothing is fitted anew under shifted labels.")
     with io.step("read"):
         features = FeatureFile(io.path("features", "features.parquet"))
-    upstream = {stage: io.result(stage).config for stage in ("prices", "features", "labels")}
+    upstream = [io.result(stage).config for stage in ("prices", "features", "labels")]
+    feature_set = FeaturesConfig.model_validate(io.result("features").config).feature_set
+    label_entry = RunInputs(io).labels_config.label_entry
     models, ensemble = _part(ModelsConfig, config), _part(EnsembleConfig, config)
-    recipe = recipe_of([*upstream.values(), models.model_dump(mode="json"), ensemble.model_dump(mode="json")])
+    recipe = recipe_of([*upstream, models.model_dump(mode="json"), ensemble.model_dump(mode="json")])
     shifts = {h: spread_shifts(len(features.sessions), h, config.null_refits) for h in config.horizons}
-    designs, documents = Designs(features), {}
+    designs, stored = Designs(features), dict[int, StoredNull]()
     io.progress.start("nulls", len(config.horizons) * config.null_refits)
     for horizon in config.horizons:
         rows = _refits(
             io,
             Recipe(
-                FeaturesConfig.model_validate(upstream["features"]).feature_set,
+                feature_set,
                 models.model_copy(update={"horizons": (horizon,)}),
                 ensemble,
                 GatePolicy(),
-                LabelsConfig.model_validate(upstream["labels"]).label_entry,
+                label_entry,
             ),
             designs,
             shifts[horizon],
         )
         null = RefittedNull(_by_figure(rows), shifts[horizon], str(features.sessions[-1]))
-        documents[str(horizon)] = store_null(io.store, config.market, horizon, recipe, null)
+        stored[horizon] = store_null(io.store, config.market, horizon, recipe, null)
         io.metrics[f"{horizon}d"] = {"refits": len(rows), "auc_q95": json_ready(null.q95("auc"))}
     if config.null_refits < MIN_REFITS:
         io.warn(f"{config.null_refits} refits say too little of a 95 % quantile: the gates ask for {MIN_REFITS}")
-    io.publish_json("nulls.json", documents)
+    io.publish(Nulls(horizons=stored))
 
 
 Part = TypeVar("Part", bound=StageConfig)

@@ -3,16 +3,18 @@
 The shadow is the version that this run registered; in a run that registers none, the newest version.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 
 from foundry_tasks.contract.artifacts import canonical_json, prediction_key, sha256_of
 from foundry_tasks.contract.config import DEEP_MODELS, RECENT_SESSIONS, ModelName, PredictConfig
+from foundry_tasks.contract.documents import Predictions, Versions
+from foundry_tasks.contract.documents.predict import IndexedPrediction, Predictor, PredictorKind, VersionInUse
 from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.contract.ledger import LedgerState, model_name
 from foundry_tasks.contract.ledger_chain import Ledger
@@ -20,7 +22,7 @@ from foundry_tasks.contract.ports import ModelVersion
 from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.data.panel import FeaturePanel, FloatArray
 from foundry_tasks.data.profile import profile_predictions
-from foundry_tasks.data.tables import panel_sessions, read_features, write_table
+from foundry_tasks.data.tables import AnyArray, panel_sessions, read_features, write_table
 
 if TYPE_CHECKING:
     from foundry_tasks.models.bundle import Bundle
@@ -40,16 +42,17 @@ def run(config: PredictConfig, io: StageIO) -> None:
         features = _recent(io.path("features", "features.parquet"))
     today = features.last(1)
     p_up: dict[int, FloatArray] = {}
-    used: dict[int, dict[str, Any]] = {}
-    versions: dict[int, dict[str, Any]] = {}
+    used: dict[int, Predictor] = {}
+    versions: dict[int, VersionInUse] = {}
     for horizon in config.horizons:
         with io.step("load"):
             chosen = _chosen(io, config.market, horizon, features)
         with io.step("predict"):
-            p_up[horizon], facts = _predict(chosen, features)
-        said_by = {"model": chosen.version.model, "version": chosen.version.version, "kind": chosen.kind}
-        versions[horizon] = {**said_by, "trained_in": chosen.trained_in, **facts}
-        used[horizon] = {**said_by, "why": chosen.why}
+            p_up[horizon] = _predict(chosen.bundle, features)
+        versions[horizon] = _in_use(chosen)
+        used[horizon] = Predictor(
+            model=chosen.version.model, version=chosen.version.version, kind=chosen.kind, why=chosen.why
+        )
     table = _table(p_up, used, today, config)
     import pandas as pd  # noqa: PLC0415 - great_expectations, which loads beside, brings it
 
@@ -59,20 +62,13 @@ def run(config: PredictConfig, io: StageIO) -> None:
         path = io.workspace / "predictions.parquet"
         write_table(path, table)
         published = io.publish_file("predictions.parquet", path)
-        io.publish_json("versions.json", versions)
+        io.publish(Versions(horizons=versions))
         _enter(versions, published.sha256, str(today.sessions[0]), config.market, io)
     live = np.isfinite(today.values).any(axis=(0, 1))
     covered = live & np.isfinite(np.stack(list(p_up.values()))).all(axis=0)
     coverage = float(covered.sum() / max(live.sum(), 1))
-    io.publish_json(
-        "predictions.json",
-        {
-            "as_of": str(today.sessions[0]),
-            "per_horizon": {str(h): item for h, item in used.items()},
-            "coverage": coverage,
-        },
-    )
-    io.metrics |= {"coverage": coverage, "kinds": {f"{h}d": item["kind"] for h, item in used.items()}}
+    io.publish(Predictions(as_of=str(today.sessions[0]), per_horizon=used, coverage=coverage))
+    io.metrics |= {"coverage": coverage, "kinds": {f"{h}d": predictor.kind for h, predictor in used.items()}}
 
 
 def _recent(path: Path) -> FeaturePanel:
@@ -87,7 +83,7 @@ class Chosen:
 
     version: ModelVersion
     bundle: "Bundle"
-    kind: str
+    kind: PredictorKind
     why: str
     trained_in: str
 
@@ -117,12 +113,13 @@ def _chosen(io: StageIO, market: str, horizon: int, features: FeaturePanel) -> C
             "as it was in training, or train again."
         )
     facts = state.versions[wanted]
-    kind, why = "champion", "promoted"
-    if wanted != state.champion:
-        which = "this run's" if wanted == own else "the newest"
-        kind, why = "shadow", f"{reason}; {which} version's verdict is {facts.verdict}"
-        io.warn(f"{horizon}d: {reason}, so version {wanted} predicts as a shadow")
-    return Chosen(ModelVersion(model, wanted, facts.sha256), bundle, kind, why, facts.digests.run)
+    version, trained_in = ModelVersion(model, wanted, facts.sha256), facts.digests.run
+    if wanted == state.champion:
+        return Chosen(version, bundle, "champion", "promoted", trained_in)
+    which = "this run's" if wanted == own else "the newest"
+    why = f"{reason}; {which} version's verdict is {facts.verdict}"
+    io.warn(f"{horizon}d: {reason}, so version {wanted} predicts as a shadow")
+    return Chosen(version, bundle, "shadow", why, trained_in)
 
 
 def _registered(io: StageIO, model: str, horizon: int, state: LedgerState) -> int | None:
@@ -170,34 +167,55 @@ def _named(missing: list[str]) -> str:
     return f"features that this run lacks ({', '.join(missing[:_NAMED])}{more})"
 
 
-def _enter(versions: Mapping[int, Mapping[str, Any]], predictions: str, as_of: str, market: str, io: StageIO) -> None:
+def _enter(versions: Mapping[int, VersionInUse], predictions: str, as_of: str, market: str, io: StageIO) -> None:
     """Keep what each version said after this session, and when; what is there already is history and stays.
 
     predictions: sha256 of predictions.parquet.
     """
-    said = {"as_of": as_of, "predictions": predictions, "made_at": io.now().isoformat(timespec="seconds")}
-    run = {"dag": io.identity.dag, "run_id": io.identity.run_id}
-    for horizon, facts in versions.items():
-        kept = {key: value for key, value in facts.items() if key != "features"}
-        key = prediction_key(market, date.fromisoformat(as_of), horizon, facts["version"])
-        io.store.create(key, canonical_json({"horizon": horizon, **kept, **said, **run}))
+    made_at = io.now().isoformat(timespec="seconds")
+    for horizon, version in versions.items():
+        entry = IndexedPrediction(
+            horizon=horizon,
+            model=version.model,
+            version=version.version,
+            kind=version.kind,
+            trained_in=version.trained_in,
+            sha256=version.sha256,
+            fitted_until=version.fitted_until,
+            label_entry=version.label_entry,
+            base_rate=version.base_rate,
+            as_of=as_of,
+            predictions=predictions,
+            made_at=made_at,
+            dag=io.identity.dag,
+            run_id=io.identity.run_id,
+        )
+        key = prediction_key(market, date.fromisoformat(as_of), horizon, version.version)
+        io.store.create(key, canonical_json(entry.model_dump(mode="json")))
 
 
-def _predict(chosen: Chosen, features: FeaturePanel) -> tuple[FloatArray, dict[str, Any]]:
-    """(n_tickers,) P(up) after the last session, and what there is to know of the bundle that says so."""
+def _predict(bundle: "Bundle", features: FeaturePanel) -> FloatArray:
+    """(n_tickers,) P(up) after the last session."""
     from foundry_tasks.models.base_models import load_libraries  # noqa: PLC0415 - only once its sha256 is known
 
-    bundle = chosen.bundle
     load_libraries(_fitted_by(bundle))
     p_up: FloatArray = bundle.p_up(features.last(1 + bundle.lookback_sessions))[-1]
-    about = {
-        "sha256": chosen.version.sha256,
-        "fitted_until": bundle.about["last_session"],
-        "label_entry": bundle.about["label_entry"],
-        "base_rate": bundle.base_rate,
-        "features": bundle.features,
-    }
-    return p_up, about
+    return p_up
+
+
+def _in_use(chosen: Chosen) -> VersionInUse:
+    bundle = chosen.bundle
+    return VersionInUse(
+        model=chosen.version.model,
+        version=chosen.version.version,
+        kind=chosen.kind,
+        trained_in=chosen.trained_in,
+        sha256=chosen.version.sha256,
+        fitted_until=bundle.about["last_session"],
+        label_entry=bundle.about["label_entry"],
+        base_rate=bundle.base_rate,
+        features=tuple(bundle.features),
+    )
 
 
 def _fitted_by(bundle: "Bundle") -> set[ModelName]:
@@ -207,8 +225,8 @@ def _fitted_by(bundle: "Bundle") -> set[ModelName]:
 
 
 def _table(
-    p_up: dict[int, FloatArray], used: dict[int, dict[str, Any]], today: FeaturePanel, config: PredictConfig
-) -> dict[str, Any]:
+    p_up: dict[int, FloatArray], used: dict[int, Predictor], today: FeaturePanel, config: PredictConfig
+) -> dict[str, AnyArray]:
     """Long: a row a ticker and horizon, tickers without a prediction left out.
 
     mean_p_up: over horizons; confidence: its distance from ½, doubled; position: Kelly's bet at even odds, 2p − 1, times
@@ -221,8 +239,8 @@ def _table(
     position = np.clip(config.kelly_fraction * edge, -config.max_position, config.max_position)
     horizons, count = list(p_up), len(kept)
 
-    def each(key: str) -> np.ndarray:
-        return np.repeat(np.array([used[h][key] for h in horizons]), count)
+    def each(values: Sequence[str] | Sequence[int]) -> AnyArray:
+        return np.repeat(np.array(values), count)
 
     return {
         "date": np.full(count * len(horizons), today.sessions[0]),
@@ -232,7 +250,7 @@ def _table(
         "mean_p_up": np.tile(mean, len(horizons)),
         "confidence": np.tile(np.abs(edge), len(horizons)),
         "position": np.tile(position, len(horizons)),
-        "model": each("model"),
-        "version": each("version"),
-        "kind": each("kind"),
+        "model": each([used[h].model for h in horizons]),
+        "version": each([used[h].version for h in horizons]),
+        "kind": each([used[h].kind for h in horizons]),
     }

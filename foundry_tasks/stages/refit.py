@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from foundry_tasks.contract.config import DEEP_MODELS, LabelsConfig, ModelName, ModelsConfig, RefitConfig
-from foundry_tasks.contract.documents import Fold
+from foundry_tasks.contract.documents import BaseRates, Fold
 from foundry_tasks.contract.errors import NothingToDo
 from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.data.panel import FloatArray
@@ -116,7 +116,7 @@ def _bundle(
         market=prices["market"],
         horizon=horizon,
         features=needed_features(models, stack, features.names),
-        base_rate=io.json("ensemble", f"{horizon}d/base_rate.json")[stack_kind],
+        base_rate=io.read(BaseRates, f"{horizon}d/{BaseRates.artifact}").of(stack_kind),
         models=models,
         stack=stack,
         about={

@@ -8,7 +8,19 @@ import numpy as np
 
 from foundry_tasks.contract import artifacts
 from foundry_tasks.contract.config import LABEL_ENTRIES, ReportConfig
-from foundry_tasks.contract.documents import Features, Fold, Folds, Leakage, Portfolio, Prices, Simulation
+from foundry_tasks.contract.documents import (
+    Comparison,
+    Features,
+    Fold,
+    Folds,
+    Importance,
+    Leakage,
+    Monitor,
+    Portfolio,
+    Predictions,
+    Prices,
+    Simulation,
+)
 from foundry_tasks.contract.stage_io import StageIO, StageResult
 from foundry_tasks.contract.stages import PIPELINES
 from foundry_tasks.data.panel import FloatArray
@@ -19,13 +31,9 @@ from foundry_tasks.report.markdown import write_markdown
 from foundry_tasks.report.material import Documents, Forecasts, Material
 
 DOCUMENTS = {
-    "importance": "models",
-    "comparison": "ensemble",
     "gates": "gates",
     "refit": "refit",
     "promotion": "promote",
-    "predictions": "predict",
-    "monitor": "monitor",
 }
 """JSON artifact that has no type yet → the stage that publishes it."""
 PAGES = ("report.html", "report.json", "report.md")
@@ -72,6 +80,10 @@ def _material(config: ReportConfig, io: StageIO) -> Material:
             simulation=io.find_document(Simulation),
             prices=io.find_document(Prices),
             features=io.find_document(Features),
+            importance=io.find_document(Importance),
+            comparison=io.find_document(Comparison),
+            predictions=io.find_document(Predictions),
+            monitor=io.find_document(Monitor),
             **_untyped(io),
         ),
         forecasts=_forecasts(io),

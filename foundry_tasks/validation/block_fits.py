@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from foundry_tasks.contract.config import DEEP_MODELS, ModelName, ModelsConfig
 from foundry_tasks.contract.documents import Fold, Window
+from foundry_tasks.contract.documents.models import ModelImportance
 from foundry_tasks.data.panel import FloatArray
 from foundry_tasks.features.labels import Labels
 from foundry_tasks.models.averaged import AveragedModel
@@ -38,7 +39,7 @@ class Fit:
     scores: Scores
     per_regime: bool
     last: FittedModel | None
-    importance: dict[str, dict[str, float]]
+    importance: ModelImportance | None
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class BlockFitter:
                 model = trainer.fit(target, windows[horizon])
             with self.step(f"score_{name}"):
                 scores = trainer.score(model, (fold.validation or fold.test).start, fold.test.stop, threads=threads)
-            last, importance = None, {}
+            last, importance = None, None
             if fold is self.walk[horizon][-1]:
                 with self.step("importance"):
                     last, importance = model, _importance(model, design, target, fold, config, threads)
@@ -142,7 +143,7 @@ def _importance(
     fold: Fold,
     config: ModelsConfig,
     threads: int,
-) -> dict[str, dict[str, float]]:
+) -> ModelImportance:
     """Gain of the last fold's model, and permutation importance on its validation window."""
     window = fold.validation or fold.test
     rows = design.rows(window.start, window.stop)
@@ -156,4 +157,4 @@ def _importance(
         threads=threads,
     )
     gain = sorted(model.gain().items(), key=lambda item: -item[1])[: 2 * TOP_INPUTS]
-    return {"gain": dict(gain), "permutation": permutation}
+    return ModelImportance(gain=dict(gain), permutation=permutation)

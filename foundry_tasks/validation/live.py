@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from foundry_tasks.contract.config import MonitorConfig
+from foundry_tasks.contract.documents import Interval
+from foundry_tasks.contract.documents.monitor import LiveFigures
+from foundry_tasks.contract.documents.predict import IndexedPrediction
 from foundry_tasks.data.panel import FloatArray, PricePanel
 from foundry_tasks.data.sessions import next_openings
 from foundry_tasks.evaluation import metrics
@@ -18,25 +20,25 @@ from foundry_tasks.validation.bootstrap import mean_interval
 class Said:
     """What one version said after one session. entry: as `predict` entered it in the index. p_up: ticker → P(up)."""
 
-    entry: Mapping[str, Any]
+    entry: IndexedPrediction
     p_up: Mapping[str, float]
 
 
 def live_figures(
     history: Iterable[Said], prices: PricePanel, horizon: int, calendar: str, config: MonitorConfig
-) -> dict[str, Any]:
+) -> LiveFigures:
     """AUC, Brier score and hit rate of the predictions whose labels are known, one prediction a session.
 
     A prediction of a session that its version was fitted on is left out and counted. One that was made once the next
     session had opened is counted as late.
     """
     place = {str(day): row for row, day in enumerate(prices.sessions.astype("datetime64[D]"))}
-    kept = [said for said in history if said.entry["as_of"] in place]
-    outside = [said for said in kept if said.entry["fitted_until"] <= said.entry["as_of"]]
-    labels = {entry: build_labels(prices, horizon, entry).up for entry in {s.entry["label_entry"] for s in outside}}
+    kept = [said for said in history if said.entry.as_of in place]
+    outside = [said for said in kept if said.entry.fitted_until <= said.entry.as_of]
+    labels = {entry: build_labels(prices, horizon, entry).up for entry in {s.entry.label_entry for s in outside}}
     scored: list[tuple[Said, FloatArray, FloatArray]] = []
     for said in outside:
-        up = labels[said.entry["label_entry"]][place[said.entry["as_of"]]]
+        up = labels[said.entry.label_entry][place[said.entry.as_of]]
         p_up = np.array([said.p_up.get(ticker, np.nan) for ticker in prices.tickers])
         if np.isfinite(up).any():
             scored.append((said, p_up, up))
@@ -45,43 +47,43 @@ def live_figures(
     shape = (len(scored), len(prices.tickers))
     p_up = np.array([one[1] for one in scored]).reshape(shape)
     up = np.where(np.isfinite(p_up), np.array([one[2] for one in scored]).reshape(shape), np.nan)
-    base = np.where(np.isfinite(up), np.array([one[0].entry["base_rate"] for one in scored]).reshape(-1, 1), np.nan)
+    base = np.where(np.isfinite(up), np.array([one[0].entry.base_rate for one in scored]).reshape(-1, 1), np.nan)
 
-    def around(series: FloatArray) -> dict[str, Any]:
+    def around(series: FloatArray) -> Interval:
         found = mean_interval(
             series, horizon=horizon, confidence=config.confidence, resamples=config.resamples,
             min_blocks=config.min_blocks, seed=config.seed,
         )  # fmt: skip
-        return {"value": found.value, "lower": found.lower, "upper": found.upper}
+        return Interval(value=found.value, lower=found.lower, upper=found.upper)
 
     entries = [one[0].entry for one in scored]
-    return {
-        "sessions": len(scored),
-        "rows": int(np.isfinite(up).sum()),
-        "first": entries[0]["as_of"] if entries else None,
-        "last": entries[-1]["as_of"] if entries else None,
-        "versions": _counted(entries),
-        "late": _late(entries, calendar),
-        "waiting": waiting,
-        "fitted_on": len(kept) - len(outside),
-        "auc": around(metrics.session_auc(p_up, up)),
-        "hit_rate": around(metrics.session_accuracy(p_up, up)),
-        "base_rate": float(np.nanmean(up)) if np.isfinite(up).any() else None,
-        "brier": around(metrics.session_brier(p_up, up)),
-        "brier_base_rate": around(metrics.session_brier(base, up)),
-    }
+    return LiveFigures(
+        sessions=len(scored),
+        rows=int(np.isfinite(up).sum()),
+        first=entries[0].as_of if entries else None,
+        last=entries[-1].as_of if entries else None,
+        versions=_counted(entries),
+        late=_late(entries, calendar),
+        waiting=waiting,
+        fitted_on=len(kept) - len(outside),
+        auc=around(metrics.session_auc(p_up, up)),
+        hit_rate=around(metrics.session_accuracy(p_up, up)),
+        base_rate=float(np.nanmean(up)) if np.isfinite(up).any() else None,
+        brier=around(metrics.session_brier(p_up, up)),
+        brier_base_rate=around(metrics.session_brier(base, up)),
+    )
 
 
-def _counted(entries: list[Mapping[str, Any]]) -> dict[str, int]:
+def _counted(entries: list[IndexedPrediction]) -> dict[str, int]:
     """Sessions of each version, "champion 3" → 41."""
-    names = [f"{entry['kind']} {entry['version']}" for entry in entries]
+    names = [f"{entry.kind} {entry.version}" for entry in entries]
     return {name: names.count(name) for name in dict.fromkeys(names)}
 
 
-def _late(entries: list[Mapping[str, Any]], calendar: str) -> int:
+def _late(entries: list[IndexedPrediction], calendar: str) -> int:
     """How many were made once the session after their as-of had opened."""
     if not entries:
         return 0
-    days = np.array([entry["as_of"] for entry in entries], dtype="datetime64[D]")
-    made = np.array([entry["made_at"].split("+")[0] for entry in entries], dtype="datetime64[s]")
+    days = np.array([entry.as_of for entry in entries], dtype="datetime64[D]")
+    made = np.array([entry.made_at.split("+")[0] for entry in entries], dtype="datetime64[s]")
     return int((made >= next_openings(calendar, days)).sum())

@@ -12,6 +12,7 @@ from functools import partial
 import numpy as np
 
 from foundry_tasks.contract.config import AuditConfig, EnsembleConfig, GatePolicy, ModelsConfig
+from foundry_tasks.contract.documents.audit import Quantiles, Tally
 from foundry_tasks.data.panel import FloatArray
 from foundry_tasks.evaluation.metrics import known_mean, session_auc
 from foundry_tasks.validation.evidence import Evidence
@@ -35,32 +36,6 @@ class Outcome:
     oracle_auc: float
     figures: Mapping[str, float]
     leaks: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """What became of the markets of a kind.
-
-    lower, upper: 95 % Wilson interval of the promoted share. figures: by gate, its figure's quantiles q05, q50, q95 over
-    the markets, without those where it is undefined; of noise and shifted labels they are the null, with every refit in it.
-    """
-
-    kind: str
-    markets: int
-    promoted: int
-    challengers: int
-    leaks_found: int
-    lower: float
-    upper: float
-    attained_auc: float
-    oracle_auc: float
-    figures: Mapping[str, Mapping[str, float]]
-
-    def __str__(self) -> str:
-        return (
-            f"{self.kind}: {self.promoted} of {self.markets} promoted [{self.lower:.0%}, {self.upper:.0%}], AUC "
-            f"{self.attained_auc:.3f} of {self.oracle_auc:.3f}"
-        )
 
 
 Examine = Callable[[int], Outcome]
@@ -166,7 +141,7 @@ def wilson_interval(successes: int, trials: int, z: float = 1.96) -> tuple[float
     return max(0.0, (middle - half) / (1 + spread)), min(1.0, (middle + half) / (1 + spread))
 
 
-def _quantiles(values: FloatArray) -> Mapping[str, float]:
+def _quantiles(values: FloatArray) -> Quantiles:
     known = values[np.isfinite(values)]
     low, middle, high = np.quantile(known, [0.05, 0.5, 0.95]) if len(known) else [math.nan] * 3
-    return {"q05": float(low), "q50": float(middle), "q95": float(high)}
+    return Quantiles(q05=float(low), q50=float(middle), q95=float(high))

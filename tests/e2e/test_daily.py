@@ -172,8 +172,19 @@ def test_a_prediction_made_after_the_fact_is_told(desk):
         desk.store.write(key, kept)
 
 
+def test_a_damaged_prediction_is_named_and_not_left_out(desk):
+    key = prediction_key("us", DAYS[LAST - 1], 1, 1)
+    kept = desk.store.read(key)
+    desk.store.write(key, b'{"kind": "champion"}')
+    try:
+        with pytest.raises(ConfigError, match=r"1d-version1\.json is damaged"):
+            desk.day(LAST, ("monitor",))
+    finally:
+        desk.store.write(key, kept)
+
+
 def test_drift_is_measured_for_every_feature_that_the_champion_eats(desk):
-    versions = json.loads(desk.document(desk.last["predict"], "versions.json"))
+    versions = json.loads(desk.document(desk.last["predict"], "versions.json"))["horizons"]
     drift = desk.monitor["horizons"]["1"]["drift"]
     assert {row["feature"] for row in drift["features"]} == set(versions["1"]["features"])
     assert all(row["psi"] >= 0 for row in drift["features"])

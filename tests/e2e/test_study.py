@@ -61,7 +61,7 @@ def audited(foundry, tmp_path_factory):
     conf = TINY | write_market(tmp_path_factory.mktemp("market"), prices)
     for stage in ("prices", "features", "labels", "nulls"):
         result = foundry.stage(stage, "null", conf | {"null_refits": MIN_REFITS}, dag="foundry_audit")
-    return conf, json.loads(foundry.document(result, "nulls.json"))["1"]
+    return conf, json.loads(foundry.document(result, "nulls.json"))["horizons"]["1"]
 
 
 def test_a_recipe_fitted_anew_under_shifted_labels_ranks_no_better_than_chance(audited):
@@ -110,6 +110,6 @@ def test_an_audit_that_was_killed_goes_on_where_it_was(foundry, audited):
     kept = json.loads(foundry.store.read(marked))
     foundry.store.write(marked, json.dumps(kept | {"figures": kept["figures"] | {"auc": 0.25}}).encode())
     result = foundry.stage("nulls", "killed", conf, dag="foundry_audit")
-    assert 0.25 in json.loads(foundry.document(result, "nulls.json"))["1"]["figures"]["auc"]
+    assert 0.25 in json.loads(foundry.document(result, "nulls.json"))["horizons"]["1"]["figures"]["auc"]
     assert "95 % quantile" in result.warnings[0]
     assert result.metrics["1d"] == {"refits": 5, "auc_q95": None}

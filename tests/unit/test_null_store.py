@@ -5,7 +5,7 @@ import math
 import pytest
 
 from foundry_tasks.adapters.store_local import LocalStore
-from foundry_tasks.contract.artifacts import digest_of, null_key
+from foundry_tasks.contract.artifacts import canonical_json, digest_of, null_key
 from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.null_store import recipe_of, store_null, stored_null
 from foundry_tasks.validation.null_distribution import RefittedNull
@@ -43,3 +43,20 @@ def test_a_damaged_null_is_named_instead_of_left_out(store):
     store.write(null_key("us", 5, digest_of(RECIPE)), b'{"figures": 3}')
     with pytest.raises(ConfigError, match="is damaged"):
         stored_null(store, "us", 5, RECIPE)
+
+
+def test_a_null_that_an_earlier_version_kept_is_found_and_would_be_kept_the_same(store):
+    key = f"nulls/us/5d/{digest_of(RECIPE)[:16]}.json"
+    old = {
+        "recipe": RECIPE,
+        "until": "2018-02-07",
+        "shifts": [250, 300],
+        "figures": {"auc": [0.5, 0.51], "wfe": [None, 0.2]},
+    }
+    store.write(key, canonical_json(old))
+    found = stored_null(store, "us", 5, RECIPE)
+    assert found is not None
+    assert (found.figures["auc"], found.shifts, found.until) == ((0.5, 0.51), (250, 300), "2018-02-07")
+    assert math.isnan(found.figures["wfe"][0])
+    store_null(store, "us", 5, RECIPE, NULL)
+    assert store.read(key) == canonical_json(old)

@@ -1,11 +1,11 @@
-"""folds.json: the walk of a run."""
+"""folds.json, the walk of a run, and importance.json."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from foundry_tasks.contract.config import fold_name
-from foundry_tasks.contract.documents.base import HorizonsDocument
+from foundry_tasks.contract.documents.base import HorizonsDocument, Part
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,3 +61,27 @@ class Folds(HorizonsDocument[tuple[Fold, ...]]):
     def reported(self) -> Mapping[int, list[Fold]]:
         """Horizon → the folds whose tests are evidence."""
         return {horizon: [fold for fold in walk if fold.reported] for horizon, walk in self.horizons.items()}
+
+
+class ModelImportance(Part):
+    """What a base model of the last fold looks at, by input; inputs that are not named have smaller shares."""
+
+    gain: Mapping[str, float] = {}
+    """Share of the model's gain; empty for a model that has none."""
+    permutation: Mapping[str, float] = {}
+    """AUC per session that is lost on the validation window where the input is shuffled within sessions."""
+
+
+class Importance(HorizonsDocument[Mapping[str, ModelImportance]]):
+    """Horizon → base model → importance. A shard publishes what it has fitted of the last fold."""
+
+    stage: ClassVar[str] = "models"
+    artifact: ClassVar[str] = "importance.json"
+
+    def merged(self, other: Self) -> Self:
+        """Both shards' models."""
+        both = {
+            horizon: {**self.horizons.get(horizon, {}), **other.horizons.get(horizon, {})}
+            for horizon in (*self.horizons, *other.horizons)
+        }
+        return type(self)(horizons=both)

@@ -5,8 +5,11 @@ from typing import Any, ClassVar
 
 from foundry_tasks.contract.config import BacktestConfig
 from foundry_tasks.contract.documents.base import ByHorizon, Document, Figure, Part
+from foundry_tasks.contract.documents.ensemble import ModelFigures
 from foundry_tasks.contract.documents.leakage import Leakage
+from foundry_tasks.contract.documents.monitor import FeatureDrift, LiveFigures, MonitorSettings
 from foundry_tasks.contract.documents.portfolio import TradedHorizon
+from foundry_tasks.contract.documents.predict import Predictor
 from foundry_tasks.contract.documents.prices import Prices
 
 
@@ -82,6 +85,93 @@ class Provenance(Part):
     image_digests: tuple[str, ...]
     snapshot: str | None
     stages: tuple[StageProvenance, ...]
+
+
+class ComparedRow(ModelFigures):
+    """A model's line in the comparison."""
+
+    model: str
+
+
+class ImportanceShare(Part):
+    """Share of gain, and AUC lost without the feature; None where it was not measured."""
+
+    gain: Figure = None
+    permutation: Figure = None
+
+
+class RankedFeature(ImportanceShare):
+    """Means over the models, and what each model says."""
+
+    feature: str
+    by_model: Mapping[str, ImportanceShare]
+
+
+class ModelsSection(Part):
+    """The models of a horizon: base models first, then the blend and the stack; features by their importance."""
+
+    comparison: tuple[ComparedRow, ...]
+    stack_why: str | None
+    importance: tuple[RankedFeature, ...]
+
+
+class HorizonPrediction(Part):
+    """A ticker's prediction at one horizon; None where there is none."""
+
+    p_up: Figure = None
+    confidence: Figure = None
+    """Distance of the mean P(up) from ½, doubled."""
+    position: Figure = None
+    """Share of capital."""
+
+
+class TickerPrediction(Part):
+    """A ticker's predictions."""
+
+    ticker: str
+    mean_p_up: float
+    """Mean P(up) over the horizons."""
+    horizons: ByHorizon[HorizonPrediction]
+
+    def at(self, horizon: int) -> HorizonPrediction:
+        """The prediction at a horizon, without figures where there is none."""
+        return self.horizons.get(horizon, HorizonPrediction())
+
+
+class PredictionsSection(Part):
+    """The tickers with the highest and the lowest mean P(up), the ends first, and who predicts."""
+
+    as_of: str
+    """ISO date of the session that is predicted from."""
+    tickers: int
+    horizons: tuple[int, ...]
+    top: tuple[TickerPrediction, ...]
+    bottom: tuple[TickerPrediction, ...]
+    coverage: Figure
+    """Share of the universe."""
+    per_horizon: ByHorizon[Predictor]
+
+
+class ShownDrift(FeatureDrift):
+    """The features that have drifted most."""
+
+    measured: int
+    """Features that were measured."""
+
+
+class LiveHorizon(Part):
+    """How earlier predictions of a horizon did, and the drift of its version's features."""
+
+    version: int
+    live: LiveFigures
+    drift: ShownDrift
+
+
+class LiveSection(Part):
+    """How earlier predictions did."""
+
+    asked: MonitorSettings
+    horizons: ByHorizon[LiveHorizon]
 
 
 class DataDocs(Part):
@@ -172,9 +262,9 @@ class Report(Document):
     gates: Mapping[str, Any]
     evidence: Mapping[str, Any]
     portfolio: PortfolioSection | None
-    models: Mapping[str, Any]
-    predictions: Mapping[str, Any] | None
-    live: Mapping[str, Any] | None
+    models: ByHorizon[ModelsSection]
+    predictions: PredictionsSection | None
+    live: LiveSection | None
     data: Data
     leakage: Leakage | None
     warnings: tuple[StageWarning, ...]

@@ -12,7 +12,21 @@ import pytest
 from foundry_tasks.adapters.store_local import LocalStore
 from foundry_tasks.contract import artifacts
 from foundry_tasks.contract.config import GatePolicy, ReportConfig
-from foundry_tasks.contract.documents import Features, Fold, Folds, Prices, Report, Window
+from foundry_tasks.contract.documents import (
+    Comparison,
+    Features,
+    Fold,
+    Folds,
+    Importance,
+    Interval,
+    Predictions,
+    Prices,
+    Report,
+    Window,
+)
+from foundry_tasks.contract.documents.ensemble import ComparedModel
+from foundry_tasks.contract.documents.models import ModelImportance
+from foundry_tasks.contract.documents.predict import Predictor
 from foundry_tasks.contract.documents.prices import Columns, SetAside
 from foundry_tasks.contract.stage_io import Identity, StageIO, StageResult
 from foundry_tasks.data.tables import Matrices, write_matrices, write_table
@@ -180,14 +194,14 @@ class Run:
                 path = ensemble.workspace / f"{horizon}-{fold.name}.parquet"
                 write_matrices(path, matrices)
                 ensemble.publish_file(f"{horizon}d/{fold.name}.parquet", path)
-        figures = {"auc_up": 0.512, "auc_median": 0.511, "rank_ic": None, "pooled_auc_up": 0.51}
-        adds = {"value": 0.0012, "lower": -0.0004, "upper": 0.0029}
+        figures = ComparedModel(auc_up=0.512, auc_median=0.511, rank_ic=None, pooled_auc_up=0.51)
+        adds = Interval(value=0.0012, lower=-0.0004, upper=0.0029)
         compared = {
-            "logistic": figures | {"adds": adds},
+            "logistic": figures.model_copy(update={"adds": adds}),
             "blend_40_60": figures,
-            "stack": figures | {"why": "won by a paired interval"},
+            "stack": figures.model_copy(update={"why": "won by a paired interval"}),
         }
-        ensemble.publish_json("comparison.json", {str(h): compared for h in HORIZONS})
+        ensemble.publish(Comparison(horizons=dict.fromkeys(HORIZONS, compared)))
         self.finish(ensemble, total=31.0)
 
     def publish_predictions(self) -> None:
@@ -208,9 +222,9 @@ class Run:
         path = io.workspace / "predictions.parquet"
         write_table(path, columns)
         io.publish_file("predictions.parquet", path)
-        version = {"model": "foundry-us-1d", "version": 3, "kind": "shadow", "why": "no champion yet"}
-        about = {"as_of": "2021-07-13", "per_horizon": {str(h): version for h in HORIZONS}, "coverage": 0.98}
-        io.publish_json("predictions.json", about)
+        version = Predictor(model="foundry-us-1d", version=3, kind="shadow", why="no champion yet")
+        used = dict.fromkeys(HORIZONS, version)
+        io.publish(Predictions(as_of="2021-07-13", per_horizon=used, coverage=0.98))
         self.finish(io)
 
     def page(self, name: str) -> str:
@@ -254,11 +268,10 @@ def publish_train_run(run: Run, market: Market, *, until: str = "predict", gates
     folds = Folds(horizons=dict.fromkeys(HORIZONS, market.folds))
     for shard, model in (("m=lightgbm", "lightgbm"), ("m=logistic", "logistic")):
         io = run.io("models", shard)
-        kinds = {"permutation": {"ret_1d": 0.004, "rsi_14": -0.0002}}
-        if model == "lightgbm":
-            kinds["gain"] = {"ret_1d": 0.7, "rsi_14": 0.3}
+        gain = {"ret_1d": 0.7, "rsi_14": 0.3} if model == "lightgbm" else {}
+        looks_at = ModelImportance(gain=gain, permutation={"ret_1d": 0.004, "rsi_14": -0.0002})
         io.publish(folds)
-        io.publish_json("importance.json", {str(h): {model: kinds} for h in HORIZONS})
+        io.publish(Importance(horizons={h: {model: looks_at} for h in HORIZONS}))
         run.finish(io, total=40.0)
     run.publish_panels(market)
     run.publish("leakage", {"leakage.json": LEAKAGE})

@@ -6,6 +6,14 @@ from typing import Any
 import pytest
 
 from foundry_tasks.contract import artifacts
+from foundry_tasks.contract.documents import Interval, Monitor
+from foundry_tasks.contract.documents.monitor import (
+    DriftedFeature,
+    FeatureDrift,
+    LiveFigures,
+    MonitoredHorizon,
+    MonitorSettings,
+)
 from foundry_tasks.contract.documents.report import AbsentStage, StageWarning
 
 
@@ -27,7 +35,7 @@ def test_nothing_in_the_document_is_not_a_number(document):
 
 def test_horizons_stand_in_the_order_of_their_length(document):
     assert [item["horizon"] for item in document.status["horizons"]] == ["1", "5", "20"]
-    assert document.predictions["horizons"] == ["1", "5", "20"]
+    assert document.predictions.horizons == (1, 5, 20)
 
 
 def test_a_refusal_is_given_with_its_reason(document):
@@ -53,7 +61,7 @@ def test_an_entry_without_prices_is_left_out(document):
 
 def test_the_best_and_the_worst_tickers_are_listed_from_the_ends(document):
     predictions = document.predictions
-    top, bottom = ([entry["mean_p_up"] for entry in predictions[end]] for end in ("top", "bottom"))
+    top, bottom = ([entry.mean_p_up for entry in end] for end in (predictions.top, predictions.bottom))
     assert len(top) == len(bottom) == 5
     assert top == sorted(top, reverse=True)
     assert bottom == sorted(bottom)
@@ -65,13 +73,13 @@ def test_few_tickers_are_never_both_top_and_bottom(new_run, market, publish):
     publish(run, market)
     run.report(top=20)
     predictions = run.document().predictions
-    listed = [entry["ticker"] for end in ("top", "bottom") for entry in predictions[end]]
+    listed = [entry.ticker for end in (predictions.top, predictions.bottom) for entry in end]
     assert len(listed) == len(set(listed)) == 24
 
 
 def test_importance_of_mapped_models_is_merged(document):
-    first = document.models["1"]["importance"][0]
-    assert (first["feature"], first["gain"], sorted(first["by_model"])) == ("ret_1d", 0.7, ["lightgbm", "logistic"])
+    first = document.models[1].importance[0]
+    assert (first.feature, first.gain, sorted(first.by_model)) == ("ret_1d", 0.7, ["lightgbm", "logistic"])
 
 
 def test_warnings_carry_the_name_of_their_stage(document):
@@ -157,7 +165,7 @@ def test_a_daily_run_is_predictions_and_says_why_there_is_no_verdict(new_run, ma
     run.report()
     document = run.document()
     assert document.status["consequence"] == "foundry_daily judges no model. Shadow at 1 day, 5 days and 20 days."
-    assert document.predictions["tickers"] == 24
+    assert document.predictions.tickers == 24
 
 
 def test_the_same_run_gives_the_same_document(new_run, market, publish):
@@ -167,3 +175,26 @@ def test_the_same_run_gives_the_same_document(new_run, market, publish):
     first = run.document()
     run.report()
     assert first == run.document()
+
+
+def test_the_live_section_shows_the_features_that_have_drifted_most(new_run):
+    run = new_run(dag="foundry_daily")
+    none = Interval(value=None)
+    live = LiveFigures(
+        sessions=0, rows=0, first=None, last=None, versions={}, late=0, waiting=2, fitted_on=0, auc=none, hit_rate=none,
+        base_rate=None, brier=none, brier_base_rate=none,
+    )  # fmt: skip
+    features = tuple(DriftedFeature(feature=f"f{n}", psi=1 / (n + 1), usual=float("nan")) for n in range(12))
+    drift = FeatureDrift(features=features, beyond=("f0",), above=3)
+    asked = MonitorSettings(live_sessions=250, drift_sessions=60, max_psi=0.25, min_live_auc_lower=0.5)
+    io = run.io("monitor")
+    io.publish(Monitor(horizons={5: MonitoredHorizon(version=2, live=live, drift=drift)}, asked=asked))
+    run.finish(io)
+    run.report()
+    found = run.document().live.horizons[5]
+    assert (found.version, found.live, found.drift.measured, found.drift.above) == (2, live, 12, 3)
+    assert found.drift.features == features[:8]
+    assert found.drift.features[0].usual is None
+    page = run.page("report.html")
+    assert "No prediction has matured yet; 2 waiting for their labels." in page
+    assert "3 of 12 features have a psi above 0.25" in page.lower()

@@ -28,8 +28,8 @@ def test_the_summary_shows_every_gate_of_every_horizon(text, document):
 
 def test_the_summary_shows_the_top_five_at_each_horizon(text, document):
     assert "Top 5 of 24 predictions" in text
-    for entry in document.predictions["top"]:
-        line = next(line for line in text.splitlines() if line.startswith(f"  {entry['ticker']} "))
+    for entry in document.predictions.top:
+        line = next(line for line in text.splitlines() if line.startswith(f"  {entry.ticker} "))
         assert line.count("%") >= 4
 
 

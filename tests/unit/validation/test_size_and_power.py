@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from foundry_tasks.contract.config import AuditConfig
+from foundry_tasks.contract.documents.audit import Quantiles
 from foundry_tasks.evaluation.metrics import session_auc
 from foundry_tasks.features.labels import build_labels
 from foundry_tasks.validation.planted_leaks import PLANTED_LEAKS
@@ -87,7 +88,14 @@ def test_a_near_miss_is_counted_and_not_promoted():
 
 def test_a_figure_that_is_undefined_in_a_market_is_left_out_of_its_quantiles():
     outcomes = [Outcome("refused", 0.5, {"auc": 0.5, "wfe": wfe}) for wfe in (0.2, 0.4, float("nan"), 0.6)]
-    assert tally("noise", outcomes).figures["wfe"] == pytest.approx({"q05": 0.22, "q50": 0.4, "q95": 0.58})
+    found = tally("noise", outcomes).figures["wfe"]
+    assert (found.q05, found.q50, found.q95) == pytest.approx((0.22, 0.4, 0.58))
+
+
+def test_a_figure_that_is_undefined_in_every_market_has_no_quantiles():
+    found = tally("noise", [Outcome("refused", 0.5, {"auc": float("nan")})])
+    assert found.figures["auc"] == Quantiles(q05=None, q50=None, q95=None)
+    assert str(found) == "noise: 0 of 1 promoted [0%, 79%], AUC nan of 0.500"
 
 
 @pytest.mark.parametrize(
