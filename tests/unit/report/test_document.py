@@ -16,9 +16,9 @@ def walk(value: Any):
 
 
 def test_every_gate_of_every_horizon_is_in_the_document(document, market):
-    judged = market.gates()["horizons"]
-    found = {horizon: [gate["name"] for gate in gates] for horizon, gates in document.gates.items()}
-    assert found == {horizon: [gate["name"] for gate in item["gates"]] for horizon, item in judged.items()}
+    judged = market.gates().horizons
+    found = {int(horizon): [gate["name"] for gate in gates] for horizon, gates in document.gates.items()}
+    assert found == {horizon: [gate.name for gate in item.gates] for horizon, item in judged.items()}
 
 
 def test_nothing_in_the_document_is_not_a_number(document):
@@ -106,7 +106,7 @@ def test_data_docs_of_a_reused_stage_are_found_with_the_run_that_made_them(new_r
 
 def test_validation_only_says_what_did_not_run(new_run, market, publish):
     run = new_run()
-    publish(run, market, until="gates", gates=market.gates() | {"validate_only": True})
+    publish(run, market, until="gates", gates=market.gates().model_copy(update={"validate_only": True}))
     run.report()
     document = run.document()
     assert [item.stage for item in document.absent] == ["refit", "promote", "predict"]
@@ -124,9 +124,8 @@ def test_the_run_log_knows_why_a_stage_published_nothing(new_run):
 
 def test_skipped_gates_are_said_on_top(new_run, market, publish):
     run, gates = new_run(), market.gates()
-    for item in gates["horizons"].values():
-        item["verdict"] = "skipped"
-    publish(run, market, gates=gates)
+    skipped = {horizon: item.model_copy(update={"verdict": "skipped"}) for horizon, item in gates.horizons.items()}
+    publish(run, market, gates=gates.model_copy(update={"horizons": skipped}))
     run.report()
     assert run.document().status["headline"] == "Gates skipped at every horizon."
 
