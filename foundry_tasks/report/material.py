@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from foundry_tasks.contract.documents import Leakage
+from foundry_tasks.contract.documents import Gates, Leakage, Promotions, Refits, TrialFigures
 from foundry_tasks.contract.stage_io import StageResult
 from foundry_tasks.data.panel import DateArray, FloatArray
 from foundry_tasks.data.tables import AnyArray
@@ -36,11 +36,11 @@ class Documents:
     importance: Mapping[str, Any] | None = None
     comparison: Mapping[str, Any] | None = None
     leakage: Leakage | None = None
-    gates: Mapping[str, Any] | None = None
+    gates: Gates | None = None
     portfolio: Mapping[str, Any] | None = None
     simulate: Mapping[str, Any] | None = None
-    refit: Mapping[str, Any] | None = None
-    promotion: Mapping[str, Any] | None = None
+    refit: Refits | None = None
+    promotion: Promotions | None = None
     predictions: Mapping[str, Any] | None = None
     monitor: Mapping[str, Any] | None = None
 
@@ -61,6 +61,8 @@ class Material:
     results: Sequence[StageResult] = ()
     """In the order of the pipeline, mapped stages by shard."""
     documents: Documents = field(default_factory=Documents)
+    trials: Mapping[int, TrialFigures] = field(default_factory=dict)
+    """Horizon → what the gates stage said of the trials; empty without that stage."""
     forecasts: Mapping[int, Forecasts] = field(default_factory=dict)
     daily: Mapping[int, Mapping[str, AnyArray]] = field(default_factory=dict)
     """Horizon → columns of the portfolio's daily.parquet."""

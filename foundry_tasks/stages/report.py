@@ -8,7 +8,8 @@ import numpy as np
 
 from foundry_tasks.contract import artifacts
 from foundry_tasks.contract.config import LABEL_ENTRIES, ReportConfig
-from foundry_tasks.contract.documents import Fold, Folds, Leakage
+from foundry_tasks.contract.documents import Fold, Folds, Gates, Leakage, Promotions, Refits, TrialFigures
+from foundry_tasks.contract.documents.gates import GatesHeadline
 from foundry_tasks.contract.stage_io import StageIO, StageResult
 from foundry_tasks.contract.stages import PIPELINES
 from foundry_tasks.data.panel import FloatArray
@@ -23,11 +24,8 @@ DOCUMENTS = {
     "features": "features",
     "importance": "models",
     "comparison": "ensemble",
-    "gates": "gates",
     "portfolio": "portfolio",
     "simulate": "simulate",
-    "refit": "refit",
-    "promotion": "promote",
     "predictions": "predict",
     "monitor": "monitor",
 }
@@ -54,13 +52,14 @@ def run(config: ReportConfig, io: StageIO) -> None:
             io.publish_file(name, content)
             io.show(name, content)
     status = document.status
-    io.metrics |= {"status": status["headline"], "page": material.locations["report.html"]}
-    io.metrics |= {f"{horizon}d": verdict for horizon, verdict in status["verdicts"].items()}
+    io.metrics |= {"status": status.headline, "page": material.locations["report.html"]}
+    io.metrics |= {f"{horizon}d": verdict for horizon, verdict in status.verdicts.items()}
 
 
 def _material(config: ReportConfig, io: StageIO) -> Material:
     results = [result for stage in io.upstream() for result in io.shards(stage)]
     log = artifacts.run_log_key(io.identity.dag, io.identity.run_id)
+    gates = io.find_document(Gates)
     return Material(
         dag=io.identity.dag,
         run_id=io.identity.run_id,
@@ -70,7 +69,14 @@ def _material(config: ReportConfig, io: StageIO) -> Material:
         top=config.top,
         upstream=io.upstream(),
         results=results,
-        documents=Documents(leakage=io.find_document(Leakage), **_untyped(io)),
+        documents=Documents(
+            leakage=io.find_document(Leakage),
+            gates=gates,
+            refit=io.find_document(Refits),
+            promotion=io.find_document(Promotions),
+            **_untyped(io),
+        ),
+        trials=_trials(io, gates) if gates else {},
         forecasts=_forecasts(io),
         daily=_daily(io),
         predictions=_predictions(io),
@@ -81,6 +87,11 @@ def _material(config: ReportConfig, io: StageIO) -> Material:
         },
         trades=_show_trades(io),
     )
+
+
+def _trials(io: StageIO, gates: Gates) -> dict[int, TrialFigures]:
+    told = io.result(gates.stage).metrics
+    return {horizon: GatesHeadline.model_validate(told[f"{horizon}d"]).trials for horizon in gates.horizons}
 
 
 def _untyped(io: StageIO) -> dict[str, Any]:

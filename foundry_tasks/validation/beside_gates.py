@@ -10,11 +10,11 @@ from foundry_tasks.contract.config import GatePolicy
 from foundry_tasks.contract.documents.base import Interval
 from foundry_tasks.contract.documents.gates import (
     Beside,
-    Comparison,
     DeflatedSharpe,
     Efficiencies,
     Efficiency,
     EntryFigures,
+    ExpectedFigure,
     FiellerBounds,
     FoldFigures,
     Information,
@@ -178,7 +178,7 @@ def _efficiency(edge: Edge, horizon: int, policy: GatePolicy, seed: int) -> Effi
     )
 
 
-def _expected(evidence: Evidence, policy: GatePolicy) -> tuple[Comparison, ...]:
+def _expected(evidence: Evidence, policy: GatePolicy) -> tuple[ExpectedFigure, ...]:
     return expected_against_observed(
         evidence.p_up, evidence.forward_return, validation_relative=evidence.validation_relative,
         test_relative=evidence.test_relative, horizon=evidence.horizon, confidence=policy.confidence,

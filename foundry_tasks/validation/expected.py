@@ -16,7 +16,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from foundry_tasks.contract.documents.gates import Comparison
+from foundry_tasks.contract.documents.gates import ExpectedFigure
 from foundry_tasks.data.panel import FloatArray
 from foundry_tasks.evaluation import metrics
 from foundry_tasks.evaluation.metrics import known_mean
@@ -131,7 +131,7 @@ def expected_against_observed(
     test_relative: Sequence[FloatArray],
     horizon: int,
     confidence: float,
-) -> tuple[Comparison, ...]:
+) -> tuple[ExpectedFigure, ...]:
     """Rows for a report, from what a model did on sessions that it never saw.
 
     p_up, returns: (n_sessions, n_tickers), P(up) and the forward returns that it is about, NaN where there is none.
@@ -156,29 +156,29 @@ def expected_against_observed(
     wfe = walk_forward_efficiency([s.mean() for s in validation], [s.mean() for s in test]) if defined else float("nan")
     z = _NORMAL.inv_cdf((1 + confidence) / 2)
     return (
-        Comparison(
+        ExpectedFigure(
             name="independent tickers", expected=known_mean(rows[rows > 0]), observed=signal.breadth,
             formula="N, observed as 1 + 1/var(rank IC)",
         ),
-        Comparison(name="spread of return forecasts", expected=signal.return_spread, observed=None, formula="IC·σ"),
-        Comparison(
+        ExpectedFigure(name="spread of return forecasts", expected=signal.return_spread, observed=None, formula="IC·σ"),
+        ExpectedFigure(
             name="spread of P(up)", expected=signal.p_up_spread, observed=known_mean(metrics.session_spread(kept)),
             formula="φ(μ/σ)·IC",
         ),
-        Comparison(
+        ExpectedFigure(
             name="share of P(up) above ½", expected=signal.share_positive,
             observed=float(np.mean(kept[np.isfinite(kept)] > 0.5)), formula="Φ(μ/(IC·σ))",
         ),
-        Comparison(
+        ExpectedFigure(
             name="mean AUC per session", expected=signal.auc, observed=known_mean(auc),
             formula="½ + φ(μ/σ)·IC / (2√π·b(1 − b))",
             lower=signal.auc - z * deviation, upper=signal.auc + z * deviation,
         ),
-        Comparison(
+        ExpectedFigure(
             name="standard deviation of the mean AUC", expected=deviation,
             observed=mean_standard_error(auc, horizon=horizon), formula="√((N + 1) / (12 N² b(1 − b)) · h/T)",
         ),
-        Comparison(
+        ExpectedFigure(
             name="WFE relative to the median", expected=1.0, observed=wfe, formula="the same edge in validation and test",
             lower=lower, upper=upper,
         ),

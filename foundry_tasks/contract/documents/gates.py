@@ -123,7 +123,7 @@ class FoldFigures(Part):
     rank_ic: Figure
 
 
-class Comparison(Part):
+class ExpectedFigure(Part):
     """One figure, expected and observed. lower, upper: where the observed one lies as often as `confidence` says, or None."""
 
     name: str
@@ -159,7 +159,7 @@ class Beside(Part):
     """In the order of time."""
     efficiency: Efficiencies
     overfitting_ratio: Figure
-    expected: tuple[Comparison, ...]
+    expected: tuple[ExpectedFigure, ...]
     sessions: int
 
     @property

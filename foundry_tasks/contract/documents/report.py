@@ -3,8 +3,11 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from foundry_tasks.contract.documents.base import Document, Part
+from foundry_tasks.contract.documents.base import ByHorizon, Document, Part
+from foundry_tasks.contract.documents.gates import Gate, Policy
 from foundry_tasks.contract.documents.leakage import Leakage
+from foundry_tasks.contract.documents.report_gates import HorizonEvidence, Status
+from foundry_tasks.contract.ledger import Event
 
 
 class RunFacts(Part):
@@ -77,13 +80,13 @@ class RegisteredVersion(Part):
     """A version that the run registered."""
 
     horizon: int
-    model: str | None = None
-    version: int | None = None
-    event: str | None = None
-    why: str | None = None
-    uri: str | None = None
-    url: str | None = None
-    sha256: str | None = None
+    model: str
+    version: int
+    event: Event
+    why: str
+    uri: str
+    url: str
+    sha256: str
 
 
 class Links(Part):
@@ -103,10 +106,10 @@ class Report(Document):
 
     report_version: int = 1
     run: RunFacts
-    status: Mapping[str, Any]
-    policy: Mapping[str, Any] | None
-    gates: Mapping[str, Any]
-    evidence: Mapping[str, Any]
+    status: Status
+    policy: Policy | None
+    gates: ByHorizon[tuple[Gate, ...]]
+    evidence: ByHorizon[HorizonEvidence]
     portfolio: Mapping[str, Any] | None
     models: Mapping[str, Any]
     predictions: Mapping[str, Any] | None
