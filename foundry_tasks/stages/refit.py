@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from foundry_tasks.contract.config import DEEP_MODELS, LabelsConfig, ModelName, ModelsConfig, RefitConfig
+from foundry_tasks.contract.config import DEEP_MODELS, ModelName, ModelsConfig, RefitConfig
 from foundry_tasks.contract.documents import Fold, Gates, Refit, Refits
 from foundry_tasks.contract.documents.refit import BundleKind
 from foundry_tasks.contract.errors import NothingToDo
@@ -99,7 +99,7 @@ def _refit(
     targets: TargetFile,
 ) -> Mapping[int, Mapping[str, FittedModel]]:
     """Horizon → its models, for those `wanted`: as in a fold, the horizons of the run share the bins of a model."""
-    entry = LabelsConfig.model_validate(io.result("labels").config).label_entry
+    entry = RunInputs(io).labels_config.label_entry
     n_sessions, windows = len(features.sessions), {}
     for horizon, walk in folds.items():
         stop = n_sessions - reach(horizon, entry)
@@ -133,7 +133,7 @@ def _bundle(
     io: StageIO, horizon: int, models: Mapping[str, FittedModel], stack_kind: str, features: FeatureFile
 ) -> Bundle:
     stack = Stack.from_bytes(io.path("ensemble", f"{horizon}d/stack_{stack_kind}.json").read_bytes())
-    labels, prices = io.result("labels").config, io.result("prices").config
+    prices = io.result("prices").config
     return Bundle(
         market=prices["market"],
         horizon=horizon,
@@ -144,7 +144,7 @@ def _bundle(
         about={
             "kind": "refit on all data" if stack_kind == "final" else "model of the last fold",
             "last_session": str(features.sessions[-1]),
-            "label_entry": labels["label_entry"],
+            "label_entry": RunInputs(io).labels_config.label_entry,
             "features_digest": io.result("features").outputs_digest,
             "labels_digest": io.result("labels").outputs_digest,
             "prices_digest": io.result("prices").outputs_digest,
