@@ -7,6 +7,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from foundry_tasks.contract.documents import Gates, HorizonGates, Refit, Refits
 from foundry_tasks.contract.errors import MissingInputError
 from foundry_tasks.contract.ledger import Digests, Event, GateValue, LedgerState, VersionFacts, model_name
 from foundry_tasks.contract.ports import Registration, Registry, Store
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from foundry_tasks.models.bundle import Bundle
 
 _EXAMPLE_ROWS = 3
-_REFUSING = {"failed", "undefined", "near miss"}
 _VERDICTS: tuple[Event, ...] = ("promoted", "challenger", "refused", "skipped")
 
 
@@ -26,43 +26,42 @@ class Candidate:
 
     model: str
     horizon: int
-    gates: Mapping[str, Any]
-    refit: Mapping[str, Any]
+    gates: HorizonGates
+    refit: Refit
     bundle: Path
     sha256: str
 
     @property
     def refusal(self) -> str | None:
         """Why it stays out, None where neither the gates nor the refit refuse it."""
-        if self.gates["verdict"] == "refused":
-            failed = [gate["name"] for gate in self.gates["gates"] if gate["verdict"] in _REFUSING]
-            return f"gates refused: {', '.join(failed) or 'see the gate report'}"
-        if not self.refit["accepted"] or self.refit["kind"] != "refit":
-            return f"refit refused: {self.refit.get('reason') or self.refit['kind']}"
+        if self.gates.verdict == "refused":
+            return f"gates refused: {', '.join(self.gates.failed) or 'see the gate report'}"
+        if not self.refit.accepted or self.refit.kind != "refit":
+            return f"refit refused: {self.refit.reason or self.refit.kind}"
         return None
 
     @property
     def gate_values(self) -> dict[str, GateValue]:
         """The gates as the ledger keeps them."""
         return {
-            gate["name"]: GateValue(value=gate["value"], threshold=gate["threshold"], verdict=gate["verdict"])
-            for gate in self.gates["gates"]
+            gate.name: GateValue(value=gate.value, threshold=gate.threshold, verdict=gate.verdict)
+            for gate in self.gates.gates
         }
 
     def verdict(self, champion: int | None) -> tuple[Event, str]:
         """The event that follows, and why, if `champion` is champion now."""
-        if self.gates["verdict"] == "skipped":
+        if self.gates.verdict == "skipped":
             return "skipped", "gates skipped on request"
         if self.refusal:
             return "refused", self.refusal
-        judged_against = self.gates.get("champion_version")
+        judged_against = self.gates.champion_version
         if judged_against != champion:
             return "refused", (
                 f"judged against champion {judged_against or 'none'}, but champion is now {champion or 'none'}; "
                 "run the gates again"
             )
-        if self.gates["verdict"] == "challenger":
-            near = [gate["name"] for gate in self.gates["gates"] if gate["verdict"] == "near miss"]
+        if self.gates.verdict == "challenger":
+            near = [gate.name for gate in self.gates.gates if gate.verdict == "near miss"]
             return "challenger", f"a near miss of {', '.join(near)}: a human may approve it"
         return "promoted", "every gate passed"
 
@@ -87,8 +86,8 @@ def candidate_of(io: StageIO, market: str, horizon: int) -> Candidate:
     return Candidate(
         model=model_name(market, horizon),
         horizon=horizon,
-        gates=io.json("gates", "gates.json")["horizons"][str(horizon)],
-        refit=io.json("refit", "refit.json")["horizons"][str(horizon)],
+        gates=io.read(Gates).horizons[horizon],
+        refit=io.read(Refits).horizons[horizon],
         bundle=io.path("refit", bundle),
         sha256=io.result("refit").outputs[bundle].sha256,
     )
@@ -98,10 +97,10 @@ def registration(candidate: Candidate, digests: Digests, io: StageIO, **numberin
     """The version as the registry takes it, with all of its run's evidence. numbering: `version` and `taken`."""
     features, example = _example(candidate, io)
     made_of = digests.model_dump(exclude={"run"})
-    lookback = candidate.refit.get("lookback_sessions")
+    lookback = candidate.refit.lookback_sessions
     tags = {
         "run": digests.run,
-        "verdict": candidate.gates["verdict"],
+        "verdict": candidate.gates.verdict,
         "horizon": str(candidate.horizon),
         "lookback_sessions": str(lookback) if lookback else "",
         **made_of,
@@ -113,15 +112,16 @@ def registration(candidate: Candidate, digests: Digests, io: StageIO, **numberin
         horizon=candidate.horizon,
         features=features,
         example=example,
+        # The registry finds a version by its evidence: the keys are those that the run has published.
         evidence={
-            "gates": dict(candidate.gates),
-            "refit": dict(candidate.refit),
+            "gates": candidate.gates.model_dump(mode="json", exclude_unset=True),
+            "refit": candidate.refit.model_dump(mode="json", exclude_unset=True),
             "features": io.result("features").config | {"names": list(features)},
             "labels": io.result("labels").config,
             "digests": made_of,
         },
         tags={f"foundry.{key}": value for key, value in tags.items() if value},
-        metrics={gate["name"]: gate["value"] for gate in candidate.gates["gates"] if gate["value"] is not None},
+        metrics={gate.name: gate.value for gate in candidate.gates.gates if gate.value is not None},
         run_name=f"{candidate.model} {digests.run}",
         **numbering,
     )
@@ -207,7 +207,7 @@ def _example(candidate: Candidate, io: StageIO) -> tuple[tuple[str, ...], list[d
     from foundry_tasks.data.tables import panel_names, read_features  # noqa: PLC0415 - pyarrow, once there is work
 
     path = io.path("features", "features.parquet")
-    names = tuple(candidate.refit.get("features") or panel_names(path))
+    names = candidate.refit.features or panel_names(path)
     panel = read_features(path, names, between=(io.as_of, None))
     rows = [
         {"date": str(panel.sessions[-1]), "ticker": ticker} | {name: float(panel[name][-1, column]) for name in names}

@@ -13,7 +13,15 @@ from foundry_tasks import governance
 from foundry_tasks.adapters.registry_mlflow import MlflowRegistry
 from foundry_tasks.adapters.store_local import LocalStore
 from foundry_tasks.contract.artifacts import object_key, result_key
-from foundry_tasks.contract.config import PromoteConfig
+from foundry_tasks.contract.config import GatePolicy, PromoteConfig
+from foundry_tasks.contract.documents import Beside, Gate, Gates, HorizonGates, Interval, Refit, Refits
+from foundry_tasks.contract.documents.gates import (
+    Efficiencies,
+    Efficiency,
+    FiellerBounds,
+    Information,
+    NullSummary,
+)
 from foundry_tasks.contract.errors import FoundryError
 from foundry_tasks.contract.ledger_chain import Ledger
 from foundry_tasks.contract.stage_io import Identity, StageIO, StageResult
@@ -24,6 +32,19 @@ from foundry_tasks.stages import promote
 DAG, MODEL, AS_OF = "foundry_train", "foundry-us-5d", date(2022, 12, 28)
 REPOSITORY = Path(__file__).resolve().parents[1]
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+
+UNKNOWN = Interval(value=None)
+NO_EFFICIENCY = Efficiency(
+    value=None, fieller=FiellerBounds(kind="undefined", lower=None, upper=None), consistency=None
+)
+BESIDE = Beside(
+    auc_median=UNKNOWN, rank_ic=UNKNOWN, information=Information(mean=None, icir=None, t=None, lag=0), hit_rate_up=UNKNOWN,
+    brier=UNKNOWN, brier_base_rate=UNKNOWN, brier_skill=None, log_loss=UNKNOWN, base_rate=None, entries={}, folds=(),
+    efficiency=Efficiencies(relative=NO_EFFICIENCY, over_base_rate=NO_EFFICIENCY, rank_ic=NO_EFFICIENCY),
+    overfitting_ratio=None, expected=(), sessions=0,
+)  # fmt: skip
+NULL = NullSummary(min_shift_sessions=0, shifts=0, blocks=0, figures={})
 
 
 class World:
@@ -51,9 +72,11 @@ class World:
             image_digest="",
         )
 
-    def publish(self, run_id, stage, files):
+    def publish(self, run_id, stage, files, *documents):
         """What a stage before promote would have left."""
         io = self.io(run_id, stage)
+        for document in documents:
+            io.publish(document)
         for name, content in files.items():
             io.publish_file(name, content)
         result = StageResult(
@@ -65,13 +88,17 @@ class World:
 
     def prepare(self, run_id, verdict="passed", *, champion=None, accepted=True, horizons=(5,), validate_only=False):
         """Everything before promote. Each run has a bundle of its own."""
-        gate = {"name": "auc", "value": 0.53, "lower": 0.51, "upper": 0.55, "threshold": "≥ 0.52", "note": ""}
-        gate["verdict"] = {"challenger": "near miss", "refused": "failed"}.get(verdict, "passed")
-        gates = {"verdict": verdict, "gates": [gate], "champion_version": champion}
+        answer = {"challenger": "near miss", "refused": "failed"}.get(verdict, "passed")
+        auc = Gate(name="auc", question="", value=0.53, lower=0.51, upper=0.55, threshold="≥ 0.52", verdict=answer)
         kind = "refit" if verdict in {"passed", "challenger"} else "last_fold"
-        refit = {"kind": kind, "accepted": accepted, "reason": "" if accepted else "rank correlation 0.31 below 0.80"}
-        document = {"validate_only": validate_only, "horizons": {str(h): {"horizon": h, **gates} for h in horizons}}
-        refits = {"horizons": {str(h): {"horizon": h, **refit} for h in horizons}}
+        reason = "" if accepted else "rank correlation 0.31 below 0.80"
+        judged = {
+            h: HorizonGates(
+                horizon=h, verdict=verdict, gates=(auc,), null=NULL, beside=BESIDE, champion_version=champion
+            )
+            for h in horizons
+        }
+        refits = {h: Refit(horizon=h, kind=kind, accepted=accepted, reason=reason) for h in horizons}
         panel = FeaturePanel(
             np.array([AS_OF], "datetime64[D]"), ("AAPL", "MSFT"), ("ret_1d", "vol_20d"), np.ones((2, 1, 2), np.float32)
         )
@@ -80,13 +107,14 @@ class World:
         self.publish(run_id, "prices", {})
         self.publish(run_id, "features", {"features.parquet": features.read_bytes()})
         self.publish(run_id, "labels", {})
-        self.publish(run_id, "gates", {"gates.json": json.dumps(document).encode()})
+        gates = Gates(validate_only=validate_only, policy=GatePolicy(), horizons=judged)
+        self.publish(run_id, "gates", {}, gates)
         bundles = {f"bundle/{h}d.zip": f"{run_id}/{h}".encode() for h in horizons}
-        self.publish(run_id, "refit", {"refit.json": json.dumps(refits).encode(), **bundles})
+        self.publish(run_id, "refit", bundles, Refits(horizons=refits))
 
     def refit(self, run_id):
         """What refit.json says of the one horizon."""
-        return self.io(run_id).json("refit", "refit.json")["horizons"]["5"]
+        return self.io(run_id).read(Refits).horizons[5]
 
     def promote(self, run_id, **arguments):
         """promotion.json of one horizon, and the warnings."""

@@ -1,11 +1,11 @@
 """Bars and intervals: a gate's value against its threshold, figures side by side, shares, seconds."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from foundry_tasks.contract.documents import Interval
+from foundry_tasks.contract.config import GatePolicy
+from foundry_tasks.contract.documents import Gate, Interval
 from foundry_tasks.contract.documents.report import StageTiming
 from foundry_tasks.report import svg
 from foundry_tasks.report.svg import Scale
@@ -28,11 +28,11 @@ class Row:
         return cls(name, found.value, found.lower, found.upper, kind)
 
 
-def gate_scale(name: str, gates: Sequence[Mapping[str, Any]], policy: Mapping[str, Any]) -> Scale | None:
+def gate_scale(name: str, gates: Sequence[Gate], policy: GatePolicy) -> Scale | None:
     """One scale for a gate's bars at every horizon, so that they can be compared; None where it has no threshold."""
     style = gate_style(name)
     marks = style.marks(policy)
-    values = [gate[key] for gate in gates for key in ("value", "lower", "upper") if gate[key] is not None]
+    values = [one for gate in gates for one in (gate.value, gate.lower, gate.upper) if one is not None]
     if not marks or not values:
         return None
     low, high = style.limits
@@ -40,29 +40,29 @@ def gate_scale(name: str, gates: Sequence[Mapping[str, Any]], policy: Mapping[st
     return Scale(max(scale.low, low - 0.02 * (scale.high - scale.low)), scale.high, 2.0, 98.0)
 
 
-def range_bar(gate: Mapping[str, Any], scale: Scale | None, policy: Mapping[str, Any]) -> str:
+def range_bar(gate: Gate, scale: Scale | None, policy: GatePolicy) -> str:
     """A gate's interval as a bar, its value as a dot, thresholds as ticks, and the range that passes shaded."""
-    if scale is None or gate["value"] is None:
+    if scale is None or gate.value is None:
         return ""
-    style = gate_style(gate["name"])
+    style = gate_style(gate.name)
     body = svg.line(0, 11, 100, 11, "track")
     if style.good is not None:
         low, high = (scale(bound) for bound in style.good(policy))
         body += svg.rect(low, 4, high - low, 14, "good", 2)
     for index, mark in enumerate(style.marks(policy)):
         body += svg.line(scale(mark), 2, scale(mark), 20, f"threshold t{index}")
-    if gate["lower"] is not None and gate["upper"] is not None:
-        left, right = scale(gate["lower"]), scale(gate["upper"])
+    if gate.lower is not None and gate.upper is not None:
+        left, right = scale(gate.lower), scale(gate.upper)
         body += svg.rect(left, 8, right - left, 6, "interval", 3)
         body += "".join(
             svg.text(at, 15, sign, "beyond", anchor)
             for at, sign, anchor, bound, edge in (
-                (100, "▸", "end", gate["upper"], scale.high),
-                (0, "◂", "start", -gate["lower"], -scale.low),
+                (100, "▸", "end", gate.upper, scale.high),
+                (0, "◂", "start", -gate.lower, -scale.low),
             )
             if bound > edge
         )
-    body += svg.dot(scale(gate["value"]), 11, 4.5, "point")
+    body += svg.dot(scale(gate.value), 11, 4.5, "point")
     return svg.drawing(22, body, f"{style.label}: value and interval against the threshold", "range")
 
 

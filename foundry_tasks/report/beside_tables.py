@@ -4,9 +4,10 @@ a horizon.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
-from foundry_tasks.contract.documents import Report
+from foundry_tasks.contract.documents import Interval, Report, TrialFigures
+from foundry_tasks.contract.documents.gates import Efficiencies, Efficiency, ExpectedFigure, FiellerBounds, Information
+from foundry_tasks.contract.documents.report_gates import JudgedBeside
 from foundry_tasks.report.wording import (
     UNDEFINED,
     figure,
@@ -39,27 +40,25 @@ class Row:
 
     label: str
     about: str
-    cells: Mapping[str, Cell]
+    cells: Mapping[int, Cell]
 
 
-Beside = Mapping[str, Any]
-
-_FIGURES: Sequence[tuple[str, str, Callable[[Beside], Cell]]] = (
-    ("AUC against the median", "direction relative to the session's median", lambda b: _bounded(b["auc_median"], plain)),
-    ("Rank IC", "rank correlation with what followed", lambda b: _bounded(b["rank_ic"], plain)),
-    ("ICIR", "mean over deviation of the rank IC, a session", lambda b: _information(b["information"])),
-    ("Log loss", "nats; 0.6931 is what one half earns", lambda b: _bounded(b["log_loss"], plain)),
-    ("Brier skill", "share of the base rate's error that is gone", lambda b: _of(b["brier_skill"], signed_percent)),
-    ("WFE, relative to the median", "the gated one, with Fieller's set", lambda b: _efficiency(b, "relative")),
-    ("WFE, beyond the base rate", "accuracy less that of the base rate", lambda b: _efficiency(b, "over_base_rate")),
-    ("WFE, rank IC", "what is left of the rank IC", lambda b: _efficiency(b, "rank_ic")),
-    ("Folds with an edge", "relative to the median; one good fold is luck", lambda b: _consistency(b["efficiency"])),
+_FIGURES: Sequence[tuple[str, str, Callable[[JudgedBeside], Cell]]] = (
+    ("AUC against the median", "direction relative to the session's median", lambda b: _bounded(b.auc_median, plain)),
+    ("Rank IC", "rank correlation with what followed", lambda b: _bounded(b.rank_ic, plain)),
+    ("ICIR", "mean over deviation of the rank IC, a session", lambda b: _information(b.information)),
+    ("Log loss", "nats; 0.6931 is what one half earns", lambda b: _bounded(b.log_loss, plain)),
+    ("Brier skill", "share of the base rate's error that is gone", lambda b: _of(b.brier_skill, signed_percent)),
+    ("WFE, relative to the median", "the gated one, with Fieller's set", lambda b: _efficiency(b.efficiency.relative)),
+    ("WFE, beyond the base rate", "accuracy less that of the base rate", lambda b: _efficiency(b.efficiency.over_base_rate)),
+    ("WFE, rank IC", "what is left of the rank IC", lambda b: _efficiency(b.efficiency.rank_ic)),
+    ("Folds with an edge", "relative to the median; one good fold is luck", lambda b: _consistency(b.efficiency)),
     ("Overfitting ratio", "share of validation's accuracy that the test lost",
-     lambda b: _of(b["overfitting_ratio"], signed_percent)),
+     lambda b: _of(b.overfitting_ratio, signed_percent)),
     ("Deflated Sharpe ratio", "chance that it is more than the best of all trials shows without skill",
-     lambda b: _deflated(b["trials"])),
+     lambda b: _deflated(b.trials)),
     ("Probability of overfitting", "how often the best trial of half the sessions is a poor one in the others",
-     lambda b: _overfitting(b["trials"])),
+     lambda b: _overfitting(b.trials)),
 )  # fmt: skip
 
 _EXPECTED: Mapping[str, Callable[[float], str]] = {
@@ -88,72 +87,73 @@ def expected_against_observed(document: Report) -> list[Row]:
     """What was observed, and as its note what an honest model of that IC shows."""
     rows: dict[str, Row] = {}
     for horizon, beside in _judged(document).items():
-        for found in beside["expected"]:
-            name = found["name"]
-            row = rows.setdefault(name, Row(f"{name[0].upper()}{name[1:]}", found["formula"], {}))
+        for found in beside.expected:
+            name = found.name
+            row = rows.setdefault(name, Row(f"{name[0].upper()}{name[1:]}", found.formula, {}))
             rows[name] = replace(row, cells={**row.cells, horizon: _expected(found)})
     return list(rows.values())
 
 
-def _judged(document: Report) -> dict[str, Beside]:
-    return {horizon: item["beside"] for horizon, item in document.evidence.items() if item["beside"]}
+def _judged(document: Report) -> dict[int, JudgedBeside]:
+    return {horizon: item.beside for horizon, item in document.evidence.items() if item.beside}
 
 
-def _expected(found: Mapping[str, Any]) -> Cell:
-    write = _EXPECTED.get(found["name"], plain)
-    bounds = interval(found["lower"], found["upper"], write)
-    observed = "not forecast" if found["name"] == "spread of return forecasts" else figure(found["observed"], write)
-    return Cell(observed, f"expected {figure(found['expected'], write)} {bounds}".rstrip())
+def _expected(found: ExpectedFigure) -> Cell:
+    write = _EXPECTED.get(found.name, plain)
+    bounds = interval(found.lower, found.upper, write)
+    observed = "not forecast" if found.name == "spread of return forecasts" else figure(found.observed, write)
+    return Cell(observed, f"expected {figure(found.expected, write)} {bounds}".rstrip())
 
 
 def _of(value: float | None, write: Callable[[float], str]) -> Cell:
     return Cell(figure(value, write))
 
 
-def _bounded(found: Mapping[str, Any], write: Callable[[float], str]) -> Cell:
-    return Cell(figure(found["value"], write), interval(found["lower"], found["upper"], write))
+def _bounded(found: Interval, write: Callable[[float], str]) -> Cell:
+    return Cell(figure(found.value, write), interval(found.lower, found.upper, write))
 
 
-def _information(found: Mapping[str, Any]) -> Cell:
-    return Cell(figure(found["icir"], ratio), f"t {figure(found['t'], ratio)}, Newey–West over {found['lag']} sessions")
+def _information(found: Information) -> Cell:
+    return Cell(figure(found.icir, ratio), f"t {figure(found.t, ratio)}, Newey–West over {found.lag} sessions")
 
 
-def _efficiency(beside: Beside, name: str) -> Cell:
-    found = beside["efficiency"][name]
-    if found["value"] is None:
+def _efficiency(found: Efficiency) -> Cell:
+    if found.value is None:
         return Cell(UNDEFINED, "no edge in validation")
-    return Cell(whole_percent(found["value"]), _ratios(found["fieller"]))
+    return Cell(whole_percent(found.value), _ratios(found.fieller))
 
 
-def _ratios(fieller: Mapping[str, Any]) -> str:
+def _ratios(fieller: FiellerBounds) -> str:
     """A Fieller set in words: what the data do not refute may be unbounded."""
-    if fieller["kind"] == "every":
+    if fieller.kind == "every":
         return "any ratio: both edges may be zero"
-    if fieller["kind"] == "undefined":
+    if fieller.lower is None or fieller.upper is None:
         return UNDEFINED
-    lower, upper = whole_percent(fieller["lower"]), whole_percent(fieller["upper"])
-    if fieller["kind"] == "between":
+    lower, upper = whole_percent(fieller.lower), whole_percent(fieller.upper)
+    if fieller.kind == "between":
         return f"[{lower}, {upper}]"
     return f"below {lower} or above {upper}: the validation edge may be zero"
 
 
-def _consistency(efficiency: Mapping[str, Any]) -> Cell:
-    shares = {name: figure(found["consistency"], whole_percent) for name, found in efficiency.items()}
-    return Cell(shares["relative"], f"{shares['over_base_rate']} beyond the base rate, {shares['rank_ic']} by rank IC")
+def _consistency(found: Efficiencies) -> Cell:
+    relative, over_base_rate, rank_ic = (
+        figure(one.consistency, whole_percent) for one in (found.relative, found.over_base_rate, found.rank_ic)
+    )
+    return Cell(relative, f"{over_base_rate} beyond the base rate, {rank_ic} by rank IC")
 
 
-def _deflated(trials: Mapping[str, Any]) -> Cell:
-    counts = (("trial", trials["raw"]), ("cluster", trials["clustered"]))
-    parts = [f"{figure(found['deflated'], ratio)} by {_counted(found['n_trials'], noun)}" for noun, found in counts]
-    apart = f"; {trials['unaligned']} of the trials on other sessions" if trials["unaligned"] else ""
-    sharpe = f"Sharpe {figure(trials['sharpe'], plain)} a session after costs"
-    return Cell(figure(trials["deflated"], ratio), f"{sharpe}; {listed(parts)}{apart}")
+def _deflated(trials: TrialFigures) -> Cell:
+    counts = (("trial", trials.raw), ("cluster", trials.clustered))
+    parts = [f"{figure(found.deflated, ratio)} by {_counted(found.n_trials, noun)}" for noun, found in counts]
+    apart = f"; {trials.unaligned} of the trials on other sessions" if trials.unaligned else ""
+    sharpe = f"Sharpe {figure(trials.sharpe, plain)} a session after costs"
+    return Cell(figure(trials.deflated, ratio), f"{sharpe}; {listed(parts)}{apart}")
 
 
-def _overfitting(trials: Mapping[str, Any]) -> Cell:
-    if trials["overfitting"] is None:
-        return Cell(UNDEFINED, trials["undefined"])
-    return Cell(percent(trials["overfitting"]), f"{trials['aligned']} trials, {trials['shared_sessions']} sessions")
+def _overfitting(trials: TrialFigures) -> Cell:
+    if trials.overfitting is None:
+        return Cell(UNDEFINED, trials.undefined)
+    return Cell(percent(trials.overfitting), f"{trials.aligned} trials, {trials.shared_sessions} sessions")
 
 
 def _counted(count: int, noun: str) -> str:

@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from math import fsum
-from typing import Any
 
 import numpy as np
 
-from foundry_tasks.contract.documents import Monitor
+from foundry_tasks.contract.documents import Interval, Monitor, Promotion
 from foundry_tasks.contract.documents.ensemble import ModelFigures
 from foundry_tasks.contract.documents.models import ModelImportance
 from foundry_tasks.contract.documents.monitor import FeatureDrift
@@ -34,13 +33,12 @@ from foundry_tasks.contract.documents.report import (
     StageWarning,
     TickerPrediction,
 )
+from foundry_tasks.contract.documents.report_gates import HorizonEvidence, JudgedBeside
 from foundry_tasks.contract.stage_io import StageResult
-from foundry_tasks.report import wording
 from foundry_tasks.report.figures import session_figures
-from foundry_tasks.report.material import Documents, Material, by_horizon
+from foundry_tasks.report.material import Documents, Material
 from foundry_tasks.report.portfolio import portfolio_section
 from foundry_tasks.report.status import status_of
-from foundry_tasks.validation.gates import json_ready
 
 FEATURES_SHOWN = 15
 DRIFTS_SHOWN = 8
@@ -54,8 +52,7 @@ _WHY_ABSENT = {
 
 def assemble(material: Material) -> Report:
     """The report of a run. A part of the run that is missing is None or empty."""
-    gates = material.documents.gates or {}
-    judged = by_horizon(gates)
+    gates = material.documents.gates
     return Report(
         run=RunFacts(
             dag=material.dag,
@@ -64,10 +61,10 @@ def assemble(material: Material) -> Report:
             as_of=material.as_of.isoformat(),
             made_at=material.made_at,
         ),
-        status=json_ready(status_of(material)),
-        policy=gates.get("policy"),
-        gates=json_ready({horizon: item["gates"] for horizon, item in judged.items()}),
-        evidence=json_ready(_evidence(material)),
+        status=status_of(material),
+        policy=gates.policy if gates else None,
+        gates={horizon: item.gates for horizon, item in gates.horizons.items()} if gates else {},
+        evidence=_evidence(material),
         portfolio=portfolio_section(material),
         models=_models(material.documents),
         predictions=_predictions(material),
@@ -83,25 +80,17 @@ def assemble(material: Material) -> Report:
 
 
 # ------------------------------------------------------------------ evidence
-def _evidence(material: Material) -> dict[str, Any]:
-    gates = by_horizon(material.documents.gates)
-    told = next((result.metrics for result in material.results if result.stage == "gates"), {})
-    evidence = {}
+def _evidence(material: Material) -> dict[int, HorizonEvidence]:
+    gates, evidence = material.documents.gates, {}
     for horizon, forecasts in sorted(material.forecasts.items()):
-        found = session_figures(forecasts, horizon)
-        judged = gates.get(str(horizon))
-        auc = next((gate for gate in judged["gates"] if gate["name"] == "auc"), None) if judged else None
-        found["auc_mean"] = {key: auc[key] for key in ("value", "lower", "upper")} if auc else None
-        found["beside"] = (
-            _in_entry_order(judged["beside"]) | {"trials": told[f"{horizon}d"]["trials"]} if judged else None
+        judged = gates.horizons.get(horizon) if gates else None
+        auc = judged.gate("auc") if judged else None
+        evidence[horizon] = HorizonEvidence(
+            **dict(session_figures(forecasts, horizon)),
+            auc_mean=Interval(value=auc.value, lower=auc.lower, upper=auc.upper) if auc else None,
+            beside=JudgedBeside(**dict(judged.beside), trials=material.trials[horizon]) if judged else None,
         )
-        evidence[str(horizon)] = found
     return evidence
-
-
-def _in_entry_order(beside: Mapping[str, Any]) -> dict[str, Any]:
-    entries = beside["entries"]
-    return {**beside, "entries": {entry: entries[entry] for entry in wording.ENTRY_NAMES if entry in entries}}
 
 
 def _models(documents: Documents) -> dict[int, ModelsSection]:
@@ -245,7 +234,8 @@ def _absent(material: Material) -> tuple[AbsentStage, ...]:
     """Stages that published nothing, and why as far as the run says it."""
     there = {result.stage for result in material.results}
     said = {line["stage"]: " ".join(line["warnings"]) for line in material.run_log if line.get("warnings")}
-    stopped = (material.documents.gates or {}).get("validate_only")
+    gates = material.documents.gates
+    stopped = gates is not None and gates.validate_only
     unsaid = "validation only: the run stops after the gates" if stopped else "skipped, or the run did not get that far"
     absent = [
         AbsentStage(stage=stage, why=said.get(stage, unsaid).rstrip("."))
@@ -293,14 +283,27 @@ def _provenance(material: Material) -> Provenance:
 
 def _links(material: Material) -> Links:
     docs = {name: where for name, where in material.pages.items() if name.endswith("index.html")}
-    promotions = by_horizon(material.documents.promotion)
+    promotions = material.documents.promotion.horizons if material.documents.promotion else {}
     return Links(
         pages=material.locations,
         trades=material.trades,
         data_docs=tuple(
             DataDocs(suite=name.split("/")[-2], href=name, location=where) for name, where in sorted(docs.items())
         ),
-        versions=tuple(RegisteredVersion(horizon=int(horizon), **item) for horizon, item in promotions.items()),
+        versions=tuple(_registered(horizon, item) for horizon, item in promotions.items()),
+    )
+
+
+def _registered(horizon: int, promotion: Promotion) -> RegisteredVersion:
+    return RegisteredVersion(
+        horizon=horizon,
+        model=promotion.model,
+        version=promotion.version,
+        event=promotion.event,
+        why=promotion.why,
+        uri=promotion.uri,
+        url=promotion.url,
+        sha256=promotion.sha256,
     )
 
 

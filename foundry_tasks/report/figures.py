@@ -1,9 +1,8 @@
-"""The figures that the plots show, computed from a horizon's forecasts; lists of plain numbers, None where undefined."""
-
-from typing import Any
+"""The figures that the plots show, computed from a horizon's forecasts; plain numbers, None where undefined."""
 
 import numpy as np
 
+from foundry_tasks.contract.documents.report_gates import ReliabilityBin, SessionFigures
 from foundry_tasks.data.panel import FloatArray
 from foundry_tasks.evaluation import metrics
 from foundry_tasks.report.material import Forecasts
@@ -17,7 +16,7 @@ _RESAMPLES = 1000
 _SEED = 7
 
 
-def session_figures(forecasts: Forecasts, horizon: int) -> dict[str, Any]:
+def session_figures(forecasts: Forecasts, horizon: int) -> SessionFigures:
     """Everything that is drawn over sessions or over bins of P(up)."""
     auc = metrics.session_auc(forecasts.p_up, forecasts.up)
     window = min(ROLLING_SESSIONS, max(len(auc) // 6, 5))
@@ -27,21 +26,21 @@ def session_figures(forecasts: Forecasts, horizon: int) -> dict[str, Any]:
         if np.isfinite(returns).any()
     }
     first = next(iter(rank_ic.values()), np.array([]))
-    return {
-        "sessions": [str(day) for day in forecasts.sessions.astype("datetime64[D]")],
-        "fold_stops": [int(stop) for stop in forecasts.fold_stops],
-        "auc": numbers(auc),
-        "auc_rolling": numbers(rolling_mean(auc, window)),
-        "rolling_sessions": window,
-        "cumulative_rank_ic": {entry: numbers(cumulative(series)) for entry, series in rank_ic.items()},
-        "chance_band": numbers(chance_band(first, horizon)),
-        "reliability": reliability_bins(forecasts, horizon),
-    }
+    return SessionFigures(
+        sessions=tuple(str(day) for day in forecasts.sessions.astype("datetime64[D]")),
+        fold_stops=tuple(int(stop) for stop in forecasts.fold_stops),
+        auc=numbers(auc),
+        auc_rolling=numbers(rolling_mean(auc, window)),
+        rolling_sessions=window,
+        cumulative_rank_ic={entry: numbers(cumulative(series)) for entry, series in rank_ic.items()},
+        chance_band=numbers(chance_band(first, horizon)),
+        reliability=tuple(reliability_bins(forecasts, horizon)),
+    )
 
 
-def numbers(values: FloatArray, digits: int = 5) -> list[float | None]:
-    """A vector as JSON has it: rounded, null for what is not a number."""
-    return [round(float(value), digits) if np.isfinite(value) else None for value in values]
+def numbers(values: FloatArray, digits: int = 5) -> tuple[float | None, ...]:
+    """A vector as JSON has it: rounded, None for what is not a number."""
+    return tuple(round(float(value), digits) if np.isfinite(value) else None for value in values)
 
 
 def rolling_mean(series: FloatArray, window: int) -> FloatArray:
@@ -78,7 +77,7 @@ def chance_band(series: FloatArray, horizon: int) -> FloatArray:
     return band
 
 
-def reliability_bins(forecasts: Forecasts, horizon: int) -> list[dict[str, Any]]:
+def reliability_bins(forecasts: Forecasts, horizon: int) -> list[ReliabilityBin]:
     """Per equal-mass bin of P(up): its mean, the share that went up, that share's bootstrap interval, and rows."""
     if not (np.isfinite(forecasts.p_up) & np.isfinite(forecasts.up)).any():
         return []
@@ -92,6 +91,6 @@ def reliability_bins(forecasts: Forecasts, horizon: int) -> list[dict[str, Any]]
             continue
         drawn = means[:, index][means[:, index, 2] > 0]
         lower, upper = np.quantile(drawn[:, 1] / drawn[:, 2], [tail, 1 - tail])
-        values = numbers(np.array([forecast / count, outcome / count, lower, upper]))
-        bins.append(dict(zip(("p_up", "share_up", "lower", "upper"), values, strict=True)) | {"rows": int(count)})
+        p_up, share_up, low, high = (round(float(one), 5) for one in (forecast / count, outcome / count, lower, upper))
+        bins.append(ReliabilityBin(p_up=p_up, share_up=share_up, lower=low, upper=high, rows=int(count)))
     return bins

@@ -1,11 +1,15 @@
 """The page: one file that asks nobody for anything, written from the report's document."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from foundry_tasks.contract.documents import Report
+from foundry_tasks.contract.config import GatePolicy
+from foundry_tasks.contract.documents import Gate, Interval, Report
 from foundry_tasks.contract.documents.ensemble import ModelFigures
+from foundry_tasks.contract.documents.gates import EntryFigures, FoldFigures
+from foundry_tasks.contract.documents.report_gates import JudgedBeside
 from foundry_tasks.report import bars, beside_tables, plots, portfolio_tables, wording
 from foundry_tasks.report.bars import Row
 from foundry_tasks.report.svg import Scale
@@ -87,52 +91,77 @@ def write_html(document: Report) -> str:
     return page
 
 
-def _gate_matrix(document: Report) -> list[dict[str, Any]]:
-    """One row a gate, one cell a horizon, every bar of a row on the same scale."""
-    policy = document.policy or {}
-    rows: dict[str, dict[str, Any]] = {}
+@dataclass(frozen=True, slots=True)
+class GateCell:
+    """A gate at one horizon, as text and as a bar."""
+
+    gate: Gate
+    value: str
+    note: str
+    interval: str
+    bar: str
+
+
+@dataclass(frozen=True, slots=True)
+class GateRow:
+    """A gate at every horizon, every bar on the same scale. gate: the one that says what is asked."""
+
+    name: str
+    label: str
+    gate: Gate
+    cells: Mapping[int, GateCell]
+
+
+def _gate_matrix(document: Report) -> list[GateRow]:
+    policy = document.policy
+    if policy is None:
+        return []
+    asked: dict[str, dict[int, Gate]] = {}
     for horizon, gates in document.gates.items():
         for gate in gates:
-            row = rows.setdefault(gate["name"], {"name": gate["name"], "gate": gate, "cells": {}})
-            row["cells"][horizon] = gate
-    for row in rows.values():
-        scale = bars.gate_scale(row["name"], list(row["cells"].values()), policy)
-        row["label"] = wording.gate_style(row["name"]).label
-        row["cells"] = {
-            horizon: {
-                "gate": gate,
-                "value": wording.gate_value(gate),
-                "note": wording.gate_note(gate),
-                "interval": wording.gate_interval(gate),
-                "bar": bars.range_bar(gate, scale, policy),
-            }
-            for horizon, gate in row["cells"].items()
-        }
-    return list(rows.values())
+            asked.setdefault(gate.name, {})[horizon] = gate
+    return [
+        GateRow(name, wording.gate_style(name).label, next(iter(row.values())), _gate_cells(name, row, policy))
+        for name, row in asked.items()
+    ]
+
+
+def _gate_cells(name: str, row: Mapping[int, Gate], policy: GatePolicy) -> dict[int, GateCell]:
+    scale = bars.gate_scale(name, list(row.values()), policy)
+    return {
+        horizon: GateCell(
+            gate,
+            wording.gate_value(gate),
+            wording.gate_note(gate),
+            wording.gate_interval(gate),
+            bars.range_bar(gate, scale, policy),
+        )
+        for horizon, gate in row.items()
+    }
 
 
 def _shared(rows_by_horizon: Mapping[K, list[Row]], reference: float | None) -> Scale:
     return bars.interval_scale([row for rows in rows_by_horizon.values() for row in rows], reference)
 
 
-def _beside(document: Report) -> dict[str, Any]:
-    return {horizon: item["beside"] for horizon, item in document.evidence.items() if item["beside"]}
+def _beside(document: Report) -> dict[int, JudgedBeside]:
+    return {horizon: item.beside for horizon, item in document.evidence.items() if item.beside}
 
 
-def _hits(document: Report) -> dict[str, dict[str, str]]:
+def _hits(document: Report) -> dict[int, dict[str, str]]:
     """Per horizon: hit rate beside that of always saying up, Brier beside the base rate's."""
     found = {}
     for horizon, beside in _beside(document).items():
-        hit, base = beside["hit_rate_up"], beside["base_rate"]
+        base = beside.base_rate
         always = None if base is None else max(base, 1 - base)
         hit_rows = [
-            Row("P(up) > ½", **hit),
+            Row.of("P(up) > ½", beside.hit_rate_up),
             Row("always up" if base and base >= 0.5 else "always down", always, kind="plain"),
         ]
-        brier_rows = [Row("P(up)", **beside["brier"]), Row("base rate", **beside["brier_base_rate"], kind="plain")]
+        brier_rows = [Row.of("P(up)", beside.brier), Row.of("base rate", beside.brier_base_rate, "plain")]
         found[horizon] = {
             "hit": bars.interval_rows(hit_rows, wording.percent, reference=always),
-            "brier": bars.interval_rows(brier_rows, wording.fine, reference=beside["brier_base_rate"]["value"]),
+            "brier": bars.interval_rows(brier_rows, wording.fine, reference=beside.brier_base_rate.value),
         }
     return found
 
@@ -155,35 +184,43 @@ def _live(document: Report) -> dict[int, dict[str, str]]:
     return found
 
 
-def _entries(document: Report) -> dict[str, dict[str, str]]:
+def _entries(document: Report) -> dict[int, dict[str, str]]:
     """Per horizon: how well P(up) ranks under the three entries, on scales shared by the horizons."""
-    rows = {
-        key: {
+
+    def rows(figure: Callable[[EntryFigures], Interval]) -> dict[int, list[Row]]:
+        return {
             horizon: [
-                Row(wording.ENTRY_NAMES.get(entry, entry), **item[key]) for entry, item in beside["entries"].items()
+                Row.of(wording.ENTRY_NAMES.get(entry, entry), figure(item)) for entry, item in beside.entries.items()
             ]
             for horizon, beside in _beside(document).items()
         }
-        for key in ("auc_up", "rank_ic")
-    }
-    drawn: dict[str, dict[str, str]] = {}
-    for key, reference in (("auc_up", 0.5), ("rank_ic", 0.0)):
-        scale = _shared(rows[key], reference)
-        for horizon, items in rows[key].items():
+
+    drawn: dict[int, dict[str, str]] = {}
+    for key, found, reference in (
+        ("auc_up", rows(lambda item: item.auc_up), 0.5),
+        ("rank_ic", rows(lambda item: item.rank_ic), 0.0),
+    ):
+        scale = _shared(found, reference)
+        for horizon, items in found.items():
             drawing = bars.interval_rows(items, wording.plain, reference=reference, domain=scale)
             drawn.setdefault(horizon, {})[key] = drawing
     return drawn
 
 
-def _folds(document: Report) -> dict[str, dict[str, str]]:
-    rows = {
-        key: {
-            horizon: [Row(f"fold {number}", item[key]) for number, item in enumerate(beside["folds"], start=1)]
+def _folds(document: Report) -> dict[int, dict[str, str]]:
+    def rows(figure: Callable[[FoldFigures], float | None]) -> dict[int, list[Row]]:
+        return {
+            horizon: [Row(f"fold {number}", figure(item)) for number, item in enumerate(beside.folds, start=1)]
             for horizon, beside in _beside(document).items()
         }
-        for key, _, _ in _FIGURES
-    }
-    return _drawn_by_figure(rows)
+
+    return _drawn_by_figure(
+        {
+            "auc_up": rows(lambda fold: fold.auc_up),
+            "auc_median": rows(lambda fold: fold.auc_median),
+            "rank_ic": rows(lambda fold: fold.rank_ic),
+        }
+    )
 
 
 def _comparison(document: Report) -> dict[int, dict[str, str]]:

@@ -29,7 +29,7 @@ def _head(document: Report) -> Iterator[str]:
     run, status = document.run, document.status
     yield f"# Foundry: {run.market}, as of {run.as_of}"
     yield ""
-    yield f"**{status['headline']}** {status['consequence']}"
+    yield f"**{status.headline}** {status.consequence}"
     yield ""
     if portfolio := document.portfolio:
         yield from (f"- {item.said}" for item in portfolio.horizons.values())
@@ -38,10 +38,10 @@ def _head(document: Report) -> Iterator[str]:
             yield ""
     yield f"Run `{run.run_id}` of `{run.dag}`, made at {run.made_at}."
     yield ""
-    for item in status["horizons"]:
-        reasons = "; ".join(item["reasons"]) or item["words"]
-        yield f"- {wording.VERDICT_SIGNS[item['verdict']]} **{item['name']}: {item['verdict']}**. {reasons}"
-    if status["horizons"]:
+    for judged in status.horizons:
+        reasons = "; ".join(judged.reasons) or judged.words
+        yield f"- {wording.VERDICT_SIGNS[judged.verdict]} **{judged.name}: {judged.verdict}**. {reasons}"
+    if status.horizons:
         yield ""
 
 
@@ -68,17 +68,17 @@ def _portfolio(document: Report) -> Iterator[str]:
 
 def _gates(document: Report) -> Iterator[str]:
     if document.policy:
-        yield f"## Gates, with {document.policy['confidence']:.0%} intervals"
+        yield f"## Gates, with {document.policy.confidence:.0%} intervals"
         yield ""
     for horizon, gates in document.gates.items():
-        yield f"### {horizon_name(horizon)}: {document.status['verdicts'][horizon]}"
+        yield f"### {horizon_name(horizon)}: {document.status.verdicts[horizon]}"
         yield ""
         yield from _table(
             ("gate", "value", "interval", "threshold", "verdict", "note"),
             [
                 (
-                    wording.gate_style(gate["name"]).label, wording.gate_value(gate), wording.gate_interval(gate) or "–",
-                    gate["threshold"], f"{wording.VERDICT_SIGNS[gate['verdict']]} {gate['verdict']}", gate["note"],
+                    wording.gate_style(gate.name).label, wording.gate_value(gate), wording.gate_interval(gate) or "–",
+                    gate.threshold, f"{wording.VERDICT_SIGNS[gate.verdict]} {gate.verdict}", gate.note,
                 )
                 for gate in gates
             ],
@@ -158,8 +158,12 @@ def _live(document: Report) -> Iterator[str]:
     )
 
 
+def _bounded(item: Interval, write: Callable[[float], str] = wording.plain) -> str:
+    return f"{figure(item.value, write)} {wording.interval(item.lower, item.upper, write)}".rstrip()
+
+
 def _evidence(document: Report) -> Iterator[str]:
-    judged = {h: item["beside"] for h, item in document.evidence.items() if item["beside"]}
+    judged = {h: item.beside for h, item in document.evidence.items() if item.beside}
     if not judged:
         return
 
@@ -168,25 +172,25 @@ def _evidence(document: Report) -> Iterator[str]:
     yield from _table(
         ("horizon", "AUC against the median", "rank IC", "hit rate", "base rate", "Brier", "Brier of the base rate"),
         [
-            (horizon_name(h), _cell(b["auc_median"]), _cell(b["rank_ic"]), _cell(b["hit_rate_up"]), figure(b["base_rate"]),
-             _cell(b["brier"], wording.fine), _cell(b["brier_base_rate"], wording.fine))
+            (horizon_name(h), _bounded(b.auc_median), _bounded(b.rank_ic), _bounded(b.hit_rate_up), figure(b.base_rate),
+             _bounded(b.brier, wording.fine), _bounded(b.brier_base_rate, wording.fine))
             for h, b in judged.items()
         ],
     )  # fmt: skip
     yield from _table(
         ("horizon", "entry", "AUC against up/down", "rank IC"),
         [
-            (horizon_name(h), wording.ENTRY_NAMES.get(entry, entry), _cell(item["auc_up"]), _cell(item["rank_ic"]))
+            (horizon_name(h), wording.ENTRY_NAMES.get(entry, entry), _bounded(item.auc_up), _bounded(item.rank_ic))
             for h, b in judged.items()
-            for entry, item in b["entries"].items()
+            for entry, item in b.entries.items()
         ],
     )
     yield from _table(
         ("horizon", "fold", "AUC against up/down", "AUC against the median", "rank IC"),
         [
-            (horizon_name(h), number, figure(fold["auc_up"]), figure(fold["auc_median"]), figure(fold["rank_ic"]))
+            (horizon_name(h), number, figure(fold.auc_up), figure(fold.auc_median), figure(fold.rank_ic))
             for h, b in judged.items()
-            for number, fold in enumerate(b["folds"], start=1)
+            for number, fold in enumerate(b.folds, start=1)
         ],
     )
 

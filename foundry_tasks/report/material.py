@@ -8,13 +8,17 @@ from typing import Any
 from foundry_tasks.contract.documents import (
     Comparison,
     Features,
+    Gates,
     Importance,
     Leakage,
     Monitor,
     Portfolio,
     Predictions,
     Prices,
+    Promotions,
+    Refits,
     Simulation,
+    TrialFigures,
 )
 from foundry_tasks.contract.stage_io import StageResult
 from foundry_tasks.data.panel import DateArray, FloatArray
@@ -46,13 +50,14 @@ class Documents:
     importance: Importance | None = None
     comparison: Comparison | None = None
     leakage: Leakage | None = None
-    gates: Mapping[str, Any] | None = None
+    gates: Gates | None = None
     portfolio: Portfolio | None = None
     simulation: Simulation | None = None
-    refit: Mapping[str, Any] | None = None
-    promotion: Mapping[str, Any] | None = None
+    refit: Refits | None = None
+    promotion: Promotions | None = None
     predictions: Predictions | None = None
     monitor: Monitor | None = None
+    simulate: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -71,6 +76,8 @@ class Material:
     results: Sequence[StageResult] = ()
     """In the order of the pipeline, mapped stages by shard."""
     documents: Documents = field(default_factory=Documents)
+    trials: Mapping[int, TrialFigures] = field(default_factory=dict)
+    """Horizon → what the gates stage said of the trials; empty without that stage."""
     forecasts: Mapping[int, Forecasts] = field(default_factory=dict)
     daily: Mapping[int, Mapping[str, AnyArray]] = field(default_factory=dict)
     """Horizon → columns of the portfolio's daily.parquet."""
@@ -84,9 +91,3 @@ class Material:
     """Where the report's own pages will lie: name → path or URI."""
     trades: Mapping[str, str] = field(default_factory=dict)
     """Where every trade can be read, as csv: name relative to the report → path or URI."""
-
-
-def by_horizon(document: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Horizon → item of a document that holds one item a horizon, the shortest first."""
-    found: Mapping[str, Any] = (document or {}).get("horizons", document or {})
-    return {horizon: found[horizon] for horizon in sorted(found, key=int)}

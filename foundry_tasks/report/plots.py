@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from foundry_tasks.contract.documents import Figure
+from foundry_tasks.contract.documents import Figure, Interval
 from foundry_tasks.contract.documents.report import Curves
+from foundry_tasks.contract.documents.report_gates import HorizonEvidence, ReliabilityBin, SessionFigures
 from foundry_tasks.report import svg
 from foundry_tasks.report.svg import WIDTH, Scale
 from foundry_tasks.report.wording import ENTRY_NAMES
@@ -24,41 +24,41 @@ class SessionAxis:
     fold_stops: Sequence[int]
 
 
-def auc_by_session(evidence: Mapping[str, Any]) -> str:
+def auc_by_session(evidence: HorizonEvidence) -> str:
     """A dot a session, the rolling mean, and the mean of all sessions with its interval as a band."""
     frame = _frame(evidence)
     if frame is None:
         return ""
     up = Scale(*frame, _plot_height(), 0.0)
-    across = Scale(0, max(len(evidence["auc"]) - 1, 1), 0.0, WIDTH)
-    mean = evidence["auc_mean"] or {"value": None, "lower": None, "upper": None}
+    across = Scale(0, max(len(evidence.auc) - 1, 1), 0.0, WIDTH)
+    mean = evidence.auc_mean or Interval(value=None)
     layer = ""
-    if mean["lower"] is not None:
-        top, bottom = up(mean["upper"]), up(mean["lower"])
+    if mean.lower is not None and mean.upper is not None:
+        top, bottom = up(mean.upper), up(mean.lower)
         layer += f'<rect class="band" x="0" y="{top:.1f}" width="{WIDTH:g}" height="{bottom - top:.1f}"/>'
-    layer += svg.shape(svg.dots_path(_within(evidence["auc"], frame), across, up), "dots")
-    if mean["value"] is not None:
-        layer += svg.shape(f"M0 {up(mean['value']):.1f}H{WIDTH:g}", "line mean")
-    layer += svg.shape(svg.line_path(evidence["auc_rolling"], across, up), "line one")
-    axis = SessionAxis(evidence["sessions"], evidence["fold_stops"])
+    layer += svg.shape(svg.dots_path(_within(evidence.auc, frame), across, up), "dots")
+    if mean.value is not None:
+        layer += svg.shape(f"M0 {up(mean.value):.1f}H{WIDTH:g}", "line mean")
+    layer += svg.shape(svg.line_path(evidence.auc_rolling, across, up), "line one")
+    axis = SessionAxis(evidence.sessions, evidence.fold_stops)
     return _over_sessions(axis, up, layer, reference=0.5, label="AUC of P(up) by session")
 
 
-def sessions_outside(evidence: Mapping[str, Any]) -> int:
+def sessions_outside(evidence: HorizonEvidence) -> int:
     """Sessions whose dot `auc_by_session` leaves out, so that the mean can be seen."""
     frame = _frame(evidence)
     if frame is None:
         return 0
-    return sum(value is None for value in _within(evidence["auc"], frame)) - sum(v is None for v in evidence["auc"])
+    return sum(value is None for value in _within(evidence.auc, frame)) - sum(v is None for v in evidence.auc)
 
 
-def _frame(evidence: Mapping[str, Any]) -> tuple[float, float] | None:
+def _frame(evidence: SessionFigures) -> tuple[float, float] | None:
     """From the 3 % to the 97 % quantile of the sessions' AUC, one half and the rolling mean included."""
-    known = sorted(value for value in evidence["auc"] if value is not None)
+    known = sorted(value for value in evidence.auc if value is not None)
     if not known:
         return None
     cut = len(known) // 33
-    inside = [known[cut], known[-cut - 1], 0.5, *(value for value in evidence["auc_rolling"] if value is not None)]
+    inside = [known[cut], known[-cut - 1], 0.5, *(value for value in evidence.auc_rolling if value is not None)]
     scale = svg.scale_over(inside, pad=0.04)
     return scale.low, scale.high
 
@@ -67,40 +67,39 @@ def _within(values: Sequence[float | None], frame: tuple[float, float]) -> list[
     return [value if value is not None and frame[0] <= value <= frame[1] else None for value in values]
 
 
-def cumulative_rank_ic(evidence: Mapping[str, Any]) -> str:
+def cumulative_rank_ic(evidence: SessionFigures) -> str:
     """Running sums of rank IC, one line an entry, over what chance would do."""
-    series = evidence["cumulative_rank_ic"]
-    band = evidence["chance_band"]
+    series = evidence.cumulative_rank_ic
+    band = evidence.chance_band
     values = [value for line in series.values() for value in line if value is not None]
     if not values:
         return ""
     edges = [value for value in band if value is not None][-1:]
     scale = svg.scale_over([0.0, *values, *edges, *(-edge for edge in edges)], pad=0.04)
     up = Scale(scale.low, scale.high, _plot_height(), 0.0)
-    across = Scale(0, max(len(evidence["sessions"]) - 1, 1), 0.0, WIDTH)
+    across = Scale(0, max(len(evidence.sessions) - 1, 1), 0.0, WIDTH)
     lower = [None if value is None else -value for value in band]
     layer = svg.shape(svg.band_path(band, lower, across, up), "band chance")
-    for entry, line in reversed(series.items()):
+    for entry, line in reversed(tuple(series.items())):
         layer += svg.shape(svg.line_path(line, across, up), _ENTRY_KINDS.get(entry, "line three"))
-    axis = SessionAxis(evidence["sessions"], evidence["fold_stops"])
+    axis = SessionAxis(evidence.sessions, evidence.fold_stops)
     return _over_sessions(axis, up, layer, reference=0.0, label="cumulative rank IC")
 
 
-def entry_legend(evidence: Mapping[str, Any]) -> list[tuple[str, str]]:
+def entry_legend(evidence: SessionFigures) -> list[tuple[str, str]]:
     """Class and name of each line in `cumulative_rank_ic`."""
     return [
-        (_ENTRY_KINDS.get(entry, "line three"), ENTRY_NAMES.get(entry, entry))
-        for entry in evidence["cumulative_rank_ic"]
+        (_ENTRY_KINDS.get(entry, "line three"), ENTRY_NAMES.get(entry, entry)) for entry in evidence.cumulative_rank_ic
     ]
 
 
-def reliability(bins: Sequence[Mapping[str, Any]], base_rate: float | None) -> str:
+def reliability(bins: Sequence[ReliabilityBin], base_rate: float | None) -> str:
     """Share up against P(up) per bin, with intervals, the base rate, and the line where both are equal."""
     if not bins:
         return ""
     height = _plot_height()
-    x = svg.scale_over([item["p_up"] for item in bins], pad=0.12)
-    y = svg.scale_over([value for item in bins for value in (item["lower"], item["upper"])], pad=0.06)
+    x = svg.scale_over([item.p_up for item in bins], pad=0.12)
+    y = svg.scale_over([value for item in bins for value in (item.lower, item.upper)], pad=0.06)
     up = Scale(y.low, y.high, _TOP + height, _TOP)
     body = _grid(up, y, factor=100)
     if base_rate is not None and y.low < base_rate < y.high:
@@ -109,9 +108,9 @@ def reliability(bins: Sequence[Mapping[str, Any]], base_rate: float | None) -> s
     if high > low:
         body += svg.line(x(low), up(low), x(high), up(high), "diagonal")
     for item in bins:
-        at = x(item["p_up"])
-        body += svg.line(at, up(item["lower"]), at, up(item["upper"]), "whisker")
-        body += svg.dot(at, up(item["share_up"]), 4, "point")
+        at = x(item.p_up)
+        body += svg.line(at, up(item.lower), at, up(item.upper), "whisker")
+        body += svg.dot(at, up(item.share_up), 4, "point")
     for value in svg.ticks(x.low, x.high, 5):
         body += svg.text(x(value), _HEIGHT - 5, f"{100 * value:g}", anchor="middle")
     return svg.drawing(_HEIGHT, body, "share of tickers that went up against P(up)")

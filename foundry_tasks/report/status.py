@@ -1,78 +1,73 @@
 """The top of the report: what the gates said, per horizon and in words, and what the run did about it."""
 
 from collections.abc import Mapping
-from typing import Any
 
+from foundry_tasks.contract.documents import Promotion
+from foundry_tasks.contract.documents.gates import ModelVerdict
+from foundry_tasks.contract.documents.report_gates import HorizonStatus, Status, StatusPhrase
 from foundry_tasks.report import wording
-from foundry_tasks.report.material import Material, by_horizon
-
-REFUSING = ("failed", "undefined", "near miss")
+from foundry_tasks.report.material import Material
 
 
-def status_of(material: Material) -> dict[str, Any]:
+def status_of(material: Material) -> Status:
     """Headline, consequence, and a verdict with its reasons for every horizon, shortest first."""
-    gates = by_horizon(material.documents.gates)
-    promotions = by_horizon(material.documents.promotion)
-    refits = by_horizon(material.documents.refit)
-    verdicts = {horizon: item["verdict"] for horizon, item in gates.items()}
-    horizons = []
-    for horizon, item in gates.items():
-        refusing = [gate for gate in item["gates"] if gate["verdict"] in REFUSING]
-        horizons.append(
-            {
-                "horizon": horizon,
-                "name": wording.horizon_name(horizon),
-                "verdict": item["verdict"],
-                "words": wording.VERDICT_MEANINGS[item["verdict"]],
-                "reasons": [wording.refusal(gate) for gate in refusing],
-                "champion_before": item.get("champion_version"),
-                "registered": _registered(promotions.get(horizon), item["verdict"]),
-                "refit": {key: value for key, value in refits.get(horizon, {}).items() if key != "features"} or None,
-            }
+    documents = material.documents
+    gates = documents.gates.horizons if documents.gates else {}
+    promotions = documents.promotion.horizons if documents.promotion else {}
+    refits = documents.refit.horizons if documents.refit else {}
+    verdicts = {horizon: item.verdict for horizon, item in gates.items()}
+    horizons = [
+        HorizonStatus(
+            horizon=horizon,
+            name=wording.horizon_name(horizon),
+            verdict=item.verdict,
+            words=wording.VERDICT_MEANINGS[item.verdict],
+            reasons=tuple(wording.refusal(gate) for gate in item.gates if gate.refuses),
+            champion_before=item.champion_version,
+            registered=_registered(promotions.get(horizon), item.verdict),
+            refit=refits[horizon].outcome if horizon in refits else None,
         )
+        for horizon, item in gates.items()
+    ]
     phrases = wording.headline(verdicts)
     if "gates" not in material.upstream:
-        phrases = [{"verdict": "none", "text": "Predictions, and no verdict."}]
-    return {
-        "headline": " ".join(phrase["text"] for phrase in phrases),
-        "phrases": phrases,
-        "consequence": _consequence(material, promotions),
-        "verdicts": verdicts,
-        "validate_only": bool((material.documents.gates or {}).get("validate_only")),
-        "horizons": horizons,
-    }
+        phrases = [StatusPhrase(verdict="none", text="Predictions, and no verdict.")]
+    return Status(
+        headline=" ".join(phrase.text for phrase in phrases),
+        phrases=tuple(phrases),
+        consequence=_consequence(material, promotions),
+        verdicts=verdicts,
+        validate_only=documents.gates is not None and documents.gates.validate_only,
+        horizons=tuple(horizons),
+    )
 
 
-def _registered(promotion: Mapping[str, Any] | None, verdict: str) -> str:
+def _registered(promotion: Promotion | None, verdict: ModelVerdict) -> str:
     """What became of the version, one sentence; a reason only where it is not the gates' verdict itself."""
     if promotion is None:
         return ""
-    what = f"Registered as {promotion['model']} version {promotion['version']}"
-    if promotion["event"] == "promoted":
+    what = f"Registered as {promotion.model} version {promotion.version}"
+    if promotion.event == "promoted":
         return f"{what}, now champion."
-    if promotion["event"] == verdict:
+    if promotion.event == verdict:
         return f"{what}, {'a challenger' if verdict == 'challenger' else 'without an alias'}."
-    return f"{what}, {promotion['event']}: {promotion['why']}."
+    return f"{what}, {promotion.event}: {promotion.why}."
 
 
-def _consequence(material: Material, promotions: Mapping[str, Any]) -> str:
+def _consequence(material: Material, promotions: Mapping[int, Promotion]) -> str:
     """What the run did about it, a sentence or two."""
     if "gates" not in material.upstream:
         return f"{material.dag} judges no model. {_predictors(material)}"
     if material.documents.gates is None:
         return "The run ended before the gates could speak."
-    if material.documents.gates.get("validate_only"):
+    if material.documents.gates.validate_only:
         return "Validation only: nothing was refitted, registered or predicted."
     if "portfolio" in material.upstream and "promote" not in material.upstream:
         return "A backtest: nothing was registered."
     if not promotions:
         return "Nothing was registered."
     promoted, others = [
-        [
-            f"{item['model']} version {item['version']}"
-            for item in promotions.values()
-            if (item["event"] == "promoted") is yes
-        ]
+        [f"{item.model} version {item.version}" for item in promotions.values() if (item.event == "promoted") is yes]
         for yes in (True, False)
     ]
     sentences = []

@@ -76,8 +76,8 @@ def _made_at(store: Store, run_prefix: str) -> str:
 def _head(document: Report) -> Iterator[str]:
     run, status = document.run, document.status
     yield ""
-    yield from _wrapped(status["headline"])
-    yield from _wrapped(status["consequence"])
+    yield from _wrapped(status.headline)
+    yield from _wrapped(status.consequence)
     yield ""
     yield f"market {run.market}, as of {run.as_of}, DAG {run.dag}"
     yield f"run {run.run_id}"
@@ -113,15 +113,15 @@ def _portfolio(document: Report) -> Iterator[str]:
 
 def _gates(document: Report, colour: bool) -> Iterator[str]:
     widths = (12, 10, 20, 38)
-    for item in document.status["horizons"]:
-        verdict, gates = item["verdict"], document.gates[item["horizon"]]
+    for item in document.status.horizons:
+        verdict, gates = item.verdict, document.gates[item.horizon]
         yield ""
-        yield f"{item['name']}: {_painted(verdict, verdict, colour)}"
+        yield f"{item.name}: {_painted(verdict, verdict, colour)}"
         yield from _row(("gate", f"{'value':>{widths[1]}}", "interval", "threshold"), widths, "verdict")
         for gate in gates:
             value, bounds = wording.gate_value(gate), wording.gate_interval(gate) or "–"
-            cells = (gate["name"], f"{value:>{widths[1]}}", bounds, gate["threshold"])
-            yield from _row(cells, widths, _painted(gate["verdict"], gate["verdict"], colour))
+            cells = (gate.name, f"{value:>{widths[1]}}", bounds, gate.threshold)
+            yield from _row(cells, widths, _painted(gate.verdict, gate.verdict, colour))
 
 
 def _row(cells: Sequence[str], widths: Sequence[int], last: str) -> Iterator[str]:

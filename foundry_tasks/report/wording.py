@@ -3,12 +3,13 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from foundry_tasks.contract.documents import Interval, Prices
+from foundry_tasks.contract.config import GatePolicy
+from foundry_tasks.contract.documents import Gate, Interval, Prices
 from foundry_tasks.contract.documents.monitor import LiveFigures, MonitorSettings
 from foundry_tasks.contract.documents.prices import LargeMove, SetAside
 from foundry_tasks.contract.documents.report import AbsentStage, ShownDrift, TickerPrediction
+from foundry_tasks.contract.documents.report_gates import StatusPhrase
 
 UNDEFINED = "undefined"
 LARGE_MOVES_SHOWN = 20
@@ -42,9 +43,9 @@ class GateStyle:
 
     label: str
     write: Callable[[float], str]
-    marks: Callable[[Mapping[str, Any]], Sequence[float]] = lambda _: ()
+    marks: Callable[[GatePolicy], Sequence[float]] = lambda _: ()
     """Policy → where thresholds stand on the bar."""
-    good: Callable[[Mapping[str, Any]], tuple[float, float]] | None = None
+    good: Callable[[GatePolicy], tuple[float, float]] | None = None
     """Policy → the range that passes, infinite where it is open."""
     limits: tuple[float, float] = (-math.inf, math.inf)
     """The bar never shows more than this; an interval that goes on gets an arrow."""
@@ -73,31 +74,29 @@ whole_percent = _writer(".0f", 100, " %")
 
 INF = math.inf
 GATES: Mapping[str, GateStyle] = {
-    "auc": GateStyle(
-        "AUC per session", plain, lambda p: (p["min_auc_lower"], p["min_auc"]), lambda p: (p["min_auc"], INF)
-    ),
+    "auc": GateStyle("AUC per session", plain, lambda p: (p.min_auc_lower, p.min_auc), lambda p: (p.min_auc, INF)),
     "wfe": GateStyle(
-        "Walk-forward efficiency", whole_percent, lambda p: (p["min_wfe"],), lambda p: (p["min_wfe"], INF), (-1.0, 2.0)
+        "Walk-forward efficiency", whole_percent, lambda p: (p.min_wfe,), lambda p: (p.min_wfe, INF), (-1.0, 2.0)
     ),
     "brier": GateStyle("Brier against base rate", _writer("+.5f"), lambda _: (0.0,), lambda _: (-INF, 0.0)),
-    "ece": GateStyle("Calibration error", plain, lambda p: (p["max_ece"],), lambda p: (0.0, p["max_ece"]), (0.0, INF)),
+    "ece": GateStyle("Calibration error", plain, lambda p: (p.max_ece,), lambda p: (0.0, p.max_ece), (0.0, INF)),
     "spread": GateStyle("Spread of P(up)", plain),
     "collapse": GateStyle("Collapsed fits of base models", _writer(".0f")),
     "sign_balance": GateStyle(
         "Sign balance",
         _writer("+.1f", 100, " pp"),
-        lambda p: (-p["max_sign_gap"], p["max_sign_gap"]),
-        lambda p: (-p["max_sign_gap"], p["max_sign_gap"]),
+        lambda p: (-p.max_sign_gap, p.max_sign_gap),
+        lambda p: (-p.max_sign_gap, p.max_sign_gap),
     ),
     "coverage": GateStyle(
-        "Coverage", percent, lambda p: (p["min_coverage"],), lambda p: (p["min_coverage"], 1.0), (0.0, 1.0)
+        "Coverage", percent, lambda p: (p.min_coverage,), lambda p: (p.min_coverage, 1.0), (0.0, 1.0)
     ),
     "leakage": GateStyle("Leakage audit", _writer(".0f")),
     "champion": GateStyle(
         "Against the champion",
         _writer("+.4f"),
-        lambda p: (p["min_champion_difference"],),
-        lambda p: (p["min_champion_difference"], INF),
+        lambda p: (p.min_champion_difference,),
+        lambda p: (p.min_champion_difference, INF),
     ),
 }
 
@@ -107,27 +106,26 @@ def gate_style(name: str) -> GateStyle:
     return GATES.get(name, GateStyle(name.replace("_", " "), plain))
 
 
-def gate_value(gate: Mapping[str, Any]) -> str:
+def gate_value(gate: Gate) -> str:
     """A gate's observed value with its unit."""
-    if gate["value"] is None:
-        return "–" if gate["verdict"] in {"passed", "skipped"} else UNDEFINED
-    if gate["name"] == "leakage":
-        return "clean" if gate["value"] == 0 else f"{gate['value']:.0f} found"
-    return gate_style(gate["name"]).write(gate["value"])
+    if gate.value is None:
+        return "–" if gate.verdict in {"passed", "skipped"} else UNDEFINED
+    if gate.name == "leakage":
+        return "clean" if gate.value == 0 else f"{gate.value:.0f} found"
+    return gate_style(gate.name).write(gate.value)
 
 
-def gate_note(gate: Mapping[str, Any]) -> str:
+def gate_note(gate: Gate) -> str:
     """A gate's note; of several leaks the first, since the audit lists them all."""
-    note: str = gate["note"]
-    if gate["name"] == "leakage" and (gate["value"] or 0) > 1:
-        return f"{note.split('; ', maxsplit=1)[0]}; and {gate['value'] - 1:.0f} more"
-    return note
+    found = gate.value or 0
+    if gate.name == "leakage" and found > 1:
+        return f"{gate.note.split('; ', maxsplit=1)[0]}; and {found - 1:.0f} more"
+    return gate.note
 
 
-def gate_interval(gate: Mapping[str, Any]) -> str:
+def gate_interval(gate: Gate) -> str:
     """A gate's interval, empty where it has none."""
-    write = gate_style(gate["name"]).write
-    return interval(gate.get("lower"), gate.get("upper"), write)
+    return interval(gate.lower, gate.upper, gate_style(gate.name).write)
 
 
 def signed(value: float) -> str:
@@ -158,32 +156,32 @@ def listed(items: Sequence[str]) -> str:
 _UNDEFINED_BECAUSE = {"wfe": "validation shows no edge that the test could keep"}
 
 
-def refusal(gate: Mapping[str, Any]) -> str:
+def refusal(gate: Gate) -> str:
     """Why a gate keeps a model out, in one line."""
-    style = gate_style(gate["name"])
-    if gate["name"] == "leakage":
+    style = gate_style(gate.name)
+    if gate.name == "leakage":
         return f"{style.label}: {gate_note(gate)}"
-    if gate["verdict"] == "undefined" and gate["value"] is None:
-        return f"{style.label} is undefined: {_UNDEFINED_BECAUSE.get(gate['name'], gate['note'])}"
-    if gate["verdict"] == "undefined":
+    if gate.verdict == "undefined" and gate.value is None:
+        return f"{style.label} is undefined: {_UNDEFINED_BECAUSE.get(gate.name, gate.note)}"
+    if gate.verdict == "undefined":
         return f"{style.label} {gate_value(gate)} has no interval: too few independent blocks of sessions"
     bounds = gate_interval(gate)
-    return f"{style.label} {gate_value(gate)}{' ' if bounds else ''}{bounds}, asked {gate['threshold']}"
+    return f"{style.label} {gate_value(gate)}{' ' if bounds else ''}{bounds}, asked {gate.threshold}"
 
 
-def headline(verdicts: Mapping[str, str]) -> list[dict[str, str]]:
-    """What the gates said over all horizons, a phrase a verdict: {"verdict", "text"}; the best first."""
+def headline(verdicts: Mapping[int, str]) -> list[StatusPhrase]:
+    """What the gates said over all horizons, a phrase a verdict, the best first."""
     if not verdicts:
-        return [{"verdict": "none", "text": "No model was judged in this run."}]
-    by_verdict: dict[str, list[str]] = {}
+        return [StatusPhrase(verdict="none", text="No model was judged in this run.")]
+    by_verdict: dict[str, list[int]] = {}
     for horizon, verdict in verdicts.items():
         by_verdict.setdefault(verdict, []).append(horizon)
     if len(by_verdict) == 1:
         verdict, horizons = next(iter(by_verdict.items()))
         where = f"at {horizon_name(horizons[0])}" if len(horizons) == 1 else "at every horizon"
-        return [{"verdict": verdict, "text": f"{_title(verdict)} {where}."}]
+        return [StatusPhrase(verdict=verdict, text=f"{_title(verdict)} {where}.")]
     return [
-        {"verdict": verdict, "text": f"{_title(verdict)}: {_days(by_verdict[verdict])}."}
+        StatusPhrase(verdict=verdict, text=f"{_title(verdict)}: {_days(by_verdict[verdict])}.")
         for verdict in VERDICT_MEANINGS
         if verdict in by_verdict
     ]
@@ -193,8 +191,8 @@ def _title(verdict: str) -> str:
     return {"skipped": "Gates skipped"}.get(verdict, verdict.capitalize())
 
 
-def _days(horizons: Sequence[str]) -> str:
-    return horizon_name(horizons[0]) if len(horizons) == 1 else f"{listed(horizons)} days"
+def _days(horizons: Sequence[int]) -> str:
+    return horizon_name(horizons[0]) if len(horizons) == 1 else f"{listed([str(h) for h in horizons])} days"
 
 
 def seconds(value: float) -> str:

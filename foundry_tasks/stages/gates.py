@@ -4,17 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
-from typing import Any
 
 import numpy as np
 
-from foundry_tasks.contract.artifacts import canonical_json
 from foundry_tasks.contract.config import (
     LABEL_ENTRIES,
     GatePolicy,
     GatesConfig,
 )
-from foundry_tasks.contract.documents import Fold, Leakage
+from foundry_tasks.contract.documents import Beside, Fold, GateReport, Gates, HorizonGates, Leakage
+from foundry_tasks.contract.documents.gates import GatesHeadline
 from foundry_tasks.contract.ledger import model_name
 from foundry_tasks.contract.ledger_chain import Ledger
 from foundry_tasks.contract.stage_io import StageIO
@@ -25,9 +24,9 @@ from foundry_tasks.inputs.scores import ScoreFiles
 from foundry_tasks.models.targets import read_labels
 from foundry_tasks.null_store import recipe_of, stored_null
 from foundry_tasks.run_trials import record_run
-from foundry_tasks.validation.beside_gates import Edge, beside_gates, edges_of, trial_figures
+from foundry_tasks.validation.beside_gates import Edges, beside_gates, edges_of, trial_figures
 from foundry_tasks.validation.evidence import Evidence, FoldOutput, collapsed_folds, gather_evidence
-from foundry_tasks.validation.gates import GateReport, evaluate_gates, json_ready
+from foundry_tasks.validation.gates import evaluate_gates
 from foundry_tasks.validation.selection_bias import SelectionBias
 
 
@@ -43,7 +42,7 @@ def run(config: GatesConfig, io: StageIO) -> None:
             io.any_result("models").config,
         ]
     )
-    scores, reports = ScoreFiles(io), {}
+    scores, judged = ScoreFiles(io), dict[int, HorizonGates]()
     sessions = read_matrices(io.path("labels", "labels.parquet"), []).sessions
     for horizon, reported in reported_folds.items():
         with io.step(f"gates_{horizon}d"):
@@ -55,23 +54,22 @@ def run(config: GatesConfig, io: StageIO) -> None:
             refitted = stored_null(io.store, config.market, horizon, recipe)
             report = evaluate_gates(evidence, policy, seed=config.seed, refitted=refitted)
             beside = beside_gates(evidence, edges, returns, policy, seed=config.seed)
-        document = report.as_dict() | {"beside": json_ready(beside)}
-        if config.skip_gates:
-            document["verdict"] = "skipped"
-        document["champion_version"] = champion.version if champion else None
-        document["last_session"] = str(sessions[reported[-1].test.stop - 1])
-        reports[str(horizon)] = document
+        verdict = "skipped" if config.skip_gates else report.verdict
+        judged[horizon] = HorizonGates(
+            horizon=horizon,
+            verdict=verdict,
+            gates=report.gates,
+            null=report.null,
+            beside=beside,
+            champion_version=champion.version if champion else None,
+            last_session=date.fromisoformat(str(sessions[reported[-1].test.stop - 1])),
+        )
         # What trials there are besides is no output: the same run, judged again, has the same gates.
-        trials = json_ready(trial_figures(biases[horizon]))
-        io.metrics[f"{horizon}d"] = {
-            "verdict": document["verdict"],
-            "auc": document["gates"][0]["value"],
-            "trials": trials,
-        }
+        headline = GatesHeadline(verdict=verdict, auc=report.gates[0].value, trials=trial_figures(biases[horizon]))
+        io.metrics[f"{horizon}d"] = headline.model_dump(mode="json")
         _warn(io, horizon, report, beside, skipped=config.skip_gates)
         _warn_of_trials(io, horizon, report, biases[horizon], policy)
-    published = {"validate_only": config.validate_only, "policy": policy.model_dump(), "horizons": reports}
-    io.publish_file("gates.json", canonical_json(published))
+    io.publish(Gates(validate_only=config.validate_only, policy=policy, horizons=judged))
 
 
 @dataclass(frozen=True)
@@ -120,13 +118,13 @@ def _looked_until(io: StageIO, run: str, horizon: int) -> date | None:
     """
     other = io.of_run(run)
     result = other.find("gates")
-    if result is None or not io.store.has_object(result.outputs["gates.json"].sha256):
+    if result is None or not io.store.has_object(result.outputs[Gates.artifact].sha256):
         return None
-    judged = other.json("gates", "gates.json")["horizons"].get(str(horizon))
-    if not judged or judged["verdict"] == "skipped" or judged["champion_version"] is None:
+    judged = other.read(Gates).horizons.get(horizon)
+    if judged is None or judged.verdict == "skipped" or judged.champion_version is None:
         return None
-    lost = any(gate["verdict"] in {"failed", "undefined"} for gate in judged["gates"] if gate["name"] != "champion")
-    return None if lost else date.fromisoformat(judged["last_session"])
+    lost = any(gate.verdict in {"failed", "undefined"} for gate in judged.gates if gate.name != "champion")
+    return None if lost else judged.last_session
 
 
 def _lay(into: FloatArray, sessions: DateArray, tickers: tuple[str, ...], theirs: Matrices) -> None:
@@ -140,7 +138,7 @@ def _lay(into: FloatArray, sessions: DateArray, tickers: tuple[str, ...], theirs
 
 def _evidence(
     io: StageIO, horizon: int, folds: list[Fold], leaks: tuple[str, ...], collapsed: Mapping[str, tuple[int, ...]]
-) -> tuple[Evidence, dict[str, Edge], dict[str, FloatArray]]:
+) -> tuple[Evidence, Edges, dict[str, FloatArray]]:
     """The evidence, the edges whose efficiency stands beside it, and the returns of every entry."""
     path = io.path("labels", "labels.parquet")
     labels = read_labels(path, horizon)
@@ -155,13 +153,13 @@ def _evidence(
     return evidence, edges_of(outputs, labels, evidence), entries
 
 
-def _warn(io: StageIO, horizon: int, report: GateReport, beside: dict[str, Any], *, skipped: bool) -> None:
+def _warn(io: StageIO, horizon: int, report: GateReport, beside: Beside, *, skipped: bool) -> None:
     if skipped:
         io.warn(f"{horizon}d: gates skipped on request; this version can never become champion")
     elif report.failed:
         io.warn(f"{horizon}d: {report.verdict}, gates {', '.join(report.failed)}")
-    late = beside["entries"].get("next_close")
-    if late and not late["auc_up"]["lower"] > 0.5:
+    late = beside.at_next_close
+    if late and not (late.auc_up.lower or 0.0) > 0.5:
         io.warn(f"{horizon}d: traded at the close of t+1 the ranking cannot be told from chance")
 
 

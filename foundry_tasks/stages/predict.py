@@ -13,7 +13,7 @@ import numpy as np
 
 from foundry_tasks.contract.artifacts import canonical_json, prediction_key, sha256_of
 from foundry_tasks.contract.config import DEEP_MODELS, RECENT_SESSIONS, ModelName, PredictConfig
-from foundry_tasks.contract.documents import Predictions, Versions
+from foundry_tasks.contract.documents import Predictions, Promotions, Versions
 from foundry_tasks.contract.documents.predict import IndexedPrediction, Predictor, PredictorKind, VersionInUse
 from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.contract.ledger import LedgerState, model_name
@@ -124,8 +124,9 @@ def _chosen(io: StageIO, market: str, horizon: int, features: FeaturePanel) -> C
 
 def _registered(io: StageIO, model: str, horizon: int, state: LedgerState) -> int | None:
     """The version that this run registered or found registered; None in a run that has promoted nothing."""
-    promoted = io.json("promote", "promotion.json")["horizons"] if io.find("promote") else {}
-    version: int | None = promoted.get(str(horizon), {}).get("version")
+    promotions = io.find_document(Promotions)
+    promotion = promotions.horizons.get(horizon) if promotions else None
+    version = promotion.version if promotion else None
     if version is not None and version not in state.versions:
         raise ConfigError(
             f"this run registered {model} version {version}, which the ledger does not know. Look at `foundry ledger "

@@ -3,10 +3,9 @@
 The ledger is the truth: what a killed promote had already said is found there and not said again.
 """
 
-from typing import Any
-
 from foundry_tasks.candidate import Candidate, candidate_of, registration
 from foundry_tasks.contract.config import PromoteConfig
+from foundry_tasks.contract.documents import Gates, Promotion, Promotions
 from foundry_tasks.contract.errors import ConfigError, NothingToDo
 from foundry_tasks.contract.ledger import Digests, Entry, Event, LedgerState
 from foundry_tasks.contract.ledger_chain import Ledger, check_store, project
@@ -19,19 +18,19 @@ def run(config: PromoteConfig, io: StageIO) -> None:
 
     Raises NothingToDo after `validate_only`.
     """
-    gates = io.json("gates", "gates.json")
-    if gates["validate_only"]:
+    gates = io.read(Gates)
+    if gates.validate_only:
         raise NothingToDo("validate_only: the gates have spoken, nothing is registered.")
     check_store(io.store)
     promotions = {}
-    for horizon in sorted(gates["horizons"], key=int):
-        promotions[horizon] = _promote(candidate_of(io, config.market, int(horizon)), config, io)
-        told = ("model", "event", "version", "champion_after", "record")
-        io.metrics[f"{horizon}d"] = {key: promotions[horizon][key] for key in told}
-    io.publish_json("promotion.json", {"horizons": promotions})
+    for horizon in gates.horizons:
+        promotion = promotions[horizon] = _promote(candidate_of(io, config.market, horizon), config, io)
+        told = {"model", "event", "version", "champion_after", "record"}
+        io.metrics[f"{horizon}d"] = promotion.model_dump(mode="json", include=told)
+    io.publish(Promotions(horizons=promotions))
 
 
-def _promote(candidate: Candidate, config: PromoteConfig, io: StageIO) -> dict[str, Any]:
+def _promote(candidate: Candidate, config: PromoteConfig, io: StageIO) -> Promotion:
     """Register, append, project; every part finds its own work done if it is repeated."""
     ledger, model, digests = Ledger(io.store), candidate.model, _digests(io)
     with io.step("project"):
@@ -82,7 +81,7 @@ def _register(candidate: Candidate, state: LedgerState, digests: Digests, io: St
     return io.registry.register(registration(candidate, digests, io, version=again, taken=taken))
 
 
-def _outcome(state: LedgerState, version: ModelVersion, candidate: Candidate, io: StageIO) -> dict[str, Any]:
+def _outcome(state: LedgerState, version: ModelVersion, candidate: Candidate, io: StageIO) -> Promotion:
     """What the report shows of this horizon."""
     record = state.last(version.version, "promoted", "challenger", "refused", "skipped")
     if record is None:
@@ -96,18 +95,18 @@ def _outcome(state: LedgerState, version: ModelVersion, candidate: Candidate, io
             f"{candidate.horizon}d: version {version.version} was promoted by record {record.sequence} and has been "
             f"replaced by version {state.champion} since; it stays so"
         )
-    return {
-        "model": candidate.model,
-        "version": version.version,
-        "event": record.event,
-        "why": record.why,
-        "champion_before": record.from_version,
-        "champion_after": state.champion,
-        "sha256": candidate.sha256,
-        "record": record.sequence,
-        "uri": f"models:/{candidate.model}/{version.registry_number}",
-        "url": io.registry.locate(version),
-    }
+    return Promotion(
+        model=candidate.model,
+        version=version.version,
+        event=record.event,
+        why=record.why,
+        champion_before=record.from_version,
+        champion_after=state.champion,
+        sha256=candidate.sha256,
+        record=record.sequence,
+        uri=f"models:/{candidate.model}/{version.registry_number}",
+        url=io.registry.locate(version),
+    )
 
 
 def _refuse_other_bundle(state: LedgerState, version: ModelVersion, candidate: Candidate) -> None:

@@ -1,12 +1,14 @@
 """refit: where the gates passed, the same recipe on all data; elsewhere the last fold's model, to be kept with its refusal."""
 
+import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
-from foundry_tasks.contract.config import DEEP_MODELS, LabelsConfig, ModelName, ModelsConfig, RefitConfig
-from foundry_tasks.contract.documents import BaseRates, Fold
+from foundry_tasks.contract.config import DEEP_MODELS, ModelName, ModelsConfig, RefitConfig
+from foundry_tasks.contract.documents import BaseRates, Fold, Gates, Refit, Refits
+from foundry_tasks.contract.documents.refit import BundleKind
 from foundry_tasks.contract.errors import NothingToDo
 from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.data.panel import FloatArray
@@ -26,35 +28,55 @@ from foundry_tasks.models.training import FitWindow, WindowTrainer
 
 def run(config: RefitConfig, io: StageIO) -> None:
     """gates.json, features, labels → bundle/{h}d.zip and refit.json. Raises NothingToDo after `validate_only`."""
-    gates = io.json("gates", "gates.json")
-    if gates["validate_only"]:
+    gates = io.read(Gates)
+    if gates.validate_only:
         raise NothingToDo("validate_only: the gates have spoken, nothing is refitted.")
     with io.step("read"):
         features = FeatureFile(io.path("features", "features.parquet"))
         targets = TargetFile(io.path("labels", "labels.parquet"))
     recipe = io.models_config(threads=config.threads)
     folds = RunInputs(io).folds
-    verdicts = {horizon: gates["horizons"][str(horizon)]["verdict"] for horizon in folds}
+    verdicts = {horizon: gates.horizons[horizon].verdict for horizon in folds}
     io.progress.start("refit", len(folds))
     wanted = [horizon for horizon, verdict in verdicts.items() if verdict in {"passed", "challenger"}]
     with io.step("refit"):
         fitted = _refit(io, folds, wanted, recipe, features, targets) if wanted else {}
-    report = {}
+    refits = {}
     for horizon, walk in folds.items():
-        last = _last_fold(io, horizon, recipe, features)
-        bundle, kind = last, "last_fold"
-        found: dict[str, Any] = {"accepted": False, "reason": f"the gates said {verdicts[horizon]}"}
+        bundle = _last_fold(io, horizon, recipe, features)
+        kind: BundleKind = "last_fold"
+        found = Agreement(accepted=False, reason=f"the gates said {verdicts[horizon]}")
         if horizon in wanted:
             refitted = _bundle(io, horizon, fitted[horizon], "final", features)
             with io.step("compare"):
                 found = _compare(refitted, io, horizon, walk[-1], features, config)
-            if found["accepted"]:
+            if found.accepted:
                 bundle, kind = refitted, "refit"
         io.publish_file(f"bundle/{horizon}d.zip", bundle.to_bytes())
-        report[str(horizon)] = {"horizon": horizon, "kind": kind, **_needs(bundle), **found}
+        refits[horizon] = Refit(
+            horizon=horizon,
+            kind=kind,
+            models=tuple(bundle.models),
+            features=bundle.features,
+            lookback_sessions=bundle.lookback_sessions,
+            accepted=found.accepted,
+            reason=found.reason,
+            rank_correlation=found.rank_correlation,
+            spread_ratio=found.spread_ratio,
+        )
         io.metrics[f"{horizon}d"] = kind
         io.progress.advance(f"{horizon}d {kind}")
-    io.publish_json("refit.json", {"horizons": report})
+    io.publish(Refits(horizons=refits))
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Whether the refitted model is taken, and how it compares with the last fold's; NaN where none was refitted."""
+
+    accepted: bool
+    reason: str
+    rank_correlation: float = math.nan
+    spread_ratio: float = math.nan
 
 
 def _last_fold(io: StageIO, horizon: int, recipe: ModelsConfig, features: FeatureFile) -> Bundle:
@@ -77,7 +99,7 @@ def _refit(
     targets: TargetFile,
 ) -> Mapping[int, Mapping[str, FittedModel]]:
     """Horizon → its models, for those `wanted`: as in a fold, the horizons of the run share the bins of a model."""
-    entry = LabelsConfig.model_validate(io.result("labels").config).label_entry
+    entry = RunInputs(io).labels_config.label_entry
     n_sessions, windows = len(features.sessions), {}
     for horizon, walk in folds.items():
         stop = n_sessions - reach(horizon, entry)
@@ -111,7 +133,7 @@ def _bundle(
     io: StageIO, horizon: int, models: Mapping[str, FittedModel], stack_kind: str, features: FeatureFile
 ) -> Bundle:
     stack = Stack.from_bytes(io.path("ensemble", f"{horizon}d/stack_{stack_kind}.json").read_bytes())
-    labels, prices = io.result("labels").config, io.result("prices").config
+    prices = io.result("prices").config
     return Bundle(
         market=prices["market"],
         horizon=horizon,
@@ -122,7 +144,7 @@ def _bundle(
         about={
             "kind": "refit on all data" if stack_kind == "final" else "model of the last fold",
             "last_session": str(features.sessions[-1]),
-            "label_entry": labels["label_entry"],
+            "label_entry": RunInputs(io).labels_config.label_entry,
             "features_digest": io.result("features").outputs_digest,
             "labels_digest": io.result("labels").outputs_digest,
             "prices_digest": io.result("prices").outputs_digest,
@@ -133,14 +155,9 @@ def _bundle(
     )
 
 
-def _needs(bundle: Bundle) -> dict[str, Any]:
-    """What whoever predicts with it has to bring."""
-    return {"models": list(bundle.models), "features": bundle.features, "lookback_sessions": bundle.lookback_sessions}
-
-
 def _compare(
     refitted: Bundle, io: StageIO, horizon: int, fold: Fold, features: FeatureFile, config: RefitConfig
-) -> dict[str, Any]:
+) -> Agreement:
     """Refitted against the last fold's model, on that fold's test sessions: the same recipe must still say the same."""
     published = read_matrices(io.path("ensemble", f"{horizon}d/{fold.name}.parquet"))
     tested = slice(max(0, fold.test.start - refitted.lookback_sessions), fold.test.stop)
@@ -157,9 +174,9 @@ def _compare(
         )
     if not low <= ratio <= high:
         reasons.append(f"spread ratio {ratio:.2f} outside {low:g}–{high:g}")
-    return {
-        "accepted": not reasons,
-        "reason": "; ".join(reasons) or "agrees with the last fold's model",
-        "rank_correlation": correlation,
-        "spread_ratio": ratio,
-    }
+    return Agreement(
+        accepted=not reasons,
+        reason="; ".join(reasons) or "agrees with the last fold's model",
+        rank_correlation=correlation,
+        spread_ratio=ratio,
+    )

@@ -1,7 +1,6 @@
 """report: what the run found, as one page to look at, the same as JSON and Markdown, and its trades to download."""
 
 import json
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -13,14 +12,19 @@ from foundry_tasks.contract.documents import (
     Features,
     Fold,
     Folds,
+    Gates,
     Importance,
     Leakage,
     Monitor,
     Portfolio,
     Predictions,
     Prices,
+    Promotions,
+    Refits,
     Simulation,
+    TrialFigures,
 )
+from foundry_tasks.contract.documents.gates import GatesHeadline
 from foundry_tasks.contract.stage_io import StageIO, StageResult
 from foundry_tasks.contract.stages import PIPELINES
 from foundry_tasks.data.panel import FloatArray
@@ -30,12 +34,6 @@ from foundry_tasks.report.html import write_html
 from foundry_tasks.report.markdown import write_markdown
 from foundry_tasks.report.material import Documents, Forecasts, Material
 
-DOCUMENTS = {
-    "gates": "gates",
-    "refit": "refit",
-    "promotion": "promote",
-}
-"""JSON artifact that has no type yet → the stage that publishes it."""
 PAGES = ("report.html", "report.json", "report.md")
 
 
@@ -58,13 +56,14 @@ def run(config: ReportConfig, io: StageIO) -> None:
             io.publish_file(name, content)
             io.show(name, content)
     status = document.status
-    io.metrics |= {"status": status["headline"], "page": material.locations["report.html"]}
-    io.metrics |= {f"{horizon}d": verdict for horizon, verdict in status["verdicts"].items()}
+    io.metrics |= {"status": status.headline, "page": material.locations["report.html"]}
+    io.metrics |= {f"{horizon}d": verdict for horizon, verdict in status.verdicts.items()}
 
 
 def _material(config: ReportConfig, io: StageIO) -> Material:
     results = [result for stage in io.upstream() for result in io.shards(stage)]
     log = artifacts.run_log_key(io.identity.dag, io.identity.run_id)
+    gates = io.find_document(Gates)
     return Material(
         dag=io.identity.dag,
         run_id=io.identity.run_id,
@@ -84,8 +83,11 @@ def _material(config: ReportConfig, io: StageIO) -> Material:
             comparison=io.find_document(Comparison),
             predictions=io.find_document(Predictions),
             monitor=io.find_document(Monitor),
-            **_untyped(io),
+            gates=gates,
+            refit=io.find_document(Refits),
+            promotion=io.find_document(Promotions),
         ),
+        trials=_trials(io, gates) if gates else {},
         forecasts=_forecasts(io),
         daily=_daily(io),
         predictions=_predictions(io),
@@ -98,22 +100,9 @@ def _material(config: ReportConfig, io: StageIO) -> Material:
     )
 
 
-def _untyped(io: StageIO) -> dict[str, Any]:
-    documents: dict[str, Any] = {}
-    for name, stage in DOCUMENTS.items():
-        for result in io.shards(stage) if stage in io.upstream() else ():
-            if f"{name}.json" in result.outputs:
-                documents[name] = _merged(documents.get(name, {}), io.json(stage, f"{name}.json", result.shard))
-    return documents
-
-
-def _merged(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
-    """Both documents; where both hold an object under a key, the objects are merged."""
-    merged = dict(first)
-    for key, value in second.items():
-        known = merged.get(key)
-        merged[key] = _merged(known, value) if isinstance(known, Mapping) and isinstance(value, Mapping) else value
-    return merged
+def _trials(io: StageIO, gates: Gates) -> dict[int, TrialFigures]:
+    told = io.result(gates.stage).metrics
+    return {horizon: GatesHeadline.model_validate(told[f"{horizon}d"]).trials for horizon in gates.horizons}
 
 
 def _forecasts(io: StageIO) -> dict[int, Forecasts]:

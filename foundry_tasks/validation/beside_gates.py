@@ -1,18 +1,32 @@
-"""What stands beside the gates and refuses nothing: other readings of the same evidence, as plain documents."""
+"""What stands beside the gates and refuses nothing: other readings of the same evidence."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from foundry_tasks.contract.config import GatePolicy
+from foundry_tasks.contract.documents.base import Interval
+from foundry_tasks.contract.documents.gates import (
+    Beside,
+    DeflatedSharpe,
+    Efficiencies,
+    Efficiency,
+    EntryFigures,
+    ExpectedFigure,
+    FiellerBounds,
+    FoldFigures,
+    Information,
+    TrialFigures,
+)
 from foundry_tasks.data.panel import FloatArray
 from foundry_tasks.evaluation import metrics
 from foundry_tasks.features.labels import Labels
 from foundry_tasks.validation.evidence import Evidence, FoldOutput
-from foundry_tasks.validation.expected import Comparison, expected_against_observed
+from foundry_tasks.validation.expected import expected_against_observed
 from foundry_tasks.validation.gates import interval_of
+from foundry_tasks.validation.overfitting import Deflation
 from foundry_tasks.validation.selection_bias import SelectionBias
 from foundry_tasks.validation.wfe import fieller_set, fold_consistency, overfitting_ratio, wfe_interval
 
@@ -29,62 +43,75 @@ class Edge:
     neutral: float
 
 
+@dataclass(frozen=True, slots=True)
+class Edges:
+    """The edges whose efficiency is asked for: direction relative to the median (the gated one), right directions beyond
+    those of the base rate, where drift earns nothing, and rank IC.
+    """
+
+    relative: Edge
+    over_base_rate: Edge
+    rank_ic: Edge
+
+
 def beside_gates(
     evidence: Evidence,
-    edges: Mapping[str, Edge],
+    edges: Edges,
     entry_returns: Mapping[str, FloatArray],
     policy: GatePolicy,
     *,
     seed: int,
-) -> dict[str, Any]:
-    """Every figure by name; NaN where undefined.
+) -> Beside:
+    """Every figure that is no gate.
 
     edges: from `edges_of`. entry_returns: entry → forward returns counted from that price, of the evidence's shape, all NaN
     where the prices lack it; `close` among them.
     """
 
-    def figures(series: FloatArray) -> dict[str, float]:
+    def figures(series: FloatArray) -> Interval:
         interval = interval_of(series, evidence, policy, seed)
-        return {"value": interval.value, "lower": interval.lower, "upper": interval.upper}
+        return Interval(value=interval.value, lower=interval.lower, upper=interval.upper)
 
+    efficiency = partial(_efficiency, horizon=evidence.horizon, policy=policy, seed=seed)
     p_up, up = evidence.p_up, evidence.up
     rank_ic = metrics.session_rank_ic(p_up, entry_returns["close"])
     auc_median = metrics.session_auc(p_up, evidence.above_median)
-    return {
-        "auc_median": figures(auc_median),
-        "rank_ic": figures(rank_ic),
-        "information": asdict(metrics.information_coefficient(rank_ic, horizon=evidence.horizon)),
-        "hit_rate_up": figures(metrics.session_accuracy(p_up, up)),
-        "brier": figures(metrics.session_brier(p_up, up)),
-        "brier_base_rate": figures(metrics.session_brier(evidence.base_rate, up)),
-        "brier_skill": metrics.brier_skill(p_up, evidence.base_rate, up),
-        "log_loss": figures(metrics.session_log_loss(p_up, up)),
-        "base_rate": float(np.nanmean(up)),
-        "entries": {
-            entry: {
-                "auc_up": figures(metrics.session_auc(p_up, np.where(np.isfinite(values), values > 0, np.nan))),
-                "rank_ic": figures(metrics.session_rank_ic(p_up, values)),
-            }
+    information = metrics.information_coefficient(rank_ic, horizon=evidence.horizon)
+    return Beside(
+        auc_median=figures(auc_median),
+        rank_ic=figures(rank_ic),
+        information=Information(mean=information.mean, icir=information.icir, t=information.t, lag=information.lag),
+        hit_rate_up=figures(metrics.session_accuracy(p_up, up)),
+        brier=figures(metrics.session_brier(p_up, up)),
+        brier_base_rate=figures(metrics.session_brier(evidence.base_rate, up)),
+        brier_skill=metrics.brier_skill(p_up, evidence.base_rate, up),
+        log_loss=figures(metrics.session_log_loss(p_up, up)),
+        base_rate=float(np.nanmean(up)),
+        entries={
+            entry: EntryFigures(
+                auc_up=figures(metrics.session_auc(p_up, np.where(np.isfinite(values), values > 0, np.nan))),
+                rank_ic=figures(metrics.session_rank_ic(p_up, values)),
+            )
             for entry, values in entry_returns.items()
             if np.isfinite(values).any()
         },
-        "folds": _by_fold(evidence, auc_median, rank_ic),
-        "efficiency": {name: _efficiency(edge, evidence.horizon, policy, seed) for name, edge in edges.items()},
-        "overfitting_ratio": overfitting_ratio(
+        folds=_by_fold(evidence, auc_median, rank_ic),
+        efficiency=Efficiencies(
+            relative=efficiency(edges.relative),
+            over_base_rate=efficiency(edges.over_base_rate),
+            rank_ic=efficiency(edges.rank_ic),
+        ),
+        overfitting_ratio=overfitting_ratio(
             [metrics.known_mean(series) for series in evidence.validation_relative],
             [metrics.known_mean(series) for series in evidence.test_relative],
         ),
-        "expected": [asdict(row) for row in _expected(evidence, policy)],
-        "sessions": len(p_up),
-    }
+        expected=_expected(evidence, policy),
+        sessions=len(p_up),
+    )
 
 
-def edges_of(outputs: Sequence[FoldOutput], labels: Labels, evidence: Evidence) -> dict[str, Edge]:
-    """The edges whose efficiency is asked for: direction relative to the median (the gated one), right directions beyond
-    those of the base rate, where drift earns nothing, and rank IC.
-
-    outputs, labels: what the evidence was gathered from.
-    """
+def edges_of(outputs: Sequence[FoldOutput], labels: Labels, evidence: Evidence) -> Edges:
+    """The edges of the evidence. outputs, labels: what it was gathered from."""
 
     def by_fold(figure: Figure, window: str) -> list[FloatArray]:
         windows = [dict(output.fold.windows())[window] for output in outputs]
@@ -102,19 +129,38 @@ def edges_of(outputs: Sequence[FoldOutput], labels: Labels, evidence: Evidence) 
     def rank_ic(p_up: FloatArray, _: FloatArray, sessions: slice) -> FloatArray:
         return metrics.session_rank_ic(p_up, labels.forward_return[sessions])
 
-    return {
-        "relative": Edge(evidence.validation_relative, evidence.test_relative, neutral=0.5),
-        "over_base_rate": Edge(by_fold(over_base_rate, "validation"), by_fold(over_base_rate, "test"), neutral=0.0),
-        "rank_ic": Edge(by_fold(rank_ic, "validation"), by_fold(rank_ic, "test"), neutral=0.0),
-    }
+    return Edges(
+        relative=Edge(evidence.validation_relative, evidence.test_relative, neutral=0.5),
+        over_base_rate=Edge(by_fold(over_base_rate, "validation"), by_fold(over_base_rate, "test"), neutral=0.0),
+        rank_ic=Edge(by_fold(rank_ic, "validation"), by_fold(rank_ic, "test"), neutral=0.0),
+    )
 
 
-def trial_figures(bias: SelectionBias) -> dict[str, Any]:
+def trial_figures(bias: SelectionBias) -> TrialFigures:
     """What the number of trials makes of a Sharpe ratio; `deflated` is the stricter of raw and clustered."""
-    return asdict(bias) | {"deflated": bias.deflated}
+    return TrialFigures(
+        sharpe=bias.sharpe,
+        raw=_deflated(bias.raw),
+        clustered=_deflated(bias.clustered),
+        aligned=bias.aligned,
+        unaligned=bias.unaligned,
+        shared_sessions=bias.shared_sessions,
+        overfitting=bias.overfitting,
+        undefined=bias.undefined,
+        deflated=bias.deflated,
+    )
 
 
-def _efficiency(edge: Edge, horizon: int, policy: GatePolicy, seed: int) -> dict[str, Any]:
+def _deflated(found: Deflation) -> DeflatedSharpe:
+    return DeflatedSharpe(
+        n_trials=found.n_trials,
+        variance=found.variance,
+        expected_maximum=found.expected_maximum,
+        deflated=found.deflated,
+    )
+
+
+def _efficiency(edge: Edge, horizon: int, policy: GatePolicy, seed: int) -> Efficiency:
     """WFE with both its intervals: the bootstrap's, and Fieller's set, which may be unbounded or have a hole."""
     bootstrap = wfe_interval(
         edge.validation, edge.test, horizon=horizon, confidence=policy.confidence, resamples=policy.resamples,
@@ -123,28 +169,29 @@ def _efficiency(edge: Edge, horizon: int, policy: GatePolicy, seed: int) -> dict
     fieller = fieller_set(
         edge.validation, edge.test, horizon=horizon, confidence=policy.confidence, neutral=edge.neutral
     )
-    return {
-        "value": bootstrap.value,
-        "lower": bootstrap.lower,
-        "upper": bootstrap.upper,
-        "fieller": {"kind": fieller.kind, "lower": fieller.lower, "upper": fieller.upper},
-        "consistency": fold_consistency(edge.test, neutral=edge.neutral),
-    }
+    return Efficiency(
+        value=bootstrap.value,
+        lower=bootstrap.lower,
+        upper=bootstrap.upper,
+        fieller=FiellerBounds(kind=fieller.kind, lower=fieller.lower, upper=fieller.upper),
+        consistency=fold_consistency(edge.test, neutral=edge.neutral),
+    )
 
 
-def _expected(evidence: Evidence, policy: GatePolicy) -> tuple[Comparison, ...]:
+def _expected(evidence: Evidence, policy: GatePolicy) -> tuple[ExpectedFigure, ...]:
     return expected_against_observed(
         evidence.p_up, evidence.forward_return, validation_relative=evidence.validation_relative,
         test_relative=evidence.test_relative, horizon=evidence.horizon, confidence=policy.confidence,
     )  # fmt: skip
 
 
-def _by_fold(evidence: Evidence, auc_median: FloatArray, rank_ic: FloatArray) -> list[dict[str, float]]:
-    series = {
-        "auc_up": metrics.session_auc(evidence.p_up, evidence.up),
-        "auc_median": auc_median,
-        "rank_ic": rank_ic,
-    }
+def _by_fold(evidence: Evidence, auc_median: FloatArray, rank_ic: FloatArray) -> tuple[FoldFigures, ...]:
     stops = np.cumsum([len(tested) for tested in evidence.test_up])
-    cut = {name: np.split(values, stops[:-1]) for name, values in series.items()}
-    return [{name: metrics.known_mean(parts[fold]) for name, parts in cut.items()} for fold in range(len(stops))]
+    series = (metrics.session_auc(evidence.p_up, evidence.up), auc_median, rank_ic)
+    by_fold = zip(*(np.split(values, stops[:-1]) for values in series), strict=True)
+    return tuple(
+        FoldFigures(
+            auc_up=metrics.known_mean(up), auc_median=metrics.known_mean(median), rank_ic=metrics.known_mean(ranked)
+        )
+        for up, median, ranked in by_fold
+    )

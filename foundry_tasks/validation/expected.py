@@ -16,6 +16,7 @@ from statistics import NormalDist
 
 import numpy as np
 
+from foundry_tasks.contract.documents.gates import ExpectedFigure
 from foundry_tasks.data.panel import FloatArray
 from foundry_tasks.evaluation import metrics
 from foundry_tasks.evaluation.metrics import known_mean
@@ -122,18 +123,6 @@ class Signal:
         return float(lower), float(upper)
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """One figure, expected and observed. lower, upper: where the observed one lies as often as `confidence` says, or NaN."""
-
-    name: str
-    expected: float
-    observed: float
-    formula: str
-    lower: float = float("nan")
-    upper: float = float("nan")
-
-
 def expected_against_observed(
     p_up: FloatArray,
     returns: FloatArray,
@@ -142,12 +131,12 @@ def expected_against_observed(
     test_relative: Sequence[FloatArray],
     horizon: int,
     confidence: float,
-) -> tuple[Comparison, ...]:
+) -> tuple[ExpectedFigure, ...]:
     """Rows for a report, from what a model did on sessions that it never saw.
 
     p_up, returns: (n_sessions, n_tickers), P(up) and the forward returns that it is about, NaN where there is none.
     validation_relative, test_relative: per fold, `session_hit_rate` by session. μ, σ, IC and breadth are those of the same
-    rows, so the comparison asks whether the figures fit together, not whether the IC is real. NaN: undefined.
+    rows, so the comparison asks whether the figures fit together, not whether the IC is real.
     """
     signal = Signal.of(p_up, returns, horizon=horizon)
     kept = np.where(np.isfinite(returns), p_up, np.nan)
@@ -167,19 +156,30 @@ def expected_against_observed(
     wfe = walk_forward_efficiency([s.mean() for s in validation], [s.mean() for s in test]) if defined else float("nan")
     z = _NORMAL.inv_cdf((1 + confidence) / 2)
     return (
-        Comparison("independent tickers", known_mean(rows[rows > 0]), signal.breadth, "N, observed as 1 + 1/var(rank IC)"),
-        Comparison("spread of return forecasts", signal.return_spread, float("nan"), "IC·σ"),
-        Comparison("spread of P(up)", signal.p_up_spread, known_mean(metrics.session_spread(kept)), "φ(μ/σ)·IC"),
-        Comparison(
-            "share of P(up) above ½", signal.share_positive, float(np.mean(kept[np.isfinite(kept)] > 0.5)), "Φ(μ/(IC·σ))"
+        ExpectedFigure(
+            name="independent tickers", expected=known_mean(rows[rows > 0]), observed=signal.breadth,
+            formula="N, observed as 1 + 1/var(rank IC)",
         ),
-        Comparison(
-            "mean AUC per session", signal.auc, known_mean(auc), "½ + φ(μ/σ)·IC / (2√π·b(1 − b))",
-            signal.auc - z * deviation, signal.auc + z * deviation,
+        ExpectedFigure(name="spread of return forecasts", expected=signal.return_spread, observed=None, formula="IC·σ"),
+        ExpectedFigure(
+            name="spread of P(up)", expected=signal.p_up_spread, observed=known_mean(metrics.session_spread(kept)),
+            formula="φ(μ/σ)·IC",
         ),
-        Comparison(
-            "standard deviation of the mean AUC", deviation, mean_standard_error(auc, horizon=horizon),
-            "√((N + 1) / (12 N² b(1 − b)) · h/T)",
+        ExpectedFigure(
+            name="share of P(up) above ½", expected=signal.share_positive,
+            observed=float(np.mean(kept[np.isfinite(kept)] > 0.5)), formula="Φ(μ/(IC·σ))",
         ),
-        Comparison("WFE relative to the median", 1.0, wfe, "the same edge in validation and test", lower, upper),
+        ExpectedFigure(
+            name="mean AUC per session", expected=signal.auc, observed=known_mean(auc),
+            formula="½ + φ(μ/σ)·IC / (2√π·b(1 − b))",
+            lower=signal.auc - z * deviation, upper=signal.auc + z * deviation,
+        ),
+        ExpectedFigure(
+            name="standard deviation of the mean AUC", expected=deviation,
+            observed=mean_standard_error(auc, horizon=horizon), formula="√((N + 1) / (12 N² b(1 − b)) · h/T)",
+        ),
+        ExpectedFigure(
+            name="WFE relative to the median", expected=1.0, observed=wfe, formula="the same edge in validation and test",
+            lower=lower, upper=upper,
+        ),
     )  # fmt: skip

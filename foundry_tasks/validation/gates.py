@@ -6,12 +6,19 @@ follows from those of its gates.
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from foundry_tasks.contract.config import GatePolicy
+from foundry_tasks.contract.documents.gates import (
+    Gate,
+    GateReport,
+    GateVerdict,
+    ModelVerdict,
+    NullQuantiles,
+    NullSummary,
+)
 from foundry_tasks.data.panel import FloatArray
 from foundry_tasks.evaluation import metrics
 from foundry_tasks.evaluation.collapse import collapse_of
@@ -20,48 +27,6 @@ from foundry_tasks.validation.calibration_error import calibration_error_interva
 from foundry_tasks.validation.evidence import Evidence
 from foundry_tasks.validation.null_distribution import NullDistribution, RefittedNull, null_distribution
 from foundry_tasks.validation.wfe import wfe_interval
-
-GateVerdict = Literal["passed", "warned", "near miss", "failed", "undefined", "skipped"]
-ModelVerdict = Literal["passed", "challenger", "refused", "skipped"]
-
-
-@dataclass(frozen=True, slots=True)
-class Gate:
-    """One question with its answer. Bounds are NaN where there is no interval."""
-
-    name: str
-    question: str
-    value: float
-    threshold: str
-    verdict: GateVerdict
-    lower: float = math.nan
-    upper: float = math.nan
-    note: str = ""
-
-    @property
-    def refuses(self) -> bool:
-        """Whether it keeps the model out; what cannot be told is not passed."""
-        return self.verdict in {"failed", "undefined", "near miss"}
-
-
-@dataclass(frozen=True, slots=True)
-class GateReport:
-    """Every gate's answer, what follows, and what chance makes of the same figures."""
-
-    horizon: int
-    verdict: ModelVerdict
-    gates: tuple[Gate, ...]
-    null: NullDistribution
-
-    @property
-    def failed(self) -> tuple[str, ...]:
-        """Names of the gates that refuse."""
-        return tuple(gate.name for gate in self.gates if gate.refuses)
-
-    def as_dict(self) -> dict[str, Any]:
-        """JSON with null for what is not a number."""
-        document: dict[str, Any] = json_ready(asdict(self)) | {"failed": list(self.failed)}
-        return document
 
 
 def evaluate_gates(
@@ -84,7 +49,7 @@ def evaluate_gates(
         _leakage(evidence),
         _champion(evidence, policy, seed),
     )
-    return GateReport(evidence.horizon, verdict_of(gates), gates, null)
+    return GateReport(horizon=evidence.horizon, verdict=verdict_of(gates), gates=gates, null=_summary(null))
 
 
 def verdict_of(gates: Sequence[Gate]) -> ModelVerdict:
@@ -104,6 +69,25 @@ def interval_of(series: FloatArray, evidence: Evidence, policy: GatePolicy, seed
         resamples=policy.resamples,
         min_blocks=policy.min_blocks,
         seed=seed,
+    )
+
+
+def _summary(null: NullDistribution) -> NullSummary:
+    return NullSummary(
+        min_shift_sessions=null.min_shift_sessions,
+        shifts=null.shifts,
+        blocks=null.blocks,
+        figures={
+            name: NullQuantiles(
+                observed=found.observed,
+                mean=found.mean,
+                q05=found.q05,
+                q50=found.q50,
+                q95=found.q95,
+                chance=found.chance,
+            )
+            for name, found in null.figures.items()
+        },
     )
 
 
@@ -137,9 +121,9 @@ def _auc(
     else:
         verdict = "passed"
     return Gate(
-        "auc", "Does P(up) rank the session's tickers?", interval.value,
-        f"≥ {policy.min_auc:g} and above 95 % of what chance reaches, lower bound > {policy.min_auc_lower:g}", verdict,
-        interval.lower, interval.upper, note,
+        name="auc", question="Does P(up) rank the session's tickers?", value=interval.value,
+        threshold=f"≥ {policy.min_auc:g} and above 95 % of what chance reaches, lower bound > {policy.min_auc_lower:g}",
+        verdict=verdict, lower=interval.lower, upper=interval.upper, note=note,
     )  # fmt: skip
 
 
@@ -159,9 +143,10 @@ def _wfe(evidence: Evidence, null: NullDistribution, policy: GatePolicy, seed: i
         certain = relative.lower >= policy.min_wfe
         verdict = "passed" if certain and relative.value >= policy.warn_wfe else "warned"
     return Gate(
-        "wfe", "Does the edge seen in validation survive the test?", relative.value,
-        f"≥ {policy.min_wfe:.0%}, warns below {policy.warn_wfe:.0%} or if unsure", verdict, relative.lower, relative.upper,
-        f"relative to the median; chance reaches {_percent(null.figures['wfe'].q95)} at 95 %; on up/down "
+        name="wfe", question="Does the edge seen in validation survive the test?", value=relative.value,
+        threshold=f"≥ {policy.min_wfe:.0%}, warns below {policy.warn_wfe:.0%} or if unsure",
+        verdict=verdict, lower=relative.lower, upper=relative.upper,
+        note=f"relative to the median; chance reaches {_percent(null.figures['wfe'].q95)} at 95 %; on up/down "
         f"{_percent(drift.value)}, which measures drift",
     )  # fmt: skip
 
@@ -175,8 +160,9 @@ def _brier(evidence: Evidence, policy: GatePolicy, seed: int) -> Gate:
     if verdict == "passed" and interval.value > 0:
         verdict = "warned"
     return Gate(
-        "brier", "Is P(up) better than the base rate known at the time?", interval.value,
-        "interval not entirely above 0", verdict, interval.lower, interval.upper, "Brier(P(up)) − Brier(base rate)",
+        name="brier", question="Is P(up) better than the base rate known at the time?", value=interval.value,
+        threshold="interval not entirely above 0", verdict=verdict, lower=interval.lower, upper=interval.upper,
+        note="Brier(P(up)) − Brier(base rate)",
     )  # fmt: skip
 
 
@@ -191,8 +177,9 @@ def _calibration(evidence: Evidence, policy: GatePolicy, seed: int) -> Gate:
     elif verdict == "passed" and interval.value > policy.max_ece:
         verdict = "warned"
     return Gate(
-        "ece", "Does P(up) mean what it says?", interval.value, f"lower bound ≤ {policy.max_ece:g}", verdict,
-        interval.lower, interval.upper, "equal-mass bins, rows that the calibrator never saw",
+        name="ece", question="Does P(up) mean what it says?", value=interval.value,
+        threshold=f"lower bound ≤ {policy.max_ece:g}", verdict=verdict, lower=interval.lower, upper=interval.upper,
+        note="equal-mass bins, rows that the calibrator never saw",
     )  # fmt: skip
 
 
@@ -212,8 +199,8 @@ def _spread(evidence: Evidence, policy: GatePolicy) -> Gate:
     if math.isnan(found.spread):
         verdict = "undefined"
     return Gate(
-        "spread", "Do predictions differ between tickers?", found.spread,
-        f"not collapsed; warns below {policy.min_spread_ratio:g} × expected", verdict,
+        name="spread", question="Do predictions differ between tickers?", value=found.spread,
+        threshold=f"not collapsed; warns below {policy.min_spread_ratio:g} × expected", verdict=verdict,
         note=f"expected {expected:.4f} from the AUC; {found.flat_sessions:.0%} of the sessions flat, "
         f"{found.distinct_share:.0%} of a session's distinct",
     )  # fmt: skip
@@ -227,8 +214,8 @@ def _collapse(evidence: Evidence) -> Gate:
     folds = len(evidence.test_relative)
     lost = {name: len(where) for name, where in evidence.collapsed.items() if where}
     return Gate(
-        "collapse", "Does every base model tell tickers apart?", float(sum(lost.values())), "warns where one does not",
-        "warned" if lost else "passed",
+        name="collapse", question="Does every base model tell tickers apart?", value=float(sum(lost.values())),
+        threshold="warns where one does not", verdict="warned" if lost else "passed",
         note="; ".join(f"{name} collapsed in {n} of {folds} folds" for name, n in lost.items()) or "every one in every fold",
     )  # fmt: skip
 
@@ -241,30 +228,38 @@ def _sign_balance(evidence: Evidence, policy: GatePolicy) -> Gate:
     expected = 0.5 * (1 + math.erf((base - 0.5) / (spread * math.sqrt(2)))) if spread > 0 else float(base > 0.5)
     gap = observed - expected
     return Gate(
-        "sign_balance", "Is the share of up calls what the base rate explains?", gap, f"within ± {policy.max_sign_gap:g}",
-        "failed" if abs(gap) > policy.max_sign_gap else "passed", note=f"observed {observed:.0%}, expected {expected:.0%}",
+        name="sign_balance", question="Is the share of up calls what the base rate explains?", value=gap,
+        threshold=f"within ± {policy.max_sign_gap:g}", verdict="failed" if abs(gap) > policy.max_sign_gap else "passed",
+        note=f"observed {observed:.0%}, expected {expected:.0%}",
     )  # fmt: skip
 
 
 def _coverage(evidence: Evidence, policy: GatePolicy) -> Gate:
     covered = float((np.isfinite(evidence.p_up) & evidence.member).sum() / max(evidence.member.sum(), 1))
     return Gate(
-        "coverage", "Has every ticker of the universe a prediction?", covered, f"≥ {policy.min_coverage:.0%}",
-        "passed" if covered >= policy.min_coverage else "failed",
+        name="coverage", question="Has every ticker of the universe a prediction?", value=covered,
+        threshold=f"≥ {policy.min_coverage:.0%}", verdict="passed" if covered >= policy.min_coverage else "failed",
     )  # fmt: skip
 
 
 def _leakage(evidence: Evidence) -> Gate:
     return Gate(
-        "leakage", "Could the data of that day have produced it?", float(len(evidence.leaks)), "no finding",
-        "failed" if evidence.leaks else "passed", note="; ".join(evidence.leaks) or "audit clean",
+        name="leakage", question="Could the data of that day have produced it?", value=float(len(evidence.leaks)),
+        threshold="no finding", verdict="failed" if evidence.leaks else "passed", note="; ".join(evidence.leaks) or "audit clean",
     )  # fmt: skip
 
 
 def _champion(evidence: Evidence, policy: GatePolicy, seed: int) -> Gate:
     question, threshold = "Is it no worse than the champion?", f"lower bound > {policy.min_champion_difference:g}"
     if evidence.champion_p_up is None:
-        return Gate("champion", question, math.nan, threshold, "passed", note=evidence.champion_note)
+        return Gate(
+            name="champion",
+            question=question,
+            value=None,
+            threshold=threshold,
+            verdict="passed",
+            note=evidence.champion_note,
+        )
     mine = np.where(np.isfinite(evidence.champion_p_up), evidence.p_up, np.nan)
     theirs = np.where(np.isfinite(mine), evidence.champion_p_up, np.nan)
     difference = metrics.session_auc(mine, evidence.up) - metrics.session_auc(theirs, evidence.up)
@@ -274,8 +269,10 @@ def _champion(evidence: Evidence, policy: GatePolicy, seed: int) -> Gate:
     if verdict == "passed" and since is not None and since < window:
         verdict = "near miss"
         note += f"; another version was held against a champion {since} sessions earlier, one look in {window} promotes by itself"
-    return Gate("champion", question, interval.value, threshold, verdict if interval.defined else "undefined",
-                interval.lower, interval.upper, note)  # fmt: skip
+    return Gate(
+        name="champion", question=question, value=interval.value, threshold=threshold,
+        verdict=verdict if interval.defined else "undefined", lower=interval.lower, upper=interval.upper, note=note,
+    )  # fmt: skip
 
 
 def _mean(values: FloatArray) -> float:

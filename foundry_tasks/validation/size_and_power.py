@@ -13,10 +13,11 @@ import numpy as np
 
 from foundry_tasks.contract.config import AuditConfig, EnsembleConfig, GatePolicy, ModelsConfig
 from foundry_tasks.contract.documents.audit import Quantiles, Tally
+from foundry_tasks.contract.documents.gates import ModelVerdict
 from foundry_tasks.data.panel import FloatArray
 from foundry_tasks.evaluation.metrics import known_mean, session_auc
 from foundry_tasks.validation.evidence import Evidence
-from foundry_tasks.validation.gates import ModelVerdict, evaluate_gates
+from foundry_tasks.validation.gates import evaluate_gates
 from foundry_tasks.validation.null_distribution import admissible_shifts
 from foundry_tasks.validation.planted_leaks import PLANTED_LEAKS, Planted
 from foundry_tasks.validation.simulated_markets import SimulatedMarket, signal_for, simulate
@@ -108,7 +109,7 @@ class _Audit:
         return Outcome(
             report.verdict,
             known_mean(session_auc(tested, evidence.up)),
-            {gate.name: gate.value for gate in report.gates},
+            {gate.name: math.nan if gate.value is None else gate.value for gate in report.gates},
             evidence.leaks,
         )
 

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from foundry_tasks.contract.config import DEEP_MODELS, ModelsConfig
+from foundry_tasks.contract.documents import Refits
 from foundry_tasks.data.panel import FeaturePanel
 from foundry_tasks.data.tables import write_features
 from foundry_tasks.models.base_models import BASE_MODELS, estimator_for
@@ -53,11 +54,10 @@ def test_a_stranger_loads_the_champion_and_predicts_with_the_code_and_the_librar
     world = World(tmp_path)
     panel, bundle = _panel(), _bundle(_panel(), names)
     world.prepare("first")
-    refit = world.refit("first") | {"features": bundle.features, "models": names}
+    refit = world.refit("first").model_copy(update={"features": bundle.features, "models": names})
     write_features(tmp_path / "features.parquet", [panel])
     world.publish("first", "features", {"features.parquet": tmp_path / "features.parquet"})
-    document = json.dumps({"horizons": {"5": refit}}).encode()
-    world.publish("first", "refit", {"bundle/5d.zip": bundle.to_bytes(), "refit.json": document})
+    world.publish("first", "refit", {"bundle/5d.zip": bundle.to_bytes()}, Refits(horizons={5: refit}))
     world.repeat("first")
     rows = [
         (session, ticker, *panel.values[:, i, j])

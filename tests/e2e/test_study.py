@@ -35,7 +35,7 @@ def test_a_study_and_a_run_come_to_the_same_figures(foundry, tmp_path):
     )
     assert isinstance(recipe.models, ModelsConfig)
     assert isinstance(recipe.ensemble, EnsembleConfig)
-    report = evaluate_gates(study(prices, recipe), recipe.policy, seed=7).as_dict()
+    report = evaluate_gates(study(prices, recipe), recipe.policy, seed=7).model_dump(mode="json")
     assert [gate["verdict"] for gate in report["gates"]] == [gate["verdict"] for gate in published["gates"]]
     values = [[gate["value"] or np.nan for gate in found["gates"]] for found in (report, published)]
     assert values[0] == pytest.approx(values[1], abs=1e-6, nan_ok=True)

@@ -5,6 +5,7 @@ from foundry_tasks.contract.documents.base import Document, Figure, HorizonsDocu
 from foundry_tasks.contract.documents.decide import Decision
 from foundry_tasks.contract.documents.ensemble import BaseRates, Comparison
 from foundry_tasks.contract.documents.features import Features
+from foundry_tasks.contract.documents.gates import Beside, Gate, GateReport, Gates, HorizonGates, TrialFigures
 from foundry_tasks.contract.documents.leakage import Leakage
 from foundry_tasks.contract.documents.models import Fold, Folds, Importance, Window
 from foundry_tasks.contract.documents.monitor import Monitor
@@ -12,12 +13,15 @@ from foundry_tasks.contract.documents.nulls import Nulls
 from foundry_tasks.contract.documents.portfolio import Portfolio
 from foundry_tasks.contract.documents.predict import Predictions, Versions
 from foundry_tasks.contract.documents.prices import Prices
+from foundry_tasks.contract.documents.promote import Promotion, Promotions
+from foundry_tasks.contract.documents.refit import Refit, Refits
 from foundry_tasks.contract.documents.report import Report
 from foundry_tasks.contract.documents.simulate import Simulation
 
 __all__ = [
     "Audit",
     "BaseRates",
+    "Beside",
     "Comparison",
     "Decision",
     "Document",
@@ -25,6 +29,10 @@ __all__ = [
     "Figure",
     "Fold",
     "Folds",
+    "Gate",
+    "GateReport",
+    "Gates",
+    "HorizonGates",
     "HorizonsDocument",
     "Importance",
     "Interval",
@@ -34,8 +42,13 @@ __all__ = [
     "Portfolio",
     "Predictions",
     "Prices",
+    "Promotion",
+    "Promotions",
+    "Refit",
+    "Refits",
     "Report",
     "Simulation",
+    "TrialFigures",
     "Versions",
     "Window",
 ]

@@ -6,11 +6,14 @@ from typing import Any, ClassVar
 from foundry_tasks.contract.config import BacktestConfig
 from foundry_tasks.contract.documents.base import ByHorizon, Document, Figure, Part
 from foundry_tasks.contract.documents.ensemble import ModelFigures
+from foundry_tasks.contract.documents.gates import Gate, Policy
 from foundry_tasks.contract.documents.leakage import Leakage
 from foundry_tasks.contract.documents.monitor import FeatureDrift, LiveFigures, MonitorSettings
 from foundry_tasks.contract.documents.portfolio import TradedHorizon
 from foundry_tasks.contract.documents.predict import Predictor
 from foundry_tasks.contract.documents.prices import Prices
+from foundry_tasks.contract.documents.report_gates import HorizonEvidence, Status
+from foundry_tasks.contract.ledger import Event
 
 
 class RunFacts(Part):
@@ -186,13 +189,13 @@ class RegisteredVersion(Part):
     """A version that the run registered."""
 
     horizon: int
-    model: str | None = None
-    version: int | None = None
-    event: str | None = None
-    why: str | None = None
-    uri: str | None = None
-    url: str | None = None
-    sha256: str | None = None
+    model: str
+    version: int
+    event: Event
+    why: str
+    uri: str
+    url: str
+    sha256: str
 
 
 class Curves(Part):
@@ -257,10 +260,10 @@ class Report(Document):
 
     report_version: int = 1
     run: RunFacts
-    status: Mapping[str, Any]
-    policy: Mapping[str, Any] | None
-    gates: Mapping[str, Any]
-    evidence: Mapping[str, Any]
+    status: Status
+    policy: Policy | None
+    gates: ByHorizon[tuple[Gate, ...]]
+    evidence: ByHorizon[HorizonEvidence]
     portfolio: PortfolioSection | None
     models: ByHorizon[ModelsSection]
     predictions: PredictionsSection | None

@@ -13,18 +13,28 @@ from foundry_tasks.adapters.store_local import LocalStore
 from foundry_tasks.contract import artifacts
 from foundry_tasks.contract.config import GatePolicy, ReportConfig
 from foundry_tasks.contract.documents import (
+    Beside,
     Comparison,
+    Document,
     Features,
     Fold,
     Folds,
+    Gates,
+    HorizonGates,
     Importance,
     Interval,
     Predictions,
     Prices,
+    Promotion,
+    Promotions,
+    Refit,
+    Refits,
     Report,
+    TrialFigures,
     Window,
 )
 from foundry_tasks.contract.documents.ensemble import ComparedModel
+from foundry_tasks.contract.documents.gates import EntryFigures, FoldFigures, GatesHeadline
 from foundry_tasks.contract.documents.models import ModelImportance
 from foundry_tasks.contract.documents.predict import Predictor
 from foundry_tasks.contract.documents.prices import Columns, SetAside
@@ -33,9 +43,9 @@ from foundry_tasks.data.tables import Matrices, write_matrices, write_table
 from foundry_tasks.evaluation import metrics
 from foundry_tasks.evaluation.standard_portfolio import DailyPnl
 from foundry_tasks.stages import report
-from foundry_tasks.validation.beside_gates import Edge, beside_gates, trial_figures
+from foundry_tasks.validation.beside_gates import Edge, Edges, beside_gates, trial_figures
 from foundry_tasks.validation.evidence import Evidence
-from foundry_tasks.validation.gates import evaluate_gates, json_ready
+from foundry_tasks.validation.gates import evaluate_gates
 from foundry_tasks.validation.selection_bias import selection_bias
 
 HORIZONS = (1, 5, 20)
@@ -72,7 +82,7 @@ class Market:
         up[N_SESSIONS - horizon :] = np.nan
         return up
 
-    def gates(self, *, leaks: tuple[str, ...] = ()) -> dict[str, Any]:
+    def gates(self, *, leaks: tuple[str, ...] = ()) -> Gates:
         rows = slice(N_SESSIONS - N_TEST, N_SESSIONS)
         horizons = {}
         for horizon in HORIZONS:
@@ -93,39 +103,43 @@ class Market:
                 test_up=[series[test.slice] for _, test in windows],
                 leaks=leaks,
             )
-            judged = evaluate_gates(evidence, POLICY, seed=1).as_dict()
-            beside = json_ready(_beside(evidence))
-            horizons[str(horizon)] = judged | {"beside": beside, "champion_version": None}
-        return {"validate_only": False, "policy": POLICY.model_dump(), "horizons": horizons}
+            report = evaluate_gates(evidence, POLICY, seed=1)
+            horizons[horizon] = HorizonGates(
+                horizon=horizon,
+                verdict=report.verdict,
+                gates=report.gates,
+                null=report.null,
+                beside=_beside(evidence),
+                champion_version=None,
+            )
+        return Gates(validate_only=False, policy=POLICY, horizons=horizons)
 
 
-def _beside(evidence: Evidence) -> dict[str, Any]:
+def _beside(evidence: Evidence) -> Beside:
     """What the gates stage publishes, but for figures that are round enough to be looked for."""
     relative = Edge(evidence.validation_relative, evidence.test_relative, neutral=0.5)
-    edges = dict.fromkeys(("relative", "over_base_rate", "rank_ic"), relative)
+    edges = Edges(relative, relative, relative)
     found = beside_gates(evidence, edges, {"close": evidence.forward_return}, POLICY, seed=1)
-    return found | _round_figures()
+    return found.model_copy(update=_round_figures())
 
 
-def _trials() -> dict[str, Any]:
+def _trials() -> TrialFigures:
     """What the gates stage tells of the ledger's trials."""
     sessions, rng = np.datetime64("2020-06-01") + np.arange(N_TEST), np.random.default_rng(8)
     trials = [DailyPnl(sessions, rng.normal(0.0, 0.01, N_TEST)) for _ in range(12)]
-    told: dict[str, Any] = json_ready(trial_figures(selection_bias(trials[0], trials)))
-    return told
+    return trial_figures(selection_bias(trials[0], trials))
 
 
 def _round_figures() -> dict[str, Any]:
-    def around(value: float, width: float = 0.008) -> dict[str, float]:
-        return {"value": value, "lower": value - width, "upper": value + width}
+    def around(value: float, width: float = 0.008) -> Interval:
+        return Interval(value=value, lower=value - width, upper=value + width)
 
     return {
         "auc_median": around(0.514), "rank_ic": around(0.025), "hit_rate_up": around(0.517),
         "brier": around(0.2489, 0.0006), "brier_base_rate": around(0.2493, 0.0006), "base_rate": 0.523,
-        "entries": {"close": {"auc_up": around(0.516), "rank_ic": around(0.025)},
-                    "next_close": {"auc_up": {"value": 0.501, "lower": float("nan"), "upper": float("nan")},
-                                   "rank_ic": around(0.002)}},
-        "folds": [{"auc_up": 0.51, "auc_median": float("nan"), "rank_ic": 0.02} for _ in range(5)],
+        "entries": {"close": EntryFigures(auc_up=around(0.516), rank_ic=around(0.025)),
+                    "next_close": EntryFigures(auc_up=Interval(value=0.501), rank_ic=around(0.002))},
+        "folds": (FoldFigures(auc_up=0.51, auc_median=None, rank_ic=0.02),) * 5,
         "sessions": N_TEST,
     }  # fmt: skip
 
@@ -161,12 +175,19 @@ class Run:
         return result
 
     def publish(
-        self, stage: str, documents: Mapping[str, Any], warnings: Iterable[str] = (), **metrics: Mapping[str, Any]
+        self,
+        stage: str,
+        documents: Document | Mapping[str, Any],
+        warnings: Iterable[str] = (),
+        **metrics: Mapping[str, Any],
     ) -> None:
         io = self.io(stage)
         io.metrics |= metrics
-        for name, document in documents.items():
-            io.publish_json(name, document)
+        if isinstance(documents, Document):
+            io.publish(documents)
+        else:
+            for name, document in documents.items():
+                io.publish_json(name, document)
         io.warnings += warnings
         self.finish(io)
 
@@ -252,7 +273,7 @@ PRICES = Prices(
 LEAKAGE = {"leaks": [], "checked": ["84 features, prices cut after 3 dates"]}
 
 
-def publish_train_run(run: Run, market: Market, *, until: str = "predict", gates: dict[str, Any] | None = None) -> None:
+def publish_train_run(run: Run, market: Market, *, until: str = "predict", gates: Gates | None = None) -> None:
     """Every stage of a train run, in order, up to and with `until`."""
     prices = run.io("prices")
     prices.publish(PRICES)
@@ -275,19 +296,28 @@ def publish_train_run(run: Run, market: Market, *, until: str = "predict", gates
         run.finish(io, total=40.0)
     run.publish_panels(market)
     run.publish("leakage", {"leakage.json": LEAKAGE})
-    told = {f"{horizon}d": {"trials": _trials()} for horizon in HORIZONS}
-    run.publish("gates", {"gates.json": gates or market.gates()}, ["5d: refused, gates auc"], **told)
+    judged, trials = gates or market.gates(), _trials()
+    headlines = {
+        f"{h}d": GatesHeadline(verdict=item.verdict, auc=item.gates[0].value, trials=trials).model_dump(mode="json")
+        for h, item in judged.horizons.items()
+    }
+    run.publish("gates", judged, ["5d: refused, gates auc"], **headlines)
     if until == "gates":
         return
-    refit = {"kind": "refit", "accepted": True, "reason": "", "rank_correlation": 0.93, "spread_ratio": 1.02}
-    run.publish("refit", {"refit.json": {"horizons": {str(h): {"horizon": h, **refit} for h in HORIZONS}}})
+    refits = {
+        h: Refit(horizon=h, kind="refit", accepted=True, reason="", rank_correlation=0.93, spread_ratio=1.02)
+        for h in HORIZONS
+    }
+    run.publish("refit", Refits(horizons=refits))
     promotions = {
-        str(h): {"model": f"foundry-us-{h}d", "version": 3, "event": "refused", "why": "gates refused: auc",
-                 "champion_before": None, "champion_after": None, "sha256": "a" * 64, "record": 2,
-                 "uri": f"models:/foundry-us-{h}d/3", "url": "http://127.0.0.1:5000/#/models"}
+        h: Promotion(
+            model=f"foundry-us-{h}d", version=3, event="refused", why="gates refused: auc", champion_before=None,
+            champion_after=None, sha256="a" * 64, record=2, uri=f"models:/foundry-us-{h}d/3",
+            url="http://127.0.0.1:5000/#/models",
+        )
         for h in HORIZONS
     }  # fmt: skip
-    run.publish("promote", {"promotion.json": {"horizons": promotions}})
+    run.publish("promote", Promotions(horizons=promotions))
     run.publish_predictions()
 
 

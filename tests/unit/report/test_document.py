@@ -1,12 +1,13 @@
 """The document: what a run says, whole or in part, as plain JSON."""
 
+import json
 import math
 from typing import Any
 
 import pytest
 
 from foundry_tasks.contract import artifacts
-from foundry_tasks.contract.documents import Interval, Monitor
+from foundry_tasks.contract.documents import Interval, Monitor, Report
 from foundry_tasks.contract.documents.monitor import (
     DriftedFeature,
     FeatureDrift,
@@ -24,9 +25,9 @@ def walk(value: Any):
 
 
 def test_every_gate_of_every_horizon_is_in_the_document(document, market):
-    judged = market.gates()["horizons"]
-    found = {horizon: [gate["name"] for gate in gates] for horizon, gates in document.gates.items()}
-    assert found == {horizon: [gate["name"] for gate in item["gates"]] for horizon, item in judged.items()}
+    judged = market.gates().horizons
+    found = {horizon: [gate.name for gate in gates] for horizon, gates in document.gates.items()}
+    assert found == {horizon: [gate.name for gate in item.gates] for horizon, item in judged.items()}
 
 
 def test_nothing_in_the_document_is_not_a_number(document):
@@ -34,29 +35,29 @@ def test_nothing_in_the_document_is_not_a_number(document):
 
 
 def test_horizons_stand_in_the_order_of_their_length(document):
-    assert [item["horizon"] for item in document.status["horizons"]] == ["1", "5", "20"]
+    assert [item.horizon for item in document.status.horizons] == [1, 5, 20]
     assert document.predictions.horizons == (1, 5, 20)
 
 
 def test_a_refusal_is_given_with_its_reason(document):
-    refused = document.status["horizons"][2]
-    assert refused["verdict"] == "refused"
-    assert "too few independent blocks" in refused["reasons"][0]
+    refused = document.status.horizons[2]
+    assert refused.verdict == "refused"
+    assert "too few independent blocks" in refused.reasons[0]
 
 
 def test_the_headline_says_the_best_news_first(document):
-    assert document.status["headline"] == "Passed: 1 and 5 days. Refused: 20 days."
+    assert document.status.headline == "Passed: 1 and 5 days. Refused: 20 days."
 
 
 def test_series_cover_every_reported_test_session(document, market):
-    evidence = document.evidence["5"]
-    assert len(evidence["sessions"]) == len(evidence["auc"]) == 400
-    assert evidence["fold_stops"] == [80, 160, 240, 320, 400]
-    assert evidence["sessions"][0] == str(market.sessions[160])
+    evidence = document.evidence[5]
+    assert len(evidence.sessions) == len(evidence.auc) == 400
+    assert evidence.fold_stops == (80, 160, 240, 320, 400)
+    assert evidence.sessions[0] == str(market.sessions[160])
 
 
 def test_an_entry_without_prices_is_left_out(document):
-    assert list(document.evidence["1"]["cumulative_rank_ic"]) == ["close", "next_close"]
+    assert list(document.evidence[1].cumulative_rank_ic) == ["close", "next_close"]
 
 
 def test_the_best_and_the_worst_tickers_are_listed_from_the_ends(document):
@@ -114,12 +115,12 @@ def test_data_docs_of_a_reused_stage_are_found_with_the_run_that_made_them(new_r
 
 def test_validation_only_says_what_did_not_run(new_run, market, publish):
     run = new_run()
-    publish(run, market, until="gates", gates=market.gates() | {"validate_only": True})
+    publish(run, market, until="gates", gates=market.gates().model_copy(update={"validate_only": True}))
     run.report()
     document = run.document()
     assert [item.stage for item in document.absent] == ["refit", "promote", "predict"]
     assert document.predictions is None
-    assert document.status["consequence"].startswith("Validation only")
+    assert document.status.consequence.startswith("Validation only")
 
 
 def test_the_run_log_knows_why_a_stage_published_nothing(new_run):
@@ -132,18 +133,17 @@ def test_the_run_log_knows_why_a_stage_published_nothing(new_run):
 
 def test_skipped_gates_are_said_on_top(new_run, market, publish):
     run, gates = new_run(), market.gates()
-    for item in gates["horizons"].values():
-        item["verdict"] = "skipped"
-    publish(run, market, gates=gates)
+    skipped = {horizon: item.model_copy(update={"verdict": "skipped"}) for horizon, item in gates.horizons.items()}
+    publish(run, market, gates=gates.model_copy(update={"horizons": skipped}))
     run.report()
-    assert run.document().status["headline"] == "Gates skipped at every horizon."
+    assert run.document().status.headline == "Gates skipped at every horizon."
 
 
 def test_a_leak_is_named_as_the_reason(new_run, market, publish):
     run = new_run()
     publish(run, market, gates=market.gates(leaks=("feature tomorrow knows tomorrow",)))
     run.report()
-    assert "Leakage audit: feature tomorrow knows tomorrow" in run.document().status["horizons"][0]["reasons"]
+    assert "Leakage audit: feature tomorrow knows tomorrow" in run.document().status.horizons[0].reasons
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_a_run_of_which_nothing_is_there_still_has_a_report(new_run, dag, headli
     run = new_run(dag=dag)
     io = run.report()
     document = run.document()
-    assert document.status["headline"] == headline
+    assert document.status.headline == headline
     assert document.absent
     assert io.metrics["page"].endswith("report.html")
 
@@ -164,7 +164,7 @@ def test_a_daily_run_is_predictions_and_says_why_there_is_no_verdict(new_run, ma
     run.publish_predictions()
     run.report()
     document = run.document()
-    assert document.status["consequence"] == "foundry_daily judges no model. Shadow at 1 day, 5 days and 20 days."
+    assert document.status.consequence == "foundry_daily judges no model. Shadow at 1 day, 5 days and 20 days."
     assert document.predictions.tickers == 24
 
 
@@ -198,3 +198,11 @@ def test_the_live_section_shows_the_features_that_have_drifted_most(new_run):
     page = run.page("report.html")
     assert "No prediction has matured yet; 2 waiting for their labels." in page
     assert "3 of 12 features have a psi above 0.25" in page.lower()
+
+
+def test_a_report_of_version_0_2_is_read(document):
+    """It wrote a horizon's number as text."""
+    old = json.loads(document.model_dump_json())
+    for item in old["status"]["horizons"]:
+        item["horizon"] = str(item["horizon"])
+    assert Report.model_validate_json(json.dumps(old)) == document

@@ -26,11 +26,11 @@ def test_the_rolling_mean_leaves_missing_sessions_out():
 
 
 def test_the_rolling_mean_is_undefined_until_half_a_window_is_known():
-    assert numbers(rolling_mean(np.array([1.0, 2.0, 3.0, 4.0]), 4)) == [None, 1.5, 2.0, 2.5]
+    assert numbers(rolling_mean(np.array([1.0, 2.0, 3.0, 4.0]), 4)) == (None, 1.5, 2.0, 2.5)
 
 
 def test_a_missing_session_adds_nothing_to_a_running_sum_and_breaks_the_line():
-    assert numbers(cumulative(np.array([0.1, NAN, 0.2]))) == [0.1, None, 0.3]
+    assert numbers(cumulative(np.array([0.1, NAN, 0.2]))) == (0.1, None, 0.3)
 
 
 def test_the_chance_band_of_independent_sessions_grows_with_the_root_of_time():
@@ -57,9 +57,9 @@ def test_reliability_says_what_was_forecast_and_what_came():
     up = (rng.uniform(size=p_up.shape) < p_up).astype(float)
     bins = reliability_bins(forecasts(p_up, up), 1)
     assert len(bins) == 10
-    assert sum(item["rows"] for item in bins) == p_up.size
-    assert all(abs(item["share_up"] - item["p_up"]) < 0.05 for item in bins)
-    assert all(item["lower"] < item["share_up"] < item["upper"] for item in bins)
+    assert sum(item.rows for item in bins) == p_up.size
+    assert all(abs(item.share_up - item.p_up) < 0.05 for item in bins)
+    assert all(item.lower < item.share_up < item.upper for item in bins)
 
 
 def test_forecasts_without_a_label_have_no_reliability():
@@ -71,4 +71,4 @@ def test_an_entry_whose_prices_are_absent_is_not_drawn():
     p_up = np.random.default_rng(5).uniform(size=(40, 6))
     made = forecasts(p_up, (p_up > 0.5).astype(float))
     made = Forecasts(made.sessions, p_up, p_up, made.up, {"close": p_up, "next_open": np.full_like(p_up, NAN)}, [40])
-    assert list(session_figures(made, 1)["cumulative_rank_ic"]) == ["close"]
+    assert list(session_figures(made, 1).cumulative_rank_ic) == ["close"]

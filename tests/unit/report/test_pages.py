@@ -6,6 +6,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from foundry_tasks.contract.documents import Gate
 from foundry_tasks.report import wording
 from foundry_tasks.report.html import write_html
 from foundry_tasks.report.markdown import write_markdown
@@ -44,6 +45,11 @@ def shown(page: str) -> str:
     return " ".join("".join(body.itertext()).split())
 
 
+def with_gates(document, *gates):
+    """The document with other gates at one day."""
+    return document.model_copy(update={"gates": {**document.gates, 1: gates}})
+
+
 def test_the_page_is_well_formed(page):
     assert page.startswith("<!DOCTYPE html>")
     assert parsed(page).tag == "html"
@@ -69,8 +75,8 @@ def test_every_gate_with_its_value_interval_threshold_and_verdict_is_on_the_page
     text = shown(page)
     for gates in document.gates.values():
         for gate in gates:
-            label = wording.gate_style(gate["name"]).label
-            parts = (label, wording.gate_value(gate), wording.gate_interval(gate), gate["threshold"], gate["verdict"])
+            label = wording.gate_style(gate.name).label
+            parts = (label, wording.gate_value(gate), wording.gate_interval(gate), gate.threshold, gate.verdict)
             assert [part for part in parts if part not in text] == []
 
 
@@ -101,16 +107,15 @@ def test_the_published_artifacts_are_the_pages_that_are_shown(train_run):
 
 
 def test_a_gate_that_the_report_does_not_know_is_shown_plainly(document):
-    new = {"name": "null_market", "question": "Does it beat noise?", "value": 0.5, "threshold": "> 0.4",
-           "verdict": "passed", "lower": None, "upper": None, "note": ""}  # fmt: skip
-    document.gates["1"].append(new)
-    assert "null market" in shown(write_html(document))
-    assert "null market" in write_markdown(document)
+    new = Gate(name="null_market", question="Does it beat noise?", value=0.5, threshold="> 0.4", verdict="passed")
+    with_new = with_gates(document, *document.gates[1], new)
+    assert "null market" in shown(write_html(with_new))
+    assert "null market" in write_markdown(with_new)
 
 
 def test_a_table_cell_cannot_break_the_markdown(document):
-    document.gates["1"][0]["note"] = "a | b\nc"
-    assert r"a \| b c" in write_markdown(document)
+    first, *others = document.gates[1]
+    assert r"a \| b c" in write_markdown(with_gates(document, first.model_copy(update={"note": "a | b\nc"}), *others))
 
 
 def test_absent_stages_are_said_on_the_page(new_run):
@@ -133,17 +138,12 @@ def test_a_negative_zero_is_written_as_zero():
 
 
 def test_undefined_is_said_and_not_left_blank():
-    gate = {"name": "wfe", "value": None, "verdict": "undefined", "note": "", "threshold": "≥ 40%"}
+    gate = Gate(name="wfe", question="", value=None, threshold="≥ 40%", verdict="undefined")
     assert wording.gate_value(gate) == "undefined"
     assert wording.refusal(gate).startswith("Walk-forward efficiency is undefined: ")
 
 
 def test_many_leaks_are_counted_and_the_first_is_named():
-    gate = {
-        "name": "leakage",
-        "value": 3.0,
-        "verdict": "failed",
-        "note": "a leaks; b leaks; c leaks",
-        "threshold": "no",
-    }
+    note = "a leaks; b leaks; c leaks"
+    gate = Gate(name="leakage", question="", value=3.0, threshold="no", verdict="failed", note=note)
     assert wording.refusal(gate) == "Leakage audit: a leaks; and 2 more"

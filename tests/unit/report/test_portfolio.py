@@ -229,7 +229,7 @@ def test_what_was_fitted_anew_is_held_against_the_folds_where_the_schedules_are_
 
 
 def test_a_backtest_says_that_nothing_was_registered(run):
-    assert run.document().status["consequence"] == "A backtest: nothing was registered."
+    assert run.document().status.consequence == "A backtest: nothing was registered."
 
 
 def test_the_rules_are_said_in_words(run):

@@ -23,7 +23,7 @@ def test_the_summary_fits_100_columns_but_for_paths(text):
 def test_the_summary_shows_every_gate_of_every_horizon(text, document):
     for horizon, gates in document.gates.items():
         part = text[text.index(f"\n{horizon} day") :]
-        assert [gate["name"] for gate in gates if f"  {gate['name']}" not in part] == []
+        assert [gate.name for gate in gates if f"  {gate.name}" not in part] == []
 
 
 def test_the_summary_shows_the_top_five_at_each_horizon(text, document):
@@ -47,7 +47,7 @@ def test_the_summary_says_where_things_are(text):
 
 def test_the_summary_starts_with_the_verdict_and_ends_with_what_to_do_next(text, document):
     lines = text.strip().splitlines()
-    assert lines[0] == document.status["headline"]
+    assert lines[0] == document.status.headline
     after = lines[lines.index("What to do next") :]
     assert [
         word for word in ("make report", "make demo PRICES=", "docs/README.md") if word not in "\n".join(after)
@@ -62,7 +62,7 @@ def test_the_section_of_readme_that_the_summary_names_is_there(text):
 def test_no_word_of_a_gate_is_cut(text, document):
     told = " ".join(text.split())
     for gate in (gate for gates in document.gates.values() for gate in gates):
-        assert [word for word in gate["threshold"].split() if word not in told] == []
+        assert [word for word in gate.threshold.split() if word not in told] == []
     assert "…" not in text
 
 

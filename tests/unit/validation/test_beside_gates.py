@@ -51,7 +51,7 @@ def walk():
 
 
 def test_the_edge_in_rank_ic_is_that_of_each_fold_s_own_windows(walk):
-    edge = walk.edges["rank_ic"]
+    edge = walk.edges.rank_ic
     for fold, validation, test in zip(FOLDS, edge.validation, edge.test, strict=True):
         for window, series in ((fold.validation, validation), (fold.test, test)):
             expected = metrics.session_rank_ic(walk.p_up[window.slice], walk.returns[window.slice])
@@ -59,14 +59,14 @@ def test_the_edge_in_rank_ic_is_that_of_each_fold_s_own_windows(walk):
 
 
 def test_an_always_long_forecast_has_no_edge_beyond_the_base_rate():
-    edge = Walk(skill=0.0).edges["over_base_rate"]
+    edge = Walk(skill=0.0).edges.over_base_rate
     assert all((series == 0).all() for series in (*edge.validation, *edge.test))
 
 
 def test_a_ticker_without_a_forecast_counts_on_neither_side_of_that_difference():
     walk = Walk()
     walk.outputs[0].p_up[5, 3] = np.nan
-    edge = edges_of(walk.outputs, walk.labels, walk.evidence)["over_base_rate"]
+    edge = edges_of(walk.outputs, walk.labels, walk.evidence).over_base_rate
     up, kept = walk.labels.up[67], np.arange(N_TICKERS) != 3
     expected = np.mean((walk.p_up[67, kept] > 0.5) == up[kept]) - np.mean(up[kept])
     assert edge.validation[0][5] == pytest.approx(expected)
@@ -75,24 +75,24 @@ def test_a_ticker_without_a_forecast_counts_on_neither_side_of_that_difference()
 def test_the_relative_efficiency_beside_is_the_one_that_is_gated(walk):
     e = walk.evidence
     expected = walk_forward_efficiency([s.mean() for s in e.validation_relative], [s.mean() for s in e.test_relative])
-    assert walk.beside()["efficiency"]["relative"]["value"] == expected
+    assert walk.beside().efficiency.relative.value == expected
 
 
 def test_figures_of_a_fold_are_the_means_of_its_sessions(walk):
     auc = metrics.session_auc(walk.evidence.p_up, walk.evidence.up)
-    assert [fold["auc_up"] for fold in walk.beside()["folds"]] == pytest.approx([auc[:80].mean(), auc[80:].mean()])
+    assert [fold.auc_up for fold in walk.beside().folds] == pytest.approx([auc[:80].mean(), auc[80:].mean()])
 
 
 def test_an_entry_without_prices_is_left_out(walk):
-    assert list(walk.beside()["entries"]) == ["close"]
+    assert list(walk.beside().entries) == ["close"]
 
 
 def test_the_icir_is_that_of_the_rank_ic_it_stands_beside(walk):
     found = walk.beside()
-    assert found["information"]["mean"] == pytest.approx(found["rank_ic"]["value"])
+    assert found.information.mean == pytest.approx(found.rank_ic.value)
 
 
 def test_consistency_counts_the_folds_above_neutral(walk):
-    shares = {name: found["consistency"] for name, found in walk.beside()["efficiency"].items()}
-    for name, edge in walk.edges.items():
-        assert shares[name] == np.mean([np.nanmean(series) > edge.neutral for series in edge.test]), name
+    for name in ("relative", "over_base_rate", "rank_ic"):
+        edge, found = getattr(walk.edges, name), getattr(walk.beside().efficiency, name)
+        assert found.consistency == np.mean([np.nanmean(series) > edge.neutral for series in edge.test]), name

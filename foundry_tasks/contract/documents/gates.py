@@ -1,0 +1,241 @@
+"""gates.json: what was asked of each horizon's model, and what it answered."""
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import AfterValidator, BeforeValidator, computed_field
+
+from foundry_tasks.contract.config import LABEL_ENTRIES, GatePolicy
+from foundry_tasks.contract.documents.base import Figure, HorizonsDocument, Interval, Part
+
+GateVerdict = Literal["passed", "warned", "near miss", "failed", "undefined", "skipped"]
+ModelVerdict = Literal["passed", "challenger", "refused", "skipped"]
+
+
+class Gate(Part):
+    """One question with its answer."""
+
+    name: str
+    question: str
+    value: Figure
+    threshold: str
+    verdict: GateVerdict
+    lower: Figure = None
+    upper: Figure = None
+    """Bounds of the value's interval, None where it has none."""
+    note: str = ""
+
+    @property
+    def refuses(self) -> bool:
+        """Whether it keeps the model out; an undefined value does not pass."""
+        return self.verdict in {"failed", "undefined", "near miss"}
+
+
+class NullQuantiles(Part):
+    """A figure's distribution under the null, and the share of shifts at least as good as what was observed."""
+
+    observed: Figure
+    mean: Figure
+    q05: Figure
+    q50: Figure
+    q95: Figure
+    chance: Figure
+    """p-value of the permutation test: (1 + shifts at least as good) / (1 + shifts)."""
+
+
+class NullSummary(Part):
+    """The gated figures on shifted labels."""
+
+    min_shift_sessions: int
+    shifts: int
+    blocks: int
+    """How many of the shifts are about independent."""
+    figures: Mapping[str, NullQuantiles]
+
+
+class GateReport(Part):
+    """The answers of all gates at one horizon, the verdict that follows, and the null of the gated figures."""
+
+    horizon: int
+    verdict: ModelVerdict
+    gates: tuple[Gate, ...]
+    null: NullSummary
+
+    @computed_field  # type: ignore[prop-decorator]  # pydantic's own form; mypy knows no decorated property
+    @property
+    def failed(self) -> tuple[str, ...]:
+        """Names of the gates that refuse."""
+        return tuple(gate.name for gate in self.gates if gate.refuses)
+
+    def gate(self, name: str) -> Gate | None:
+        """A gate by its name, None where there is none."""
+        return next((gate for gate in self.gates if gate.name == name), None)
+
+
+class Information(Part):
+    """Mean of a per-session rank IC; icir: mean over standard deviation, per session; t: Newey–West with `lag` lags."""
+
+    mean: Figure
+    icir: Figure
+    t: Figure
+    lag: int
+
+
+class FiellerBounds(Part):
+    """The ratios that the data do not refute: between the bounds, outside of them, every one, or undefined."""
+
+    kind: Literal["between", "outside", "every", "undefined"]
+    lower: Figure
+    upper: Figure
+
+
+class Efficiency(Interval):
+    """Walk-forward efficiency with its bootstrap interval and Fieller's set; 1 = all of the validation edge is left."""
+
+    fieller: FiellerBounds
+    consistency: Figure
+    """Share of folds whose test figure is above what no skill shows."""
+
+
+class Efficiencies(Part):
+    """The efficiency of three edges. relative: right directions relative to the session's median, the gated one.
+    over_base_rate: right directions beyond those of the base rate.
+    """
+
+    relative: Efficiency
+    over_base_rate: Efficiency
+    rank_ic: Efficiency
+
+
+class EntryFigures(Part):
+    """How well P(up) ranks forward returns that are counted from one entry price."""
+
+    auc_up: Interval
+    rank_ic: Interval
+
+
+class FoldFigures(Part):
+    """Means over the test sessions of a fold."""
+
+    auc_up: Figure
+    auc_median: Figure
+    rank_ic: Figure
+
+
+class ExpectedFigure(Part):
+    """One figure, expected and observed. lower, upper: where the observed one lies as often as `confidence` says, or None."""
+
+    name: str
+    expected: Figure
+    observed: Figure
+    formula: str
+    lower: Figure = None
+    upper: Figure = None
+
+
+def _in_order(entries: Mapping[str, EntryFigures]) -> Mapping[str, EntryFigures]:
+    return {entry: entries[entry] for entry in LABEL_ENTRIES if entry in entries}
+
+
+class Beside(Part):
+    """Figures that are no gates: other readings of the same evidence."""
+
+    auc_median: Interval
+    """AUC against the session's median."""
+    rank_ic: Interval
+    information: Information
+    hit_rate_up: Interval
+    brier: Interval
+    brier_base_rate: Interval
+    brier_skill: Figure
+    log_loss: Interval
+    """Nats."""
+    base_rate: Figure
+    """Share of labels that are up."""
+    entries: Annotated[Mapping[str, EntryFigures], AfterValidator(_in_order)]
+    """Entry price → figures, from the earliest entry to the latest."""
+    folds: tuple[FoldFigures, ...]
+    """In the order of time."""
+    efficiency: Efficiencies
+    overfitting_ratio: Figure
+    expected: tuple[ExpectedFigure, ...]
+    sessions: int
+
+    @property
+    def at_next_close(self) -> EntryFigures | None:
+        """Ranking of returns from the close of t+1, None where the prices lack it."""
+        return self.entries.get("next_close")
+
+
+class HorizonGates(GateReport):
+    """The gates of one horizon with what is beside them."""
+
+    beside: Beside
+    champion_version: int | None
+    """The champion that the model was compared with."""
+    last_session: date | None = None
+    """The last session of the evidence."""
+
+
+def _known(policy: GatePolicy | Mapping[str, float]) -> GatePolicy | Mapping[str, float]:
+    """Without keys that this version of the policy does not have."""
+    if not isinstance(policy, Mapping):
+        return policy
+    return {key: value for key, value in policy.items() if key in GatePolicy.model_fields}
+
+
+Policy = Annotated[GatePolicy, BeforeValidator(_known)]
+"""The policy of a run, which another version may have written."""
+
+
+class Gates(HorizonsDocument[HorizonGates]):
+    """The gates of every horizon."""
+
+    stage: ClassVar[str] = "gates"
+    artifact: ClassVar[str] = "gates.json"
+
+    validate_only: bool
+    """Whether the run stops after the gates."""
+    policy: Policy
+
+
+class DeflatedSharpe(Part):
+    """A Sharpe ratio deflated by the best of `n_trials` trials without skill."""
+
+    n_trials: int
+    variance: Figure
+    """Of the trials' Sharpe ratios, per session."""
+    expected_maximum: Figure
+    deflated: Figure
+    """Probability that the Sharpe ratio is above the expected maximum."""
+
+
+class TrialFigures(Part):
+    """What the number of trials makes of the Sharpe ratio of the model at hand."""
+
+    sharpe: Figure
+    """Per session, after costs."""
+    raw: DeflatedSharpe
+    """Deflated by the number of all trials."""
+    clustered: DeflatedSharpe
+    """Deflated by the number of clusters of like trials."""
+    aligned: int
+    unaligned: int
+    """Trials that share too few sessions with this one."""
+    shared_sessions: int
+    overfitting: Figure
+    """Probability of backtest overfitting; None where `undefined` says why."""
+    undefined: str
+    deflated: Figure
+    """The stricter of raw and clustered."""
+
+
+class GatesHeadline(Part):
+    """What the stage's result says of one horizon. Trials are no part of gates.json: a run that is judged again has the
+    same gates, though more trials were recorded since.
+    """
+
+    verdict: ModelVerdict
+    auc: Figure
+    trials: TrialFigures
