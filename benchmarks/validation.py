@@ -104,7 +104,8 @@ def _looped_interval(e: Evidence) -> Interval:
         starts = rng.integers(0, len(auc) - block + 1, n_blocks)
         means.append(np.concatenate([auc[start : start + block] for start in starts]).mean())
     tail = (1 - GatePolicy().confidence) / 2
-    return Interval(auc.mean(), *np.quantile(means, [tail, 1 - tail]), n_blocks)
+    lower, upper = np.quantile(means, [tail, 1 - tail])
+    return Interval(auc.mean(), lower, upper, n_blocks)
 
 
 def _looped_null(e: Evidence, shifts: np.ndarray) -> list[float]:

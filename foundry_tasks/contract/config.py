@@ -99,7 +99,7 @@ class StageConfig(BaseModel):
 
 
 class HorizonsConfig(StageConfig):
-    horizons: tuple[Horizon, ...] = Field((1, 5, 20), min_length=1)
+    horizons: tuple[Horizon, ...] = Field(default=(1, 5, 20), min_length=1)
     """Trading days ahead. Each horizon gets a model of its own."""
 
     @model_validator(mode="after")
@@ -115,7 +115,7 @@ class ThreadsConfig(StageConfig):
 
 
 class PricesConfig(StageConfig):
-    market: str = Field("us", pattern=MARKET_NAME)
+    market: str = Field(default="us", pattern=MARKET_NAME)
     """Name of a market file: a universe with a calendar. Registered models carry the name."""
     calendar: str = "XNYS"
     """Exchange calendar (ISO 10383 market code). It says which days are sessions."""
@@ -282,7 +282,7 @@ class DeepConfig(StageConfig):
 
 
 class ModelsConfig(WalkConfig, ThreadsConfig, DeepConfig):
-    models: tuple[ModelName, ...] = Field(("logistic", "lightgbm", "xgboost"), min_length=1)
+    models: tuple[ModelName, ...] = Field(default=("logistic", "lightgbm", "xgboost"), min_length=1)
     """Base models. `lstm_transformer` and `xlstm_ts` are deep: they need TensorFlow and much more time."""
     label_kind: LabelKind | None = None
     """Label that base models learn: up or down, above the median of the session, above that of the sector. Empty: the
@@ -297,7 +297,7 @@ class ModelsConfig(WalkConfig, ThreadsConfig, DeepConfig):
     """Length of the window of `early_stopping`."""
     tuning_trials: NonNegativeInt = 0
     """Random draws of the boosters' parameters, compared inside the fit window."""
-    fan_out: FanOut | None = Field(None, exclude=True)
+    fan_out: FanOut | None = Field(default=None, exclude=True)
     """Tasks that the models stage is split into: one, per base model, also per fold, also per horizon. Empty: none in
     a process, model in containers."""
     per_regime: bool = False

@@ -35,7 +35,7 @@ class Settings(BaseModel):
     """Market files (TOML), or folders of them, separated as in PATH. Empty: the built-in sample market."""
     expectations: str = str(REPOSITORY / "expectations")
     """Folder of the expectation suites."""
-    notify: str = Field("log", pattern=r"^(log|https?://\S+|mailto:\S+@\S+)$")
+    notify: str = Field(default="log", pattern=r"^(log|https?://\S+|mailto:\S+@\S+)$")
     """Who is told of failures: `log`, a webhook's https://…, or mailto:… over Airflow's connection `smtp_default`. A secret
     file `notify` goes before it."""
     reports_url: str = ""
