@@ -80,7 +80,7 @@ def _rejected(prices: str, error: DataRejectedError, store: Store) -> PriceCheck
     shown = [one for one in findings if one.severity == "critical" or one.column in _JUDGED]
     return PriceCheck(
         prices=prices,
-        refusal=str(error).partition(f" More: {store.uri}")[0],  # the store and its pages are gone when this is read
+        refusal=error.reason,  # without addresses: the store and its pages are gone when this is read
         read=snapshot.facts() if snapshot else {},
         warnings=_once(one.sentence for one in findings if one.severity == "warning"),
         cases=rejected_cases(shown, snapshot) if snapshot else (),

@@ -90,9 +90,9 @@ class Settings(BaseModel):
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            wrong = "; ".join(
+            wrong = (
                 f"{PREFIX}{str(part['loc'][0]).upper()}={part.get('input')!r}: {part['msg'].lower()}"
                 for part in error.errors()
             )
             known = ", ".join(PREFIX + name.upper() for name in cls.model_fields)
-            raise ConfigError(f"{wrong}. Known settings: {known}.") from error
+            raise ConfigError(*wrong, advice=f"Known settings: {known}.") from error
