@@ -27,7 +27,7 @@ from foundry_tasks.data.tables import read_matrices
 from foundry_tasks.evaluation.collapse import collapse_of
 from foundry_tasks.evaluation.metrics import session_auc, session_rank_ic
 from foundry_tasks.models.stacking import average
-from foundry_tasks.validation.bootstrap import mean_interval
+from foundry_tasks.validation.bootstrap import Resampling, mean_interval
 
 STAGES = ("prices", "features", "labels", "models", "ensemble")
 LIGHT = ("logistic", "lightgbm", "xgboost")
@@ -128,7 +128,7 @@ def _print(store: Path, results: dict[str, StageResult]) -> bool:
 
 
 def _interval(series: FloatArray) -> str:
-    found = mean_interval(series, horizon=1, confidence=0.95, resamples=2000, min_blocks=12, seed=0)
+    found = mean_interval(series, horizon=1, resampling=Resampling(0.95, 2000, 12, seed=0))
     return f"{found.value:+.4f} [{found.lower:+.4f}, {found.upper:+.4f}]"
 
 

@@ -10,6 +10,7 @@ from foundry_tasks.contract.config import GatePolicy
 from foundry_tasks.data.panel import FloatArray
 from foundry_tasks.evaluation import metrics
 from foundry_tasks.features.labels import Labels
+from foundry_tasks.validation.bootstrap import Resampling
 from foundry_tasks.validation.evidence import Evidence, FoldOutput
 from foundry_tasks.validation.expected import Comparison, expected_against_observed
 from foundry_tasks.validation.gates import interval_of
@@ -117,9 +118,8 @@ def trial_figures(bias: SelectionBias) -> dict[str, Any]:
 def _efficiency(edge: Edge, horizon: int, policy: GatePolicy, seed: int) -> dict[str, Any]:
     """WFE with both its intervals: the bootstrap's, and Fieller's set, which may be unbounded or have a hole."""
     bootstrap = wfe_interval(
-        edge.validation, edge.test, horizon=horizon, confidence=policy.confidence, resamples=policy.resamples,
-        seed=seed, neutral=edge.neutral,
-    )  # fmt: skip
+        edge.validation, edge.test, horizon=horizon, resampling=Resampling.of(policy, seed), neutral=edge.neutral
+    )
     fieller = fieller_set(
         edge.validation, edge.test, horizon=horizon, confidence=policy.confidence, neutral=edge.neutral
     )
