@@ -210,6 +210,9 @@ lint: .venv/dev.stamp
 	@$(BIN)/ruff check .
 types: .venv/dev.stamp
 	@$(BIN)/mypy
+	@for image in $(sort $(dir $(wildcard images/*/*.py))); do \
+	  MYPYPATH=$$image $(BIN)/mypy "$$image" || { echo "in $$image"; exit 1; }; \
+	done
 imports: .venv/dev.stamp
 	@$(BIN)/lint-imports
 lock-check: | $(UV)

@@ -14,14 +14,16 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from foundry_tasks.contract.config import BacktestConfig
-from foundry_tasks.data.panel import PricePanel
+from foundry_tasks.data.panel import BoolArray, FloatArray, PricePanel
 from foundry_tasks.data.universe import first_to_last_bar
 from foundry_tasks.evaluation.backtest import run_backtest
 from foundry_tasks.evaluation.edge_decay import edge_decay_ladder
@@ -49,7 +51,7 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _fastest(call, times: int) -> float:
+def _fastest(call: Callable[[], object], times: int) -> float:
     """Seconds; the fastest of several calls is the one that the machine disturbed least."""
     elapsed = []
     for _ in range(times):
@@ -59,7 +61,7 @@ def _fastest(call, times: int) -> float:
     return min(elapsed)
 
 
-def _panel(data: Path):
+def _panel(data: Path) -> PricePanel:
     bars = pd.read_parquet(data / "sp500_2013_2018.parquet")
     fields = {
         name: np.ascontiguousarray(bars.pivot(index="date", columns="ticker", values=name).to_numpy(np.float64))
@@ -74,8 +76,9 @@ def _panel(data: Path):
     )
 
 
-def _without_gaps(panel):
-    whole = np.isfinite(panel.fields["close"]).all(axis=0) & np.isfinite(panel.fields["open"]).all(axis=0)
+def _without_gaps(panel: PricePanel) -> PricePanel:
+    traded: BoolArray = np.isfinite(panel.fields["close"]) & np.isfinite(panel.fields["open"])
+    whole: BoolArray = np.all(traded, axis=0)
     return replace(
         panel.mapped(lambda _, values: np.ascontiguousarray(values[:, whole])),
         member=panel.member[:, whole],
@@ -84,12 +87,12 @@ def _without_gaps(panel):
     )
 
 
-def _reversal(panel):
+def _reversal(panel: PricePanel) -> FloatArray:
     close = panel.fields["close"]
     return np.vstack([np.full((1, close.shape[1]), np.nan), 1 - close[1:] / close[:-1]])
 
 
-def _rows(options: argparse.Namespace):
+def _rows(options: argparse.Namespace) -> Iterator[tuple[str, str, str, bool]]:
     panel = _panel(options.data)
     size = "{1} × {0:,}".format(*panel.member.shape)
     signal = _reversal(panel)
@@ -109,7 +112,7 @@ def _rows(options: argparse.Namespace):
     for entry in ("next_open", "next_close"):
         here = config.model_copy(update={"entry": entry})
         net = run_backtest(panel, targets, here, horizon=1).net
-        seconds = _fastest(lambda here=here: run_backtest(panel, targets, here, horizon=1), 15)
+        seconds = _fastest(partial(run_backtest, panel, targets, here, horizon=1), 15)
         theirs, first, later = _peer(options.vectorbt, panel, targets, entry)
         difference = float(np.abs(theirs - net).max())
         name = f"{len(panel.tickers)} tickers, {entry}:"
@@ -118,7 +121,7 @@ def _rows(options: argparse.Namespace):
         yield f"{name} vectorbt's time over Foundry's", f"{later / seconds:.1f}", "–", True
 
 
-def _peer(python: Path, panel, targets, entry: str) -> tuple[np.ndarray, float, float]:
+def _peer(python: Path, panel: PricePanel, targets: FloatArray, entry: str) -> tuple[FloatArray, float, float]:
     """Daily P&L by vectorbt, and the seconds of its first call, which compiles, and of the fastest later one."""
     with tempfile.TemporaryDirectory() as folder:
         orders = np.full_like(targets, np.nan)

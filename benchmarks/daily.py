@@ -15,6 +15,7 @@ from benchmarks.row import Row, taking_turns
 from foundry_tasks.adapters.store_local import LocalStore
 from foundry_tasks.contract import artifacts
 from foundry_tasks.contract.stage_io import StageResult
+from foundry_tasks.data.panel import FeaturePanel, FloatArray
 from foundry_tasks.data.tables import read_features, read_table
 
 STAGES = ("prices", "features", "predict", "report")
@@ -56,8 +57,8 @@ class Desk:
             "vix": "vix_1990_2024.parquet",
             "universe": "sp500_membership_start_end.csv",
         }
-        self.conf = {key: str((market_data / name).resolve()) for key, name in files.items()}
-        self.conf |= {"source": "parquet", "horizons": [1]}
+        paths = {key: str((market_data / name).resolve()) for key, name in files.items()}
+        self.conf: dict[str, Any] = {**paths, "source": "parquet", "horizons": [1]}
         self.store = LocalStore(folder / "store")
         self.environment = environment_in(folder)
 
@@ -77,8 +78,10 @@ class Desk:
         recent, whole = (self._features(dag, day) for dag in ("foundry_daily", EVERY_SESSION))
         whole = whole.last(len(recent.sessions))
         across = [whole.tickers.index(ticker) for ticker in recent.tickers]
-        pairs = [(recent.values, whole.values[:, :, across])]
-        pairs.append(tuple(self._p_up(dag, day) for dag in ("foundry_daily", EVERY_SESSION)))
+        pairs = (
+            (recent.values, whole.values[:, :, across]),
+            (self._p_up("foundry_daily", day), self._p_up(EVERY_SESSION, day)),
+        )
         found = []
         for ours, theirs in pairs:
             np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=1e-6)
@@ -86,7 +89,7 @@ class Desk:
         return dict(zip(("features", "P(up)"), found, strict=True))
 
     def _foundry(self, *command: str, conf: Mapping[str, Any]) -> None:
-        config = json.dumps(self.conf | conf)
+        config = json.dumps({**self.conf, **conf})
         subprocess.run(  # noqa: S603 - our own program
             [sys.executable, "-m", "foundry_tasks", *command, "--config", config],
             check=True, env=self.environment, stdout=subprocess.DEVNULL,
@@ -98,9 +101,10 @@ class Desk:
     def _path(self, dag: str, day: str, stage: str, name: str) -> Path:
         return self.store.object_path(self._result(dag, day, stage).outputs[name].sha256)
 
-    def _features(self, dag: str, day: str):
+    def _features(self, dag: str, day: str) -> FeaturePanel:
         return read_features(self._path(dag, day, "features", "features.parquet"))
 
-    def _p_up(self, dag: str, day: str):
+    def _p_up(self, dag: str, day: str) -> FloatArray:
         table = read_table(self._path(dag, day, "predict", "predictions.parquet"))
-        return table["p_up"][np.argsort(table["ticker"].astype(str))]
+        p_up: FloatArray = table["p_up"][np.argsort(table["ticker"].astype(str))]
+        return p_up

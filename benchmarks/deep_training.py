@@ -169,7 +169,7 @@ def _peer_step(options: argparse.Namespace, precision: str, windows: Any, target
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
-        return loss.item()
+        return float(loss.item())
 
     if device == "cuda":
         return step, torch.cuda.get_device_name(), torch.cuda.max_memory_allocated

@@ -20,12 +20,14 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from foundry_tasks.contract.config import DEEP_MODELS
+from foundry_tasks.contract.documents import Folds
+from foundry_tasks.contract.stage_io import StageResult
 from foundry_tasks.data.panel import FloatArray
 from foundry_tasks.data.tables import read_matrices
 from foundry_tasks.evaluation.collapse import collapse_of
 from foundry_tasks.evaluation.metrics import session_auc, session_rank_ic
 from foundry_tasks.models.stacking import average
-from foundry_tasks.validation.bootstrap import mean_interval
+from foundry_tasks.validation.bootstrap import Resampling, mean_interval
 
 STAGES = ("prices", "features", "labels", "models", "ensemble")
 LIGHT = ("logistic", "lightgbm", "xgboost")
@@ -52,7 +54,7 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _run(options: argparse.Namespace, folder: Path) -> dict[str, dict]:
+def _run(options: argparse.Namespace, folder: Path) -> dict[str, StageResult]:
     """Stage → its result."""
     prices = (options.data / "sp500_2013_2018.parquet").resolve()
     tickers = np.unique(pq.read_table(prices, columns=["ticker"])["ticker"].to_numpy(zero_copy_only=False).astype(str))
@@ -77,34 +79,33 @@ def _run(options: argparse.Namespace, folder: Path) -> dict[str, dict]:
         command += ["--config", json.dumps(conf), *more]
         subprocess.run(command, check=True, env=environment, stdout=sys.stderr)  # noqa: S603 - our own program
     found = folder.glob("store/runs/deep_walk/*/*/-/result.json")
-    return {path.parts[-3]: json.loads(path.read_text()) for path in found}
+    return {path.parts[-3]: StageResult.model_validate_json(path.read_bytes()) for path in found}
 
 
-def _print(store: Path, results: dict[str, dict]) -> bool:
+def _print(store: Path, results: dict[str, StageResult]) -> bool:
     """Print what was found. True where every fold of every model is sound."""
 
     def artifact(stage: str, name: str) -> Path:
-        return store / "objects" / results[stage]["outputs"][name]["sha256"]
+        return store / "objects" / results[stage].outputs[name].sha256
 
-    names = results["models"]["config"]["models"]
-    walk = json.loads(artifact("models", "folds.json").read_bytes())["1"]
-    reported = [fold for fold in walk if fold["number"] >= 1]
+    names = results["models"].config["models"]
+    reported = Folds.model_validate_json(artifact("models", Folds.artifact).read_bytes()).reported[1]
     labels = read_matrices(artifact("labels", "labels.parquet"), ["up_1d", "median_1d", "return_1d", "member"])
-    tested = slice(reported[0]["test"]["start"], reported[-1]["test"]["stop"])
+    tested = slice(reported[0].test.start, reported[-1].test.stop)
     up, median, returns = (labels[name][tested].astype(np.float64) for name in ("up_1d", "median_1d", "return_1d"))
     sound, scores = True, {}
     for name in names:
         parts = []
         for fold in reported:
-            matrix = read_matrices(artifact("models", f"scores/1d/{name}/fold{fold['number']}.parquet"))["score"]
-            test = matrix[-(fold["test"]["stop"] - fold["test"]["start"]) :]
+            matrix = read_matrices(artifact("models", f"scores/1d/{name}/{fold.name}.parquet"))["score"]
+            test = matrix[-len(fold.test) :]
             session, _ = np.nonzero(np.isfinite(test))
             report = collapse_of(test[np.isfinite(test)], session)
-            known = np.isfinite(test).sum() / labels["member"][fold["test"]["start"] : fold["test"]["stop"]].sum()
+            known = np.isfinite(test).sum() / labels["member"][fold.test.slice].sum()
             sound &= not report.collapsed and known > 0.95
             parts.append(test)
             print(
-                f"{name:<17} fold {fold['number']}: {known:.1%} scored, spread {report.spread:.4f} {report.why or 'sound'}"
+                f"{name:<17} fold {fold.number}: {known:.1%} scored, spread {report.spread:.4f} {report.why or 'sound'}"
             )
         scores[name] = np.concatenate(parts)
     light = {name: scores[name] for name in names if name not in DEEP_MODELS}
@@ -120,14 +121,14 @@ def _print(store: Path, results: dict[str, dict]) -> bool:
         gained = session_auc(rows["average of all"], up) - session_auc(rows["average without deep"], up)
         print(f"{'with deep − without':<21} AUC up {_interval(gained)}")
     for stage in STAGES:
-        print(f"{stage:<10} {results[stage]['elapsed_s']['total'] / 60:6.1f} min")
-    steps = results["models"]["elapsed_s"]
+        print(f"{stage:<10} {results[stage].elapsed_s['total'] / 60:6.1f} min")
+    steps = results["models"].elapsed_s
     print("  ".join(f"{name} {seconds / 60:.1f} min" for name, seconds in steps.items() if name.startswith("fit_")))
     return sound
 
 
 def _interval(series: FloatArray) -> str:
-    found = mean_interval(series, horizon=1, confidence=0.95, resamples=2000, min_blocks=12, seed=0)
+    found = mean_interval(series, horizon=1, resampling=Resampling(0.95, 2000, 12, seed=0))
     return f"{found.value:+.4f} [{found.lower:+.4f}, {found.upper:+.4f}]"
 
 

@@ -7,7 +7,7 @@ loaded, from what its stage holds to the verdict with its page.
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -17,9 +17,11 @@ from benchmarks.own_process import PeakMemory, in_its_own_process
 from benchmarks.row import Row, Turns, cpu_timed, taking_turns
 from foundry_tasks.adapters.expectations_gx import GreatExpectations
 from foundry_tasks.contract.config import FeaturesConfig, LabelsConfig, PricesConfig
+from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.data.frames import read_frame
 from foundry_tasks.data.intake import take_in
 from foundry_tasks.data.judgement import bars_of
+from foundry_tasks.data.panel import FloatArray
 from foundry_tasks.data.profile import profile_features, profile_labels, profile_predictions
 from foundry_tasks.data.sessions import sessions_between
 from foundry_tasks.features import build_features
@@ -89,14 +91,14 @@ def _prices(market_data: Path, table: pd.DataFrame, guard: Guard) -> Callable[[]
     bars = bars_of(table, sessions)
     intake = take_in(bars, sessions, None)
     stage = prices._guard  # noqa: SLF001 - the frame and the facts that the stage itself makes
-    return lambda: stage(config, guard, intake)
+    return lambda: stage(config, cast("StageIO", guard), intake)
 
 
 def _features(market_data: Path, table: pd.DataFrame, guard: Guard) -> Callable[[], None]:  # noqa: ARG001 - as above
     market = read_market(market_data, SCALE)
     config = FeaturesConfig()
     panel = build_features(market, config.feature_set, threads=config.threads).panel
-    answers = {}
+    answers: dict[str, FloatArray] = {}
     for horizon in config.horizons:
         returns = forward_returns(market, horizon, "close").astype(np.float32)
         answers |= {f"return_{horizon}d": returns, f"up_{horizon}d": above(returns, 0.0).astype(np.float32)}

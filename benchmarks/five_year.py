@@ -15,9 +15,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 RUN = "five-year"
+
+Bar = tuple[str, str, str, bool]
+"""What is measured, the figure, what is asked of it, and whether it is met."""
 
 
 def main() -> int:
@@ -91,11 +96,13 @@ class Published:
         self.results = {path.parts[-3]: json.loads(path.read_text()) for path in store.glob("runs/*/*/*/-/result.json")}
         self.elapsed = {stage: result["elapsed_s"] for stage, result in self.results.items()}
 
-    def document(self, stage: str, name: str) -> dict:
-        return json.loads((self.store / "objects" / self.results[stage]["outputs"][name]["sha256"]).read_text())
+    def document(self, stage: str, name: str) -> dict[str, Any]:
+        sha256 = self.results[stage]["outputs"][name]["sha256"]
+        found: dict[str, Any] = json.loads((self.store / "objects" / sha256).read_text())
+        return found
 
 
-def _trained(run: Published):
+def _trained(run: Published) -> Iterator[Bar]:
     yield _bar("features computed and written, s", run.elapsed["features"]["compute"], 3)
     for stage in ("gates", "report"):
         yield _bar(f"{stage}, s", run.elapsed[stage]["total"], 10)
@@ -103,7 +110,7 @@ def _trained(run: Published):
     yield from _found(run)
 
 
-def _found(run: Published):
+def _found(run: Published) -> Iterator[Bar]:
     day = run.document("gates", "gates.json")["horizons"]["1"]
     gate = {item["name"]: item for item in day["gates"]}
     beside = day["beside"]
@@ -121,7 +128,7 @@ def _found(run: Published):
         )
 
 
-def _traded(run: Published):
+def _traded(run: Published) -> Iterator[Bar]:
     for stage in ("portfolio", "simulate", "report"):
         yield f"{stage}, s", f"{run.elapsed[stage]['total']:.1f}", "–", True
     for horizon, found in run.document("simulate", "simulate.json")["horizons"].items():
@@ -133,11 +140,11 @@ def _traded(run: Published):
             yield f"{horizon} d: {kind}, bp a day", figure, "–", True
 
 
-def _bar(name: str, measured: float, most: float) -> tuple[str, str, str, bool]:
+def _bar(name: str, measured: float, most: float) -> Bar:
     return name, f"{measured:.1f}", f"≤ {most:g}", measured <= most
 
 
-def _bound(name: str, figure: dict, point: float, lower: float) -> tuple[str, str, str, bool]:
+def _bound(name: str, figure: Mapping[str, float], point: float, lower: float) -> Bar:
     measured = f"{figure['value']:.4f} [{figure['lower']:.4f}, {figure['upper']:.4f}]"
     bar = f"≥ {point:g}" + (f", > {lower:g}" if lower > 0 else "")
     return name, measured, bar, figure["value"] >= point and figure["lower"] > lower

@@ -23,7 +23,7 @@ from benchmarks.growth_page import CELLS, KEPT, MEASURED, THREE_HORIZONS, write_
 from benchmarks.markets import SCALE, read_market
 from benchmarks.own_process import environment_in
 from foundry_tasks.contract.config import ModelsConfig
-from foundry_tasks.data.panel import PRICE_FIELDS, FloatArray
+from foundry_tasks.data.panel import PRICE_FIELDS, DateArray, FloatArray
 from foundry_tasks.pipeline import stage_command
 
 SESSIONS_A_YEAR = 252
@@ -138,12 +138,14 @@ def _bootstrapped(fields: dict[str, FloatArray], rng: np.random.Generator) -> di
 
 
 def write_market(
-    folder: Path, fields: dict[str, FloatArray], sessions: FloatArray, names: list[str], sectors: list[str]
+    folder: Path, fields: dict[str, FloatArray], sessions: DateArray, names: list[str], sectors: list[str]
 ) -> int:
     """prices.parquet and sectors.csv; how many bars there are."""
     session, ticker = np.nonzero(np.isfinite(fields["close"]))
     columns = {name: values[session, ticker] for name, values in fields.items()}
-    bars = pd.DataFrame({"date": sessions[session], "ticker": pd.Categorical.from_codes(ticker, names), **columns})
+    bars = pd.DataFrame(
+        {"date": sessions[session], "ticker": pd.Categorical.from_codes(ticker, pd.Index(names)), **columns}
+    )
     bars.to_parquet(folder / "prices.parquet")
     pd.DataFrame({"ticker": names, "sector": sectors}).to_csv(folder / "sectors.csv", index=False)
     return len(bars)

@@ -10,6 +10,7 @@ import secrets
 import statistics
 import sys
 from datetime import datetime
+from typing import Any
 
 from foundry_tasks.contract.stages import inputs_in
 from tests.containers.stack import SMALL, Stack
@@ -48,7 +49,7 @@ def triggered(stack: Stack) -> str:
     return run
 
 
-def moment(task: dict, name: str) -> datetime:
+def moment(task: dict[str, Any], name: str) -> datetime:
     return datetime.fromisoformat(task[name])
 
 

@@ -9,7 +9,7 @@ from sklearn.metrics import roc_auc_score
 from benchmarks.row import Row, cpu_timed, taking_turns
 from foundry_tasks.contract.config import GatePolicy
 from foundry_tasks.evaluation.metrics import session_auc, session_hit_rate
-from foundry_tasks.validation.bootstrap import Interval, block_length, mean_interval
+from foundry_tasks.validation.bootstrap import Interval, Resampling, block_length, mean_interval
 from foundry_tasks.validation.evidence import Evidence
 from foundry_tasks.validation.null_distribution import admissible_shifts, null_distribution
 
@@ -82,15 +82,8 @@ def _evidence() -> Evidence:
 
 # ---------------------------------------------------------------- ours
 def _interval(e: Evidence) -> Interval:
-    confidence, blocks = GatePolicy().confidence, GatePolicy().min_blocks
-    return mean_interval(
-        session_auc(e.p_up, e.up),
-        horizon=HORIZON,
-        confidence=confidence,
-        resamples=RESAMPLES,
-        min_blocks=blocks,
-        seed=0,
-    )
+    resampling = Resampling.of(GatePolicy(resamples=RESAMPLES), seed=0)
+    return mean_interval(session_auc(e.p_up, e.up), horizon=HORIZON, resampling=resampling)
 
 
 # ---------------------------------------------------------------- as loops
@@ -104,7 +97,8 @@ def _looped_interval(e: Evidence) -> Interval:
         starts = rng.integers(0, len(auc) - block + 1, n_blocks)
         means.append(np.concatenate([auc[start : start + block] for start in starts]).mean())
     tail = (1 - GatePolicy().confidence) / 2
-    return Interval(auc.mean(), *np.quantile(means, [tail, 1 - tail]), n_blocks)
+    lower, upper = np.quantile(means, [tail, 1 - tail])
+    return Interval(auc.mean(), lower, upper, n_blocks)
 
 
 def _looped_null(e: Evidence, shifts: np.ndarray) -> list[float]:

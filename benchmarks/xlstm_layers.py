@@ -74,7 +74,7 @@ def slstm_layers() -> Mapping[str, keras.layers.Layer]:
     return {"tf.while_loop by hand": ByHand(tf_while), "tf.scan by hand": ByHand(tf_scan), **ours}
 
 
-class ByHand(keras.layers.Layer):
+class ByHand(keras.layers.Layer):  # type: ignore[misc] # Keras has no types
     """A recurrence in the backend's own words: (gates (steps, batch, 4 · units), R) → h (steps, batch, units)."""
 
     def __init__(self, recurrence: Callable[[Any, Any], Any]) -> None:
@@ -148,7 +148,10 @@ def mlstm_steps(size: int) -> Mapping[str, Callable[[], Any]]:
     random = np.random.default_rng(7)
     q, k, v = (ops.convert_to_tensor(random.normal(size=(BATCH, HEADS, STEPS, size)).astype("float32")) for _ in "qkv")
     i, f = (ops.convert_to_tensor(random.normal(size=(BATCH, HEADS, STEPS)).astype("float32") + at) for at in (0, 4))
-    forms = {"parallel": mlstm_parallel, "chunks of 30": partial(mlstm_chunked, chunk_size=30)}
+    forms: Mapping[str, Callable[..., Any]] = {
+        "parallel": mlstm_parallel,
+        "chunks of 30": partial(mlstm_chunked, chunk_size=30),
+    }
     return {
         "Q Kᵀ and S V alone": gradient_step(products, q, k, v),
         **{name: gradient_step(form, q, k, v, i, f) for name, form in forms.items()},
@@ -172,7 +175,7 @@ def gradient_step(form: Callable[..., Any], *inputs: Any) -> Callable[[], Any]:
         return lambda: jax.block_until_ready(compiled(*inputs))
     import tensorflow as tf  # noqa: PLC0415 - the other backend has none
 
-    @tf.function
+    @tf.function  # type: ignore[untyped-decorator] # TensorFlow has no types
     def gradient() -> Any:
         with tf.GradientTape() as tape:
             tape.watch(inputs)

@@ -55,6 +55,7 @@ class DockerStage(DockerOperator):
     """Its XCom is the result's address and its few headline figures, read from the store."""
 
     template_fields = ("shard",)
+    network_mode: str
 
     def __init__(self, *, stage: str, shard: str | None = None, **arguments: Any) -> None:
         settings = Settings.from_environment()
@@ -72,7 +73,7 @@ class DockerStage(DockerOperator):
         self.files = settings.promote_files if STAGES[stage].governs else settings.stage_files
 
     # ------------------------------------------------------------ a task's life
-    def execute(self, context: Context) -> dict[str, Any]:
+    def execute(self, context: Context) -> dict[str, Any]:  # type: ignore[override] # Airflow takes any XCom
         self.choose_image(context)
         command = stage_command(self.stage, self.shard, context)
         labels = container_labels(self.stage, self.shard, context)
@@ -91,7 +92,7 @@ class DockerStage(DockerOperator):
         return published(self.stage, self.shard, context)
 
     def on_kill(self) -> None:
-        if self.container is None:
+        if not self.container:
             return
         try:
             self.cli.stop(self.container["Id"], timeout=GRACE_S)
@@ -110,7 +111,10 @@ class DockerStage(DockerOperator):
 
     def _adopt(self, labels: dict[str, str]) -> dict[str, Any] | None:
         """What an earlier try of this task left behind: at work or done well, it is ours; failed, it is removed."""
-        for found in self.cli.containers(all=True, filters={"label": [f"{k}={v}" for k, v in labels.items()]}):
+        left: list[dict[str, Any]] = self.cli.containers(
+            all=True, filters={"label": [f"{k}={v}" for k, v in labels.items()]}
+        )
+        for found in left:
             if found["State"] == "created":  # its worker died between creating and starting it
                 self.cli.start(found["Id"])
                 self.log.info("started container %s, which an earlier try created", found["Id"][:12])

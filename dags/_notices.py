@@ -4,12 +4,15 @@ import json
 import urllib.request
 from email.utils import getaddresses
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from airflow.sdk import Context
 from airflow.sdk.bases.notifier import BaseNotifier
 
 from foundry_tasks.contract.settings import Settings
+
+if TYPE_CHECKING:
+    from airflow.providers.standard.operators.hitl import ApprovalOperator
 
 _TIMEOUT_S = 10
 
@@ -59,7 +62,8 @@ class ApprovalNotice(Notice):
 
     def sentence(self, context: Context) -> str:
         task = _task(context)
-        return f"{task['dag']}: {context['task'].subject} waits for approval in run {task['run_id']}"
+        subject = cast("ApprovalOperator", context["task"]).subject
+        return f"{task['dag']}: {subject} waits for approval in run {task['run_id']}"
 
 
 def _task(context: Context) -> dict[str, Any]:

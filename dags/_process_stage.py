@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 from contextlib import suppress
-from typing import Any, ClassVar
+from typing import IO, Any, ClassVar, cast
 
 from _stage_task import (
     GRACE_S,
@@ -66,7 +66,7 @@ class ProcessStage(BaseOperator):
             start_new_session=True,
         )
         last = ""
-        with self._process.stdout as lines:
+        with cast("IO[str]", self._process.stdout) as lines:
             for line in lines:
                 last = line.rstrip()
                 say(self.log, last)

@@ -1,11 +1,13 @@
 """stage(): a StageSpec as an Airflow task, in the runtime that FOUNDRY_RUNTIME names; wire(): a pipeline of them."""
 
+from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
 from _links import LINKS
 from _stage_task import filled_in, task_arguments
 from airflow.sdk import BaseOperator, Param, task
+from airflow.sdk.definitions.mappedoperator import MappedOperator
 
 from foundry_tasks.contract.form import form
 from foundry_tasks.contract.market import with_market
@@ -34,21 +36,21 @@ def stage(name: str, **arguments: Any) -> BaseOperator:
     return made
 
 
-def mapped(name: str) -> BaseOperator:
+def mapped(name: str) -> MappedOperator:
     """The tasks of a stage that runs in pieces, one each: how many, the run's conf says once it has started."""
     pieces = pieces_of.override(task_id=f"{name}_pieces")()
     return operator_class().partial(stage=name, **task_arguments(name)).expand(shard=pieces)
 
 
 @task(multiple_outputs=False)
-def pieces_of(params: dict[str, Any]) -> list[str]:
+def pieces_of(params: Mapping[str, Any] | None = None) -> list[str]:
     """What `fan_out` makes of the conf: by default a piece a base model in containers, one in all in a process."""
     settings = Settings.from_environment()
-    conf = with_market(filled_in(params), settings.markets)
+    conf = with_market(filled_in(params or {}), settings.markets)
     return shards(conf, default="none" if settings.runtime == "process" else "model")
 
 
-def wire(dag: str) -> dict[str, BaseOperator]:
+def wire(dag: str) -> dict[str, BaseOperator | MappedOperator]:
     """Every stage of a pipeline as a task, each after the stages whose results it reads."""
     tasks = {name: mapped(name) if STAGES[name].mapped else stage(name) for name in PIPELINES[dag]}
     for name, one in tasks.items():

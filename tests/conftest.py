@@ -1,7 +1,9 @@
 """What every test may ask for: the shared market data, and no skips where they would hide something."""
 
 import os
+from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -37,7 +39,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item, call):
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, None]:
     """Where TESTS_NO_SKIPS is set, a skipped test is a failed one, but for reasons that begin as TESTS_MAY_SKIP says.
 
     TESTS_MAY_SKIP: beginnings of reasons, separated by commas, such as "no helm".

@@ -9,13 +9,18 @@ import ssl
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from email.message import Message
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import Any, Literal
 from urllib.parse import parse_qs, urlsplit
 
 import pandas as pd
+import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -29,11 +34,14 @@ HOSTS = (
 )  # fmt: skip
 NEW_YORK = "America/New_York"
 
+Trouble = Callable[[str], None]
+"""Of a ticker, or of the path of another question: raises ReplyError, sleeps, or does nothing."""
+
 
 class ReplyError(Exception):
     """What a host answers instead of bars."""
 
-    def __init__(self, status, body, **headers):
+    def __init__(self, status: int, body: Any, **headers: str) -> None:
         super().__init__(status)
         self.status, self.body, self.headers = status, body, headers
 
@@ -49,18 +57,21 @@ class PriceServers(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
     daemon_threads = True
 
-    def __init__(self, folder, bars):
+    def __init__(self, folder: Path, bars: pd.DataFrame) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.bars, self.asked, self.trouble = bars, Counter(), lambda _: None
+        self.bars = bars
+        self.asked: Counter[str] = Counter()
+        self.trouble: Trouble = lambda _: None
         self.key = "a-key-of-a-test"
-        self.live, self.elsewhere = "daily", None
+        self.live: Literal["daily", "instead", "beside"] = "daily"
+        self.elsewhere: pd.DataFrame | None = None
         self.ca = _certificates(folder)
         self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.tls.load_cert_chain(folder / "host.pem")
         self.lock = threading.Lock()
 
     @property
-    def variables(self):
+    def variables(self) -> dict[str, str]:
         proxy = f"http://127.0.0.1:{self.server_address[1]}"
         return {
             "HTTPS_PROXY": proxy,
@@ -70,16 +81,16 @@ class PriceServers(socketserver.ThreadingTCPServer):
             "REQUESTS_CA_BUNDLE": str(self.ca),
         }
 
-    def handle_error(self, request, client_address):
+    def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that hangs up is no error of a test."""
 
-    def answer(self, host, path, query, headers):
+    def answer(self, host: str, path: str, query: Mapping[str, str], headers: Message) -> Any:
         if host == "api.tiingo.com":
             return self.tiingo(path, query, headers)
         return self.yahoo(host, path, query)
 
     # ------------------------------------------------------------ Yahoo
-    def yahoo(self, host, path, query):
+    def yahoo(self, host: str, path: str, query: Mapping[str, str]) -> Any:
         if host == "fc.yahoo.com":
             raise ReplyError(
                 404,
@@ -119,7 +130,7 @@ class PriceServers(socketserver.ThreadingTCPServer):
         return _chart(result=_chart_result(ticker, bars, seconds))
 
     # ------------------------------------------------------------ Tiingo
-    def tiingo(self, path, query, headers):
+    def tiingo(self, path: str, query: Mapping[str, str], headers: Message) -> list[dict[str, Any]]:
         if headers.get("Authorization") != f"Token {self.key}":
             raise ReplyError(401, {"detail": "Invalid token."})
         ticker = path.split("/")[3]
@@ -133,6 +144,7 @@ class PriceServers(socketserver.ThreadingTCPServer):
         bars = bars[bars["date"] >= query.get("startDate", "1900-01-01")]
         if "endDate" in query:
             bars = bars[bars["date"] <= query["endDate"]]
+        rows: Iterator[Any] = bars.itertuples()
         return [
             {
                 "date": f"{bar.date:%Y-%m-%d}T00:00:00.000Z", "close": bar.close, "high": bar.high, "low": bar.low,
@@ -140,17 +152,17 @@ class PriceServers(socketserver.ThreadingTCPServer):
                 "adjLow": bar.low, "adjOpen": bar.open, "adjVolume": int(bar.volume), "divCash": 0.0,
                 "splitFactor": getattr(bar, "split", 1.0),
             }
-            for bar in bars.itertuples()
+            for bar in rows
         ]  # fmt: skip
 
 
-def _chart(result=None, error=None):
+def _chart(result: dict[str, Any] | None = None, error: tuple[str, str] | None = None) -> dict[str, Any]:
     said = None if error is None else {"code": error[0], "description": error[1]}
     return {"chart": {"result": result and [result], "error": said}}
 
 
-def _chart_result(ticker, bars, seconds):
-    def numbers(name):
+def _chart_result(ticker: str, bars: pd.DataFrame, seconds: "pd.Series[int]") -> dict[str, Any]:
+    def numbers(name: str) -> list[float | None]:
         return [None if value != value else float(value) for value in bars[name]]  # noqa: PLR0124 - NaN alone differs
 
     last = int(seconds.iloc[-1])
@@ -175,10 +187,11 @@ def _chart_result(ticker, bars, seconds):
 
 
 class _Handler(BaseHTTPRequestHandler):
+    server: PriceServers
     protocol_version = "HTTP/1.1"
     host = ""
 
-    def do_CONNECT(self):
+    def do_CONNECT(self) -> None:
         self.host = self.path.partition(":")[0]
         if self.host not in HOSTS:
             self.send_error(403, f"a test reached for {self.host}")
@@ -189,11 +202,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.rfile, self.wfile = self.connection.makefile("rb"), self.connection.makefile("wb")
         self.close_connection = False
 
-    def do_GET(self):
+    def do_GET(self) -> None:
         url = urlsplit(self.path)
         query = {key: values[0] for key, values in parse_qs(url.query).items()}
         try:
-            status, body, headers = 200, self.server.answer(self.host, url.path, query, self.headers), {}
+            status, headers = 200, dict[str, str]()
+            body = self.server.answer(self.host, url.path, query, self.headers)
         except ReplyError as reply:
             status, body, headers = reply.status, reply.body, reply.headers
         content = body.encode() if isinstance(body, str) else json.dumps(body).encode()
@@ -204,17 +218,17 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
         self.wfile.flush()
 
-    def do_POST(self):
+    def do_POST(self) -> None:
         self.do_GET()
 
-    def finish(self):
+    def finish(self) -> None:
         with suppress(OSError):
             super().finish()
         self.connection.close()
 
 
 @contextmanager
-def price_servers(folder, bars):
+def price_servers(folder: Path, bars: pd.DataFrame) -> Iterator[PriceServers]:
     """The servers, running."""
     with PriceServers(folder, bars) as servers:
         threading.Thread(target=servers.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
@@ -225,7 +239,7 @@ def price_servers(folder, bars):
 
 
 @contextmanager
-def reachable(folder, bars, monkeypatch):
+def reachable(folder: Path, bars: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> Iterator[PriceServers]:
     """The servers, running, and every client of this process finds them. Nobody waits between two rounds."""
     import yfinance  # noqa: PLC0415 - it is slow to import
 
@@ -239,11 +253,11 @@ def reachable(folder, bars, monkeypatch):
         yield running
 
 
-def too_many(tickers_or_all=None, times=10**9):
+def too_many(tickers_or_all: Collection[str] | None = None, times: int = 10**9) -> Trouble:
     """Trouble: 429 for the first `times` questions about a ticker."""
-    left = Counter()
+    left: Counter[str] = Counter()
 
-    def trouble(ticker):
+    def trouble(ticker: str) -> None:
         left[ticker] += 1
         if (tickers_or_all is None or ticker in tickers_or_all) and left[ticker] <= times:
             raise ReplyError(429, "Too Many Requests\r\n")
@@ -251,23 +265,23 @@ def too_many(tickers_or_all=None, times=10**9):
     return trouble
 
 
-def hang(seconds, tickers):
+def hang(seconds: float, tickers: Collection[str]) -> Trouble:
     """Trouble: no answer for `seconds`."""
 
-    def trouble(ticker):
+    def trouble(ticker: str) -> None:
         if ticker in tickers:
             time.sleep(seconds)
 
     return trouble
 
 
-def _certificates(folder):
+def _certificates(folder: Path) -> Path:
     """`host.pem`, a key and a certificate for HOSTS; returns the file of the authority that signed it."""
     now = datetime.now(UTC)
     keys = {name: ec.generate_private_key(ec.SECP256R1()) for name in ("ca", "host")}
     names = {name: x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"Foundry test {name}")]) for name in keys}
 
-    def signed(name, *extensions):
+    def signed(name: str, *extensions: x509.ExtensionType) -> bytes:
         made = x509.CertificateBuilder(
             names["ca"], names[name], keys[name].public_key(), x509.random_serial_number(),
             now - timedelta(days=1), now + timedelta(days=30),

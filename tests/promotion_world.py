@@ -4,26 +4,31 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any, Literal, cast
 
 import numpy as np
 
 from foundry_tasks import governance
 from foundry_tasks.adapters.registry_mlflow import MlflowRegistry
 from foundry_tasks.adapters.store_local import LocalStore
-from foundry_tasks.contract.artifacts import object_key, result_key
+from foundry_tasks.contract.artifacts import result_key
 from foundry_tasks.contract.config import GatePolicy, PromoteConfig
-from foundry_tasks.contract.documents import Beside, Gate, Gates, HorizonGates, Interval, Refit, Refits
+from foundry_tasks.contract.documents import Beside, Document, Gate, Gates, HorizonGates, Interval, Refit, Refits
 from foundry_tasks.contract.documents.gates import (
     Efficiencies,
     Efficiency,
     FiellerBounds,
+    GateVerdict,
     Information,
+    ModelVerdict,
     NullSummary,
 )
 from foundry_tasks.contract.errors import FoundryError
 from foundry_tasks.contract.ledger_chain import Ledger
+from foundry_tasks.contract.ports import Store
 from foundry_tasks.contract.stage_io import Identity, StageIO, StageResult
 from foundry_tasks.data.panel import FeaturePanel
 from foundry_tasks.data.tables import write_features
@@ -32,6 +37,8 @@ from foundry_tasks.stages import promote
 DAG, MODEL, AS_OF = "foundry_train", "foundry-us-5d", date(2022, 12, 28)
 REPOSITORY = Path(__file__).resolve().parents[1]
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+_UNUSED: Any = None
+"""What promote does not ask for."""
 
 
 UNKNOWN = Interval(value=None)
@@ -50,29 +57,29 @@ NULL = NullSummary(min_shift_sessions=0, shifts=0, blocks=0, figures={})
 class World:
     """A store, a registry and runs whose stages before promote have published."""
 
-    def __init__(self, folder, uri=""):
+    def __init__(self, folder: Path, uri: str = "") -> None:
         self.folder = folder
         self.uri = uri or f"sqlite:///{folder}/mlflow.db"
         self.store = LocalStore(folder / "store")
         self.registry = MlflowRegistry(self.uri, str(folder / "mlartifacts"))
         self.ledger = Ledger(self.store)
 
-    def io(self, run_id, stage="promote", store=None):
+    def io(self, run_id: str, stage: str = "promote", store: Store | None = None) -> StageIO:
         workspace = self.folder / "work" / run_id / stage
         workspace.mkdir(parents=True, exist_ok=True)
         return StageIO(
             identity=Identity(DAG, run_id, stage, None, AS_OF),
             store=store or self.store,
-            expectations=None,
+            expectations=_UNUSED,
             registry=MlflowRegistry(self.uri, str(self.folder / "mlartifacts")),
-            progress=None,
+            progress=_UNUSED,
             workspace=workspace,
             now=lambda: NOON,
             code_version="0.1.0+test",
             image_digest="",
         )
 
-    def publish(self, run_id, stage, files, *documents):
+    def publish(self, run_id: str, stage: str, files: Mapping[str, bytes], *documents: Document) -> None:
         """What a stage before promote would have left."""
         io = self.io(run_id, stage)
         for document in documents:
@@ -86,11 +93,21 @@ class World:
         )  # fmt: skip
         self.store.write(result_key(DAG, run_id, stage, None), result.model_dump_json().encode())
 
-    def prepare(self, run_id, verdict="passed", *, champion=None, accepted=True, horizons=(5,), validate_only=False):
+    def prepare(
+        self,
+        run_id: str,
+        verdict: ModelVerdict = "passed",
+        *,
+        champion: int | None = None,
+        accepted: bool = True,
+        horizons: tuple[int, ...] = (5,),
+        validate_only: bool = False,
+    ) -> None:
         """Everything before promote. Each run has a bundle of its own."""
-        answer = {"challenger": "near miss", "refused": "failed"}.get(verdict, "passed")
+        answers: dict[ModelVerdict, GateVerdict] = {"challenger": "near miss", "refused": "failed"}
+        answer = answers.get(verdict, "passed")
         auc = Gate(name="auc", question="", value=0.53, lower=0.51, upper=0.55, threshold="≥ 0.52", verdict=answer)
-        kind = "refit" if verdict in {"passed", "challenger"} else "last_fold"
+        kind: Literal["refit", "last_fold"] = "refit" if verdict in {"passed", "challenger"} else "last_fold"
         reason = "" if accepted else "rank correlation 0.31 below 0.80"
         judged = {
             h: HorizonGates(
@@ -112,36 +129,36 @@ class World:
         bundles = {f"bundle/{h}d.zip": f"{run_id}/{h}".encode() for h in horizons}
         self.publish(run_id, "refit", bundles, Refits(horizons=refits))
 
-    def refit(self, run_id):
+    def refit(self, run_id: str) -> Refit:
         """What refit.json says of the one horizon."""
         return self.io(run_id).read(Refits).horizons[5]
 
-    def promote(self, run_id, **arguments):
+    def promote(self, run_id: str, **arguments: Any) -> dict[str, Any]:
         """promotion.json of one horizon, and the warnings."""
         self.prepare(run_id, **arguments)
         return self.repeat(run_id)
 
-    def repeat(self, run_id):
+    def repeat(self, run_id: str) -> dict[str, Any]:
         io = self.io(run_id)
         promote.run(PromoteConfig(), io)
-        outcome = json.loads(self.store.read(object_key(io.outputs["promotion.json"].sha256)))["horizons"]["5"]
-        return outcome | {"warnings": io.warnings}
+        document = self.store.object_path(io.outputs["promotion.json"].sha256).read_bytes()
+        return {**json.loads(document)["horizons"]["5"], "warnings": io.warnings}
 
-    def promote_in_a_process(self, run_id, die="never"):
+    def promote_in_a_process(self, run_id: str, die: str = "never") -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "tests.promotion_world", str(self.folder), self.uri, run_id, die]
         return subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
-    def alias(self, name="champion"):
+    def alias(self, name: str = "champion") -> int | None:
         found = self.registry.alias(MODEL, name)
         return found.version if found else None
 
-    def versions(self):
+    def versions(self) -> list[int]:
         return [version.version for version in self.registry.versions(MODEL)]
 
-    def events(self):
+    def events(self) -> list[tuple[str, int]]:
         return [(record.event, record.version) for record in self.ledger.state(MODEL).records]
 
-    def assert_whole(self, champion):
+    def assert_whole(self, champion: int | None) -> None:
         assert governance.verify(self.store, self.registry) == []
         assert self.alias() == self.ledger.state(MODEL).champion == champion
 
@@ -150,30 +167,36 @@ class World:
 class DyingStore(LocalStore):
     """A store whose process is killed right after a record has been appended."""
 
-    def __init__(self, root, die):
+    def __init__(self, root: Path, die: str) -> None:
         super().__init__(root)
         self.die = die
 
-    def create(self, key, data):
+    def create(self, key: str, data: bytes) -> bool:
         done = super().create(key, data)
         if key.startswith("ledger/") and json.loads(data)["event"] == self.die:
             kill()
         return done
 
 
-def kill(*_, **__):
+def kill(*_: Any, **__: Any) -> None:
     os.kill(os.getpid(), 9)
 
 
-def one_promote(folder, uri, run_id, die):
+def one_promote(folder: str, uri: str, run_id: str, die: str) -> int:
     world = World(Path(folder), uri)
     io = world.io(run_id, store=DyingStore(world.store.root, die))
+    client = cast("MlflowRegistry", io.registry)._client
     places = {"uploading": "log_model_artifacts", "aliasing": "set_registered_model_alias"}
     if die in places:
-        setattr(io.registry._client, places[die], kill)
+        setattr(client, places[die], kill)
     if die == "registering":
-        made = io.registry._client.create_model_version
-        io.registry._client.create_model_version = lambda *a, **k: (made(*a, **k), kill())
+        made = client.create_model_version
+
+        def die_afterwards(*arguments: Any, **named: Any) -> None:
+            made(*arguments, **named)
+            kill()
+
+        client.create_model_version = die_afterwards
     try:
         promote.run(PromoteConfig(), io)
     except FoundryError as error:

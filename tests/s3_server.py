@@ -16,6 +16,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
+from foundry_tasks.adapters.s3_server import S3Client
 from foundry_tasks.contract.settings import REPOSITORY, Settings
 
 ENTRYPOINT = REPOSITORY / "images" / "s3" / "entrypoint"
@@ -84,7 +85,7 @@ class S3Server:
         self.client().create_bucket(Bucket=name)
         return name
 
-    def client(self, account: str = "root"):
+    def client(self, account: str = "root") -> S3Client:
         """boto3 itself, to look at what the adapter did."""
         access, secret = (
             (self.secrets / f"s3_{account}_{name}").read_text().strip() for name in ("access_key", "secret_key")

@@ -1,30 +1,39 @@
 """Small markets to trade in: by hand, or random with gaps, halts and a delisting."""
 
 import numpy as np
+import numpy.typing as npt
 
-from foundry_tasks.data.panel import PricePanel
+from foundry_tasks.data.panel import FloatArray, PricePanel
 
 NAN = float("nan")
 
 
-def market(close, *, member=None, benchmark=None, **fields) -> PricePanel:
+def market(
+    close: npt.ArrayLike,
+    *,
+    member: npt.ArrayLike | None = None,
+    benchmark: npt.ArrayLike | None = None,
+    **fields: npt.ArrayLike | None,
+) -> PricePanel:
     """A panel of these closes, rows sessions; tickers A, B, …"""
-    close = np.array(close, dtype=float)
-    n_sessions, n_tickers = close.shape
-    fields = {name: np.array(values, dtype=float) for name, values in fields.items() if values is not None}
+    closes = np.array(close, dtype=float)
+    n_sessions, n_tickers = closes.shape
+    others = {name: np.array(values, dtype=float) for name, values in fields.items() if values is not None}
     return PricePanel(
         sessions=np.datetime64("2024-01-02") + np.arange(n_sessions),
         tickers=tuple(
             f"{chr(65 + i // 26)}{chr(65 + i % 26)}" if n_tickers > 26 else chr(65 + i) for i in range(n_tickers)
         ),
-        fields={"close": close} | fields,
-        member=np.ones(close.shape, bool) if member is None else np.array(member, dtype=bool),
+        fields={"close": closes} | others,
+        member=np.ones(closes.shape, bool) if member is None else np.array(member, dtype=bool),
         sectors=("",) * n_tickers,
         benchmark=None if benchmark is None else np.array(benchmark, dtype=float),
     )
 
 
-def random_market(seed, *, n_sessions=70, n_tickers=6, gaps=True) -> tuple[PricePanel, np.ndarray]:
+def random_market(
+    seed: int, *, n_sessions: int = 70, n_tickers: int = 6, gaps: bool = True
+) -> tuple[PricePanel, FloatArray]:
     """Prices with opens and volume, and P(up) scores with holes.
 
     With gaps: missing bars, opens without a close and closes without an open, a halt of some sessions, one that is long

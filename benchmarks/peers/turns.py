@@ -18,5 +18,5 @@ def take_turns(compute: Callable[[], Mapping[str, np.ndarray]]) -> None:
         made = compute()
         spent = {"seconds": time.perf_counter() - started, "cpu_seconds": time.process_time() - cpu_started}
         if line.startswith("save "):
-            np.savez(line.removeprefix("save ").strip(), **made)
+            np.savez(line.removeprefix("save ").strip(), **made)  # type: ignore[arg-type] # one name is a flag of NumPy's
         print(json.dumps(spent), file=answers)

@@ -98,8 +98,27 @@ class StageConfig(BaseModel):
         return value
 
 
+class MarketConfig(StageConfig):
+    market: str = Field(default="us", pattern=MARKET_NAME)
+    """Name of a market file: a universe with a calendar. Registered models carry the name."""
+
+
+class SeedConfig(StageConfig):
+    seed: NonNegativeInt = 7
+    """First random seed."""
+
+
+class IntervalsConfig(StageConfig):
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+    """Two-sided confidence level of all intervals."""
+    resamples: Annotated[int, Field(ge=200)] = 2000
+    """Resamples of the block bootstrap."""
+    min_blocks: PositiveInt = 12
+    """Smallest number of bootstrap blocks. With fewer an interval is undefined, and its gate fails."""
+
+
 class HorizonsConfig(StageConfig):
-    horizons: tuple[Horizon, ...] = Field((1, 5, 20), min_length=1)
+    horizons: tuple[Horizon, ...] = Field(default=(1, 5, 20), min_length=1)
     """Trading days ahead. Each horizon gets a model of its own."""
 
     @model_validator(mode="after")
@@ -114,9 +133,7 @@ class ThreadsConfig(StageConfig):
     """CPU threads. Base models are fitted side by side, one thread each."""
 
 
-class PricesConfig(StageConfig):
-    market: str = Field("us", pattern=MARKET_NAME)
-    """Name of a market file: a universe with a calendar. Registered models carry the name."""
+class PricesConfig(MarketConfig):
     calendar: str = "XNYS"
     """Exchange calendar (ISO 10383 market code). It says which days are sessions."""
     source: Literal["sample", "parquet", "yfinance", "tiingo"] = "sample"
@@ -281,23 +298,21 @@ class DeepConfig(StageConfig):
         return self
 
 
-class ModelsConfig(WalkConfig, ThreadsConfig, DeepConfig):
-    models: tuple[ModelName, ...] = Field(("logistic", "lightgbm", "xgboost"), min_length=1)
+class ModelsConfig(WalkConfig, ThreadsConfig, DeepConfig, SeedConfig):
+    models: tuple[ModelName, ...] = Field(default=("logistic", "lightgbm", "xgboost"), min_length=1)
     """Base models. `lstm_transformer` and `xlstm_ts` are deep: they need TensorFlow and much more time."""
     label_kind: LabelKind | None = None
     """Label that base models learn: up or down, above the median of the session, above that of the sector. Empty: the
     best one for each model."""
     seeds: PositiveInt = 3
     """Fits that are averaged per model and fold. The logistic regression needs one."""
-    seed: NonNegativeInt = 7
-    """First random seed."""
     early_stopping: bool = False
     """Stop boosting by the AUC on a purged window inside the fit window. Otherwise the rounds are fixed."""
     stopping_sessions: Annotated[int, Field(ge=126)] = 126
     """Length of the window of `early_stopping`."""
     tuning_trials: NonNegativeInt = 0
     """Random draws of the boosters' parameters, compared inside the fit window."""
-    fan_out: FanOut | None = Field(None, exclude=True)
+    fan_out: FanOut | None = Field(default=None, exclude=True)
     """Tasks that the models stage is split into: one, per base model, also per fold, also per horizon. Empty: none in
     a process, model in containers."""
     per_regime: bool = False
@@ -332,7 +347,7 @@ class ModelsConfig(WalkConfig, ThreadsConfig, DeepConfig):
         return self
 
 
-class EnsembleConfig(ThreadsConfig):
+class EnsembleConfig(ThreadsConfig, SeedConfig):
     calibration: Calibration = "base_rate_slope"
     """Method that turns scores into P(up)."""
     calibration_sessions: PositiveInt = 252
@@ -342,7 +357,6 @@ class EnsembleConfig(ThreadsConfig):
     regime_intercept: bool = False
     """Let the market regime shift the base rate of P(up)."""
     seeds: PositiveInt = 3
-    seed: NonNegativeInt = 7
 
     @model_validator(mode="after")
     def _a_moved_base_rate_is_used(self) -> Self:
@@ -354,22 +368,20 @@ class EnsembleConfig(ThreadsConfig):
         return self
 
 
-class NullsConfig(ModelsConfig, EnsembleConfig):
+class NullsConfig(ModelsConfig, EnsembleConfig, MarketConfig):
     """The recipe whose null is wanted: what the models and the ensemble of a run are made of."""
 
-    market: str = "us"
     null_refits: NonNegativeInt = 40
     """Walks that are fitted anew on this market under shifted labels; 0: none. The gates ask for 40, which takes a
     night on 500 tickers."""
 
 
-class LeakageConfig(ThreadsConfig):
+class LeakageConfig(ThreadsConfig, SeedConfig):
     audit_dates: PositiveInt = 3
     """Dates at which the leakage audit cuts and poisons prices."""
-    seed: NonNegativeInt = 7
 
 
-class GatePolicy(StageConfig):
+class GatePolicy(IntervalsConfig):
     """What is asked of a model. `warn_*` marks, `min_*` and `max_*` refuse."""
 
     min_auc: Share = 0.52
@@ -393,24 +405,16 @@ class GatePolicy(StageConfig):
     promotion_window_sessions: NonNegativeInt = 20
     """Sessions between two comparisons with the champion; 0: each run may promote. An earlier one needs a person's
     approval, since each further look at the same sessions is another chance to be lucky."""
-    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
-    """Two-sided confidence level of all intervals."""
-    resamples: Annotated[int, Field(ge=200)] = 2000
-    """Resamples of the block bootstrap."""
-    min_blocks: PositiveInt = 12
-    """Smallest number of bootstrap blocks. With fewer an interval is undefined, and its gate fails."""
 
 
-class GatesConfig(GatePolicy):
-    market: str = "us"
+class GatesConfig(GatePolicy, MarketConfig, SeedConfig):
     validate_only: bool = False
     """Stop after the gates."""
     skip_gates: bool = False
     """Skip the gates. The report says so, and the version cannot become champion."""
-    seed: NonNegativeInt = 7
 
 
-class AuditConfig(GatePolicy, ThreadsConfig):
+class AuditConfig(GatePolicy, ThreadsConfig, SeedConfig):
     simulated_markets: PositiveInt = 100
     """Simulated markets of each kind: noise, shifted labels, planted edges, planted leaks."""
     market_sessions: Annotated[int, Field(ge=300, le=4000)] = 300
@@ -419,7 +423,6 @@ class AuditConfig(GatePolicy, ThreadsConfig):
     """Tickers of a simulated market."""
     oracle_aucs: tuple[Annotated[float, Field(gt=0.5, le=0.6)], ...] = (0.52, 0.53, 0.55)
     """Sizes of the planted edges: mean per-session AUC of the best possible forecast."""
-    seed: NonNegativeInt = 7
 
 
 class RefitConfig(ThreadsConfig):
@@ -429,22 +432,19 @@ class RefitConfig(ThreadsConfig):
     """Allowed ratio of the refitted model's spread to that of the last fold."""
 
 
-class PromoteConfig(StageConfig):
-    market: str = "us"
+class PromoteConfig(MarketConfig):
     reason: str = ""
     """Reason for the run, written into the ledger. Empty: none."""
 
 
-class PredictConfig(HorizonsConfig):
-    market: str = "us"
+class PredictConfig(HorizonsConfig, MarketConfig):
     max_position: Share = 0.05
     """Largest position, as a share of capital."""
     kelly_fraction: NonNegativeFloat = 0.25
     """Position size as a share of the Kelly bet."""
 
 
-class MonitorConfig(HorizonsConfig):
-    market: str = "us"
+class MonitorConfig(HorizonsConfig, MarketConfig, IntervalsConfig, SeedConfig):
     live_sessions: Annotated[int, Field(ge=1, le=2 * RECENT_SESSIONS)] = 252
     """Newest sessions of matured predictions that live figures are computed from."""
     drift_sessions: Annotated[int, Field(ge=5, le=RECENT_SESSIONS)] = 63
@@ -453,10 +453,6 @@ class MonitorConfig(HorizonsConfig):
     """Population stability index of a feature above which the report warns, if past windows were lower."""
     min_live_auc_lower: Share = 0.50
     """Lower bound of the live AUC below which the report warns."""
-    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
-    resamples: Annotated[int, Field(ge=200)] = 2000
-    min_blocks: PositiveInt = 12
-    seed: NonNegativeInt = 7
 
 
 class DecideConfig(StageConfig):
@@ -472,8 +468,7 @@ class DecideConfig(StageConfig):
     """Why, written into the ledger."""
 
 
-class ReportConfig(StageConfig):
-    market: str = "us"
+class ReportConfig(MarketConfig):
     top: PositiveInt = 10
     """Length of the report's lists of top and bottom predictions."""
 
@@ -507,16 +502,12 @@ class BacktestConfig(StageConfig):
     """Fee for borrowed shares, in basis points of the short value per year."""
 
 
-class PortfolioConfig(BacktestConfig):
+class PortfolioConfig(BacktestConfig, IntervalsConfig, SeedConfig):
     """A backtest of a run's own forecasts, and how its intervals are made."""
 
     entry: Entry | None = None  # type: ignore[assignment] # settled against the prices, before anything is traded
     """Trade at the open or at the close of t+1 what the close of t decided. Empty: at the open where prices have
     one."""
-    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
-    resamples: Annotated[int, Field(ge=200)] = 2000
-    min_blocks: PositiveInt = 12
-    seed: NonNegativeInt = 7
 
 
 class SimulateConfig(StageConfig):

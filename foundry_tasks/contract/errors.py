@@ -10,13 +10,27 @@ class FoundryError(Exception):
 
     def __str__(self) -> str:
         """One line, whatever was typed that it repeats."""
-        return " ".join(super().__str__().splitlines())
+        return _one_line(super().__str__())
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.splitlines())
 
 
 class ConfigError(FoundryError):
-    """What was asked for cannot be done, now or on a retry."""
+    """What was asked for cannot be done, now or on a retry.
+
+    faults: what is wrong, each for itself. where: the file that all of them are in. advice: what to do about any of them.
+    """
 
     exit_code: ClassVar[int] = 10
+
+    def __init__(self, *faults: str, where: str = "", advice: str = "") -> None:
+        text = "; ".join(faults)
+        super().__init__(f"{f'{where}: ' if where else ''}{text}{f'. {advice}' if advice else ''}")
+        self.faults = tuple(map(_one_line, faults))
+        self.where = where
+        self.advice = advice
 
 
 class MissingInputError(ConfigError):
@@ -24,9 +38,17 @@ class MissingInputError(ConfigError):
 
 
 class DataRejectedError(FoundryError):
-    """The data does not meet its expectations; what was rejected lies in quarantine."""
+    """The data does not meet its expectations; what was rejected lies in quarantine.
+
+    reason: what is wrong, where, and what to do. more: addresses of the findings in the store.
+    """
 
     exit_code: ClassVar[int] = 20
+
+    def __init__(self, reason: str, *, more: tuple[str, ...] = ()) -> None:
+        super().__init__(f"{reason} More: {', '.join(more)}." if more else reason)
+        self.reason = _one_line(reason)
+        self.more = more
 
 
 class TransientError(FoundryError):

@@ -78,7 +78,7 @@ def _read(path: Path) -> dict[str, Any]:
             f"market file {path} cannot be read: {error}. Mend it, or take it out of FOUNDRY_MARKETS."
         ) from error
     except ConfigError as error:
-        raise ConfigError(f"market file {path}: {error}") from error
+        raise ConfigError(*error.faults, where=f"market file {path}") from error
     return defaults | {key: _beside(path, defaults[key]) for key in FILE_KEYS if defaults.get(key)}
 
 

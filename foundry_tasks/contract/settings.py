@@ -35,7 +35,7 @@ class Settings(BaseModel):
     """Market files (TOML), or folders of them, separated as in PATH. Empty: the built-in sample market."""
     expectations: str = str(REPOSITORY / "expectations")
     """Folder of the expectation suites."""
-    notify: str = Field("log", pattern=r"^(log|https?://\S+|mailto:\S+@\S+)$")
+    notify: str = Field(default="log", pattern=r"^(log|https?://\S+|mailto:\S+@\S+)$")
     """Who is told of failures: `log`, a webhook's https://…, or mailto:… over Airflow's connection `smtp_default`. A secret
     file `notify` goes before it."""
     reports_url: str = ""
@@ -90,9 +90,9 @@ class Settings(BaseModel):
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            wrong = "; ".join(
+            wrong = (
                 f"{PREFIX}{str(part['loc'][0]).upper()}={part.get('input')!r}: {part['msg'].lower()}"
                 for part in error.errors()
             )
             known = ", ".join(PREFIX + name.upper() for name in cls.model_fields)
-            raise ConfigError(f"{wrong}. Known settings: {known}.") from error
+            raise ConfigError(*wrong, advice=f"Known settings: {known}.") from error

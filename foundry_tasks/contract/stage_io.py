@@ -314,7 +314,7 @@ class StageIO:
         if not verdict.passed:
             kept = self.quarantine(f"{suite}.json", artifacts.canonical_json([asdict(one) for one in verdict.findings]))
             faults = "; ".join(one.sentence for one in verdict.findings if one.severity == "critical")
-            raise DataRejectedError(f"{suite} rejected: {faults}. More: {', '.join([kept, *pages[:1]])}.")
+            raise DataRejectedError(f"{suite} rejected: {faults}.", more=(kept, *pages[:1]))
         return verdict
 
     def warn(self, text: str) -> None:

@@ -248,7 +248,7 @@ def stage_config(stage: str, conf: Mapping[str, Any]) -> c.StageConfig:
     try:
         return _validated(stage, conf)
     except ValidationError as error:
-        raise ConfigError("; ".join(_faults(error))) from error
+        raise ConfigError(*_faults(error)) from error
 
 
 def _validated(stage: str, conf: Mapping[str, Any]) -> c.StageConfig:
@@ -285,7 +285,7 @@ def check_conf(conf: Mapping[str, Any], stages: Iterable[str] = MARKET_STAGES) -
         else:
             values |= {key: getattr(config, key) for key in conf if key in STAGES[stage].config.model_fields}
     if faults:
-        raise ConfigError("; ".join(faults))
+        raise ConfigError(*faults)
     return {key: to_jsonable_python(values[key]) for key in conf}
 
 

@@ -20,9 +20,9 @@ from foundry_tasks.evaluation.standard_portfolio import DailyPnl
 from foundry_tasks.evaluation.tranches import execution_at
 from foundry_tasks.inputs.run_inputs import RunInputs
 from foundry_tasks.run_trials import record_portfolio
+from foundry_tasks.validation.bootstrap import Resampling
 from foundry_tasks.validation.earnings import (
     FoldAccuracy,
-    Resampling,
     daily_columns,
     earnings,
     fold_figures,
@@ -40,7 +40,7 @@ def run(config: PortfolioConfig, io: StageIO) -> None:
         prices = read_prices(io.path("prices", "prices.parquet"))
         folds = RunInputs(io).folds
     rules = _rules(config, prices, io)
-    resampling = Resampling(config.confidence, config.resamples, config.min_blocks, config.seed)
+    resampling = Resampling.of(config, config.seed)
     horizons: dict[int, TradedHorizon] = {}
     for horizon, walk in folds.items():
         with io.step("read"):

@@ -23,6 +23,7 @@ from foundry_tasks.contract.documents.gates import (
 from foundry_tasks.data.panel import FloatArray
 from foundry_tasks.evaluation import metrics
 from foundry_tasks.features.labels import Labels
+from foundry_tasks.validation.bootstrap import Resampling
 from foundry_tasks.validation.evidence import Evidence, FoldOutput
 from foundry_tasks.validation.expected import expected_against_observed
 from foundry_tasks.validation.gates import interval_of
@@ -163,9 +164,8 @@ def _deflated(found: Deflation) -> DeflatedSharpe:
 def _efficiency(edge: Edge, horizon: int, policy: GatePolicy, seed: int) -> Efficiency:
     """WFE with both its intervals: the bootstrap's, and Fieller's set, which may be unbounded or have a hole."""
     bootstrap = wfe_interval(
-        edge.validation, edge.test, horizon=horizon, confidence=policy.confidence, resamples=policy.resamples,
-        seed=seed, neutral=edge.neutral,
-    )  # fmt: skip
+        edge.validation, edge.test, horizon=horizon, resampling=Resampling.of(policy, seed), neutral=edge.neutral
+    )
     fieller = fieller_set(
         edge.validation, edge.test, horizon=horizon, confidence=policy.confidence, neutral=edge.neutral
     )

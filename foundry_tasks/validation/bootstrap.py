@@ -4,10 +4,33 @@ Künsch (1989). Blocks of max(10, 3h) sessions: shorter ones let noise through a
 """
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
+from foundry_tasks.contract.config import IntervalsConfig
 from foundry_tasks.data.panel import FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class Resampling:
+    """How intervals are made: of what level, from how many resamples; fewer blocks than min_blocks leave one undefined."""
+
+    confidence: float
+    resamples: int
+    min_blocks: int
+    seed: int
+
+    @classmethod
+    def of(cls, config: IntervalsConfig, seed: int) -> Self:
+        """As a stage's config says."""
+        return cls(config.confidence, config.resamples, config.min_blocks, seed)
+
+    @property
+    def levels(self) -> tuple[float, float]:
+        """Of the quantiles that bound a two-sided interval."""
+        tail = (1 - self.confidence) / 2
+        return tail, 1 - tail
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +69,7 @@ def resampled_means(series: FloatArray, *, block: int, resamples: int, rng: np.r
     return means
 
 
-def mean_interval(
-    series: FloatArray, *, horizon: int, confidence: float, resamples: int, min_blocks: int, seed: int
-) -> Interval:
+def mean_interval(series: FloatArray, *, horizon: int, resampling: Resampling) -> Interval:
     """Mean of a per-session figure with its two-sided interval.
 
     series: (n_sessions,), NaN where the session has no figure (those sessions are left out).
@@ -57,9 +78,9 @@ def mean_interval(
     block = block_length(horizon)
     blocks = len(kept) // block
     value = float(kept.mean()) if len(kept) else float("nan")
-    if blocks < min_blocks:
+    if blocks < resampling.min_blocks:
         return Interval(value, float("nan"), float("nan"), blocks)
-    means = resampled_means(kept, block=block, resamples=resamples, rng=np.random.default_rng(seed))
-    tail = (1 - confidence) / 2
-    lower, upper = np.quantile(means, [tail, 1 - tail])
+    rng = np.random.default_rng(resampling.seed)
+    means = resampled_means(kept, block=block, resamples=resampling.resamples, rng=rng)
+    lower, upper = np.quantile(means, resampling.levels)
     return Interval(value, float(lower), float(upper), blocks)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from foundry_tasks.data.panel import FloatArray
-from foundry_tasks.validation.bootstrap import Interval, block_length, resampled_means
+from foundry_tasks.validation.bootstrap import Interval, Resampling, block_length, resampled_means
 
 N_BINS = 10
 
@@ -27,7 +27,7 @@ def reliability(p_up: FloatArray, labels: FloatArray) -> tuple[FloatArray, Float
 
 
 def calibration_error_interval(
-    p_up: FloatArray, labels: FloatArray, *, horizon: int, confidence: float, resamples: int, min_blocks: int, seed: int
+    p_up: FloatArray, labels: FloatArray, *, horizon: int, resampling: Resampling
 ) -> Interval:
     """ECE = Σ_b n_b/n · |mean P(up) − share up|, with its basic bootstrap interval.
 
@@ -40,11 +40,11 @@ def calibration_error_interval(
     observed = float(np.abs(gaps.sum(axis=0)).sum() / count.sum())
     block = block_length(horizon)
     blocks = len(gaps) // block
-    if blocks < min_blocks:
+    if blocks < resampling.min_blocks:
         return Interval(observed, float("nan"), float("nan"), blocks)
     stacked = np.stack([gaps, count], axis=-1)
-    means = resampled_means(stacked, block=block, resamples=resamples, rng=np.random.default_rng(seed))
+    rng = np.random.default_rng(resampling.seed)
+    means = resampled_means(stacked, block=block, resamples=resampling.resamples, rng=rng)
     resampled = np.abs(means[..., 0]).sum(axis=1) / means[..., 1].sum(axis=1)
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(resampled, [tail, 1 - tail])
+    low, high = np.quantile(resampled, resampling.levels)
     return Interval(observed, max(0.0, 2 * observed - float(high)), max(0.0, 2 * observed - float(low)), blocks)

@@ -8,10 +8,9 @@ from collections.abc import Mapping
 from foundry_tasks.data.panel import FloatArray
 from foundry_tasks.evaluation.metrics import session_auc
 from foundry_tasks.models.stacking import average
-from foundry_tasks.validation.bootstrap import Interval, mean_interval
+from foundry_tasks.validation.bootstrap import Interval, Resampling, mean_interval
 
-MIN_BLOCKS = 12
-_CONFIDENCE, _RESAMPLES = 0.95, 2000
+_RESAMPLING = Resampling(confidence=0.95, resamples=2000, min_blocks=12, seed=0)
 
 
 def drop_one(scores: Mapping[str, FloatArray], up: FloatArray, *, horizon: int) -> dict[str, Interval]:
@@ -25,7 +24,5 @@ def drop_one(scores: Mapping[str, FloatArray], up: FloatArray, *, horizon: int) 
     for name in scores:
         without = average({other: values for other, values in scores.items() if other != name})
         difference = session_auc(together, up) - session_auc(without + 0 * together, up)
-        found[name] = mean_interval(
-            difference, horizon=horizon, confidence=_CONFIDENCE, resamples=_RESAMPLES, min_blocks=MIN_BLOCKS, seed=0
-        )
+        found[name] = mean_interval(difference, horizon=horizon, resampling=_RESAMPLING)
     return found

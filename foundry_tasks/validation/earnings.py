@@ -5,7 +5,7 @@ sessions that the forecasts were traded in, and basis points are those of the ca
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from math import fsum
 
@@ -38,22 +38,12 @@ from foundry_tasks.evaluation.performance import (
     monthly_table,
     sharpe_ratio,
 )
-from foundry_tasks.validation.bootstrap import Interval, block_length, mean_interval, resampled_means
+from foundry_tasks.validation.bootstrap import Interval, Resampling, block_length, mean_interval, resampled_means
 from foundry_tasks.validation.overfitting import SharpeSample, probabilistic_sharpe_ratio
 from foundry_tasks.validation.wfe import walk_forward_efficiency
 
 UNDEFINED = float("nan")
 COSTS = ("commission", "spread", "impact", "borrow")
-
-
-@dataclass(frozen=True, slots=True)
-class Resampling:
-    """How intervals are made: of what level, from how many resamples; fewer blocks than min_blocks leave one undefined."""
-
-    confidence: float
-    resamples: int
-    min_blocks: int
-    seed: int
 
 
 @dataclass(frozen=True)
@@ -90,8 +80,7 @@ def sharpe_interval(pnl: FloatArray, *, horizon: int, resampling: Resampling) ->
     variance = power - mean**2
     moves = variance > 1e-12 * power
     ratios = np.where(moves, mean / np.sqrt(np.where(moves, variance, 1.0)), 0.0) * np.sqrt(SESSIONS_PER_YEAR)
-    tail = (1 - resampling.confidence) / 2
-    lower, upper = np.quantile(ratios, [tail, 1 - tail])
+    lower, upper = np.quantile(ratios, resampling.levels)
     return Interval(value, float(lower), float(upper), blocks)
 
 
@@ -203,7 +192,7 @@ def _ladder_mean(cell: LadderCell, resampling: Resampling) -> LadderMean:
 
 
 def _in_bp(series: FloatArray, *, holding_sessions: int, resampling: Resampling) -> documents.Interval:
-    return _bounds(mean_interval(series / BP, horizon=holding_sessions, **asdict(resampling)))
+    return _bounds(mean_interval(series / BP, horizon=holding_sessions, resampling=resampling))
 
 
 def _bounds(interval: Interval) -> documents.Interval:

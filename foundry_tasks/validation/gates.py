@@ -22,7 +22,7 @@ from foundry_tasks.contract.documents.gates import (
 from foundry_tasks.data.panel import FloatArray
 from foundry_tasks.evaluation import metrics
 from foundry_tasks.evaluation.collapse import collapse_of
-from foundry_tasks.validation.bootstrap import Interval, mean_interval
+from foundry_tasks.validation.bootstrap import Interval, Resampling, mean_interval
 from foundry_tasks.validation.calibration_error import calibration_error_interval
 from foundry_tasks.validation.evidence import Evidence
 from foundry_tasks.validation.null_distribution import NullDistribution, RefittedNull, null_distribution
@@ -62,14 +62,7 @@ def verdict_of(gates: Sequence[Gate]) -> ModelVerdict:
 
 def interval_of(series: FloatArray, evidence: Evidence, policy: GatePolicy, seed: int) -> Interval:
     """The policy's interval of a per-session figure."""
-    return mean_interval(
-        series,
-        horizon=evidence.horizon,
-        confidence=policy.confidence,
-        resamples=policy.resamples,
-        min_blocks=policy.min_blocks,
-        seed=seed,
-    )
+    return mean_interval(series, horizon=evidence.horizon, resampling=Resampling.of(policy, seed))
 
 
 def _summary(null: NullDistribution) -> NullSummary:
@@ -129,8 +122,7 @@ def _auc(
 
 def _wfe(evidence: Evidence, null: NullDistribution, policy: GatePolicy, seed: int) -> Gate:
     def wfe(validation: Sequence[FloatArray], test: Sequence[FloatArray]) -> Interval:
-        return wfe_interval(validation, test, horizon=evidence.horizon, confidence=policy.confidence,
-                            resamples=policy.resamples, seed=seed)  # fmt: skip
+        return wfe_interval(validation, test, horizon=evidence.horizon, resampling=Resampling.of(policy, seed))
 
     relative = wfe(evidence.validation_relative, evidence.test_relative)
     drift = wfe(evidence.validation_up, evidence.test_up)
@@ -168,9 +160,8 @@ def _brier(evidence: Evidence, policy: GatePolicy, seed: int) -> Gate:
 
 def _calibration(evidence: Evidence, policy: GatePolicy, seed: int) -> Gate:
     interval = calibration_error_interval(
-        evidence.p_up, evidence.up, horizon=evidence.horizon, confidence=policy.confidence,
-        resamples=policy.resamples, min_blocks=policy.min_blocks, seed=seed,
-    )  # fmt: skip
+        evidence.p_up, evidence.up, horizon=evidence.horizon, resampling=Resampling.of(policy, seed)
+    )
     verdict: GateVerdict = "failed" if interval.lower > policy.max_ece else "passed"
     if not interval.defined:
         verdict = "undefined"

@@ -19,7 +19,7 @@ import numpy as np
 
 from foundry_tasks.data.panel import FloatArray
 from foundry_tasks.evaluation.newey_west import mean_standard_error
-from foundry_tasks.validation.bootstrap import Interval, block_length, resampled_means
+from foundry_tasks.validation.bootstrap import Interval, Resampling, block_length, resampled_means
 
 MIN_EDGE = 0.001
 
@@ -38,35 +38,34 @@ def wfe_interval(
     test: Sequence[FloatArray],
     *,
     horizon: int,
-    confidence: float,
-    resamples: int,
-    seed: int,
+    resampling: Resampling,
     neutral: float = 0.5,
 ) -> Interval:
     """WFE with its percentile interval, sessions of every window resampled in blocks.
 
     validation, test: per fold, the figure by session (n_sessions,), NaN where a session has none. Resamples whose
     validation edge is not above MIN_EDGE count as ±∞ by the sign of their test edge, so that an interval that
-    reaches into the undefined says so by an infinite bound.
+    reaches into the undefined says so by an infinite bound. There is no least number of blocks.
     """
     kept_validation, kept_test = _known(validation), _known(test)
     if any(len(series) == 0 for series in (*kept_validation, *kept_test)):
         return Interval(float("nan"), float("nan"), float("nan"), 0)
     value = walk_forward_efficiency(_means(kept_validation), _means(kept_test), neutral=neutral)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(resampling.seed)
     block = block_length(horizon)
 
     def edges(windows: list[FloatArray]) -> FloatArray:
-        total: FloatArray = np.sum(
-            [resampled_means(series - neutral, block=block, resamples=resamples, rng=rng) for series in windows], axis=0
-        )
+        means = [
+            resampled_means(series - neutral, block=block, resamples=resampling.resamples, rng=rng)
+            for series in windows
+        ]
+        total: FloatArray = np.sum(means, axis=0)
         return total
 
     validation_edge, test_edge = edges(kept_validation), edges(kept_test)
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios = np.where(validation_edge > MIN_EDGE, test_edge / validation_edge, np.copysign(np.inf, test_edge))
-    tail = (1 - confidence) / 2
-    lower, upper = np.quantile(ratios, [tail, 1 - tail], method="nearest")
+    lower, upper = np.quantile(ratios, resampling.levels, method="nearest")
     return Interval(value, float(lower), float(upper), sum(len(s) // block for s in kept_test))
 
 

@@ -115,9 +115,10 @@ class Rules(BaseModel):
                 and not (mount.ReadOnly and f"{mount.Source}:ro" in self.volumes)
             ):
                 yield f"HostConfig.Mounts: volume {mount.Source[:60]!r} is none of Foundry's, or is read-only"
-        for place in {host.NetworkMode, *(mount.Source for mount in host.Mounts)} & self.reserved.keys():
-            if wanted.Cmd[0] not in self.reserved[place]:
-                yield f"{place} is for {', '.join(sorted(self.reserved[place]))} alone"
+        places = {host.NetworkMode, *(mount.Source for mount in host.Mounts)}
+        for place, stages in self.reserved.items():
+            if place in places and wanted.Cmd[0] not in stages:
+                yield f"{place} is for {', '.join(sorted(stages))} alone"
 
 
 def managed_filters(asked: Any) -> dict[str, list[str]]:

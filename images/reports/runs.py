@@ -77,10 +77,11 @@ class Runs:
                 if rest:
                     pages[dag, run] += [rest] if prefix == "pages/" else []
         with ThreadPoolExecutor(_READERS) as readers:
-            found = list(readers.map(lambda item: self._run(*item[0], item[1]), pages.items()))
+            found = list(readers.map(self._run, pages.keys(), pages.values()))
         return tuple(sorted(found, key=lambda run: (run.last_at, run.as_of, run.run_id), reverse=True))
 
-    def _run(self, dag: str, key: str, pages: list[str]) -> Run:
+    def _run(self, named: tuple[str, str], pages: list[str]) -> Run:
+        dag, key = named
         prices, gates, report = (
             self._document(f"runs/{dag}/{key}/{stage}/-/result.json") for stage in ("prices", "gates", "report")
         )

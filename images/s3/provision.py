@@ -126,12 +126,13 @@ def unproved(clients: dict[str, Any], bucket: str, prefix: str) -> list[str]:
 
 
 def _allowed(client: Any, act: str, bucket: str, key: str) -> bool:
-    arguments: dict[str, Any] = {
+    of_acts: dict[str, dict[str, Any]] = {
         "put_object": {"Key": key, "Body": b"", "IfMatch": '"no such content"'},
         "list_objects_v2": {"Prefix": key, "MaxKeys": 1},
         "put_bucket_policy": {"Policy": "{}"},
         "create_bucket": {},
-    }.get(act, {"Key": key})
+    }
+    arguments = of_acts.get(act, {"Key": key})
     try:
         getattr(client, act)(Bucket=bucket, **arguments)
     except ClientError as error:

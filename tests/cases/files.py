@@ -5,6 +5,7 @@ import gzip
 import io
 import lzma
 import zipfile
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
@@ -51,7 +52,13 @@ def packed(content: bytes, packing: str, *, name: str) -> bytes:
         return stream.getvalue()
     if packing == ".zst":
         return _zstd(content)
-    return {"": bytes, ".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}[packing](content)
+    packers: dict[str, Callable[[bytes], bytes]] = {
+        "": bytes,
+        ".gz": gzip.compress,
+        ".bz2": bz2.compress,
+        ".xz": lzma.compress,
+    }
+    return packers[packing](content)
 
 
 def _zstd(content: bytes) -> bytes:

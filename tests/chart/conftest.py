@@ -8,7 +8,7 @@ from tests.chart.helm import REPOSITORY, Helm
 
 
 @pytest.fixture(scope="session")
-def helm(tmp_path_factory) -> Helm:
+def helm(tmp_path_factory: pytest.TempPathFactory) -> Helm:
     own = REPOSITORY / ".tools" / "bin" / "helm"
     program = str(own) if own.is_file() else shutil.which("helm")
     if program is None:

@@ -6,7 +6,7 @@ from tests.containers.stack import REPOSITORY, Stack
 
 
 @pytest.fixture(scope="session")
-def stack():
+def stack() -> Stack:
     """The stack that `make up` started."""
     if not (REPOSITORY / ".images.env").is_file():
         pytest.skip("no images: `make images`, then `make up`")

@@ -7,14 +7,17 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import docker
 
 from tests.e2e.foundry_here import TINY
+
+Seen = TypeVar("Seen")
 
 REPOSITORY = Path(__file__).parents[2]
 AIRFLOW, MLFLOW, REPORTS = (f"http://127.0.0.1:{port}" for port in (8080, 5000, 8000))
@@ -40,7 +43,7 @@ class Answer:
 
 
 def request(
-    url: str, *, method: str = "GET", body: Any = None, headers: dict | None = None, timeout_s: float = 60
+    url: str, *, method: str = "GET", body: Any = None, headers: dict[str, str] | None = None, timeout_s: float = 60
 ) -> Answer:
     """One HTTP request; a refusal is an answer, not an exception."""
     data = None if body is None else json.dumps(body).encode()
@@ -74,7 +77,8 @@ class Stack:
     @cached_property
     def _token(self) -> str:
         login = {"username": "admin", "password": secret("airflow_admin_password")}
-        return request(f"{AIRFLOW}/auth/token", method="POST", body=login).json["access_token"]
+        token: str = request(f"{AIRFLOW}/auth/token", method="POST", body=login).json["access_token"]
+        return token
 
     def airflow(self, path: str, *, method: str = "GET", body: Any = None) -> Answer:
         """Airflow's REST API as its admin."""
@@ -82,7 +86,7 @@ class Stack:
             f"{AIRFLOW}/api/v2{path}", method=method, body=body, headers={"Authorization": f"Bearer {self._token}"}
         )
 
-    def trigger(self, dag: str, conf: dict, run_id: str) -> Answer:
+    def trigger(self, dag: str, conf: Mapping[str, Any], run_id: str) -> Answer:
         """Trigger a run, as the UI's form does."""
         self.airflow(f"/dags/{dag}", method="PATCH", body={"is_paused": False})
         return self.airflow(
@@ -92,22 +96,26 @@ class Stack:
     def state(self, dag: str, run_id: str) -> str:
         """A run's state; "unknown" while Airflow cannot tell."""
         answer = self.airflow(f"/dags/{dag}/dagRuns/{run_id}")
-        return answer.json["state"] if answer.status == 200 else "unknown"
+        state: str = answer.json["state"] if answer.status == 200 else "unknown"
+        return state
 
-    def tasks(self, dag: str, run_id: str) -> list[dict]:
+    def tasks(self, dag: str, run_id: str) -> list[dict[str, Any]]:
         answer = self.airflow(f"/dags/{dag}/dagRuns/{run_id}/taskInstances?limit=200")
-        return answer.json["task_instances"] if answer.status == 200 else []
+        found: list[dict[str, Any]] = answer.json["task_instances"] if answer.status == 200 else []
+        return found
 
     def wait(self, dag: str, run_id: str, *, timeout_s: float = 900) -> str:
         """The state that a run ends in."""
         return self.until(lambda: self.state(dag, run_id), lambda state: state in ENDED, timeout_s=timeout_s)
 
-    def wait_for_task(self, dag: str, run_id: str, task: str, states: set[str], *, timeout_s: float = 600) -> dict:
+    def wait_for_task(
+        self, dag: str, run_id: str, task: str, states: set[str], *, timeout_s: float = 600
+    ) -> dict[str, Any]:
         """A task's instance once it is in one of `states`."""
 
-        def look() -> dict | None:
+        def look() -> dict[str, Any]:
             found = [one for one in self.tasks(dag, run_id) if one["task_id"] == task]
-            return next((one for one in found if one["state"] in states), None)
+            return next((one for one in found if one["state"] in states), {})
 
         return self.until(look, bool, timeout_s=timeout_s)
 
@@ -135,9 +143,10 @@ class Stack:
         return self.engine.containers.list(all=True, ignore_removed=True, filters={"label": labels})[0]
 
     def services(self) -> list[Any]:
-        return self.engine.containers.list(
+        found: list[Any] = self.engine.containers.list(
             all=True, ignore_removed=True, filters={"label": f"com.docker.compose.project={PROJECT}"}
         )
+        return found
 
     def stage_containers(self, run_id: str | None = None) -> list[Any]:
         """Containers of stages, whatever they are doing."""
@@ -148,17 +157,21 @@ class Stack:
         """Wait until services say that they are well."""
         for name in names:
             self.until(
-                lambda name=name: self.service(name).attrs["State"].get("Health", {}).get("Status"),
+                partial(self._health, name),
                 lambda health: health == "healthy",
                 timeout_s=timeout_s,
             )
+
+    def _health(self, name: str) -> str | None:
+        status: str | None = self.service(name).attrs["State"].get("Health", {}).get("Status")
+        return status
 
     def sql(self, database: str, statement: str) -> None:
         """A statement to the stack's Postgres, as its administrator."""
         done = self.service("postgres").exec_run(["psql", "-d", database, "-c", statement], user="postgres")
         assert done.exit_code == 0, done.output
 
-    def foundry(self, *arguments: str, files: str = "foundry-promote") -> subprocess.CompletedProcess:
+    def foundry(self, *arguments: str, files: str = "foundry-promote") -> subprocess.CompletedProcess[str]:
         """`foundry …` in a container with the keys of a volume."""
         image = images()["FOUNDRY_IMAGE_STAGE_CPU"]
         settings = {
@@ -173,7 +186,7 @@ class Stack:
         return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
     @staticmethod
-    def until(look: Any, good: Any, *, timeout_s: float) -> Any:
+    def until(look: Callable[[], Seen], good: Callable[[Seen], object], *, timeout_s: float) -> Seen:
         """What `look` sees once it is good."""
         deadline = time.monotonic() + timeout_s
         while not good(seen := look()):

@@ -2,6 +2,8 @@
 
 import importlib
 import sys
+from collections.abc import Callable, Iterator
+from types import ModuleType
 
 import pytest
 
@@ -9,7 +11,7 @@ from foundry_tasks.contract.settings import REPOSITORY
 
 
 @pytest.fixture(scope="module")
-def load():
+def load() -> Iterator[Callable[[str], ModuleType]]:
     """load(name) → a module of dags/ or of the plugins in it."""
     folders = [str(REPOSITORY / "dags"), str(REPOSITORY / "dags" / "plugins")]
     sys.path[:0] = folders

@@ -1,8 +1,10 @@
 """The whole pipeline in this process: real store, real Great Expectations, real MLflow on SQLite, one run after another."""
 
 import time
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -54,7 +56,7 @@ class Foundry:
         self,
         name: str,
         run_id: str,
-        conf: dict,
+        conf: Mapping[str, Any],
         dag: str = "foundry_train",
         shard: str | None = None,
         *,
@@ -74,7 +76,7 @@ class Foundry:
         )
         return runner.execute(Identity(dag, run_id, name, shard, as_of), conf, around)
 
-    def train(self, run_id: str, conf: dict, *, until: str = "report") -> dict[str, StageResult]:
+    def train(self, run_id: str, conf: Mapping[str, Any], *, until: str = "report") -> dict[str, StageResult]:
         """Run the training pipeline up to and with a stage; skipped stages are not in what comes back."""
         results, skipping = {}, False
         stages = PIPELINES["foundry_train"]
@@ -92,7 +94,7 @@ class Foundry:
         return self.store.object_path(result.outputs[name].sha256).read_bytes()
 
 
-def write_market(folder: Path, panel: PricePanel) -> dict:
+def write_market(folder: Path, panel: PricePanel) -> dict[str, Any]:
     """A market's prices, sectors and benchmark as files; returns the conf that reads them."""
     folder.mkdir(parents=True, exist_ok=True)
     n_sessions, n_tickers = panel.member.shape

@@ -1,6 +1,7 @@
 """Any walk that hypothesis may think of, anchored or rolling, of any horizon and sizes."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from hypothesis import strategies as st
 
@@ -29,13 +30,14 @@ class Walk:
 
 
 @st.composite
-def walks(draw, walk=None):
+def walks(draw: st.DrawFn, walk: Literal["anchored", "rolling"] | None = None) -> Walk:
     """Any walk, with more fit sessions than it needs: room for a fault that takes some of them."""
     horizon, embargo = draw(st.integers(1, 60)), draw(st.integers(0, 30))
     folds, test, validation = draw(st.integers(2, 8)), draw(st.integers(20, 200)), draw(st.integers(20, 150))
     warmup, least = draw(st.integers(0, 4)), draw(st.integers(1, 200))
     first = least + draw(st.integers(200, 500)) + warmup * test + validation + 2 * (horizon + embargo)
-    kind = walk or draw(st.sampled_from(["anchored", "rolling"]))
+    kinds: tuple[Literal["anchored", "rolling"], ...] = (walk,) if walk else ("anchored", "rolling")
+    kind = draw(st.sampled_from(kinds))
     config = WalkConfig(
         walk=kind,
         folds=folds,

@@ -199,7 +199,8 @@ def host_config(**changes: Any) -> dict[str, Any]:
         "pids_limit": 32,
         "log_config": LogConfig(type="json-file", config={"max-size": "1m", "max-file": "2"}),
     }
-    return HostConfig("1.41", **asked | changes)
+    limits: dict[str, Any] = HostConfig("1.41", **asked | changes)
+    return limits
 
 
 def make(client: docker.APIClient, image: str, command: list[str], name: str = NAME) -> str:

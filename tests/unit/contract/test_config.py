@@ -1,5 +1,7 @@
 """A run's conf: flat, closed, every fault said at once."""
 
+import inspect
+
 import pytest
 from pydantic import ValidationError
 
@@ -131,3 +133,11 @@ def test_wavelets_need_a_window_that_they_fit_into():
 def test_a_walk_with_deep_models_has_a_purge_longer_by_their_lookback():
     assert ModelsConfig(models=("logistic", "xlstm_ts"), sequence_sessions=60, embargo_sessions=2).gap_sessions == 61
     assert ModelsConfig(sequence_sessions=60, embargo_sessions=2).gap_sessions == 2
+
+
+@pytest.mark.parametrize("key", ["market", "seed", "horizons", "threads", "confidence", "resamples", "min_blocks"])
+def test_a_key_of_several_stages_is_declared_once(key):
+    configs = [spec.config for spec in STAGES.values() if key in spec.config.model_fields]
+    declaring = {base for config in configs for base in config.__mro__ if key in inspect.get_annotations(base)}
+    assert len(configs) > 1
+    assert len(declaring) == 1

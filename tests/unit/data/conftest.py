@@ -1,30 +1,37 @@
 """Live price sources against servers of our own."""
 
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from foundry_tasks.adapters.store_local import LocalStore
 from foundry_tasks.contract.stage_io import Identity, StageIO
 from tests.market_bars import sound_bars
-from tests.price_servers import reachable
+from tests.price_servers import PriceServers, reachable
+
+_UNUSED: Any = None
+"""What a price source does not ask for."""
 
 
 class Counting:
     """A progress that remembers what it was told."""
 
-    def __init__(self):
-        self.total, self.notes = 0, []
+    def __init__(self) -> None:
+        self.total = 0
+        self.notes: list[str] = []
 
-    def start(self, label, total):  # noqa: ARG002 - Progress has it
+    def start(self, label: str, total: int) -> None:  # noqa: ARG002 - Progress has it
         self.total += total
 
-    def advance(self, note=""):
+    def advance(self, note: str = "") -> None:
         self.notes.append(note)
 
 
 @pytest.fixture
-def servers(tmp_path, monkeypatch):
+def servers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PriceServers]:
     """The hosts of the live sources; two tickers until a test gives it others."""
     bars = sound_bars(("AAA", "BBB")).assign(adj_close=lambda table: table["close"] * 0.98)
     with reachable(tmp_path / "servers", bars, monkeypatch) as running:
@@ -32,20 +39,20 @@ def servers(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def make_io(tmp_path):
+def make_io(tmp_path: Path) -> Callable[..., StageIO]:
     """A StageIO of the prices stage; its store outlives it."""
 
-    def make(run_id="run", secrets=None):
+    def make(run_id: str = "run", secrets: Mapping[str, str] | None = None) -> StageIO:
         workspace = tmp_path / "workspace" / run_id
         workspace.mkdir(parents=True, exist_ok=True)
         return StageIO(
             identity=Identity("foundry_daily", run_id, "prices", None, date(2021, 6, 30)),
             store=LocalStore(tmp_path / "store"),
-            expectations=None,
-            registry=None,
+            expectations=_UNUSED,
+            registry=_UNUSED,
             progress=Counting(),
             workspace=workspace,
-            now=None,
+            now=_UNUSED,
             code_version="test",
             image_digest="",
             secret=(secrets or {}).get,

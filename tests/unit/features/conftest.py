@@ -1,12 +1,14 @@
 """A market small enough to compute by hand and long enough to fill every window."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
 from foundry_tasks.data.panel import PRICE_FIELDS, PricePanel
 
 
-def _market(n_sessions=320, n_tickers=12, seed=0, missing=0.01):
+def _market(n_sessions: int = 320, n_tickers: int = 12, seed: int = 0, missing: float = 0.01) -> PricePanel:
     rng = np.random.default_rng(seed)
     market = rng.normal(0.0004, 0.01, (n_sessions, 1))
     close = 50 * np.exp(np.cumsum(market + rng.normal(0, 0.015, (n_sessions, n_tickers)), axis=0))
@@ -34,12 +36,12 @@ def _market(n_sessions=320, n_tickers=12, seed=0, missing=0.01):
 
 
 @pytest.fixture
-def make_market():
+def make_market() -> Callable[..., PricePanel]:
     """make_market(n_sessions=…, n_tickers=…, seed=…, missing=…) → PricePanel."""
     return _market
 
 
 @pytest.fixture(scope="session")
-def market():
+def market() -> PricePanel:
     """One such market, for tests that only read."""
     return _market()

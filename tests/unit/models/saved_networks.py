@@ -5,11 +5,13 @@ saved_networks.json holds models as `to_bytes` wrote them in version 0.1.0, and 
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from foundry_tasks.models.base_models import load_model
 from foundry_tasks.models.deep.sequences import Sequences
+from foundry_tasks.models.estimator import FittedModel
 
 FILE = Path(__file__).with_name("saved_networks.json")
 SAVED = json.loads(FILE.read_text())
@@ -31,5 +33,5 @@ print(json.dumps([scores, sorted(sys.modules)]))
 """Prints the scores, and the modules that were loaded. usage: python -c SCORE FILE"""
 
 
-def model_of(saved):
+def model_of(saved: dict[str, Any]) -> FittedModel:
     return load_model(json.dumps(saved["model"]).encode())

@@ -87,7 +87,7 @@ class Market:
         horizons = {}
         for horizon in HORIZONS:
             up, p_up = self.up(horizon), self.p_up[horizon]
-            windows = [(fold.validation, fold.test) for fold in self.folds]
+            windows = [(fold.validation or Window(0, 0), fold.test) for fold in self.folds]
             series = metrics.session_hit_rate(p_up, up)
             evidence = Evidence(
                 horizon=horizon,
@@ -327,7 +327,7 @@ def market() -> Market:
 
 
 @pytest.fixture
-def document(train_run: Run) -> dict[str, Any]:
+def document(train_run: Run) -> Report:
     """`report.json` of that run."""
     return train_run.document()
 

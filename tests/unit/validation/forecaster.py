@@ -1,14 +1,19 @@
 """A forecaster made by hand: calibrated, with a ranking of a given AUC, and validated as it is tested."""
 
+from collections.abc import Callable
+
 import numpy as np
 
+from foundry_tasks.data.panel import FloatArray
 from foundry_tasks.evaluation import metrics
 from foundry_tasks.validation.evidence import Evidence
 
 SESSIONS, TICKERS, FOLDS = 400, 100, 4
 
 
-def evidence(auc=0.54, *, seed=1, leaks=(), horizon=1, base=0.52) -> Evidence:
+def evidence(
+    auc: float = 0.54, *, seed: int = 1, leaks: tuple[str, ...] = (), horizon: int = 1, base: float = 0.52
+) -> Evidence:
     """A calibrated forecaster whose ranking has about the given AUC, validated as it is tested."""
     rng = np.random.default_rng(seed)
     slope = (auc - 0.5) * 2 * np.sqrt(np.pi)
@@ -18,7 +23,9 @@ def evidence(auc=0.54, *, seed=1, leaks=(), horizon=1, base=0.52) -> Evidence:
     median = (score * slope + rng.logistic(size=score.shape) > 0).astype(float)
     p_up, test_up, test_median = p_true[SESSIONS:], up[SESSIONS:], median[SESSIONS:]
 
-    def by_fold(figure, p, labels):
+    def by_fold(
+        figure: Callable[[FloatArray, FloatArray], FloatArray], p: FloatArray, labels: FloatArray
+    ) -> list[FloatArray]:
         return np.split(figure(p, labels), FOLDS)
 
     return Evidence(

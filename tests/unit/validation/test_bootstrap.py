@@ -5,11 +5,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foundry_tasks.validation.bootstrap import block_length, mean_interval, resampled_means
+from foundry_tasks.contract.config import MonitorConfig
+from foundry_tasks.validation.bootstrap import Resampling, block_length, mean_interval, resampled_means
 from foundry_tasks.validation.calibration_error import calibration_error_interval, reliability
 from foundry_tasks.validation.wfe import walk_forward_efficiency, wfe_interval
 
-POLICY = {"confidence": 0.95, "resamples": 1000, "seed": 1}
+RESAMPLING = Resampling(confidence=0.95, resamples=1000, min_blocks=12, seed=1)
+
+
+def test_a_stage_says_how_its_intervals_are_made():
+    config = MonitorConfig(confidence=0.9, resamples=300, min_blocks=5, seed=11)
+    assert Resampling.of(config, config.seed) == Resampling(confidence=0.9, resamples=300, min_blocks=5, seed=11)
+    assert Resampling.of(config, 0).levels == pytest.approx((0.05, 0.95))
 
 
 def test_blocks_are_ten_sessions_or_three_horizons():
@@ -23,12 +30,12 @@ def test_a_constant_series_has_no_spread():
 
 def test_the_interval_of_independent_sessions_is_that_of_the_central_limit_theorem():
     series = np.random.default_rng(3).normal(0.5, 0.1, 2000)
-    interval = mean_interval(series, horizon=1, min_blocks=12, **POLICY)
+    interval = mean_interval(series, horizon=1, resampling=RESAMPLING)
     assert interval.upper - interval.lower == pytest.approx(2 * 1.96 * 0.1 / np.sqrt(2000), rel=0.15)
 
 
 def test_too_few_blocks_leave_the_interval_undefined():
-    interval = mean_interval(np.ones(119), horizon=1, min_blocks=12, **POLICY)
+    interval = mean_interval(np.ones(119), horizon=1, resampling=RESAMPLING)
     assert interval.blocks == 11
     assert not interval.defined
 
@@ -39,7 +46,7 @@ def test_the_interval_holds_the_mean_of_dependent_sessions_about_as_often_as_it_
     for _ in range(200):
         noise = rng.normal(size=760)
         series = np.convolve(noise, np.ones(5) / 5, mode="valid")[:750]
-        interval = mean_interval(series, horizon=5, min_blocks=12, **POLICY)
+        interval = mean_interval(series, horizon=5, resampling=RESAMPLING)
         held += interval.lower <= 0 <= interval.upper
     assert 0.88 <= held / 200 <= 0.99
 
@@ -56,7 +63,7 @@ def test_efficiency_without_an_edge_in_validation_is_undefined(validation):
 def test_an_interval_that_reaches_into_the_undefined_says_so_by_infinity():
     rng = np.random.default_rng(0)
     noise = [rng.normal(0.502, 0.05, 60) for _ in range(5)]
-    interval = wfe_interval(noise, noise, horizon=1, **POLICY)
+    interval = wfe_interval(noise, noise, horizon=1, resampling=RESAMPLING)
     assert np.isinf(interval.lower) or np.isinf(interval.upper)
 
 
@@ -76,8 +83,8 @@ def test_a_calibrated_forecast_has_an_error_interval_that_reaches_zero_and_a_shi
     rng = np.random.default_rng(2)
     p = rng.uniform(0.4, 0.6, (300, 100))
     y = (rng.random(p.shape) < p).astype(float)
-    honest = calibration_error_interval(p, y, horizon=1, min_blocks=12, **POLICY)
-    shifted = calibration_error_interval(p + 0.1, y, horizon=1, min_blocks=12, **POLICY)
+    honest = calibration_error_interval(p, y, horizon=1, resampling=RESAMPLING)
+    shifted = calibration_error_interval(p + 0.1, y, horizon=1, resampling=RESAMPLING)
     assert honest.lower < 0.005
     assert shifted.lower > 0.08
     assert shifted.value == pytest.approx(0.1, abs=0.01)

@@ -11,7 +11,7 @@ HERE = Path(__file__).parent
 collect_ignore_glob = [] if find_spec("tensorflow") else ["*"]  # `make test` has none, and asks for none of these
 
 
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.deep)

@@ -7,14 +7,22 @@ import keras
 import numpy as np
 
 from foundry_tasks.contract.config import DeepTask
-from foundry_tasks.data.panel import FeaturePanel
+from foundry_tasks.data.panel import FeaturePanel, FloatArray
 from foundry_tasks.models.deep.deep_classifier import Network
-from foundry_tasks.models.deep.forward.layers import dense
+from foundry_tasks.models.deep.forward.layers import Shapes, Weights, dense
 
 NAMES = ("ret_1d", "ret_5d", "vol_20d")
 
 
-def build_flat(*, steps, inputs, width, blocks, dropout=0.0, tasks=("sign",)):
+def build_flat(
+    *,
+    steps: int,
+    inputs: int,
+    width: int,
+    blocks: int,
+    dropout: float = 0.0,
+    tasks: tuple[DeepTask, ...] = ("sign",),
+) -> keras.Model:
     """A window's steps side by side, one hidden layer; `blocks` is not used."""
     window = keras.Input((steps, inputs))
     x = keras.layers.Dense(width, name="projection")(window)
@@ -23,7 +31,7 @@ def build_flat(*, steps, inputs, width, blocks, dropout=0.0, tasks=("sign",)):
     return keras.Model(window, {task: keras.layers.Dense(1, dtype="float32")(x) for task in tasks})
 
 
-def build_constant(*, steps, inputs, width, blocks, dropout=0.0):
+def build_constant(*, steps: int, inputs: int, width: int, blocks: int, dropout: float = 0.0) -> keras.Model:
     """The same of every ticker, whatever it learns."""
     network = build_flat(steps=steps, inputs=inputs, width=width, blocks=blocks, dropout=dropout)
     zeros = keras.layers.Lambda(lambda window: window * 0.0)
@@ -31,13 +39,13 @@ def build_constant(*, steps, inputs, width, blocks, dropout=0.0):
     return keras.Model(window, network(zeros(window)))
 
 
-def flat_shapes(*, steps, inputs, width, blocks):
+def flat_shapes(*, steps: int, inputs: int, width: int, blocks: int) -> Shapes:
     """Of build_flat's weights."""
     layers = {"projection": (inputs, width), "hidden": (steps * width, width), "sign": (width, 1)}
     return {name: {"kernel": shape, "kernel_bias": shape[1:]} for name, shape in layers.items()}
 
 
-def flat_log_odds(windows, weights):
+def flat_log_odds(windows: FloatArray, weights: Weights) -> FloatArray:
     """What build_flat says of the sign."""
     x = dense(windows, weights["projection"], "kernel").reshape(len(windows), -1)
     return dense(np.tanh(dense(x, weights["hidden"], "kernel")), weights["sign"], "kernel")[:, 0]
@@ -48,7 +56,7 @@ HEADS = replace(FLAT, tasks=get_args(DeepTask))
 CONSTANT = replace(FLAT, build=build_constant)
 
 
-def noise_panel(n_sessions=120, n_tickers=20, seed=0):
+def noise_panel(n_sessions: int = 120, n_tickers: int = 20, seed: int = 0) -> FeaturePanel:
     """Features that say nothing."""
     rng = np.random.default_rng(seed)
     values = rng.normal(size=(len(NAMES), n_sessions, n_tickers)).astype(np.float32)
@@ -56,7 +64,7 @@ def noise_panel(n_sessions=120, n_tickers=20, seed=0):
     return FeaturePanel(sessions, tuple(f"T{i:02}" for i in range(n_tickers)), NAMES, values)
 
 
-def with_moves(panel, labels, seed=2002):
+def with_moves(panel: FeaturePanel, labels: FloatArray, seed: int = 2002) -> FloatArray:
     """The labels, and a move's size and volatility, (n_sessions, n_tickers, 3): the size is what ret_5d said two sessions ago.
 
     One in ten of either is unknown, as it is where a price on the way is missing.
@@ -68,7 +76,7 @@ def with_moves(panel, labels, seed=2002):
     return target
 
 
-def remembered(panel, *, lag, noise=0.5, seed=1001):
+def remembered(panel: FeaturePanel, *, lag: int, noise: float = 0.5, seed: int = 1001) -> FloatArray:
     """Labels (n_sessions, n_tickers) that follow ret_1d of `lag` sessions ago: today's features do not tell them."""
     rng = np.random.default_rng(seed)
     past = np.roll(panel["ret_1d"], lag, axis=0)

@@ -1,55 +1,70 @@
 """What proves a layer on any backend that trains: gradients, and arrays back from tensors."""
 
+from collections.abc import Callable, Sequence
 from functools import cache
+from typing import Any
 
 import keras
 import numpy as np
+import numpy.typing as npt
 import pytest
 from keras import ops
 
+from foundry_tasks.data.panel import FloatArray
 
-def _gradients(function, *inputs):
+Tensors = Callable[..., Any]
+"""A function of the backend's tensors."""
+
+
+def _gradients(function: Tensors, *inputs: npt.ArrayLike) -> list[FloatArray]:
     """d Σ function(*inputs) / d each input, as arrays."""
-    inputs = [ops.convert_to_tensor(x) for x in inputs]
+    tensors = [ops.convert_to_tensor(x) for x in inputs]
     if keras.backend.backend() == "jax":
-        found = _jax_gradient(function, len(inputs))(*inputs)
+        found = _jax_gradient(function, len(tensors))(*tensors)
     else:
         import tensorflow as tf  # noqa: PLC0415 - where it is the backend
 
         with tf.GradientTape() as tape:
-            tape.watch(inputs)
-            total = ops.sum(function(*inputs))
-        found = tape.gradient(total, inputs)
+            tape.watch(tensors)
+            total = ops.sum(function(*tensors))
+        found = tape.gradient(total, tensors)
     return [ops.convert_to_numpy(gradient) for gradient in found]
 
 
 @cache
-def _jax_gradient(function, n_inputs):
+def _jax_gradient(function: Tensors, n_inputs: int) -> Tensors:
     import jax  # noqa: PLC0415 - as above
 
-    return jax.jit(jax.grad(lambda *x: ops.sum(function(*x)), argnums=tuple(range(n_inputs))))
+    gradient: Tensors = jax.jit(jax.grad(lambda *x: ops.sum(function(*x)), argnums=tuple(range(n_inputs))))
+    return gradient
 
 
 @pytest.fixture
-def gradients():
+def gradients() -> Callable[..., list[FloatArray]]:
     return _gradients
 
 
 @pytest.fixture(scope="session")
-def compiled():
+def compiled() -> Callable[[Tensors], Tensors]:
     """A function of arrays as its backend runs it soonest: JAX compiles all of it at once, or else each operation alone."""
     if keras.backend.backend() == "jax":
         import jax  # noqa: PLC0415 - as above
 
-        return jax.jit
+        jit: Callable[[Tensors], Tensors] = jax.jit
+        return jit
     return lambda function: function
 
 
 @pytest.fixture
-def slopes():
+def slopes() -> Callable[..., FloatArray]:
     """Σ function along a random direction of each input alone: central differences in float64."""
 
-    def along(function, inputs, directions, step=1e-6):
+    def along(
+        function: Callable[..., FloatArray],
+        inputs: Sequence[FloatArray],
+        directions: Sequence[FloatArray],
+        step: float = 1e-6,
+    ) -> FloatArray:
         found = []
         for at, direction in enumerate(directions):
             moved = [[x + sign * step * direction if j == at else x for j, x in enumerate(inputs)] for sign in (1, -1)]

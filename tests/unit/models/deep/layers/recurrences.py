@@ -2,12 +2,14 @@
 
 import numpy as np
 
+from foundry_tasks.data.panel import FloatArray
 
-def log_sigmoid(x):
+
+def log_sigmoid(x: FloatArray) -> FloatArray:
     return -np.logaddexp(0, -x)
 
 
-def slstm_by_hand(gates, kernel, bias):
+def slstm_by_hand(gates: FloatArray, kernel: FloatArray, bias: FloatArray) -> FloatArray:
     """gates (batch, steps, 4 · units), kernel (heads, in, 4, out), bias (heads, 4, out) → h (batch, steps, units)."""
     batch, steps, _ = gates.shape
     heads, size = kernel.shape[:2]
@@ -25,7 +27,7 @@ def slstm_by_hand(gates, kernel, bias):
     return np.stack(outputs, axis=1)
 
 
-def mlstm_by_hand(q, k, v, i, f):
+def mlstm_by_hand(q: FloatArray, k: FloatArray, v: FloatArray, i: FloatArray, f: FloatArray) -> FloatArray:
     """The stabilised parallel form with its matrix D; shapes as in `mlstm`."""
     steps, size = q.shape[-2:]
     forgotten = np.cumsum(log_sigmoid(f), axis=-1)
@@ -34,4 +36,5 @@ def mlstm_by_hand(q, k, v, i, f):
     m = d.max(axis=-1, keepdims=True)
     scores = q @ k.swapaxes(-1, -2) / np.sqrt(size) * np.exp(d - m)
     floor = np.exp(np.minimum(-m, 600))
-    return scores @ v / (np.maximum(np.abs(scores.sum(axis=-1, keepdims=True)), floor) + 1e-6)
+    h: FloatArray = scores @ v / (np.maximum(np.abs(scores.sum(axis=-1, keepdims=True)), floor) + 1e-6)
+    return h
