@@ -8,6 +8,8 @@ from datetime import date
 from typing import Any
 
 NO_SHARD = "-"
+RUN_LOG = "run_log.jsonl"
+REPORT_PAGE = "report.html"
 _UNSAFE = re.compile(r"[^a-z0-9]+")
 _SLUG_LENGTH = 40
 
@@ -45,7 +47,7 @@ def result_key(dag: str, run_id: str, stage: str, shard: str | None) -> str:
 
 def run_log_key(dag: str, run_id: str) -> str:
     """One JSON line a stage."""
-    return f"{run_prefix(dag, run_id)}/run_log.jsonl"
+    return f"{run_prefix(dag, run_id)}/{RUN_LOG}"
 
 
 def page_key(dag: str, run_id: str, page: str) -> str:

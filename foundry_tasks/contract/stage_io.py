@@ -81,6 +81,34 @@ class StageResult(BaseModel):
     reused_from: str | None = None
     """The run whose result this is, where a pure stage found its work done."""
 
+    @property
+    def start_s(self) -> float:
+        """Seconds of start-up and imports."""
+        return self.elapsed_s.get("start", 0.0)
+
+    @property
+    def total_s(self) -> float:
+        """Seconds up to publication."""
+        return self.elapsed_s.get("total", 0.0)
+
+
+class RunLogLine(BaseModel):
+    """A line of a run's log, as far as reports read it; `runner` writes it for every stage that has ended."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    stage: str
+    timestamp: str = ""
+    """ISO time at which the stage ended."""
+    warnings: tuple[str, ...] = ()
+    """Of a stage that published nothing: why."""
+
+
+def read_run_log(store: Store, prefix: str) -> tuple[RunLogLine, ...]:
+    """The log of the run whose artifacts lie below `prefix`, the newest line last; empty where there is none."""
+    lines = (store.read(f"{prefix}/{artifacts.RUN_LOG}") or b"").splitlines()
+    return tuple(map(RunLogLine.model_validate_json, lines))
+
 
 class Progress(Protocol):
     """A progress bar on a terminal, plain lines where there is none."""
@@ -242,14 +270,11 @@ class StageIO:
                 f"{self._command(result.stage, result.shard)}."
             ) from error
 
-    def json(self, stage: str, name: str, shard: str | None = None) -> Any:
-        """A JSON artifact."""
-        return json.loads(self.path(stage, name, shard).read_bytes())
-
     # ------------------------------------------------------------ publishing
     def publish(self, document: Document, name: str | None = None) -> Artifact:
         """Store a document as an artifact of this stage, canonically; under its own name unless another is given."""
-        return self.publish_json(name or document.artifact, document.model_dump(mode="json"))
+        content = artifacts.canonical_json(document.model_dump(mode="json"))
+        return self.publish_file(name or document.artifact, content)
 
     def publish_file(self, name: str, content: bytes | Path) -> Artifact:
         """Store a file as an artifact of this stage. Equal content is stored once."""
@@ -261,10 +286,6 @@ class StageIO:
             path = content
         self.outputs[name] = Artifact(sha256=self.store.put_object(path), size_bytes=path.stat().st_size)
         return self.outputs[name]
-
-    def publish_json(self, name: str, value: Any) -> Artifact:
-        """Keep a JSON document as an artifact, canonically."""
-        return self.publish_file(name, artifacts.canonical_json(value))
 
     def keep(self, piece: str, note: Mapping[str, Any]) -> None:
         """Keep a finished piece: its artifacts, published as `note["outputs"]` names them, and whatever else it has to say.

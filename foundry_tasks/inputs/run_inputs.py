@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from functools import cached_property
 
-from foundry_tasks.contract.config import LabelsConfig, ModelsConfig
+from foundry_tasks.contract.config import FeaturesConfig, LabelsConfig, ModelsConfig, PricesConfig
 from foundry_tasks.contract.documents import Fold, Folds
 from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.data.tables import Matrices, read_matrices
@@ -30,6 +30,16 @@ class RunInputs:
     def reported_folds(self) -> Mapping[int, list[Fold]]:
         """Horizon → the folds whose test windows are evidence."""
         return self._walk.reported
+
+    @cached_property
+    def prices_config(self) -> PricesConfig:
+        """The conf of the prices stage."""
+        return PricesConfig.model_validate(self._io.result("prices").config)
+
+    @cached_property
+    def features_config(self) -> FeaturesConfig:
+        """The conf of the features stage."""
+        return FeaturesConfig.model_validate(self._io.result("features").config)
 
     @cached_property
     def labels_config(self) -> LabelsConfig:

@@ -233,7 +233,7 @@ def _warnings(material: Material) -> tuple[StageWarning, ...]:
 def _absent(material: Material) -> tuple[AbsentStage, ...]:
     """Stages that published nothing, and why as far as the run says it."""
     there = {result.stage for result in material.results}
-    said = {line["stage"]: " ".join(line["warnings"]) for line in material.run_log if line.get("warnings")}
+    said = {line.stage: " ".join(line.warnings) for line in material.run_log if line.warnings}
     gates = material.documents.gates
     stopped = gates is not None and gates.validate_only
     unsaid = "validation only: the run stops after the gates" if stopped else "skipped, or the run did not get that far"
@@ -248,16 +248,14 @@ def _absent(material: Material) -> tuple[AbsentStage, ...]:
 
 
 def _timing(result: StageResult) -> StageTiming:
-    elapsed = result.elapsed_s
-    start, total = elapsed.get("start", 0.0), elapsed.get("total", 0.0)
     return StageTiming(
         stage=result.stage,
         shard=result.shard,
         status=result.status,
-        start_s=start,
-        work_s=round(max(total - start, 0.0), 3),
-        total_s=total,
-        steps={name: seconds for name, seconds in elapsed.items() if name not in {"start", "total"}},
+        start_s=result.start_s,
+        work_s=round(max(result.total_s - result.start_s, 0.0), 3),
+        total_s=result.total_s,
+        steps={name: seconds for name, seconds in result.elapsed_s.items() if name not in {"start", "total"}},
         reused_from=result.reused_from,
     )
 

@@ -1,6 +1,6 @@
 """The report as Markdown: the same document, for a terminal, a pull request or a chat."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from foundry_tasks.contract.documents import Interval, Report
@@ -118,11 +118,6 @@ def _predictions(document: Report) -> Iterator[str]:
                 for entry in entries
             ]  # fmt: skip
             yield from _table((f"{title} P(up)", "mean", *(horizon_name(h) for h in horizons), "position"), rows)
-
-
-def _cell(item: Mapping[str, Any], write: Callable[[float], str] = wording.plain) -> str:
-    bounds = wording.interval(item["lower"], item["upper"], write)
-    return f"{figure(item['value'], write)} {bounds}".rstrip()
 
 
 def _around(found: Interval, write: Callable[[float], str] = wording.plain) -> str:

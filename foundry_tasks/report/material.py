@@ -20,7 +20,7 @@ from foundry_tasks.contract.documents import (
     Simulation,
     TrialFigures,
 )
-from foundry_tasks.contract.stage_io import StageResult
+from foundry_tasks.contract.stage_io import RunLogLine, StageResult
 from foundry_tasks.data.panel import DateArray, FloatArray
 from foundry_tasks.data.tables import AnyArray
 
@@ -83,7 +83,7 @@ class Material:
     """Horizon → columns of the portfolio's daily.parquet."""
     predictions: Mapping[str, AnyArray] | None = None
     """Columns of predictions.parquet."""
-    run_log: Sequence[Mapping[str, Any]] = ()
+    run_log: Sequence[RunLogLine] = ()
     """One line a stage, the newest last; it knows why a stage published nothing."""
     pages: Mapping[str, str] = field(default_factory=dict)
     """Pages of this run beside the report: name relative to the report → where it lies."""

@@ -1,6 +1,5 @@
 """What a person reads on the terminal once a run has ended: plain text, at most 100 columns."""
 
-import json
 import sys
 import textwrap
 from collections.abc import Iterator, Sequence
@@ -11,7 +10,7 @@ from foundry_tasks.contract import artifacts
 from foundry_tasks.contract.documents.report import Report, StageTiming
 from foundry_tasks.contract.errors import MissingInputError
 from foundry_tasks.contract.ports import Store
-from foundry_tasks.contract.stage_io import StageResult
+from foundry_tasks.contract.stage_io import StageResult, read_run_log
 from foundry_tasks.report import portfolio_tables, wording
 from foundry_tasks.report.wording import percent
 
@@ -31,7 +30,7 @@ def render(store: Store, dag: str, run_id: str | None) -> str:
 
 def page_of(store: Store, dag: str, run_id: str | None) -> str:
     """Where the page of the report lies; which report, and what is raised, as `render` has it."""
-    page: str = _report(store, dag, run_id)[1].links.pages["report.html"]
+    page: str = _report(store, dag, run_id)[1].links.pages[artifacts.REPORT_PAGE]
     return page
 
 
@@ -68,9 +67,7 @@ def _report_of(store: Store, dag: str, run_id: str | None) -> StageResult:
 
 def _made_at(store: Store, run_prefix: str) -> str:
     """When the run's report was last made, from its run log; "" where the log does not say."""
-    lines = (store.read(f"{run_prefix}/run_log.jsonl") or b"").splitlines()
-    stamps = [line["timestamp"] for line in map(json.loads, lines) if line["stage"] == "report"]
-    return max(stamps, default="")
+    return max((line.timestamp for line in read_run_log(store, run_prefix) if line.stage == "report"), default="")
 
 
 def _head(document: Report) -> Iterator[str]:
@@ -190,7 +187,7 @@ def _coverage(document: Report) -> Iterator[str]:
 
 def _seconds(document: Report, report: StageResult) -> Iterator[str]:
     rows = [(_name(stage), stage.start_s, stage.total_s, stage.reused_from) for stage in document.stages]
-    rows.append(("report", report.elapsed_s.get("start", 0.0), report.elapsed_s.get("total", 0.0), None))
+    rows.append(("report", report.start_s, report.total_s, None))
     rows.append(("all", sum(row[1] for row in rows), sum(row[2] for row in rows), None))
     yield ""
     width = max(len(row[0]) for row in rows)
@@ -220,7 +217,7 @@ def _next(document: Report) -> Iterator[str]:
     yield ""
     yield "What to do next"
     yield "  read the report: `make report` opens it"
-    yield f"    {_here(links.pages['report.html'])}"
+    yield f"    {_here(links.pages[artifacts.REPORT_PAGE])}"
     if links.trades:
         yield "  look at the trades"
         yield from (f"    {_here(where)}" for where in links.trades.values())

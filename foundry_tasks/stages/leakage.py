@@ -46,7 +46,7 @@ def run(config: LeakageConfig, io: StageIO) -> None:
     recipe = io.models_config(threads=config.threads)
     inputs = RunInputs(io)
     entry, folds = inputs.labels_config.label_entry, inputs.folds
-    feature_set = io.result("features").config["feature_set"]
+    feature_set = inputs.features_config.feature_set
     targets = TargetFile(io.path("labels", "labels.parquet"))
     labels: dict[int, dict[str, FloatArray]]
     labels = {h: {name: targets.wide(h, name) for name in AUDITED_LABELS} for h in folds}

@@ -133,9 +133,9 @@ def _bundle(
     io: StageIO, horizon: int, models: Mapping[str, FittedModel], stack_kind: str, features: FeatureFile
 ) -> Bundle:
     stack = Stack.from_bytes(io.path("ensemble", f"{horizon}d/stack_{stack_kind}.json").read_bytes())
-    prices = io.result("prices").config
+    inputs = RunInputs(io)
     return Bundle(
-        market=prices["market"],
+        market=inputs.prices_config.market,
         horizon=horizon,
         features=needed_features(models, stack, features.names),
         base_rate=io.read(BaseRates, f"{horizon}d/{BaseRates.artifact}").of(stack_kind),
@@ -144,13 +144,13 @@ def _bundle(
         about={
             "kind": "refit on all data" if stack_kind == "final" else "model of the last fold",
             "last_session": str(features.sessions[-1]),
-            "label_entry": RunInputs(io).labels_config.label_entry,
+            "label_entry": inputs.labels_config.label_entry,
             "features_digest": io.result("features").outputs_digest,
             "labels_digest": io.result("labels").outputs_digest,
             "prices_digest": io.result("prices").outputs_digest,
             "code_version": io.code_version,
         },
-        calendar=prices["calendar"],
+        calendar=inputs.prices_config.calendar,
         n_tickers=len(features.tickers),
     )
 

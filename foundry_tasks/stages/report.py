@@ -1,6 +1,5 @@
 """report: what the run found, as one page to look at, the same as JSON and Markdown, and its trades to download."""
 
-import json
 from typing import Any
 
 import numpy as np
@@ -25,7 +24,7 @@ from foundry_tasks.contract.documents import (
     TrialFigures,
 )
 from foundry_tasks.contract.documents.gates import GatesHeadline
-from foundry_tasks.contract.stage_io import StageIO, StageResult
+from foundry_tasks.contract.stage_io import StageIO, StageResult, read_run_log
 from foundry_tasks.contract.stages import PIPELINES
 from foundry_tasks.data.panel import FloatArray
 from foundry_tasks.data.tables import read_matrices, read_table
@@ -34,7 +33,7 @@ from foundry_tasks.report.html import write_html
 from foundry_tasks.report.markdown import write_markdown
 from foundry_tasks.report.material import Documents, Forecasts, Material
 
-PAGES = ("report.html", "report.json", "report.md")
+PAGES = (artifacts.REPORT_PAGE, "report.json", "report.md")
 
 
 def run(config: ReportConfig, io: StageIO) -> None:
@@ -48,7 +47,7 @@ def run(config: ReportConfig, io: StageIO) -> None:
         document = assemble(material)
     with io.step("write"):
         contents = {
-            "report.html": write_html(document).encode(),
+            artifacts.REPORT_PAGE: write_html(document).encode(),
             "report.json": document.model_dump_json().encode(),
             "report.md": write_markdown(document).encode(),
         }
@@ -56,13 +55,12 @@ def run(config: ReportConfig, io: StageIO) -> None:
             io.publish_file(name, content)
             io.show(name, content)
     status = document.status
-    io.metrics |= {"status": status.headline, "page": material.locations["report.html"]}
+    io.metrics |= {"status": status.headline, "page": material.locations[artifacts.REPORT_PAGE]}
     io.metrics |= {f"{horizon}d": verdict for horizon, verdict in status.verdicts.items()}
 
 
 def _material(config: ReportConfig, io: StageIO) -> Material:
     results = [result for stage in io.upstream() for result in io.shards(stage)]
-    log = artifacts.run_log_key(io.identity.dag, io.identity.run_id)
     gates = io.find_document(Gates)
     return Material(
         dag=io.identity.dag,
@@ -91,7 +89,7 @@ def _material(config: ReportConfig, io: StageIO) -> Material:
         forecasts=_forecasts(io),
         daily=_daily(io),
         predictions=_predictions(io),
-        run_log=[json.loads(line) for line in (io.store.read(log) or b"").splitlines()],
+        run_log=read_run_log(io.store, artifacts.run_prefix(io.identity.dag, io.identity.run_id)),
         pages=_data_docs(io, results),
         locations={
             page: io.store.locate(artifacts.page_key(io.identity.dag, io.identity.run_id, page)) for page in PAGES

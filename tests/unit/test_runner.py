@@ -14,6 +14,7 @@ from foundry_tasks import runner
 from foundry_tasks.adapters.store_local import LocalStore
 from foundry_tasks.adapters.stores import open_store
 from foundry_tasks.contract import artifacts
+from foundry_tasks.contract.artifacts import canonical_json
 from foundry_tasks.contract.config import StageConfig
 from foundry_tasks.contract.errors import (
     ConfigError,
@@ -44,12 +45,12 @@ def stages(monkeypatch):
 
     def first(config, io):
         with io.step("work"):
-            io.publish_json("number.json", config.top)
+            io.publish_file("number.json", canonical_json(config.top))
         io.metrics["number"] = config.top
         ran.append("first")
 
     def second(config, io):
-        io.publish_json("double.json", 2 * io.json("first", "number.json"))
+        io.publish_file("double.json", canonical_json(2 * json.loads(io.path("first", "number.json").read_bytes())))
         io.warn("doubled")
         ran.append("second")
 

@@ -8,9 +8,11 @@ import pytest
 
 PACKAGE = Path(__file__).parents[2] / "foundry_tasks"
 MAX_LINES, MAX_PARAMETERS = 60, 6
-TABLE_COLUMNS = {"date", "ticker", "horizon", "p_up", "score", "base_rate", "mean_p_up", "net", "gross", "member"}
+TABLE_COLUMNS = {
+    "date", "ticker", "horizon", "p_up", "score", "base_rate", "mean_p_up", "net", "gross", "member", "close", "adj_close",
+}  # fmt: skip
 """Names that are columns of tables and matrices, which are read by name."""
-CEILINGS = {"untyped": 674, "any": 421, "long": 3, "wide": 13}
+CEILINGS = {"untyped": 10, "any": 241, "long": 2, "wide": 8}
 
 
 def modules(*parts: str) -> Iterator[tuple[Path, ast.Module]]:

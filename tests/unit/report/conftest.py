@@ -187,7 +187,7 @@ class Run:
             io.publish(documents)
         else:
             for name, document in documents.items():
-                io.publish_json(name, document)
+                io.publish_file(name, artifacts.canonical_json(document))
         io.warnings += warnings
         self.finish(io)
 
