@@ -33,7 +33,7 @@ from foundry_tasks.report.html import write_html
 from foundry_tasks.report.markdown import write_markdown
 from foundry_tasks.report.material import Documents, Forecasts, Material
 
-PAGES = (artifacts.REPORT_PAGE, "report.json", "report.md")
+PAGES = ("report.html", "report.json", "report.md")
 
 
 def run(config: ReportConfig, io: StageIO) -> None:
