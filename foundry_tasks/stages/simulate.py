@@ -34,12 +34,12 @@ def run(config: SimulateConfig, io: StageIO) -> None:
         portfolio = io.read(Portfolio)
     found: dict[int, SimulatedHorizon] = {}
     for horizon in portfolio.horizons:
-        scene, retrained = Scene.of(io, prices, portfolio.rules, horizon), None
+        inputs, retrained = SimulationInputs.of(io, prices, portfolio.rules, horizon), None
         with io.step("replay"):
-            difference, sessions = _replay(io, scene)
+            difference, sessions = _replay(io, inputs)
         if config.retrain_sessions is not None:
             with io.step("retrain"):
-                retrained = _retrain(io, scene, config.retrain_sessions)
+                retrained = _retrain(io, inputs, config.retrain_sessions)
         _judge(io, horizon, difference, retrained)
         found[horizon] = SimulatedHorizon(
             value=difference.value,
@@ -68,7 +68,7 @@ class Checkpoint(Part):
 
 
 @dataclass(frozen=True)
-class Scene:
+class SimulationInputs:
     """What one horizon is simulated on.
 
     prices: up to the session in which the last forecast is traded. p_up: (n_forecasts, n_tickers), of the sessions from
@@ -82,7 +82,7 @@ class Scene:
     horizon: int
 
     @classmethod
-    def of(cls, io: StageIO, prices: PricePanel, rules: BacktestConfig, horizon: int) -> "Scene":
+    def of(cls, io: StageIO, prices: PricePanel, rules: BacktestConfig, horizon: int) -> "SimulationInputs":
         """Of the portfolio's signals."""
         signals = read_matrices(io.path("portfolio", f"{horizon}d/signals.parquet"), ("p_up",))
         first = int(np.searchsorted(prices.sessions, signals.sessions[0]))
@@ -106,18 +106,18 @@ class Scene:
         return days[self.first_session + 1 :]
 
 
-def _replay(io: StageIO, scene: Scene) -> tuple[Difference, int]:
+def _replay(io: StageIO, inputs: SimulationInputs) -> tuple[Difference, int]:
     """The same forecasts through an account of its own, against the backtest's daily figures; over how many sessions."""
-    piece = f"{scene.horizon}d"
-    strategy = ReplayedForecasts(scene.p_up, scene.first_session, scene.rules)
-    simulator = scene.simulator(strategy, Checkpoint.kept(io, piece), None)
-    days = scene.earning(_through(io, piece, simulator, scene, lambda: 0.0))
+    piece = f"{inputs.horizon}d"
+    strategy = ReplayedForecasts(inputs.p_up, inputs.first_session, inputs.rules)
+    simulator = inputs.simulator(strategy, Checkpoint.kept(io, piece), None)
+    days = inputs.earning(_through(io, piece, simulator, inputs, lambda: 0.0))
     daily = read_table(io.path("portfolio", f"{piece}/daily.parquet"))
     figures = [name for name in daily if name not in {"date", "benchmark", "buy_and_hold"}]
     return largest_difference(days, daily, figures), len(days)
 
 
-def _retrain(io: StageIO, scene: Scene, every: int) -> Retrained:
+def _retrain(io: StageIO, inputs: SimulationInputs, every: int) -> Retrained:
     """Everything fitted anew on its own schedule, and how far its forecasts are from those of the folds."""
     from foundry_tasks.validation.retraining import RetrainedForecasts, RetrainingRecipe  # noqa: PLC0415 - loads boosters
 
@@ -127,19 +127,19 @@ def _retrain(io: StageIO, scene: Scene, every: int) -> Retrained:
         label_entry=LabelsConfig.model_validate(io.result("labels").config).label_entry,
         models=models,
         ensemble=EnsembleConfig.model_validate(io.result("ensemble").config),
-        first_session=scene.first_session,
+        first_session=inputs.first_session,
         every_sessions=every,
     )
-    piece = f"{scene.horizon}d-retrained-{every}"
-    strategy, kept = RetrainedForecasts(recipe, scene.horizon, scene.rules), Checkpoint.kept(io, piece)
+    piece = f"{inputs.horizon}d-retrained-{every}"
+    strategy, kept = RetrainedForecasts(recipe, inputs.horizon, inputs.rules), Checkpoint.kept(io, piece)
     earlier = 0.0 if kept is None else kept.apart
 
     def apart() -> float:
-        theirs = dict(enumerate(scene.p_up, start=scene.first_session))
+        theirs = dict(enumerate(inputs.p_up, start=inputs.first_session))
         said = {session: p_up for session, p_up in strategy.p_up.items() if session in theirs}
         return max([earlier, *(_apart(p_up, theirs[session]) for session, p_up in said.items())])
 
-    days = scene.earning(_through(io, piece, scene.simulator(strategy, kept, every), scene, apart))
+    days = inputs.earning(_through(io, piece, inputs.simulator(strategy, kept, every), inputs, apart))
     return Retrained(
         every_sessions=every,
         as_the_folds=every == models.test_sessions,
@@ -156,10 +156,10 @@ def _apart(mine: FloatArray, theirs: FloatArray) -> float:
 
 
 def _through(
-    io: StageIO, piece: str, simulator: ForwardSimulator, scene: Scene, apart: Callable[[], float]
+    io: StageIO, piece: str, simulator: ForwardSimulator, inputs: SimulationInputs, apart: Callable[[], float]
 ) -> list[Day]:
     """Every step that is left; all days. apart: the largest difference of forecasts so far, kept with the simulator."""
-    n_sessions = len(scene.prices.sessions)
+    n_sessions = len(inputs.prices.sessions)
     io.progress.start(f"simulate {piece}", -(-(n_sessions - simulator.session) // SESSIONS_A_PIECE))
     while simulator.session < n_sessions:
         for _ in range(min(SESSIONS_A_PIECE, n_sessions - simulator.session)):
