@@ -11,7 +11,7 @@ import numpy as np
 from foundry_tasks.contract.config import LabelKind
 from foundry_tasks.models.boosting import best_rounds
 from foundry_tasks.models.design import Inputs, Scores, Transform
-from foundry_tasks.models.estimator import Each, Prepared, Stopping, Target, learnable, shares
+from foundry_tasks.models.estimator import Mapper, Prepared, Stopping, Target, learnable, shares
 from foundry_tasks.models.openmp import provide_openmp
 
 if TYPE_CHECKING:
@@ -96,13 +96,13 @@ class LightGBMClassifier:
         *,
         seeds: Sequence[int],
         stopping: Stopping | None = None,
-        each: Each = map,
+        mapper: Mapper = map,
     ) -> tuple[LightGBMModel, ...]:
         """Boost. Rows without a target have no weight, so that one binning serves every target."""
         known = learnable(target)
         prepared.data.set_label(np.where(known, target, 0).astype(np.float32))
         prepared.data.set_weight(known.astype(np.float32))
-        return tuple(each(lambda seed: self._boost(prepared, seed, stopping), seeds))
+        return tuple(mapper(lambda seed: self._boost(prepared, seed, stopping), seeds))
 
     def _boost(self, prepared: Prepared, seed: int, stopping: Stopping | None) -> LightGBMModel:
         import lightgbm  # noqa: PLC0415 - 1.7 s

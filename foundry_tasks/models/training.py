@@ -11,7 +11,7 @@ from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.data.panel import FloatArray
 from foundry_tasks.models.averaged import AveragedModel, fit_averaged
 from foundry_tasks.models.design import Design, Scores
-from foundry_tasks.models.estimator import Each, Estimator, FittedModel, Prepared, Stopping, sign_of
+from foundry_tasks.models.estimator import Estimator, FittedModel, Mapper, Prepared, Stopping, sign_of
 from foundry_tasks.models.per_regime import PerRegimeModel, fit_per_regime, score_rows
 from foundry_tasks.models.tuning import tuned
 
@@ -35,9 +35,9 @@ class WindowTrainer:
         windows: Sequence[FitWindow],
         config: ModelsConfig,
         *,
-        each: Each = map,
+        mapper: Mapper = map,
     ) -> None:
-        self._estimator, self._design, self._config, self._each = estimator, design, config, each
+        self._estimator, self._design, self._config, self._mapper = estimator, design, config, mapper
         self._rows = design.rows(min(w.start for w in windows), max(w.stop for w in windows))
         self._prepared = self._prepare(self._rows)
 
@@ -70,7 +70,7 @@ class WindowTrainer:
             prepared,
             seeds=range(config.seed, config.seed + config.seeds),
             stopping=stopping,
-            each=self._each,
+            mapper=self._mapper,
         )
         target = self._target(labels, self._rows, learn)
         if config.per_regime:

@@ -12,7 +12,7 @@ import numpy as np
 from foundry_tasks.contract.config import LabelKind
 from foundry_tasks.models.boosting import best_rounds
 from foundry_tasks.models.design import Inputs, Scores, Transform
-from foundry_tasks.models.estimator import Each, Prepared, Stopping, Target, learnable, shares
+from foundry_tasks.models.estimator import Mapper, Prepared, Stopping, Target, learnable, shares
 from foundry_tasks.models.scaler import row_chunks
 
 if TYPE_CHECKING:
@@ -173,13 +173,13 @@ class XGBoostClassifier:
         *,
         seeds: Sequence[int],
         stopping: Stopping | None = None,
-        each: Each = map,
+        mapper: Mapper = map,
     ) -> tuple[XGBoostModel, ...]:
         """Boost. Rows without a target have no weight, so that one binning serves every target."""
         known = learnable(target)
         binned: _Binned = prepared.data
         binned.matrix.set_info(label=np.where(known, target, 0).astype(np.float32), weight=known.astype(np.float32))
-        return tuple(each(lambda seed: self._boost(prepared.names, binned, seed, stopping), seeds))
+        return tuple(mapper(lambda seed: self._boost(prepared.names, binned, seed, stopping), seeds))
 
     def _boost(self, names: tuple[str, ...], binned: _Binned, seed: int, stopping: Stopping | None) -> XGBoostModel:
         import xgboost  # noqa: PLC0415 - 1.8 s

@@ -124,7 +124,7 @@ def _refits(
     load_libraries(recipe.models)
 
     def first_test_session(design: Design, learned: Mapping[ModelName, FloatArray], name: ModelName) -> FloatArray:
-        trainer = WindowTrainer(estimator_for(name, recipe), design, windows, recipe, each=pool.share)
+        trainer = WindowTrainer(estimator_for(name, recipe), design, windows, recipe, mapper=pool.share)
         scored: FloatArray = trainer.score(trainer.fit(learned[name], window), at, at + 1)[0]
         return scored
 

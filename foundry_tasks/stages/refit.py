@@ -112,7 +112,7 @@ def _refit(
     def fit(name: ModelName) -> list[FittedModel]:
         estimator = estimator_for(name, recipe)
         trainer = WindowTrainer(
-            estimator, designs[estimator.transform], list(windows.values()), recipe, each=pool.share
+            estimator, designs[estimator.transform], list(windows.values()), recipe, mapper=pool.share
         )
         return [trainer.fit(learned[name, horizon], windows[horizon]) for horizon in wanted]
 

@@ -72,7 +72,7 @@ class BlockFitter:
         folds = {h: walk[block] for h, walk in self.walk.items()}
         windows = {h: fit_window(fold, self.reaches[h] + config.gap_sessions) for h, fold in folds.items()}
         with self.step(f"fit_{name}"):
-            trainer = WindowTrainer(estimator, design, list(windows.values()), config, each=pool.share)
+            trainer = WindowTrainer(estimator, design, list(windows.values()), config, mapper=pool.share)
         fits = []
         for horizon in self.horizons:
             fold, target = folds[horizon], self._target(name, horizon)
