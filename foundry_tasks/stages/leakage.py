@@ -120,7 +120,7 @@ def _refits(
     noise = rng.normal(0, 10, size=(len(features.names), stop - at - 1, len(features.tickers))).astype(np.float32)
     clean, spoilt = (FeaturesUntil(features, stop, poison) for poison in (noise[:, :0], noise))
     labels = {name: target_of(name, horizon, recipe, targets.wide) for name in recipe.models}
-    coins = {name: leakage.tossed(known, fold.fit.stop, rng) for name, known in labels.items()}
+    randomised_labels = {name: leakage.randomised_labels(known, fold.fit.stop, rng) for name, known in labels.items()}
     load_libraries(recipe.models)
 
     def first_test_session(design: Design, learned: Mapping[ModelName, FloatArray], name: ModelName) -> FloatArray:
@@ -140,7 +140,7 @@ def _refits(
             published = {
                 name: read_matrices(files[name])["score"][at - (fold.validation or fold.test).start] for name in names
             }
-            among_poison = refit(spoilt, coins, transform, names)
+            among_poison = refit(spoilt, randomised_labels, transform, names)
             differ = [name for name in names if not leakage.same_scores(published[name], among_poison[name])]
             again = refit(clean, labels, transform, differ) if differ else {}
             found = {

@@ -39,8 +39,8 @@ def poisoned(prices: PricePanel, after: int, poison: FloatArray | float) -> Pric
     return replace(prices.mapped(change), member=member)
 
 
-def tossed(labels: FloatArray, start: int, rng: np.random.Generator) -> FloatArray:
-    """Labels, of one task or several, that are coins from session index `start` on."""
+def randomised_labels(labels: FloatArray, start: int, rng: np.random.Generator) -> FloatArray:
+    """Labels, of one task or several, replaced by random ones from session index `start` on."""
     changed = labels.copy()
     changed[start:] = rng.random(changed[start:].shape) > 0.5
     return changed

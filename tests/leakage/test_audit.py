@@ -150,6 +150,6 @@ def test_poison_spares_every_session_up_to_the_date(prices):
 @pytest.mark.parametrize("n_tasks", [(), (3,)], ids=["one task", "several tasks"])
 def test_poison_of_labels_spares_what_was_learned_and_reaches_every_task(n_tasks):
     labels = RNG.normal(size=(50, 12, *n_tasks))
-    poisoned = leakage.tossed(labels, 30, RNG)
+    poisoned = leakage.randomised_labels(labels, 30, RNG)
     assert np.array_equal(poisoned[:30], labels[:30])
     assert (poisoned[30:] != labels[30:]).all()
