@@ -104,7 +104,7 @@ class Champion:
         other = io.of_run(self.run)
         if (result := other.find("ensemble")) is not None:
             for name in sorted(one for one in result.outputs if one.startswith(f"{horizon}d/fold")):
-                _lay(forecast, sessions, mine.tickers, read_matrices(other.artifact(result, name), ["p_up"]))
+                _overlay(forecast, sessions, mine.tickers, read_matrices(other.artifact(result, name), ["p_up"]))
         common = int(np.isfinite(forecast).any(axis=1).sum())
         note = f"champion is version {self.version}; {common} sessions that both recipes forecast out of fold"
         since = None if self.looked_until is None else int((sessions > np.datetime64(self.looked_until)).sum())
@@ -127,8 +127,8 @@ def _looked_until(io: StageIO, run: str, horizon: int) -> date | None:
     return None if lost else judged.last_session
 
 
-def _lay(into: FloatArray, sessions: DateArray, tickers: tuple[str, ...], theirs: Matrices) -> None:
-    """Copy another run's forecasts to where session and ticker agree; a later fold's file has the later word."""
+def _overlay(into: FloatArray, sessions: DateArray, tickers: tuple[str, ...], theirs: Matrices) -> None:
+    """Copy another run's forecasts over those there, where session and ticker agree; a later fold's file wins."""
     _, rows, their_rows = np.intersect1d(sessions, theirs.sessions, return_indices=True)
     _, columns, their_columns = np.intersect1d(tickers, theirs.tickers, return_indices=True)
     values = theirs["p_up"][np.ix_(their_rows, their_columns)]
