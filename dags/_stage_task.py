@@ -38,7 +38,7 @@ _BUILT_BY: dict[Image, str] = {
 def task_arguments(stage: str) -> dict[str, Any]:
     """What Airflow has to know of a stage, whatever it runs in."""
     spec = STAGES[stage]
-    moves = {"outlets": [CHAMPIONS], "post_execute": announce} if spec.governs else {}
+    moves = {"outlets": [CHAMPIONS], "post_execute": announce} if spec.writes_registry else {}
     return moves | {
         "task_id": stage,
         "retries": spec.retries,

@@ -34,9 +34,9 @@ class StageSpec:
     """Whether it may run in pieces, each a shard of its own."""
     pure: bool = True
     """Whether equal inputs, config and code make its result reusable."""
-    outside: bool = False
+    needs_internet: bool = False
     """Whether its container reaches the world, to fetch prices; the others reach the store and MLflow alone."""
-    governs: bool = False
+    writes_registry: bool = False
     """Whether its container holds the keys that write registry and ledger."""
     retries: int = 2
     """On transient exits only."""
@@ -49,7 +49,9 @@ class StageSpec:
 STAGES: Mapping[str, StageSpec] = {
     spec.name: spec
     for spec in (
-        StageSpec("prices", "fetch daily prices, judge every bar, keep what is good", c.PricesConfig, outside=True),
+        StageSpec(
+            "prices", "fetch daily prices, judge every bar, keep what is good", c.PricesConfig, needs_internet=True
+        ),
         StageSpec(
             "features", "compute what is known at the close of each session", c.FeaturesConfig, inputs=("prices",)
         ),
@@ -119,7 +121,7 @@ STAGES: Mapping[str, StageSpec] = {
             "register versions, move the champion",
             c.PromoteConfig,
             inputs=("prices", "features", "labels", "gates", "refit"),
-            governs=True,
+            writes_registry=True,
             pure=False,
         ),
         StageSpec(
@@ -157,7 +159,7 @@ STAGES: Mapping[str, StageSpec] = {
             ),
             pure=False,
         ),
-        StageSpec("decide", "carry out a person's decision", c.DecideConfig, governs=True, pure=False),
+        StageSpec("decide", "carry out a person's decision", c.DecideConfig, writes_registry=True, pure=False),
         StageSpec("audit", "count errors of the gates on simulated markets", c.AuditConfig, timeout_s=4 * 3600),
     )
 }
