@@ -18,11 +18,11 @@ from foundry_tasks.models.tuning import tuned
 
 @dataclass(frozen=True)
 class FitWindow:
-    """Sessions start … stop − 1 to learn from; labels reach `reach` sessions ahead, embargo and lookback included."""
+    """Sessions start … stop − 1 to learn from. purge: sessions to drop before what is held back, label span and gap."""
 
     start: int
     stop: int
-    reach: int
+    purge: int
 
 
 class WindowTrainer:
@@ -95,7 +95,7 @@ class WindowTrainer:
         """A purged window at the end of the fit window, which judges rounds and parameters, and what is left to learn."""
         config = self._config
         start = window.stop - config.stopping_sessions
-        learn = FitWindow(window.start, start - window.reach, window.reach)
+        learn = FitWindow(window.start, start - window.purge, window.purge)
         if learn.stop - learn.start < config.min_fit_sessions:
             raise ConfigError(
                 f"{window.stop - window.start} fit sessions are too few to set stopping_sessions={config.stopping_sessions} "
@@ -103,5 +103,5 @@ class WindowTrainer:
                 "or bring more sessions."
             )
         rows = self._design.rows(start, window.stop)
-        target = sign_of(self._target(labels, rows, FitWindow(start, window.stop, window.reach)))
+        target = sign_of(self._target(labels, rows, FitWindow(start, window.stop, window.purge)))
         return learn, Stopping(self._design.values[rows], target, self._design.session[rows])

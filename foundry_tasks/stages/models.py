@@ -15,7 +15,7 @@ from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.contract.stages import models_of, shard_parts
 from foundry_tasks.data.tables import FeatureFile, Matrices, write_matrices
-from foundry_tasks.features.labels import reach
+from foundry_tasks.features.labels import label_span
 from foundry_tasks.models.base_models import by_transform
 from foundry_tasks.models.design import Designs
 from foundry_tasks.models.fit_pool import FitPool
@@ -34,18 +34,18 @@ def run(config: ModelsConfig, io: StageIO) -> None:
             f"horizons={list(config.horizons)}: this run has labels of {list(labelled.horizons)} alone. Run labels again "
             "with the same horizons."
         )
-    reaches = {h: reach(h, labelled.label_entry) for h in config.horizons}
+    label_spans = {h: label_span(h, labelled.label_entry) for h in config.horizons}
     with io.step("read"):
         features = FeatureFile(io.path("features", "features.parquet"))
         targets = TargetFile(io.path("labels", "labels.parquet"))
     if config.per_regime:
         need_volatility(features.names, "per_regime")
     validator = WalkForwardValidator(config)
-    walk: Walk = {h: validator.folds(len(features.sessions), reaches[h]) for h in config.horizons}
+    walk: Walk = {h: validator.folds(len(features.sessions), label_spans[h]) for h in config.horizons}
     piece = Piece.of(io.identity.shard, config, walk)
     io.publish(Folds(horizons=walk))
     journal = StageJournal(io)
-    fitter = BlockFitter(config, piece.horizons, walk, reaches, Designs(features), targets.wide, io.step, journal)
+    fitter = BlockFitter(config, piece.horizons, walk, label_spans, Designs(features), targets.wide, io.step, journal)
     jobs = piece.longest_first()
     notes = {job: note for job in jobs if (note := io.kept(_name(job, walk)))}
     to_do = [job for job in jobs if job not in notes]

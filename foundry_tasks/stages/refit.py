@@ -14,7 +14,7 @@ from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.data.panel import FloatArray
 from foundry_tasks.data.tables import FeatureFile, read_matrices
 from foundry_tasks.evaluation.metrics import session_rank_ic, session_spread
-from foundry_tasks.features.labels import reach
+from foundry_tasks.features.labels import label_span
 from foundry_tasks.inputs.run_inputs import RunInputs
 from foundry_tasks.models.base_models import by_transform, estimator_for, load_libraries, load_model, target_of
 from foundry_tasks.models.bundle import Bundle, needed_features
@@ -102,9 +102,9 @@ def _refit(
     entry = RunInputs(io).labels_config.label_entry
     n_sessions, windows = len(features.sessions), {}
     for horizon, walk in folds.items():
-        stop = n_sessions - reach(horizon, entry)
+        stop = n_sessions - label_span(horizon, entry)
         start = max(0, stop - len(walk[-1].fit)) if recipe.walk == "rolling" else 0
-        windows[horizon] = FitWindow(start, stop, reach(horizon, entry) + recipe.gap_sessions)
+        windows[horizon] = FitWindow(start, stop, label_span(horizon, entry) + recipe.gap_sessions)
     load_libraries(recipe.models)
     fitted: dict[int, dict[str, FittedModel]] = {horizon: {} for horizon in wanted}
     designs = Designs(features)

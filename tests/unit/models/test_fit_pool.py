@@ -35,7 +35,7 @@ def test_boosters_fitted_side_by_side_are_those_fitted_one_after_another_byte_fo
 
     def fit(mapper, job):
         estimator, stop = job
-        window = FitWindow(0, stop, reach=1)
+        window = FitWindow(0, stop, purge=1)
         config = ModelsConfig(seeds=4)
         trainer = WindowTrainer(estimator, designs[estimator.transform], [window], config, mapper=mapper)
         models = [trainer.fit(target, window) for target in targets]

@@ -60,7 +60,7 @@ def test_outside_the_window_no_task_has_a_target_and_the_sign_alone_says_when_to
     panel = make_features(n_sessions=300, n_tickers=12)
     design = build_design(panel, "raw")
     labels = np.random.default_rng(0).normal(size=(300, 12, 3))
-    window = FitWindow(10, 290, reach=5)
+    window = FitWindow(10, 290, purge=5)
     trainer = WindowTrainer(BASE_MODELS["logistic"], design, [window, FitWindow(0, 300, 1)], ModelsConfig())
     rows = design.rows(0, 300)
     target = trainer._target(labels, rows, window)
