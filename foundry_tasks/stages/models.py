@@ -47,7 +47,7 @@ def run(config: ModelsConfig, io: StageIO) -> None:
     journal = StageJournal(io)
     fitter = BlockFitter(config, piece.horizons, walk, label_spans, Designs(features), targets.wide, io.step, journal)
     jobs = piece.longest_first()
-    notes = {job: note for job in jobs if (note := io.kept(_name(job, walk)))}
+    notes = {job: note for job in jobs if (note := io.load_checkpoint(_name(job, walk)))}
     to_do = [job for job in jobs if job not in notes]
     epochs = sum(map(fitted_alone, to_do)) * _plan_deep_models(io, piece.models, config) * config.seeds
     io.progress.start("models", (len(jobs) + epochs) * len(piece.horizons))
@@ -63,7 +63,7 @@ def run(config: ModelsConfig, io: StageIO) -> None:
             fitted = pool.jobs(partial(fitter.fit, pool), alike, alone=fitted_alone)
             for job, fits in zip(alike, fitted, strict=True):
                 notes[job] = _publish(io, fits, targets.grid, config)
-                io.keep(_name(job, walk), notes[job])
+                io.save_checkpoint(_name(job, walk), notes[job])
                 journal.forget()
             fitter.designs.drop(transform)
     importance: dict[int, dict[str, ModelImportance]] = {h: {} for h in piece.horizons}
@@ -113,29 +113,29 @@ class Piece:
 
 @dataclass(frozen=True)
 class StageJournal:
-    """Where a deep fit's epochs are kept, until its block is published, and told of."""
+    """Saves a deep fit's last epoch until its block is published, and reports progress."""
 
     io: StageIO
     _fits: set[str] = field(default_factory=set)
 
-    def kept(self, fit: str) -> bytes | None:
+    def load(self, fit: str) -> bytes | None:
         """What an earlier try of this stage left of a fit."""
-        note = self.io.kept(fit)
+        note = self.io.load_checkpoint(fit)
         return base64.b64decode(note["state"]) if note and note["state"] else None
 
-    def keep(self, fit: str, state: bytes) -> None:
-        """Keep a fit's last epoch."""
+    def save(self, fit: str, state: bytes) -> None:
+        """Save a fit's last epoch."""
         self._fits.add(fit)
-        self.io.keep(fit, {"outputs": {}, "state": base64.b64encode(state).decode()})
+        self.io.save_checkpoint(fit, {"outputs": {}, "state": base64.b64encode(state).decode()})
 
     def advance(self, note: str) -> None:
         """Another epoch."""
         self.io.progress.advance(note)
 
     def forget(self) -> None:
-        """The block is kept, so its fits need not be."""
+        """Empty the checkpoints of fits whose block is saved."""
         while self._fits:
-            self.io.keep(self._fits.pop(), {"outputs": {}, "state": ""})
+            self.io.save_checkpoint(self._fits.pop(), {"outputs": {}, "state": ""})
 
 
 def _plan_deep_models(io: StageIO, models: Sequence[ModelName], config: ModelsConfig) -> int:

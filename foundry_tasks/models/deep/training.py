@@ -198,7 +198,7 @@ class Training:
     def _try(self, seed: int, name: str) -> Weights:
         network = self._begin(seed)
         course = Course()
-        if (state := self.journal.kept(name)) is not None:
+        if (state := self.journal.load(name)) is not None:
             course = _restore(network, state)
         for _ in range(course.epochs_done):
             self.journal.advance(f"{self.model} seed {seed} kept by an earlier try")
@@ -206,7 +206,7 @@ class Training:
             loss = self._epoch(network, np.random.default_rng([seed, course.epochs_done]))
             course.epochs_done += 1
             self._judge(network, course, loss)
-            self.journal.keep(name, _state(network, course))
+            self.journal.save(name, _state(network, course))
             self.journal.advance(f"{self.model} seed {seed} epoch {course.epochs_done}, loss {loss:.4f}")
         for _ in range(course.epochs_done, self.plan.epochs):
             self.journal.advance(f"{self.model} seed {seed} stopped after epoch {course.best_epoch}")

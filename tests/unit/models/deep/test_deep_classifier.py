@@ -200,7 +200,7 @@ def test_a_fit_of_other_tasks_has_another_name(monkeypatch):
     names = []
 
     class Names(NoJournal):
-        def keep(self, fit, _):
+        def save(self, fit, _):
             names.append(fit)
 
     other = MOVES.copy()
