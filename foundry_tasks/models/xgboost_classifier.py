@@ -129,12 +129,12 @@ class XGBoostClassifier:
     learning_rate: float = 0.07
     depth: int = 3
     min_leaf_rows: int = 2000
-    input_share: float = 0.4
+    colsample_bytree: float = 0.4
     """Of the inputs, for each tree."""
-    row_share: float = 0.5
+    subsample: float = 0.5
     """Of the rows, for each tree."""
     l2: float = 50.0
-    bins: int = 64
+    max_bin: int = 64
 
     name: ClassVar[str] = "xgboost"
     transform: ClassVar[Transform] = "rank"
@@ -163,7 +163,7 @@ class XGBoostClassifier:
                 return rows is not None
 
         return Prepared(
-            names, _Binned(used, xgboost.QuantileDMatrix(Chunks(), max_bin=self.bins, nthread=1)), len(inputs)
+            names, _Binned(used, xgboost.QuantileDMatrix(Chunks(), max_bin=self.max_bin, nthread=1)), len(inputs)
         )
 
     def fit(
@@ -204,10 +204,10 @@ class XGBoostClassifier:
             "max_depth": self.depth,
             # Hessians count rows: one is close to ¼ where nothing is far from even.
             "min_child_weight": self.min_leaf_rows / 4,
-            "colsample_bytree": self.input_share,
-            "subsample": self.row_share,
+            "colsample_bytree": self.colsample_bytree,
+            "subsample": self.subsample,
             "reg_lambda": self.l2,
-            "max_bin": self.bins,
+            "max_bin": self.max_bin,
             "base_score": 0.5,
             "nthread": 1,
             "verbosity": 0,

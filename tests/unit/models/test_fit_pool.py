@@ -17,7 +17,7 @@ from foundry_tasks.models.training import FitWindow, WindowTrainer
 from foundry_tasks.models.xgboost_classifier import XGBoostClassifier
 
 ESTIMATORS = (
-    LightGBMClassifier(rounds=15, min_leaf_rows=20, input_share=1.0),
+    LightGBMClassifier(rounds=15, min_leaf_rows=20, feature_fraction=1.0),
     XGBoostClassifier(rounds=15, min_leaf_rows=20),
     LogisticRegression(),
 )
