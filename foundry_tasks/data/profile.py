@@ -124,13 +124,13 @@ def profile_predictions(date: DateArray, ticker: AnyArray, horizon: AnyArray, p_
     count = np.bincount(group[known], minlength=size)
     mean = np.bincount(group[known], p_up[known], size) / np.maximum(count, 1)
     square = np.bincount(group[known], (p_up[known] - mean[group[known]]) ** 2, size) / np.maximum(count, 1)
-    spread = np.where(count >= _MIN_TICKERS, np.sqrt(square), np.nan)
+    dispersion = np.where(count >= _MIN_TICKERS, np.sqrt(square), np.nan)
     return {
         "date": date.astype("datetime64[s]"),
         "ticker": ticker,
         "horizon": horizon,
         "p_up": p_up,
-        "spread": spread[group],
+        "spread": dispersion[group],
     }
 
 

@@ -13,7 +13,7 @@ from foundry_tasks.contract.errors import NothingToDo
 from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.data.panel import FloatArray
 from foundry_tasks.data.tables import FeatureFile, read_matrices
-from foundry_tasks.evaluation.metrics import session_rank_ic, session_spread
+from foundry_tasks.evaluation.metrics import session_dispersion, session_rank_ic
 from foundry_tasks.features.labels import label_span
 from foundry_tasks.inputs.run_inputs import RunInputs
 from foundry_tasks.models.base_models import by_transform, estimator_for, load_libraries, load_model, target_of
@@ -165,7 +165,7 @@ def _compare(
     old: FloatArray = published["p_up"][-len(fold.test) :]
     new = refitted.p_up(panel, threads=config.threads)[-len(fold.test) :]
     correlation = float(np.nanmean(session_rank_ic(new, old)))
-    ratio = float(np.nanmean(session_spread(new)) / np.nanmean(session_spread(old)))
+    ratio = float(np.nanmean(session_dispersion(new)) / np.nanmean(session_dispersion(old)))
     low, high = config.spread_ratio_band
     reasons = []
     if not correlation >= config.min_rank_correlation:
