@@ -123,10 +123,10 @@ def execute(identity: Identity, conf: Mapping[str, Any], context: RunContext) ->
 
 def _checked(stage: str, conf: Mapping[str, Any], markets: str) -> Mapping[str, Any]:
     """`conf`, checked with every key that the stages beside `stage` know; over its market's defaults where it has one."""
-    beside = sharing_conf(stage)
-    if stage in MARKET_STAGES or not beside:
+    sharing = sharing_conf(stage)
+    if stage in MARKET_STAGES or not sharing:
         return with_market(conf, markets)
-    check_conf(conf, beside)
+    check_conf(conf, sharing)
     return conf
 
 

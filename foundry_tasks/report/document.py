@@ -33,7 +33,7 @@ from foundry_tasks.contract.documents.report import (
     StageWarning,
     TickerPrediction,
 )
-from foundry_tasks.contract.documents.report_gates import HorizonEvidence, JudgedBeside
+from foundry_tasks.contract.documents.report_gates import HorizonEvidence, JudgedDiagnostics
 from foundry_tasks.contract.stage_io import StageResult
 from foundry_tasks.report.figures import session_figures
 from foundry_tasks.report.portfolio import portfolio_section
@@ -88,7 +88,9 @@ def _evidence(inputs: ReportInputs) -> dict[int, HorizonEvidence]:
         evidence[horizon] = HorizonEvidence(
             **dict(session_figures(forecasts, horizon)),
             auc_mean=Interval(value=auc.value, lower=auc.lower, upper=auc.upper) if auc else None,
-            beside=JudgedBeside(**dict(judged.beside), trials=inputs.trials[horizon]) if judged else None,
+            diagnostics=JudgedDiagnostics(**dict(judged.diagnostics), trials=inputs.trials[horizon])
+            if judged
+            else None,
         )
     return evidence
 

@@ -12,7 +12,7 @@ from foundry_tasks.contract.config import (
     GatePolicy,
     GatesConfig,
 )
-from foundry_tasks.contract.documents import Beside, Fold, GateReport, Gates, HorizonGates, Leakage
+from foundry_tasks.contract.documents import Diagnostics, Fold, GateReport, Gates, HorizonGates, Leakage
 from foundry_tasks.contract.documents.gates import GatesHeadline
 from foundry_tasks.contract.ledger import model_name
 from foundry_tasks.contract.ledger_chain import Ledger
@@ -24,8 +24,8 @@ from foundry_tasks.inputs.scores import ScoreFiles
 from foundry_tasks.models.targets import read_labels
 from foundry_tasks.null_store import recipe_of, stored_null
 from foundry_tasks.run_trials import record_run
-from foundry_tasks.validation.beside_gates import Edges, beside_gates, edges_of, trial_figures
 from foundry_tasks.validation.evidence import Evidence, FoldOutput, collapsed_folds, gather_evidence
+from foundry_tasks.validation.gate_diagnostics import Edges, edges_of, gate_diagnostics, trial_figures
 from foundry_tasks.validation.gates import evaluate_gates
 from foundry_tasks.validation.selection_bias import SelectionBias
 
@@ -50,24 +50,24 @@ def run(config: GatesConfig, io: StageIO) -> None:
             evidence, edges, returns = _evidence(io, horizon, reported, leaks, collapsed)
             champion = Champion.of(io, model_name(config.market, horizon), horizon)
             if champion is not None:
-                evidence = champion.beside(evidence, io, horizon, reported)
+                evidence = champion.as_reference(evidence, io, horizon, reported)
             refitted = stored_null(io.store, config.market, horizon, recipe)
             report = evaluate_gates(evidence, policy, seed=config.seed, refitted=refitted)
-            beside = beside_gates(evidence, edges, returns, policy, seed=config.seed)
+            diagnostics = gate_diagnostics(evidence, edges, returns, policy, seed=config.seed)
         verdict = "skipped" if config.skip_gates else report.verdict
         judged[horizon] = HorizonGates(
             horizon=horizon,
             verdict=verdict,
             gates=report.gates,
             null=report.null,
-            beside=beside,
+            diagnostics=diagnostics,
             champion_version=champion.version if champion else None,
             last_session=date.fromisoformat(str(sessions[reported[-1].test.stop - 1])),
         )
         # What trials there are besides is no output: the same run, judged again, has the same gates.
         headline = GatesHeadline(verdict=verdict, auc=report.gates[0].value, trials=trial_figures(biases[horizon]))
         io.metrics[f"{horizon}d"] = headline.model_dump(mode="json")
-        _warn(io, horizon, report, beside, skipped=config.skip_gates)
+        _warn(io, horizon, report, diagnostics, skipped=config.skip_gates)
         _warn_of_trials(io, horizon, report, biases[horizon], policy)
     io.publish(Gates(validate_only=config.validate_only, policy=policy, horizons=judged))
 
@@ -93,7 +93,7 @@ class Champion:
         looks = (_looked_until(io, run, horizon) for run in runs if run != mine)
         return cls(state.champion, state.versions[state.champion].digests.run, next(filter(None, looks), None))
 
-    def beside(self, evidence: Evidence, io: StageIO, horizon: int, folds: list[Fold]) -> Evidence:
+    def as_reference(self, evidence: Evidence, io: StageIO, horizon: int, folds: list[Fold]) -> Evidence:
         """The evidence with the champion's own out-of-fold forecasts of the same sessions and tickers.
 
         Both recipes' out-of-fold scores are compared: a refitted champion has seen the rows.
@@ -139,7 +139,7 @@ def _overlay(into: FloatArray, sessions: DateArray, tickers: tuple[str, ...], th
 def _evidence(
     io: StageIO, horizon: int, folds: list[Fold], leaks: tuple[str, ...], collapsed: Mapping[str, tuple[int, ...]]
 ) -> tuple[Evidence, Edges, dict[str, FloatArray]]:
-    """The evidence, the edges whose efficiency stands beside it, and the returns of every entry."""
+    """The evidence, the edges whose efficiency is a diagnostic, and the returns of every entry."""
     path = io.path("labels", "labels.parquet")
     labels = read_labels(path, horizon)
     matrices = read_matrices(path, ["member", *(f"return_{horizon}d_{entry}" for entry in LABEL_ENTRIES)])
@@ -153,12 +153,12 @@ def _evidence(
     return evidence, edges_of(outputs, labels, evidence), entries
 
 
-def _warn(io: StageIO, horizon: int, report: GateReport, beside: Beside, *, skipped: bool) -> None:
+def _warn(io: StageIO, horizon: int, report: GateReport, diagnostics: Diagnostics, *, skipped: bool) -> None:
     if skipped:
         io.warn(f"{horizon}d: gates skipped on request; this version can never become champion")
     elif report.failed:
         io.warn(f"{horizon}d: {report.verdict}, gates {', '.join(report.failed)}")
-    late = beside.at_next_close
+    late = diagnostics.at_next_close
     if late and not (late.auc_up.lower or 0.0) > 0.5:
         io.warn(f"{horizon}d: traded at the close of t+1 the ranking cannot be told from chance")
 
