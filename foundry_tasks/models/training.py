@@ -51,7 +51,7 @@ class WindowTrainer:
         config, estimator, prepared, stopping = self._config, self._estimator, self._prepared, None
         learn = window
         if estimator.seeded and (config.early_stopping or config.tuning_trials):
-            learn, stopping = self._set_aside(labels, window)
+            learn, stopping = self._hold_out(labels, window)
         if estimator.seeded and config.tuning_trials and stopping is not None:
             rows = self._design.rows(learn.start, learn.stop)
             estimator = tuned(
@@ -91,7 +91,7 @@ class WindowTrainer:
         target[(session < window.start) | (session >= window.stop)] = np.nan
         return target
 
-    def _set_aside(self, labels: FloatArray, window: FitWindow) -> tuple[FitWindow, Stopping]:
+    def _hold_out(self, labels: FloatArray, window: FitWindow) -> tuple[FitWindow, Stopping]:
         """A purged window at the end of the fit window, which judges rounds and parameters, and what is left to learn."""
         config = self._config
         start = window.stop - config.stopping_sessions

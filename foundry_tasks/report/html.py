@@ -13,7 +13,7 @@ from foundry_tasks.contract.documents.report_gates import JudgedDiagnostics
 from foundry_tasks.report import bars, diagnostics_tables, plots, portfolio_tables, wording
 from foundry_tasks.report.bars import Row
 from foundry_tasks.report.svg import Scale
-from foundry_tasks.report.wording import absences, by_reason, data_facts, large_move_lines, seconds, set_aside_lines
+from foundry_tasks.report.wording import absences, by_reason, data_facts, excluded_lines, large_move_lines, seconds
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -82,7 +82,7 @@ def write_html(document: Report) -> str:
         data_facts=data_facts(prices) if prices else (),
         absences=absences(document.absent),
         left_out=by_reason(features.left_out) if features else {},
-        set_aside=set_aside_lines(prices.set_aside) if prices else {},
+        excluded=excluded_lines(prices.excluded) if prices else {},
         large_moves=large_move_lines(prices.large_moves) if prices else {},
         prediction_reach=_prediction_reach(document),
         longest_stage=max((stage.total_s for stage in document.stages), default=0.0),

@@ -226,7 +226,7 @@ def _data(document: Report) -> Iterator[str]:
         yield ""
         for name, value in wording.data_facts(prices):
             yield f"- {name}: {value}"
-        for reason, tickers in wording.set_aside_lines(prices.set_aside).items():
+        for reason, tickers in wording.excluded_lines(prices.excluded).items():
             yield f"- set aside, {reason}: {', '.join(tickers)}"
         for verdict, moves in wording.large_move_lines(prices.large_moves).items():
             yield f"- large moves, {verdict}: {', '.join(moves)}"

@@ -161,7 +161,7 @@ def _judge(config: PricesConfig, io: StageIO, fetched: _Fetched, table: "pd.Data
 def _about(
     config: PricesConfig, fetched: _Fetched, intake: "Intake", panel: "PricePanel", series: _MarketSeries
 ) -> Prices:
-    from foundry_tasks.data.judgement import events, set_aside  # noqa: PLC0415 - as above
+    from foundry_tasks.data.judgement import events, excluded_bars  # noqa: PLC0415 - as above
     from foundry_tasks.data.universe import survivorship  # noqa: PLC0415 - as above
 
     benchmark = "none" if panel.benchmark is None else "the mean of the universe"
@@ -182,7 +182,7 @@ def _about(
         sectors=len(set(panel.sectors) - {""}),
         universe=survivorship(fetched.universe, _priced(panel), panel.sessions),
         coverage=round(intake.coverage, 6),
-        set_aside=set_aside(intake.bars, intake.judged),
+        excluded=excluded_bars(intake.bars, intake.judged),
         large_moves=events(intake.bars, intake.judged),
         restated=fetched.snapshot.restated,
         snapshot=fetched.snapshot.sha256,

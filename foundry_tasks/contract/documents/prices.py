@@ -3,6 +3,8 @@
 import datetime as dt
 from typing import ClassVar
 
+from pydantic import AliasChoices, Field
+
 from foundry_tasks.contract.documents.base import Document, Part
 
 
@@ -14,8 +16,8 @@ class Columns(Part):
     """Columns that a source may have and this one lacks."""
 
 
-class SetAside(Part):
-    """Bars of one ticker that were set aside for one reason."""
+class ExcludedBars(Part):
+    """Bars of one ticker that were excluded for one reason."""
 
     reason: str
     ticker: str
@@ -68,7 +70,10 @@ class Prices(Document):
     """Whether membership is point in time, as a sentence."""
     coverage: float
     """Share of the universe's ticker-sessions that remains."""
-    set_aside: tuple[SetAside, ...]
+    excluded: tuple[ExcludedBars, ...] = Field(
+        validation_alias=AliasChoices("excluded", "set_aside"), serialization_alias="set_aside"
+    )
+    """The key `set_aside` of prices.json."""
     large_moves: tuple[LargeMove, ...] = ()
     """By ticker and date."""
     restated: tuple[str, ...]

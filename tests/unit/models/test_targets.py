@@ -67,5 +67,5 @@ def test_outside_the_window_no_task_has_a_target_and_the_sign_alone_says_when_to
     inside = (design.session >= 10) & (design.session < 290)
     np.testing.assert_array_equal(target[inside], design.from_wide(labels)[inside])
     assert np.isnan(target[~inside]).all()
-    _, stopping = trainer._set_aside(labels, window)
+    _, stopping = trainer._hold_out(labels, window)
     np.testing.assert_array_equal(stopping.target, design.from_wide(labels[..., 0], design.rows(290 - 126, 290)))

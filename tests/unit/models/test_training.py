@@ -116,7 +116,7 @@ def test_early_stopping_learns_from_no_session_of_its_window_nor_of_the_purge_be
     settings = config(early_stopping=True)
     design = build_design(panel, estimator.transform)
     trainer = WindowTrainer(estimator, design, [WINDOW], settings)
-    learn, stopping = trainer._set_aside(target, WINDOW)
+    learn, stopping = trainer._hold_out(target, WINDOW)
     assert (learn.start, learn.stop) == (0, LEARNED)
     assert (stopping.session.min(), stopping.session.max()) == (LEARNED + 5, 279)
     before = trainer.fit(target, WINDOW).to_bytes()

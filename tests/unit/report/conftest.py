@@ -37,7 +37,7 @@ from foundry_tasks.contract.documents.ensemble import ComparedModel
 from foundry_tasks.contract.documents.gates import EntryFigures, FoldFigures, GatesHeadline
 from foundry_tasks.contract.documents.models import ModelImportance
 from foundry_tasks.contract.documents.predict import Predictor
-from foundry_tasks.contract.documents.prices import Columns, SetAside
+from foundry_tasks.contract.documents.prices import Columns, ExcludedBars
 from foundry_tasks.contract.stage_io import Identity, StageIO, StageResult
 from foundry_tasks.data.tables import Matrices, write_matrices, write_table
 from foundry_tasks.evaluation import metrics
@@ -267,7 +267,7 @@ PRICES = Prices(
     source="sample", calendar="XNYS", as_of=date(2021, 7, 13), columns=Columns(present=("close",), absent=("volume",)),
     tickers=24, sessions=560, first_session=date(2020, 1, 1), last_session=date(2021, 7, 13), benchmark="SPY",
     vix=None, sectors=0, universe="today's members <only>: survivorship bias", coverage=0.991,
-    set_aside=(SetAside(reason="low above high", ticker="T07", bars=1, first=date(2020, 2, 3), last=date(2020, 2, 3)),),
+    excluded=(ExcludedBars(reason="low above high", ticker="T07", bars=1, first=date(2020, 2, 3), last=date(2020, 2, 3)),),
     restated=(), snapshot="f" * 64,
 )  # fmt: skip
 LEAKAGE = {"leaks": [], "checked": ["84 features, prices cut after 3 dates"]}
