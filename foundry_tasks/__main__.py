@@ -378,7 +378,7 @@ def _parser() -> argparse.ArgumentParser:
         )
         stage.add_argument("--dag", default="foundry_train")
         stage.add_argument("--run-id", required=True)
-        stage.add_argument("--shard", default=None, help="piece of a mapped stage, such as h=5,model=lightgbm")
+        stage.add_argument("--shard", default=None, help="shard of a mapped stage, such as h=5,model=lightgbm")
         _add_conf(stage, (name,))
         stage.set_defaults(command=_stage, stage=name)
     return parser

@@ -220,8 +220,8 @@ class StageIO:
         return ModelsConfig.model_validate(self.any_result("models").config | chosen | changed)
 
     def _command(self, stage: str, shard: str | None) -> str:
-        piece = f" --shard {shard}" if shard else ""
-        return f"foundry {stage} --dag {self.identity.dag} --run-id {self.identity.run_id}{piece}"
+        option = f" --shard {shard}" if shard else ""
+        return f"foundry {stage} --dag {self.identity.dag} --run-id {self.identity.run_id}{option}"
 
     def shards(self, stage: str) -> list[StageResult]:
         """Every result of a stage in this run, by shard; empty where it published none."""

@@ -1,4 +1,4 @@
-"""STAGES: name → config, inputs, retries, resources; the pieces of a stage, and the image of a task.
+"""STAGES: name → config, inputs, retries, resources; the shards of a stage, and the image of a task.
 
 Operators, the CLI and the docs all read this.
 """
@@ -31,7 +31,7 @@ class StageSpec:
     fits_models: bool = False
     """Whether it may fit models, so that deep ones make their image its own."""
     mapped: bool = False
-    """Whether it may run in pieces, each a shard of its own."""
+    """Whether it may run as several tasks, one per shard."""
     pure: bool = True
     """Whether equal inputs, config and code make its result reusable."""
     needs_internet: bool = False
@@ -199,10 +199,10 @@ LIGHT = "light"
 
 
 def shards(conf: Mapping[str, Any], default: c.FanOut = "none") -> list[str]:
-    """The pieces that the models stage is mapped over, as `fan_out` says: what `--shard` takes, one task a piece.
+    """The shards that the models stage is mapped over, as `fan_out` says: what `--shard` takes, one task per shard.
 
-    Horizons are parted last, since those of a model's fold share its bins. A deep model is a piece of its own however
-    coarse the others are, since its image is another. conf: a run's whole conf, its market's defaults merged in.
+    Horizons are split last, since those of a model's fold share its bins. A deep model is a shard of its own however
+    coarse the others are, since it needs another image. conf: a run's whole conf, its market's defaults merged in.
     default: where the conf does not say. Raises ConfigError for a conf that the stage would refuse.
     """
     config = cast(c.ModelsConfig, stage_config("models", conf))
@@ -217,7 +217,7 @@ def shards(conf: Mapping[str, Any], default: c.FanOut = "none") -> list[str]:
     if finest >= 2:
         parts["fold"] = map(c.fold_name, range(1 - config.warmup_blocks, config.folds + 1))
     chosen = [[f"{name}={value}" for value in values] for name, values in parts.items()]
-    return [",".join(piece) for piece in itertools.product(*chosen)]
+    return [",".join(shard) for shard in itertools.product(*chosen)]
 
 
 def shard_parts(shard: str | None) -> dict[str, str]:

@@ -318,8 +318,8 @@ KNOWN_THEN = (
     Mutant(
         "features reach across a split",
         "features/build.py",
-        "pieces, more = part.pieces()",
-        "pieces, more = part, ()",
+        "segments, more = part.segments()",
+        "segments, more = part, ()",
         ("test_jumps.py::test_no_feature_reaches_across_an_action",),
     ),
     Mutant(
