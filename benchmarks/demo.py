@@ -60,7 +60,7 @@ def _before(folder: Path) -> tuple[list[list[str]], Path]:
 def _seconds(folder: Path, commands: list[list[str]], sources: Path) -> dict[str, float]:
     """Seconds of each part of a run with a store and an Airflow of its own."""
     folder.mkdir()
-    told = {
+    settings = {
         "FOUNDRY_STORE": str(folder / "store"),
         "FOUNDRY_MLFLOW_URI": f"sqlite:///{folder / 'mlflow.db'}",
         "FOUNDRY_MLFLOW_ARTIFACTS": str(folder / "mlartifacts"),
@@ -74,8 +74,8 @@ def _seconds(folder: Path, commands: list[list[str]], sources: Path) -> dict[str
     kept = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
     started = time.time()
     for command in commands:
-        extra = [f"AIRFLOW_HOME={told['AIRFLOW_HOME']}"] if command[0] == "make" else []
-        subprocess.run([*command, *extra], check=True, cwd=sources, env=kept | told, stdout=subprocess.DEVNULL)  # noqa: S603
+        extra = [f"AIRFLOW_HOME={settings['AIRFLOW_HOME']}"] if command[0] == "make" else []
+        subprocess.run([*command, *extra], check=True, cwd=sources, env=kept | settings, stdout=subprocess.DEVNULL)  # noqa: S603
     ended = time.time()
     found = [
         (path.stat().st_mtime, json.loads(path.read_text())) for path in folder.glob("store/runs/*/*/*/-/result.json")

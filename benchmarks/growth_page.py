@@ -119,8 +119,10 @@ def _laws(cells: Cells) -> list[str]:
         )
         slope, base = _memory_line(cells, stage)
         walls[stage] = (STAGES[stage].memory_mb - base) / slope if slope > 0 else np.inf
-        told = [*(f"{power + 0.0:.1f}" for power in np.round(powers, 1)), f"{base:.0f}", f"{slope:.0f}"]
-        lines.append(f"| {stage} | {' | '.join(told)} | {f'{walls[stage]:.0f}' if walls[stage] < 1000 else 'none'} |")
+        columns = [*(f"{power + 0.0:.1f}" for power in np.round(powers, 1)), f"{base:.0f}", f"{slope:.0f}"]
+        lines.append(
+            f"| {stage} | {' | '.join(columns)} | {f'{walls[stage]:.0f}' if walls[stage] < 1000 else 'none'} |"
+        )
     first = min(walls, key=lambda stage: walls[stage])
     return [*lines, "", f"The first wall is that of {first}, at {walls[first]:.0f} million bars."]
 
@@ -187,12 +189,12 @@ def _on_a_cluster(cells: Cells) -> list[str]:
         chain = _one_after_the_other(stages)
         bars = tickers * np.mean([found["market"]["rows"] / found["market"]["tickers"] for found in five_years]) / 1e6
         largest = max(np.polyval(_memory_line(cells, stage), bars) for stage in MEASURED) * 2**20 / 1e9
-        told = []
+        columns = []
         for found in kept["cuts"].values():
             minutes = (chain + found["longest_s"] * grown["models"] + POD_S) / 60
             pods_s = found["computed_s"]["1"] * grown["models"] + POD_S * found["pieces"] + sum(stages.values())
-            told.append(f"{minutes:,.0f} min, {pods_s * models.cpus / 3600:,.1f} core-hours")
-        lines.append(f"| {tickers:,} | {bars:.1f} M | {largest:.1f} GB | {' | '.join(told)} |")
+            columns.append(f"{minutes:,.0f} min, {pods_s * models.cpus / 3600:,.1f} core-hours")
+        lines.append(f"| {tickers:,} | {bars:.1f} M | {largest:.1f} GB | {' | '.join(columns)} |")
     return lines
 
 

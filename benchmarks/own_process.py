@@ -51,10 +51,10 @@ def _resident(what: str) -> float:
 
 def environment_in(folder: Path) -> dict[str, str]:
     """What a stage's process is told, with a store and a registry of its own in `folder`."""
-    told = os.environ | {
+    environment = os.environ | {
         "FOUNDRY_STORE": str(folder / "store"),
         "FOUNDRY_MLFLOW_URI": f"sqlite:///{folder / 'mlflow.db'}",
         "FOUNDRY_MLFLOW_ARTIFACTS": str(folder / "mlartifacts"),
     }
-    told.pop("PYTHONDONTWRITEBYTECODE", None)  # compiled code halves start-up
-    return told
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # compiled code halves start-up
+    return environment

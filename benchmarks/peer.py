@@ -54,6 +54,6 @@ def peer_versions(python: Path) -> dict[str, str]:
     """Package → version, of those of PACKAGES that the environment holds."""
     code = "import json, sys; from importlib.metadata import distributions as all; "
     code += "print(json.dumps({one.name: one.version for one in all() if one.name in sys.argv}))"
-    said = subprocess.run([python, "-c", code, *PACKAGES], check=True, capture_output=True, text=True)  # noqa: S603 - ours
-    found: dict[str, str] = json.loads(said.stdout)
+    printed = subprocess.run([python, "-c", code, *PACKAGES], check=True, capture_output=True, text=True)  # noqa: S603 - ours
+    found: dict[str, str] = json.loads(printed.stdout)
     return found

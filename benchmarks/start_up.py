@@ -71,8 +71,8 @@ def _cpu(command: list[str], environment: dict[str, str]) -> float:
 def _parsed(dag: str, runtime: str, environment: dict[str, str]) -> tuple[float, float]:
     """A file's own seconds, and those of the SDK before it, in a process that parses it."""
     command = [sys.executable, "-c", PARSED, str(REPOSITORY / "dags" / f"{dag}.py")]
-    told = environment | {"FOUNDRY_RUNTIME": runtime, "FOUNDRY_IMAGE_CPU": "of no account here"}
-    printed = subprocess.run(command, check=True, env=told, capture_output=True, text=True).stdout  # noqa: S603 - as above
+    variables = environment | {"FOUNDRY_RUNTIME": runtime, "FOUNDRY_IMAGE_CPU": "of no account here"}
+    printed = subprocess.run(command, check=True, env=variables, capture_output=True, text=True).stdout  # noqa: S603 - as above
     own, sdk = map(float, printed.splitlines()[-1].split())
     return own, sdk
 

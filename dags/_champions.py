@@ -15,11 +15,11 @@ def champion(model: str) -> Asset:
     return Asset(model, uri=f"foundry://models/{market}/{horizon}")
 
 
-def announce(context: Context, told: Mapping[str, Any]) -> None:
-    """Emit an event for every champion that a stage has moved, and none otherwise; told: the task's XCom."""
-    for moved in _moved(told["metrics"]):
+def announce(context: Context, result: Mapping[str, Any]) -> None:
+    """Emit an event for every champion that a stage has moved, and none otherwise; result: the task's XCom."""
+    for moved in _moved(result["metrics"]):
         extra = {key: moved[key] for key in ("model", "version", "event", "record")}
-        context["outlet_events"][CHAMPIONS].add(champion(moved["model"]), extra=extra | {"result": told["result"]})
+        context["outlet_events"][CHAMPIONS].add(champion(moved["model"]), extra=extra | {"result": result["result"]})
 
 
 def _moved(metrics: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

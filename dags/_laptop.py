@@ -40,7 +40,7 @@ def main(dag: str) -> int:
     with _everything_printed_goes_to(LOG) as terminal:
         view = RunView(terminal)
         if os.environ.get("QUICK") == "1":
-            view.note(f"QUICK=1: {_said(QUICK)}; the default takes longer, and its forecasts depend less on chance")
+            view.note(f"QUICK=1: {_written(QUICK)}; the default takes longer, and its forecasts depend less on chance")
         view.doing("airflow", "start, and read the DAGs")
         try:
             run = _run(dag, conf, view)
@@ -62,7 +62,7 @@ def main(dag: str) -> int:
     return 0
 
 
-def _said(conf: Mapping[str, str]) -> str:
+def _written(conf: Mapping[str, str]) -> str:
     return ", ".join(f"{key}={value}" for key, value in conf.items())
 
 

@@ -27,8 +27,8 @@ class ModelLink(BaseOperatorLink):
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002 - as above
         settings = Settings.from_environment()
         base = (settings.mlflow_url or settings.mlflow_uri).rstrip("/")
-        told = XCom.get_value(ti_key=ti_key, key="return_value") or {"metrics": {}}
-        versions = sorted(told["metrics"].values(), key=lambda item: item["champion_after"] != item["version"])
+        returned = XCom.get_value(ti_key=ti_key, key="return_value") or {"metrics": {}}
+        versions = sorted(returned["metrics"].values(), key=lambda item: item["champion_after"] != item["version"])
         if not versions or not base.startswith("http"):
             return ""
         return f"{base}/#/models/{versions[0]['model']}/versions/{versions[0]['version']}"

@@ -81,8 +81,8 @@ def process_environment() -> dict[str, str]:
 
 def container_environment(settings: Settings, image: str) -> dict[str, str]:
     """What a stage's container is told: where things are, and no secret; those are files in a volume."""
-    told = {PREFIX + name.upper(): str(getattr(settings, name)) for name in _FROM_HERE if getattr(settings, name)}
-    return told | {f"{PREFIX}IMAGE_DIGEST": image, f"{PREFIX}RUNTIME": settings.runtime}
+    variables = {PREFIX + name.upper(): str(getattr(settings, name)) for name in _FROM_HERE if getattr(settings, name)}
+    return variables | {f"{PREFIX}IMAGE_DIGEST": image, f"{PREFIX}RUNTIME": settings.runtime}
 
 
 def image_kind(stage: str, shard: str | None, context: Context, settings: Settings) -> Image:

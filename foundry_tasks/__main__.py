@@ -235,12 +235,12 @@ def _move_champion(options: argparse.Namespace) -> int:
     from foundry_tasks import governance  # noqa: PLC0415 - as above
 
     settings = Settings.from_environment()
-    said = {"who": options.who, "why": options.why, "when": datetime.now(UTC)}
+    decision = {"who": options.who, "why": options.why, "when": datetime.now(UTC)}
     store, registry = open_store(settings), _registry(settings)
     if options.decision == "rollback":
-        record = governance.rollback(store, registry, options.model, to_version=options.to, **said)
+        record = governance.rollback(store, registry, options.model, to_version=options.to, **decision)
     else:
-        record = governance.approve(store, registry, options.model, options.version, **said)
+        record = governance.approve(store, registry, options.model, options.version, **decision)
     sys.stdout.write(
         f"{record.model}: champion was {record.from_version or 'none'}, is version {record.to_version} "
         f"(ledger record {record.sequence})\n"

@@ -172,7 +172,7 @@ def _from_ledger(
 ) -> Registration:
     gates = {name: value.model_dump() for name, value in known.gates.items()}
     digests = known.digests.model_dump()
-    said = {"version": number, "verdict": known.verdict, "gates": gates, "digests": digests}
+    recorded = {"version": number, "verdict": known.verdict, "gates": gates, "digests": digests}
     readable = _readable(bundle)
     lookback = readable.lookback_sessions if readable else 0
     tags = {"horizon": str(horizon), "lookback_sessions": str(lookback) if lookback else "", **digests}
@@ -183,7 +183,7 @@ def _from_ledger(
         horizon=horizon,
         features=readable.features if readable else (),
         example=(),
-        evidence={"ledger": said},
+        evidence={"ledger": recorded},
         tags={f"foundry.{key}": value for key, value in tags.items() if value},
         metrics={name: value.value for name, value in known.gates.items() if value.value is not None},
         run_name=f"{model} {known.digests.run}".strip(),

@@ -164,8 +164,8 @@ class RunView:
         sign, colour = _OUTCOMES.get(exit_code, ("✕", "red"))
         seconds = f"{time.monotonic() - self._since:7.1f} s"
         if exit_code == 0:
-            told = ", reused from an earlier run" if self._last.startswith("reused:") else ""
-            self._print(f"{sign} {self._name:<9} {seconds}", [(f"  {self._does}{told}", "")], colour)
+            origin = ", reused from an earlier run" if self._last.startswith("reused:") else ""
+            self._print(f"{sign} {self._name:<9} {seconds}", [(f"  {self._does}{origin}", "")], colour)
         else:
             how = "skipped" if exit_code == 99 else f"failed with exit code {exit_code}"
             self._print(f"{sign} {self._name:<9} {seconds}", [(f"  {how}: {self._last}", colour)], colour)

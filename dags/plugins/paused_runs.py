@@ -30,9 +30,9 @@ def tell(session: "Session") -> None:
 
         dag = session.get(DagModel, run.dag_id)
         if dag is not None and dag.is_paused:
-            said = f"{run.dag_id} is paused, so this run stays queued until `airflow dags unpause {run.dag_id}`."
-            log.warning("%s: %s", run.run_id, said)
-            run.note = run.note or said
+            note = f"{run.dag_id} is paused, so this run stays queued until `airflow dags unpause {run.dag_id}`."
+            log.warning("%s: %s", run.run_id, note)
+            run.note = run.note or note
 
 
 class PausedRunsPlugin(AirflowPlugin):

@@ -75,8 +75,8 @@ def project(ledger: Ledger, registry: Registry, model: str) -> tuple[str, ...]:
         if not state.records:
             return ()
         present = registry.versions(model)  # after the chain: what that names has been registered before
-        for name, said in ((CHAMPION, state.champion), (CHALLENGER, state.challenger)):
-            wanted = said if any(version.version == said for version in present) else None
+        for name, number in ((CHAMPION, state.champion), (CHALLENGER, state.challenger)):
+            wanted = number if any(version.version == number for version in present) else None
             before = next((version.version for version in present if name in version.aliases), None)
             if before != wanted:
                 registry.set_alias(model, name, wanted)

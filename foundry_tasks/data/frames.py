@@ -51,7 +51,7 @@ def read_file(path: Path, since: date | None = None, columns: Mapping[str, str] 
     """
     kind = "parquet" if suffix_of(path.name).lower().startswith(PARQUET) else "csv"
     try:
-        frame, rows, said = _read(path, since, columns)
+        frame, rows, notes = _read(path, since, columns)
     except FoundryError:
         raise
     except Exception as error:  # a damaged file makes a reader raise anything
@@ -64,7 +64,7 @@ def read_file(path: Path, since: date | None = None, columns: Mapping[str, str] 
     frame, dates = _with_read_dates(frame, where)
     frame, layout = long_frame(frame, where)
     frame, folders = _with_partitions(frame, path, where)
-    return ReadFile(frame, rows, (*said, *layout, *index, *dates, *folders))
+    return ReadFile(frame, rows, (*notes, *layout, *index, *dates, *folders))
 
 
 def _read(path: Path, since: date | None, columns: Mapping[str, str]) -> tuple[pd.DataFrame, int, list[str]]:
@@ -76,8 +76,8 @@ def _read(path: Path, since: date | None, columns: Mapping[str, str]) -> tuple[p
         head = data[:4] if packing else stream.read(4)
     if head == PARQUET_MAGIC or (not packing and suffix_of(path.name).lower() in PARQUET):
         return *read_parquet(BytesIO(data) if packing else path, since, str(path), columns), []
-    frame, said = read_text(data if packing else path.read_bytes(), str(path), columns)
-    return frame, len(frame), said
+    frame, notes = read_text(data if packing else path.read_bytes(), str(path), columns)
+    return frame, len(frame), notes
 
 
 def _with_read_dates(frame: pd.DataFrame, where: str) -> tuple[pd.DataFrame, list[str]]:

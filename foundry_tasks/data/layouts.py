@@ -113,12 +113,12 @@ def long_frame(frame: pd.DataFrame, where: str) -> tuple[pd.DataFrame, list[str]
 
 def with_dates(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """A frame whose index is among its columns, and whose unnamed dates are called date."""
-    said: list[str] = []
+    notes: list[str] = []
     if isinstance(frame.columns, pd.MultiIndex):
         columns = [_joined(name) for name in frame.columns]
         frame = frame.set_axis(pd.Index(columns, tupleize_cols=False), axis=1)
     if not isinstance(frame.index, pd.RangeIndex):
-        frame, said = _with_index(frame)
+        frame, notes = _with_index(frame)
     names = list(frame.columns)
     if not any(isinstance(name, str) and column_of(name) == "date" for name in names):
         unnamed = [index for index, name in enumerate(names) if _UNNAMED.fullmatch(_text(name))]
@@ -126,8 +126,8 @@ def with_dates(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
         if len(dated) == 1:
             names[dated[0]] = "date"
             frame = frame.set_axis(pd.Index(names, tupleize_cols=False), axis=1)
-            said = said or ["dates in a column without a name"]
-    return frame, said
+            notes = notes or ["dates in a column without a name"]
+    return frame, notes
 
 
 def _with_index(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:

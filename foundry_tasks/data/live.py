@@ -216,8 +216,8 @@ def _names(names: Sequence[str], most: int) -> str:
 
 def _main(reasons: Mapping[str, str]) -> str:
     """The most frequent reason that came from outside."""
-    said = Counter(reason for reason in reasons.values() if reason != NOT_ASKED).most_common(1)
-    return said[0][0] if said else NOT_ASKED
+    frequent = Counter(reason for reason in reasons.values() if reason != NOT_ASKED).most_common(1)
+    return frequent[0][0] if frequent else NOT_ASKED
 
 
 def _table(bars: Sequence[pd.DataFrame], tickers: Sequence[str]) -> pd.DataFrame:

@@ -25,10 +25,10 @@ def read_series(file: Path, key: str, say: Say | None = None) -> Series:
 
     say: is told how the file and its columns were recognised.
     """
-    said: list[str] = []
-    table = tidy(read_frame(file, say), where=str(file), ticker=key, columns=None, said=said)
+    notes: list[str] = []
+    table = tidy(read_frame(file, say), where=str(file), ticker=key, columns=None, notes=notes)
     if say:
-        for sentence in said:
+        for sentence in notes:
             say(f"{file.name}: {sentence}")
     if table["ticker"].nunique() > 1:
         raise DataRejectedError(

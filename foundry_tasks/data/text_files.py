@@ -55,17 +55,17 @@ def read_text(data: bytes, where: str, columns: Mapping[str, str] = NONE_DECLARE
     two header rows the names are pairs. An empty file has no columns. Raises DataRejectedError for what cannot be read, or
     could be read in two ways.
     """
-    text, said = _as_utf8(data, where)
+    text, notes = _as_utf8(data, where)
     if b"\r" in text[:_HEAD_BYTES]:
         text = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     form, more = _form_of(text, where)
     if not form.names:
-        return pd.DataFrame(), said
+        return pd.DataFrame(), notes
     table = _parsed(text, form, where)
     read, numeral_notes = _typed(table, form, where, columns, quoted=b'"' in text)
     frame = pa.table(read, [str(index) for index in range(len(read))]).to_pandas()
     frame.columns = pd.Index(form.names, tupleize_cols=False)
-    return frame, said + more + numeral_notes
+    return frame, notes + more + numeral_notes
 
 
 # ---------------------------------------------------------------- encoding
@@ -136,7 +136,7 @@ def _western(data: bytes, where: str) -> tuple[bytes, list[str]]:
 
 # ---------------------------------------------------------------- header and separator
 def _form_of(text: bytes, where: str) -> tuple[_Form, list[str]]:
-    said: list[str] = []
+    notes: list[str] = []
     start = len(text) - len(text.lstrip(b"\r\n"))
     line = text[:start].count(b"\n")
     declared = re.match(rb"sep=(.)\n", text[start : start + 6])  # Excel's own mark
@@ -144,20 +144,20 @@ def _form_of(text: bytes, where: str) -> tuple[_Form, list[str]]:
         start, line = start + declared.end(), line + 1
     head = text[start : _head_end(text, start)].decode(errors="ignore")
     if not head.strip():
-        return _Form([], ",", start, line, []), said
+        return _Form([], ",", start, line, []), notes
     separator = declared[1].decode() if declared else _separator(head, where)
     if separator not in _SEPARATORS:
         raise DataRejectedError(
             f"{where} declares {separator!r} as its separator. Write it with one of , ; | or a tab."
         )
     if separator != ",":
-        said.append(f"fields separated by {_SPOKEN[separator]}")
+        notes.append(f"fields separated by {_SPOKEN[separator]}")
     rows = list(islice(_rows(head, separator), _HEAD_ROWS))
     names, count = header_rows(rows)
     body = start
     for _ in range(count):
         body = text.find(b"\n", body) + 1 or len(text)
-    return _Form(names, separator, body, line + count, [row for row in rows[count:] if row]), said
+    return _Form(names, separator, body, line + count, [row for row in rows[count:] if row]), notes
 
 
 def _head_end(text: bytes, start: int) -> int:
@@ -243,7 +243,7 @@ def _typed(
     roles = [column_of(name[-1] if isinstance(name, tuple) else name, columns) for name in form.names]
     samples = [[row[index] for row in form.sample if index < len(row)] for index in range(len(form.names))]
     is_text = _text_columns(form.names, roles, samples)
-    said = []
+    notes = []
     numerals = Numerals()
     if form.separator != "," or quoted:
         fields = [index for index, role in enumerate(roles) if role in PRICE_FIELDS and not is_text[index]]
@@ -252,7 +252,7 @@ def _typed(
             (samples[index] for index in proving), where, comma_is_separator=form.separator == "," and not quoted
         )
         if numerals.decimal == ",":
-            said.append("decimal comma")
+            notes.append("decimal comma")
     read: list[Any] = []
     for index, name in enumerate(form.names):
         column = table[index]
@@ -274,7 +274,7 @@ def _typed(
                 "belongs. A quotation mark may be open: write or download it again."
             )
         read.append(column if found is None else found)
-    return read, said
+    return read, notes
 
 
 def _text_columns(names: Sequence[Name], roles: Sequence[str], samples: Sequence[Sequence[str]]) -> list[bool]:

@@ -33,9 +33,9 @@ def as_prices_write(names: Iterable[str], priced: Iterable[str]) -> dict[str, st
 def spelled_otherwise(names: Iterable[str], priced: Iterable[str], where: str) -> str:
     """Which of `names` the prices write otherwise, as one sentence; "" where none is. where: what `names` are from."""
     pairs = sorted(pair for pair in as_prices_write(names, priced).items() if pair[0] != pair[1])
-    said = [f"{name} is {ticker} in the prices" for name, ticker in pairs]
-    more = f" and {len(said) - _NAMED} more" if len(said) > _NAMED else ""
-    return f"{where}: {', '.join(said[:_NAMED])}{more}; matched." if said else ""
+    notes = [f"{name} is {ticker} in the prices" for name, ticker in pairs]
+    more = f" and {len(notes) - _NAMED} more" if len(notes) > _NAMED else ""
+    return f"{where}: {', '.join(notes[:_NAMED])}{more}; matched." if notes else ""
 
 
 def ticker_text(values: "pd.Series[Any]") -> "pd.Series[Any]":
@@ -60,10 +60,10 @@ def _distinct_text(distinct: "pd.Series[Any]") -> "pd.Series[Any]":
     return text
 
 
-def one_spelling(table: pd.DataFrame, where: str, said: list[str] | None = None) -> pd.DataFrame:
+def one_spelling(table: pd.DataFrame, where: str, notes: list[str] | None = None) -> pd.DataFrame:
     """A tidy frame without a second spelling of a ticker, where both hold the same bars.
 
-    said: where a reader is told of it. Raises DataRejectedError where two spellings of one ticker hold different bars.
+    notes: takes a sentence for each. Raises DataRejectedError where two spellings of one ticker hold different bars.
     """
     by_identity: dict[str, str] = {}
     twins = []
@@ -81,8 +81,8 @@ def one_spelling(table: pd.DataFrame, where: str, said: list[str] | None = None)
                 f"{where}: {first} and {second} are one ticker in two spellings, with different bars. Write a ticker "
                 "alike everywhere, or rename one of two companies."
             )
-        if said is not None:
-            said.append(f"{second} repeats the bars of {first}, another spelling of it, and is left out")
+        if notes is not None:
+            notes.append(f"{second} repeats the bars of {first}, another spelling of it, and is left out")
     return table[~table["ticker"].isin([second for _, second in twins])].reset_index(drop=True) if twins else table
 
 

@@ -26,21 +26,21 @@ def tidy(
     where: str,
     ticker: str = "",
     columns: Mapping[str, str] | None = NONE_DECLARED,
-    said: list[str] | None = None,
+    notes: list[str] | None = None,
 ) -> pd.DataFrame:
     """A source's frame in the tidy schema: date datetime64[s], ticker text, the rest float64; row order is kept.
 
     where: names the source in an error. ticker: of a source that holds one series and no ticker column. columns: schema
-    column → the source's column for it, "" for none; any other is found by its name. None: nobody can declare one. said:
+    column → the source's column for it, "" for none; any other is found by its name. None: nobody can declare one. notes:
     takes what a reader has to know of the choice, without `where`. A frame with only an adjusted close takes it as its
     close. Raises DataRejectedError, or ConfigError for `columns`, that says what is wrong and where.
     """
     raw = _flat(raw)
     roles = find_roles(raw, COLUMNS, where, columns)
-    at, notes = dict(roles.at), list(roles.notes)
+    at, found = dict(roles.at), list(roles.notes)
     if "close" not in at and "adj_close" in at:
         at["close"] = at.pop("adj_close")
-        notes.append("there is no close; the adjusted close stands for it")
+        found.append("there is no close; the adjusted close stands for it")
     missing = [name for name in ("date", "close") if name not in at]
     if "ticker" not in at and not ticker:
         missing.append("ticker")
@@ -63,8 +63,8 @@ def tidy(
         result["ticker"] = result["ticker"].astype("str")
         if columns is not None and columns.get("ticker") != "":
             _refuse_unnamed_tickers(raw, at, result, where)
-    if said is not None:
-        said += notes
+    if notes is not None:
+        notes += found
     return result
 
 

@@ -50,9 +50,9 @@ def collapse_of(scores: npt.NDArray[np.floating], session: npt.NDArray[np.intege
     _, group, sizes = np.unique(session[finite], return_inverse=True, return_counts=True)
     if sizes.max() < 2:
         group, sizes = np.zeros(len(kept), dtype=np.intp), np.array([len(kept)])
-    told = sizes > 1
-    dispersion = _dispersion(kept, group, sizes)[told]
-    distinct = float((_distinct(kept, group, len(sizes)) / sizes)[told].mean())
+    several = sizes > 1
+    dispersion = _dispersion(kept, group, sizes)[several]
+    distinct = float((_distinct(kept, group, len(sizes)) / sizes)[several].mean())
     flat = float((dispersion < MIN_DISPERSION).mean())
     why = _why(flat, distinct)
     return CollapseReport(float(dispersion.mean()), flat, distinct, bool(why), why)

@@ -45,12 +45,12 @@ class RegimeAdjustment:
         return np.select([calm, turbulent], values, unknown)
 
     def __str__(self) -> str:
-        said = []
+        parts = []
         if self.factors != (1.0, 1.0):
-            said.append(_mapper("{} sessions' scores × {:.2f}", self.factors))
+            parts.append(_mapper("{} sessions' scores × {:.2f}", self.factors))
         if self.shifts != (0.0, 0.0):
-            said.append(_mapper("{} sessions' intercept {:+.3f}", self.shifts).replace("-", "−"))
-        return "; ".join(said) or "no difference between regimes that it could have learned"
+            parts.append(_mapper("{} sessions' intercept {:+.3f}", self.shifts).replace("-", "−"))
+        return "; ".join(parts) or "no difference between regimes that it could have learned"
 
     def as_dict(self) -> dict[str, Any]:
         """JSON."""

@@ -235,12 +235,14 @@ def _warnings(inputs: ReportInputs) -> tuple[StageWarning, ...]:
 def _absent(inputs: ReportInputs) -> tuple[AbsentStage, ...]:
     """Stages that published nothing, and why as far as the run says it."""
     there = {result.stage for result in inputs.results}
-    said = {line.stage: " ".join(line.warnings) for line in inputs.run_log if line.warnings}
+    reasons = {line.stage: " ".join(line.warnings) for line in inputs.run_log if line.warnings}
     gates = inputs.documents.gates
     stopped = gates is not None and gates.validate_only
-    unsaid = "validation only: the run stops after the gates" if stopped else "skipped, or the run did not get that far"
+    unknown = (
+        "validation only: the run stops after the gates" if stopped else "skipped, or the run did not get that far"
+    )
     absent = [
-        AbsentStage(stage=stage, why=said.get(stage, unsaid).rstrip("."))
+        AbsentStage(stage=stage, why=reasons.get(stage, unknown).rstrip("."))
         for stage in inputs.upstream
         if stage not in there
     ]

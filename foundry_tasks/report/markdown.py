@@ -32,7 +32,7 @@ def _head(document: Report) -> Iterator[str]:
     yield f"**{status.headline}** {status.consequence}"
     yield ""
     if portfolio := document.portfolio:
-        yield from (f"- {item.said}" for item in portfolio.horizons.values())
+        yield from (f"- {item.summary}" for item in portfolio.horizons.values())
         if portfolio.replay:
             yield f"- {portfolio.replay.text}"
             yield ""

@@ -23,7 +23,7 @@ def portfolio_section(inputs: ReportInputs) -> PortfolioSection | None:
     horizons = {
         horizon: ReportedHorizon(
             **dict(item),
-            said=earned(horizon, item),
+            summary=earned(horizon, item),
             curves=_curves(inputs.daily[horizon], item.folds),
             trades_page=f"trades-{horizon}d.csv",
         )

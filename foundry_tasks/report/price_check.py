@@ -133,13 +133,13 @@ def as_page(check: PriceCheck) -> str:
             style=STYLE.read_text(),
             drawn=price_cases.drawn,
             around=price_cases.AROUND_SESSIONS,
-            said=_said(check),
+            summary=_summary(check),
         )
     )
     return page
 
 
-def _said(check: PriceCheck) -> str:
+def _summary(check: PriceCheck) -> str:
     """What became of the file, in one line."""
     if not check.about:
         return check.refusal

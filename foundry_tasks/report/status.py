@@ -84,5 +84,5 @@ def _predictors(inputs: ReportInputs) -> str:
     by_kind: dict[str, list[str]] = {}
     for horizon, predictor in (predictions.per_horizon if predictions else {}).items():
         by_kind.setdefault(predictor.kind, []).append(wording.horizon_name(horizon))
-    said = " ".join(f"{kind.capitalize()} at {wording.listed(names)}." for kind, names in by_kind.items())
-    return said or "It predicted nothing either."
+    sentences = " ".join(f"{kind.capitalize()} at {wording.listed(names)}." for kind, names in by_kind.items())
+    return sentences or "It predicted nothing either."

@@ -86,7 +86,7 @@ def _portfolio(document: Report) -> Iterator[str]:
         return
     yield ""
     for item in portfolio.horizons.values():
-        yield from _wrapped(item.said)
+        yield from _wrapped(item.summary)
     if portfolio.replay:
         yield from _wrapped(portfolio.replay.text)
     header = ("", "net a year", "Sharpe", "drawdown", "turnover", "costs bp", "trades", "benchmark", "hold")
@@ -164,11 +164,11 @@ def _live(document: Report) -> Iterator[str]:
     yield ""
     yield "Live, predictions whose labels have matured"
     for h, item in live.horizons.items():
-        auc, said = item.live.auc, wording.live_history(item.live)
+        auc, text = item.live.auc, wording.live_history(item.live)
         if item.live.sessions:
             bounds = wording.interval(auc.lower, auc.upper) or "(too few sessions for an interval)"
-            said = f"AUC {wording.figure(auc.value)} {bounds}, {said}"
-        yield from _wrapped(f"{wording.horizon_name(h)}: {said}", "  ")
+            text = f"AUC {wording.figure(auc.value)} {bounds}, {text}"
+        yield from _wrapped(f"{wording.horizon_name(h)}: {text}", "  ")
         yield from _wrapped(wording.drift_line(item.drift, live.asked), "    ")
 
 

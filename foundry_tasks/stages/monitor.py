@@ -22,7 +22,7 @@ from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.data.panel import BoolArray, PricePanel
 from foundry_tasks.data.tables import panel_names, read_features, read_matrices, read_prices, read_table
 from foundry_tasks.evaluation.drift import Drift, Reference, reference_of
-from foundry_tasks.validation.live import Said, live_figures
+from foundry_tasks.validation.live import LivePrediction, live_figures
 
 
 def run(config: MonitorConfig, io: StageIO) -> None:
@@ -54,7 +54,7 @@ def run(config: MonitorConfig, io: StageIO) -> None:
 
 
 # ------------------------------------------------------------------ live figures
-def _history(config: MonitorConfig, io: StageIO, prices: PricePanel, horizon: int) -> list[Said]:
+def _history(config: MonitorConfig, io: StageIO, prices: PricePanel, horizon: int) -> list[LivePrediction]:
     """One prediction a session, in the order of time: the champion's first word on that day, else a shadow's."""
     sessions = prices.sessions.astype("datetime64[D]")
     oldest = str(sessions[max(0, len(sessions) - config.live_sessions - horizon - 1)])
@@ -69,7 +69,7 @@ def _history(config: MonitorConfig, io: StageIO, prices: PricePanel, horizon: in
         min(entries, key=lambda entry: (entry.kind != "champion", entry.made_at))
         for _, entries in sorted(by_day.items())
     ]
-    return [Said(entry, _read(io, entry, horizon)) for entry in chosen]
+    return [LivePrediction(entry, _read(io, entry, horizon)) for entry in chosen]
 
 
 def _entry(io: StageIO, key: str) -> IndexedPrediction:

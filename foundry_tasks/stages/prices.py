@@ -277,12 +277,12 @@ def _cross_check(config: PricesConfig, io: StageIO, source: PriceSource, table: 
         return
     try:
         there = open_source(config.model_copy(update={"source": config.cross_check, "tickers": tickers}), io=io)
-        said = sentence(newest, there.fetch(tickers, since, as_of), source.name, there.name)
+        finding = sentence(newest, there.fetch(tickers, since, as_of), source.name, there.name)
     except FoundryError as error:
         io.warn(f"cross_check: {error} Nothing was compared.")
         return
-    if said:
-        io.warn(said)
+    if finding:
+        io.warn(finding)
     if there.silent:
         io.warn(f"cross_check: {there.name} gave no bars of {by_reason(there.silent)}.")
 

@@ -25,8 +25,8 @@ def run(config: PromoteConfig, io: StageIO) -> None:
     promotions = {}
     for horizon in gates.horizons:
         promotion = promotions[horizon] = _promote(candidate_of(io, config.market, horizon), config, io)
-        told = {"model", "event", "version", "champion_after", "record"}
-        io.metrics[f"{horizon}d"] = promotion.model_dump(mode="json", include=told)
+        shown = {"model", "event", "version", "champion_after", "record"}
+        io.metrics[f"{horizon}d"] = promotion.model_dump(mode="json", include=shown)
     io.publish(Promotions(horizons=promotions))
 
 
@@ -55,8 +55,8 @@ def _promote(candidate: Candidate, config: PromoteConfig, io: StageIO) -> Promot
         return None if version.version in state.versions else entry("registered", "trained and judged")
 
     def judge(state: LedgerState) -> Entry | None:
-        said_already = state.versions[version.version].verdict != "registered"
-        return None if said_already else entry(*candidate.verdict(state.champion))
+        already_judged = state.versions[version.version].verdict != "registered"
+        return None if already_judged else entry(*candidate.verdict(state.champion))
 
     with io.step("ledger"):
         ledger.append(model, register)

@@ -99,8 +99,8 @@ def _report_inputs(config: ReportConfig, io: StageIO) -> ReportInputs:
 
 
 def _trials(io: StageIO, gates: Gates) -> dict[int, TrialFigures]:
-    told = io.result(gates.stage).metrics
-    return {horizon: GatesHeadline.model_validate(told[f"{horizon}d"]).trials for horizon in gates.horizons}
+    metrics = io.result(gates.stage).metrics
+    return {horizon: GatesHeadline.model_validate(metrics[f"{horizon}d"]).trials for horizon in gates.horizons}
 
 
 def _forecasts(io: StageIO) -> dict[int, Forecasts]:

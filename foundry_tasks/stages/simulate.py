@@ -136,8 +136,8 @@ def _retrain(io: StageIO, inputs: SimulationInputs, every: int) -> Retrained:
 
     def apart() -> float:
         theirs = dict(enumerate(inputs.p_up, start=inputs.first_session))
-        said = {session: p_up for session, p_up in strategy.p_up.items() if session in theirs}
-        return max([earlier, *(_apart(p_up, theirs[session]) for session, p_up in said.items())])
+        forecasts = {session: p_up for session, p_up in strategy.p_up.items() if session in theirs}
+        return max([earlier, *(_apart(p_up, theirs[session]) for session, p_up in forecasts.items())])
 
     days = inputs.earning(_through(io, name, inputs.simulator(strategy, saved, every), inputs, apart))
     return Retrained(

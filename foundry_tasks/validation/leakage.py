@@ -127,11 +127,11 @@ def audit_labels(
         kept = vars(build_labels(poisoned(prices, at, noise), horizon, entry))
         known = vars(build_labels(prices.up_to(at + 1), horizon, entry))
         for name, values in labels.items():
-            said = f"the {horizon}-day label {name}"
+            label = f"the {horizon}-day label {name}"
             if not equal(kept[name][:ended], values[:ended], 0.0):
-                found.append(f"{said} looks further ahead than {label_span(horizon, entry)} sessions")
+                found.append(f"{label} looks further ahead than {label_span(horizon, entry)} sessions")
             if np.isfinite(known[name][max(ended, 0) :]).any():
-                found.append(f"{said} is known before its {label_span(horizon, entry)} sessions are over")
+                found.append(f"{label} is known before its {label_span(horizon, entry)} sessions are over")
     return tuple(found)
 
 

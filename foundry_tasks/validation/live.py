@@ -17,15 +17,15 @@ from foundry_tasks.validation.bootstrap import Resampling, mean_interval
 
 
 @dataclass(frozen=True)
-class Said:
-    """What one version said after one session. entry: as `predict` entered it in the index. p_up: ticker → P(up)."""
+class LivePrediction:
+    """What one version predicted after one session. entry: as `predict` entered it in the index. p_up: ticker → P(up)."""
 
     entry: IndexedPrediction
     p_up: Mapping[str, float]
 
 
 def live_figures(
-    history: Iterable[Said], prices: PricePanel, horizon: int, calendar: str, config: MonitorConfig
+    history: Iterable[LivePrediction], prices: PricePanel, horizon: int, calendar: str, config: MonitorConfig
 ) -> LiveFigures:
     """AUC, Brier score and hit rate of the predictions whose labels are known, one prediction a session.
 
@@ -33,16 +33,16 @@ def live_figures(
     session had opened is counted as late.
     """
     place = {str(day): row for row, day in enumerate(prices.sessions.astype("datetime64[D]"))}
-    kept = [said for said in history if said.entry.as_of in place]
-    outside = [said for said in kept if said.entry.fitted_until <= said.entry.as_of]
-    labels = {entry: build_labels(prices, horizon, entry).up for entry in {s.entry.label_entry for s in outside}}
-    scored: list[tuple[Said, FloatArray, FloatArray]] = []
-    for said in outside:
-        up = labels[said.entry.label_entry][place[said.entry.as_of]]
-        p_up = np.array([said.p_up.get(ticker, np.nan) for ticker in prices.tickers])
+    known = [prediction for prediction in history if prediction.entry.as_of in place]
+    unseen = [prediction for prediction in known if prediction.entry.fitted_until <= prediction.entry.as_of]
+    labels = {entry: build_labels(prices, horizon, entry).up for entry in {s.entry.label_entry for s in unseen}}
+    scored: list[tuple[LivePrediction, FloatArray, FloatArray]] = []
+    for prediction in unseen:
+        up = labels[prediction.entry.label_entry][place[prediction.entry.as_of]]
+        p_up = np.array([prediction.p_up.get(ticker, np.nan) for ticker in prices.tickers])
         if np.isfinite(up).any():
-            scored.append((said, p_up, up))
-    waiting = len(outside) - len(scored)
+            scored.append((prediction, p_up, up))
+    waiting = len(unseen) - len(scored)
     scored = scored[-config.live_sessions :]
     shape = (len(scored), len(prices.tickers))
     p_up = np.array([one[1] for one in scored]).reshape(shape)
@@ -62,7 +62,7 @@ def live_figures(
         versions=_counted(entries),
         late=_late(entries, calendar),
         waiting=waiting,
-        fitted_on=len(kept) - len(outside),
+        fitted_on=len(known) - len(unseen),
         auc=around(metrics.session_auc(p_up, up)),
         hit_rate=around(metrics.session_accuracy(p_up, up)),
         base_rate=float(np.nanmean(up)) if np.isfinite(up).any() else None,

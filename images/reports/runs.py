@@ -131,7 +131,7 @@ class Runs:
 
 def _verdicts(gates: Mapping[str, Any]) -> Iterator[Verdict]:
     """Of `metrics` of the gates stage, shortest horizon first."""
-    told = gates.get("metrics", {})
-    horizons = [name for name in told if name.endswith("d") and name[:-1].isdecimal()]
+    metrics = gates.get("metrics", {})
+    horizons = [name for name in metrics if name.endswith("d") and name[:-1].isdecimal()]
     for name in sorted(horizons, key=lambda name: int(name[:-1])):
-        yield Verdict(name[:-1], told[name].get("verdict", "undefined"), told[name].get("auc"))
+        yield Verdict(name[:-1], metrics[name].get("verdict", "undefined"), metrics[name].get("auc"))

@@ -72,7 +72,7 @@ def test_equal_columns_for_one_role_are_one_and_that_is_said(role):
     one, other, *_ = synonyms(role)
     raw, said = MARKET.rename(columns={role: one}), []
     raw[other] = raw[one]
-    same(tidy(raw, where="here", said=said))
+    same(tidy(raw, where="here", notes=said))
     assert f"columns {one}, {other} are equal; {one} is used as {role}" in said
 
 
@@ -82,7 +82,7 @@ def test_a_time_of_insertion_is_no_date(inserted, written):
     said = []
     times = MARKET["date"].astype("datetime64[us]") + pd.Timedelta(hours=30, minutes=7)
     raw = pd.concat([written(times).rename(inserted), MARKET.rename(columns={"date": "trade_date"})], axis=1)
-    same(tidy(raw, where="here", said=said))
+    same(tidy(raw, where="here", notes=said))
     assert any(inserted in note for note in said)
 
 
@@ -103,7 +103,7 @@ def test_a_repeated_column_is_refused_by_name(tmp_path, kind):
 @pytest.mark.parametrize("name", ["pre_close", "Bid", "last", "VWAP", "settle", "adjOpen", "close_raw", "PX_MID"])
 def test_whatever_else_looks_like_a_price_is_said(name):
     said = []
-    same(tidy(MARKET.assign(**{name: 1.0}), where="here", said=said))
+    same(tidy(MARKET.assign(**{name: 1.0}), where="here", notes=said))
     assert f"column {name} is not used" in said
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from pydantic import AliasChoices, Field
+
 from foundry_tasks.contract.config import BacktestConfig
 from foundry_tasks.contract.documents.base import ByHorizon, Document, Figure, Part
 from foundry_tasks.contract.documents.ensemble import ModelFigures
@@ -227,7 +229,8 @@ class ReplayVerdict(Part):
 class ReportedHorizon(TradedHorizon):
     """What the portfolio stage found, the sentence on top, the curves, and the page with every trade."""
 
-    said: str
+    summary: str = Field(validation_alias=AliasChoices("summary", "said"), serialization_alias="said")
+    """The key `said` of report.json."""
     curves: Curves
     trades_page: str
     """Name relative to the report."""

@@ -30,7 +30,7 @@ class FileSource:
     def __init__(self, path: str, named: str, columns: Mapping[str, str] = MappingProxyType({})) -> None:
         self._files = input_files(path, "prices")
         self._place = Path(path).expanduser()
-        self._said: dict[str, dict[str, None]] = {}
+        self._notes: dict[str, dict[str, None]] = {}
         self.name = Path(path).name
         origin = named if "://" in named else str(Path(path).expanduser().resolve())
         self._columns = columns
@@ -56,15 +56,15 @@ class FileSource:
     @property
     def notes(self) -> tuple[str, ...]:
         """What was recognised or left out in the files read so far, one sentence a kind of files."""
-        said = [f"{_names(list(files))}: {sentence}." for sentence, files in sorted(self._said.items())]
-        more = len(said) - _MOST_NOTES
+        notes = [f"{_names(list(files))}: {sentence}." for sentence, files in sorted(self._notes.items())]
+        more = len(notes) - _MOST_NOTES
         return (
-            *said[:_MOST_NOTES],
+            *notes[:_MOST_NOTES],
             *([f"{more:,} more kinds of files are read as they were recognised."] if more > 0 else []),
         )
 
     def _say(self, sentence: str, *files: str) -> None:
-        self._said.setdefault(sentence, {}).update(dict.fromkeys(files))
+        self._notes.setdefault(sentence, {}).update(dict.fromkeys(files))
 
     @cached_property
     def _bounds(self) -> tuple[date, date] | None:
@@ -88,8 +88,8 @@ class FileSource:
         tables = []
         for path in self._files:
             found = read_file(path, since, self._columns)
-            if said := "; ".join(found.notes) if found.rows else "no rows, left out":
-                self._say(said, path.name)
+            if notes := "; ".join(found.notes) if found.rows else "no rows, left out":
+                self._say(notes, path.name)
             if len(found.table):
                 tables.append(self._tidied(found.table, path))
         if others := unread_files(str(self._place)):
@@ -112,9 +112,9 @@ class FileSource:
         name = path.name[: -len(suffix_of(path.name))]
         is_nested = self._place.is_dir() and path.parent != self._place
         named = "" if is_nested or _PART.fullmatch(name) else name
-        said: list[str] = []
-        tidied = tidy(table, where=str(path), ticker=named, columns=self._columns, said=said)
-        for sentence in said:
+        notes: list[str] = []
+        tidied = tidy(table, where=str(path), ticker=named, columns=self._columns, notes=notes)
+        for sentence in notes:
             self._say(sentence, path.name)
         if re.fullmatch(r"(19|20)\d\d", name) and set(tidied["ticker"].unique()) == {name} == set(
             tidied["date"].dt.year.astype("str")

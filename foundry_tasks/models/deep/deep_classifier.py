@@ -225,13 +225,13 @@ def need_training_backend() -> None:
 def _digest(estimator: DeepClassifier, prepared: Prepared, target: Target, stopping: Stopping | None, seed: int) -> str:
     """The name of a fit: equal for a fit to the same targets with the same settings, and for no other of a stage."""
     scaled: _Scaled = prepared.data
-    said = [
+    facts = [
         estimator.name,
         prepared.names,
         seed,
         {name: getattr(estimator.config, name) for name in DeepConfig.model_fields},
     ]
-    digest = hashlib.sha256(json.dumps(said).encode())
+    digest = hashlib.sha256(json.dumps(facts).encode())
     for array in (scaled.scaler.mean, scaled.sequences.session, scaled.sequences.ticker, target):
         digest.update(np.ascontiguousarray(array).tobytes())
     if stopping is not None:

@@ -271,8 +271,8 @@ class _CollapsedError(ConfigError):
 
 def _says(network: keras.Model, windows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """(batch,) log-odds in the precision and on the device that it is trained on."""
-    said: npt.NDArray[np.float32] = np.asarray(network.predict_on_batch(windows)["sign"])[:, 0]
-    return said
+    prediction: npt.NDArray[np.float32] = np.asarray(network.predict_on_batch(windows)["sign"])[:, 0]
+    return prediction
 
 
 def _scoring_weights(network: keras.Model) -> Weights:

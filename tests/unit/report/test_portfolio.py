@@ -92,7 +92,7 @@ def shown(page):
 
 
 def test_what_it_earned_stands_on_top_of_page_text_and_terminal(run):
-    said = run.document().portfolio.horizons[5].said
+    said = run.document().portfolio.horizons[5].summary
     assert re.fullmatch(
         r"5 days: −?[\d.]+ bp a day after costs \[.+\]; (break-even cost [\d.]+ bp|it loses before any cost)\.", said
     )

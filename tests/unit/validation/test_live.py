@@ -7,7 +7,7 @@ from foundry_tasks.contract.config import MonitorConfig
 from foundry_tasks.contract.documents.predict import IndexedPrediction
 from foundry_tasks.evaluation import metrics
 from foundry_tasks.features.labels import build_labels
-from foundry_tasks.validation.live import Said, live_figures
+from foundry_tasks.validation.live import LivePrediction, live_figures
 from tests.leakage.markets import simulated_market
 
 PRICES = simulated_market(sessions=200, tickers=12, seed=3)
@@ -33,7 +33,7 @@ def said(
         made_at=f"{DAYS[row]}{made_at}", dag="foundry_daily", run_id="r",
     )  # fmt: skip
     names = PRICES.tickers if tickers is None else tickers
-    return Said(facts, dict(zip(names, P_UP[row], strict=False)))
+    return LivePrediction(facts, dict(zip(names, P_UP[row], strict=False)))
 
 
 def figures(history, horizon=1, config=CONFIG):
@@ -72,8 +72,8 @@ def test_a_prediction_after_the_next_opening_is_late_and_one_before_it_is_not():
     friday = next(row for row in range(100, 150) if np.datetime64(DAYS[row]).astype(object).weekday() == 4)
     saturday = str(np.datetime64(DAYS[friday]) + 1)
     early, late = said(friday), said(friday + 1, made_at="T23:59:00+00:00")
-    early = Said(early.entry.model_copy(update={"made_at": f"{saturday}T12:00:00+00:00"}), early.p_up)
-    opened = Said(late.entry.model_copy(update={"made_at": f"{DAYS[friday + 2]}T14:31:00+00:00"}), late.p_up)
+    early = LivePrediction(early.entry.model_copy(update={"made_at": f"{saturday}T12:00:00+00:00"}), early.p_up)
+    opened = LivePrediction(late.entry.model_copy(update={"made_at": f"{DAYS[friday + 2]}T14:31:00+00:00"}), late.p_up)
     assert figures([early, late]).late == 0
     assert figures([early, opened]).late == 1
 
