@@ -40,9 +40,9 @@ Rows of one horizon, and what is fitted to them, are from when panels were mappe
 """Said as long as a cell is kept whose `mapped` says so; measuring it again takes that away."""
 
 _LEAKAGE = """
-Leakage was measured with 0.2.0, which refitted every audited model twice. It now refits a second time only where the scores differ:
-at 100 tickers 3.7 s for 5 years and 21.7 s for 20, a power of years of 1.3. The audited block is the first one, and its fit window grows from
-some 200 sessions to 3,900, which is 19 times, while the history grows 4 times.
+Leakage was measured with 0.2.0, which refitted every audited model twice. It now refits a second time only where the scores
+differ: at 100 tickers 3.7 s for 5 years and 21.7 s for 20, a power of years of 1.3. The audited block is the first one, and its
+fit window grows from some 200 sessions to 3,900, which is 19 times, while the history grows 4 times.
 """
 """Said until every cell is measured anew."""
 
@@ -85,7 +85,21 @@ def growth_markdown() -> str:
     missing = [cell.replace("x", " × ") for cell in CELLS if cell not in cells]
     still = ["", f"Not measured yet: {', '.join(missing)}."] if missing else []
     laws = ["", *_laws(cells)] if len(cells) > 2 else []
-    return "\n".join([_HEAD, *_table(shown), *_LEAKAGE.splitlines(), *mapped, *still, *laws, *_fanned_out(), *_on_a_cluster(cells)]) + "\n"
+    return (
+        "\n".join(
+            [
+                _HEAD,
+                *_table(shown),
+                *_LEAKAGE.splitlines(),
+                *mapped,
+                *still,
+                *laws,
+                *_fanned_out(),
+                *_on_a_cluster(cells),
+            ]
+        )
+        + "\n"
+    )
 
 
 def _table(cells: Cells) -> list[str]:
