@@ -39,9 +39,11 @@ class BaseRateSlope:
     kind: Calibration = "base_rate_slope"
 
     def p_up(self, scores: FloatArray, base_rate: FloatArray) -> FloatArray:
+        """σ(logit(base_rate) + slope · scores), elementwise; NaN stays NaN."""
         return _sigmoid(_logit(base_rate) + self.slope * scores)
 
     def as_dict(self) -> dict[str, Any]:
+        """Kind and slope, for a bundle."""
         return asdict(self)
 
 
@@ -54,6 +56,7 @@ class Logistic:
     kind: Calibration
 
     def p_up(self, scores: FloatArray, base_rate: FloatArray) -> FloatArray:  # noqa: ARG002 - fitted without it
+        """Elementwise; ignores `base_rate`. NaN stays NaN."""
         columns = _columns(self.kind, scores)
         total = sum(
             (w * x for w, x in zip(self.weights, columns, strict=True)), start=np.full_like(scores, self.intercept)
@@ -61,6 +64,7 @@ class Logistic:
         return _sigmoid(total)
 
     def as_dict(self) -> dict[str, Any]:
+        """Kind, intercept and weights, for a bundle."""
         return asdict(self)
 
 
@@ -73,10 +77,12 @@ class Isotonic:
     kind: Calibration = "isotonic"
 
     def p_up(self, scores: FloatArray, base_rate: FloatArray) -> FloatArray:  # noqa: ARG002 - fitted without it
+        """Elementwise, constant outside the fitted scores; ignores `base_rate`. NaN stays NaN."""
         result: FloatArray = np.interp(scores, self.thresholds, self.values)
         return np.where(np.isfinite(scores), result, np.nan)
 
     def as_dict(self) -> dict[str, Any]:
+        """Kind, thresholds and values, for a bundle."""
         return asdict(self)
 
 

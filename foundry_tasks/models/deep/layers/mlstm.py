@@ -162,9 +162,11 @@ class MLSTM(keras.layers.Layer):
         )
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Create the weights of the gates."""
         self.gates.build(input_shape)
 
     def call(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
+        """inputs: (batch, steps, 3 · units). mask: (batch, steps), False where a step is skipped."""
         steps = inputs.shape[1]
         gates = ops.transpose(ops.reshape(self.gates(inputs), (-1, steps, 2, self.heads)), (2, 0, 3, 1))
         i, f = gates[0], gates[1]
@@ -177,9 +179,11 @@ class MLSTM(keras.layers.Layer):
         return ops.reshape(ops.transpose(h, (0, 2, 1, 3)), (-1, steps, self.units))
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """(batch, steps, units)."""
         return (*input_shape[:-1], self.units)
 
     def get_config(self) -> dict[str, Any]:
+        """The arguments, for a saved model."""
         return {**super().get_config(), "units": self.units, "heads": self.heads, "chunk_size": self.chunk_size}
 
 
