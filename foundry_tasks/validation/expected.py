@@ -29,9 +29,11 @@ _DRAWS = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """How strong a forecast is. mean_return μ and deviation σ: of a session's forward returns over `horizon` sessions,
-    decimal. ic: correlation of score and return within a session; at or below 0 there is no forecast, and no spread.
-    breadth N: tickers of a session that count as independent.
+    """How strong a forecast is.
+
+    mean_return μ and deviation σ: of a session's forward returns over `horizon` sessions, decimal. ic: correlation of
+    score and return within a session; at or below 0 there is no forecast, and no spread. breadth N: tickers of a session
+    that count as independent.
     """
 
     mean_return: float
