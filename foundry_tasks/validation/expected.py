@@ -85,7 +85,11 @@ class Signal:
 
     @property
     def auc(self) -> float:
-        """Mean per-session AUC against up/down, ½ + φ(μ/σ)·IC / (2√π·b(1 − b)), to first order in IC."""
+        """Mean per-session AUC against up/down, ½ + φ(μ/σ)·IC / (2√π·b(1 − b)), to first order in IC.
+
+        >>> round(Signal(mean_return=0.0, deviation=0.018, ic=0.02, horizon=1, breadth=100.0).auc, 4)
+        0.509
+        """
         edge = _NORMAL.pdf(self.mean_return / self.deviation) * self.ic
         return 0.5 + edge / (2 * sqrt(pi) * self.base_rate * (1 - self.base_rate))
 
