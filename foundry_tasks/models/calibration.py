@@ -39,7 +39,11 @@ class BaseRateSlope:
     kind: Calibration = "base_rate_slope"
 
     def p_up(self, scores: FloatArray, base_rate: FloatArray) -> FloatArray:
-        """σ(logit(base_rate) + slope · scores), elementwise; NaN stays NaN."""
+        """σ(logit(base_rate) + slope · scores), elementwise; NaN stays NaN.
+
+        >>> BaseRateSlope(slope=0.5).p_up(np.array([-1.0, 0.0, 1.0]), np.full(3, 0.5)).round(3).tolist()
+        [0.378, 0.5, 0.622]
+        """
         return _sigmoid(_logit(base_rate) + self.slope * scores)
 
     def as_dict(self) -> dict[str, Any]:
@@ -109,7 +113,10 @@ def fit_calibrator(
 
 
 def fit_slope(scores: FloatArray, above_median: FloatArray) -> float:
-    """Log-odds of the relative label that a score of one is worth; 0 where there is nothing to learn from."""
+    """Log-odds of the relative label that a score of one is worth; 0 where there is nothing to learn from.
+
+    scores, above_median: (n_sessions, n_tickers), labels 0 or 1, NaN left out. Logistic regression without intercept.
+    """
     known = np.isfinite(scores) & np.isfinite(above_median)
     weights, _ = _logistic_fit([scores[known]], above_median[known], intercept=False)
     return weights[0]
@@ -128,6 +135,9 @@ def expanding_base_rate(up: FloatArray, reach: int) -> FloatArray:
     """Share of up labels known at each session: mean over sessions that ended at least `reach` sessions before.
 
     up: (n_sessions, n_tickers). Returns (n_sessions,); ½ until the first label has matured. Every session weighs alike.
+
+    >>> expanding_base_rate(np.array([[1.0, 0.0], [1.0, 1.0], [0.0, 0.0]]), 1).tolist()
+    [0.5, 0.5, 0.75]
     """
     count = np.isfinite(up).sum(axis=1)
     share = np.where(count > 0, np.nansum(up, axis=1) / np.maximum(count, 1), 0.0)

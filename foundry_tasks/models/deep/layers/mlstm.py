@@ -35,7 +35,10 @@ State = tuple[Tensor, Tensor, Tensor]
 
 
 def mlstm_start(q: Tensor) -> State:
-    """The state before the first step."""
+    """The state before the first step.
+
+    q: (batch, heads, steps, size). C and n are 0, m is as good as −∞.
+    """
     zero = ops.zeros_like(q[:, :, 0], dtype="float32")
     return zero[..., None] * zero[..., None, :], zero, zero[..., 0] + NOTHING_YET
 
@@ -58,12 +61,18 @@ def mlstm_step(q: Tensor, k: Tensor, v: Tensor, i: Tensor, f: Tensor, state: Sta
 
 
 def mlstm_parallel(q: Tensor, k: Tensor, v: Tensor, i: Tensor, f: Tensor) -> Tensor:
-    """All steps at once; memory grows with steps²."""
+    """All steps at once; memory grows with steps².
+
+    q, k, v: (batch, heads, steps, size). i, f: (batch, heads, steps). Returns h (batch, heads, steps, size).
+    """
     return _read_chunk(q, k, v, *_exponents(i, f), None)
 
 
 def mlstm_chunked(q: Tensor, k: Tensor, v: Tensor, i: Tensor, f: Tensor, *, chunk_size: int) -> Tensor:
-    """The parallel form within chunks, a state between them; memory grows with steps · chunk_size. The last may be short."""
+    """The parallel form within chunks, a state between them; memory grows with steps · chunk_size. The last may be short.
+
+    Shapes as in `mlstm_parallel`. chunk_size: in steps.
+    """
     outputs, state = [], None
     steps = q.shape[2]
     for first in range(0, steps, chunk_size):
