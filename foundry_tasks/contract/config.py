@@ -35,7 +35,11 @@ def _day(value: Any) -> date | None:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`: did you mean 'date'?` with the nearest of the known words; a colon where none is near."""
+    """`: did you mean 'date'?` with the nearest of the known words; a colon where none is near.
+
+    >>> did_you_mean("horizon", ["horizons", "seed"])
+    ": did you mean 'horizons'?"
+    """
     import difflib  # noqa: PLC0415 - only who mistyped a word loads it
 
     nearest = difflib.get_close_matches(word.lower(), list(known), 1)
@@ -239,7 +243,11 @@ class LabelsConfig(HorizonsConfig):
 
 
 def fold_name(number: int) -> str:
-    """`fold3`; the warm-up blocks before `fold1` are numbered 0, −1, …: `warmup1`, `warmup2`."""
+    """`fold3`; the warm-up blocks before `fold1` are numbered 0, −1, …: `warmup1`, `warmup2`.
+
+    >>> fold_name(3), fold_name(0)
+    ('fold3', 'warmup1')
+    """
     return f"fold{number}" if number >= 1 else f"warmup{1 - number}"
 
 

@@ -68,7 +68,11 @@ def normal(name: str) -> str:
 
 
 def column_of(name: str, declared: Mapping[str, str] = NONE_DECLARED) -> str:
-    """The role that a column's name speaks for, declared ones first; the name itself, tidied, where it speaks for none."""
+    """The role that a column's name speaks for, declared ones first; the name itself, tidied, where it speaks for none.
+
+    >>> column_of("Adj Close"), column_of("PERMNO"), column_of("Short Interest")
+    ('adj_close', 'ticker', 'short_interest')
+    """
     plain = re.sub(r"[\s-]", "_", str(name).strip().lower())
     for role, source in declared.items():
         if same_name(source, name):
