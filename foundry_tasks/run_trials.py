@@ -1,5 +1,7 @@
-"""The trials that a run makes: each base model, the reference blend, the stack, the P(up) that the gates judge, and every
-way in which somebody chose to trade it.
+"""The trials that a run makes.
+
+They are each base model, the reference blend, the stack, the P(up) that the gates judge, and every way in which somebody
+chose to trade it.
 """
 
 from collections.abc import Iterator, Mapping
