@@ -105,7 +105,7 @@ def _print(store: Path, results: dict[str, StageResult]) -> bool:
             sound &= not report.collapsed and known > 0.95
             parts.append(test)
             print(
-                f"{name:<17} fold {fold.number}: {known:.1%} scored, spread {report.spread:.4f} {report.why or 'sound'}"
+                f"{name:<17} fold {fold.number}: {known:.1%} scored, spread {report.dispersion:.4f} {report.why or 'sound'}"
             )
         scores[name] = np.concatenate(parts)
     light = {name: scores[name] for name in names if name not in DEEP_MODELS}

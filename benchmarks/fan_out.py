@@ -2,9 +2,9 @@
 
     python -m benchmarks.fan_out DATA_FOLDER        # the five-year set: three horizons, three models, five folds, one seed
 
-Every piece, however fine, is a process of one thread. Each is run alone, which is its cost; then two at a time, in the
+Every shard, however fine, is a process of one thread. Each is run alone, which is its cost; then two at a time, in the
 order in which Airflow starts them. What more cores make of it is computed from the costs alone: whoever is free takes the
-next piece. That the same computation for two cores meets what two cores took is the check of it. Kept in fan_out.json;
+next shard. That the same computation for two cores meets what two cores took is the check of it. Kept in fan_out.json;
 docs/growth.md shows it.
 """
 
@@ -58,15 +58,15 @@ def _measured(folder: Path, conf: Mapping[str, Any]) -> dict[str, Any]:
     stages = {stage: _seconds(start, conf, stage) for stage in BEFORE}
     cuts: dict[str, Any] = {}
     for cut in get_args(FanOut):
-        pieces = shards({**conf, "fan_out": cut})
+        names = shards({**conf, "fan_out": cut})
         alone, paired = (shutil.copytree(start, folder / f"{cut}-{how}") for how in ("alone", "paired"))
-        costs = [_seconds(alone, conf, "models", piece) for piece in pieces]
+        costs = [_seconds(alone, conf, "models", shard) for shard in names]
         began = time.perf_counter()
         with ThreadPoolExecutor(2) as two:
-            list(two.map(lambda piece, store=paired: _seconds(store, conf, "models", piece), pieces))
+            list(two.map(lambda shard, store=paired: _seconds(store, conf, "models", shard), names))
         measured = time.perf_counter() - began
         cuts[cut] = {
-            "pieces": len(pieces),
+            "pieces": len(names),
             "longest_s": round(max(costs), 2),
             "two_cores_s": round(measured, 2),
             "computed_s": {str(cores): round(makespan(costs, cores), 2) for cores in CORES},
@@ -78,7 +78,7 @@ def _measured(folder: Path, conf: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def makespan(costs: Sequence[float], cores: int) -> float:
-    """Seconds until the last piece has ended, where whoever is free takes the next one."""
+    """Seconds until the last shard has ended, where whoever is free takes the next one."""
     free = [0.0] * cores
     for cost in costs:
         heapq.heappush(free, heapq.heappop(free) + cost)
@@ -86,11 +86,11 @@ def makespan(costs: Sequence[float], cores: int) -> float:
 
 
 def _seconds(folder: Path, conf: Mapping[str, Any], stage: str, shard: str = "") -> float:
-    """Run a stage, or a piece of one, in a process of one thread. Raises CalledProcessError where it fails."""
+    """Run a stage, or a shard of one, in a process of one thread. Raises CalledProcessError where it fails."""
     identity = ["--dag", "foundry_train", "--run-id", "fan-out", "--config", json.dumps(conf)]
-    piece = ["--shard", shard] if shard else []
+    option = ["--shard", shard] if shard else []
     began = time.perf_counter()
-    command = stage_command(stage, [*identity, *piece])
+    command = stage_command(stage, [*identity, *option])
     subprocess.run(command, env=environment_in(folder), check=True, stdout=sys.stderr)  # noqa: S603 - our own program
     return round(time.perf_counter() - began, 2)
 

@@ -151,7 +151,7 @@ def _fitted(estimator: Any, learn: pd.DataFrame, target: pd.Series, test: pd.Dat
         elif isinstance(estimator, XGBoostClassifier):
             used = [name for name in learn if name in INPUTS]
             parameters = estimator._parameters() | {"nthread": config.threads, "seed": seed}  # noqa: SLF001 - the same settings
-            matrix = xgboost.QuantileDMatrix(learn[used], target, max_bin=estimator.bins)
+            matrix = xgboost.QuantileDMatrix(learn[used], target, max_bin=estimator.max_bin)
             tested = xgboost.DMatrix(test[used])
             total += xgboost.train(parameters, matrix, estimator.rounds).predict(tested, output_margin=True)
     return total / len(seeds)

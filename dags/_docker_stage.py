@@ -63,14 +63,14 @@ class DockerStage(DockerOperator):
         super().__init__(
             image=image,
             environment=container_environment(settings, image),
-            network_mode=settings.outside_network if STAGES[stage].outside else settings.stage_network,
+            network_mode=settings.outside_network if STAGES[stage].needs_internet else settings.stage_network,
             mount_tmp_dir=False,
             **task_arguments(stage) | arguments,
         )
         self.stage = stage
         self.shard = shard
         self.gpus = False
-        self.files = settings.promote_files if STAGES[stage].governs else settings.stage_files
+        self.files = settings.promote_files if STAGES[stage].writes_registry else settings.stage_files
 
     # ------------------------------------------------------------ a task's life
     def execute(self, context: Context) -> dict[str, Any]:  # type: ignore[override] # Airflow takes any XCom

@@ -63,7 +63,8 @@ class StagePod(KubernetesPodOperator):
                 k8s.V1Volume(
                     name="secrets",
                     secret=k8s.V1SecretVolumeSource(
-                        secret_name=settings.promote_files if spec.governs else settings.stage_files, default_mode=0o440
+                        secret_name=settings.promote_files if spec.writes_registry else settings.stage_files,
+                        default_mode=0o440,
                     ),
                 ),
             ],
@@ -98,7 +99,7 @@ class StagePod(KubernetesPodOperator):
         command = stage_command(self.stage, self.shard, context)
         self.arguments = command[1:]
         self.labels = container_labels(self.stage, self.shard, context) | {
-            "foundry.network": "outside" if STAGES[self.stage].outside else "stages"
+            "foundry.network": "outside" if STAGES[self.stage].needs_internet else "stages"
         }
         self.log.info("by hand: %s", shlex.join(command))
         self.execute_async(context)  # Airflow warns where anybody but its task runner calls `execute`

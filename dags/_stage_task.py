@@ -26,7 +26,7 @@ UID = 10001
 FILES_AT = "/run/foundry"
 """Where secrets and market files are mounted, in stages and in Airflow's own containers."""
 WHOLE = "whole"
-"""What the label `foundry.shard` says of a stage in one piece; Kubernetes takes no label that is a lone dash."""
+"""What the label `foundry.shard` says of a stage without shards; Kubernetes takes no label that is a lone dash."""
 _FROM_HERE = ("store", "s3_endpoint", "secrets", "mlflow_uri", "markets")
 """Settings that a container is given as they are here; the others are the image's own or Airflow's business."""
 _BUILT_BY: dict[Image, str] = {
@@ -38,7 +38,7 @@ _BUILT_BY: dict[Image, str] = {
 def task_arguments(stage: str) -> dict[str, Any]:
     """What Airflow has to know of a stage, whatever it runs in."""
     spec = STAGES[stage]
-    moves = {"outlets": [CHAMPIONS], "post_execute": announce} if spec.governs else {}
+    moves = {"outlets": [CHAMPIONS], "post_execute": announce} if spec.writes_registry else {}
     return moves | {
         "task_id": stage,
         "retries": spec.retries,

@@ -37,14 +37,14 @@ def stage(name: str, **arguments: Any) -> BaseOperator:
 
 
 def mapped(name: str) -> MappedOperator:
-    """The tasks of a stage that runs in pieces, one each: how many, the run's conf says once it has started."""
-    pieces = pieces_of.override(task_id=f"{name}_pieces")()
-    return operator_class().partial(stage=name, **task_arguments(name)).expand(shard=pieces)
+    """The tasks of a stage, one per shard; the run's conf says how many once it has started."""
+    found = shards_of.override(task_id=f"{name}_pieces")()
+    return operator_class().partial(stage=name, **task_arguments(name)).expand(shard=found)
 
 
 @task(multiple_outputs=False)
-def pieces_of(params: Mapping[str, Any] | None = None) -> list[str]:
-    """What `fan_out` makes of the conf: by default a piece a base model in containers, one in all in a process."""
+def shards_of(params: Mapping[str, Any] | None = None) -> list[str]:
+    """The shards of the models stage by `fan_out`. Default: one per base model in containers, a single one in a process."""
     settings = Settings.from_environment()
     conf = with_market(filled_in(params or {}), settings.markets)
     return shards(conf, default="none" if settings.runtime == "process" else "model")

@@ -77,7 +77,7 @@ def _terminated(*_: object) -> NoReturn:
 def _stage(options: argparse.Namespace) -> int:
     settings = Settings.from_environment()
     identity = Identity(options.dag, options.run_id, options.stage, options.shard, options.as_of)
-    result = runner.execute(identity, _conf(options), _surroundings(settings))
+    result = runner.execute(identity, _conf(options), _run_context(settings))
     for warning in result.warnings:
         terminal.say("warning", warning)
     terminal.say(
@@ -118,7 +118,7 @@ def _check(options: argparse.Namespace) -> int:
         options.prices,
         _conf(options),
         options.as_of,
-        lambda folder: _surroundings(settings.model_copy(update={"store": folder})),
+        lambda folder: _run_context(settings.model_copy(update={"store": folder})),
     )
     sys.stdout.write(as_text(found))
     try:
@@ -260,10 +260,10 @@ def _registry(settings: Settings) -> Registry:
     )
 
 
-def _surroundings(settings: Settings) -> runner.Surroundings:
+def _run_context(settings: Settings) -> runner.RunContext:
     from foundry_tasks.adapters.expectations_gx import GreatExpectations  # noqa: PLC0415
 
-    return runner.Surroundings(
+    return runner.RunContext(
         settings=settings,
         store=open_store(settings),
         expectations=GreatExpectations(Path(settings.expectations)),
@@ -378,7 +378,7 @@ def _parser() -> argparse.ArgumentParser:
         )
         stage.add_argument("--dag", default="foundry_train")
         stage.add_argument("--run-id", required=True)
-        stage.add_argument("--shard", default=None, help="piece of a mapped stage, such as h=5,model=lightgbm")
+        stage.add_argument("--shard", default=None, help="shard of a mapped stage, such as h=5,model=lightgbm")
         _add_conf(stage, (name,))
         stage.set_defaults(command=_stage, stage=name)
     return parser

@@ -24,12 +24,12 @@ _JUDGED = ("action", "bad_jump", "large_move")
 
 
 def check_prices(
-    prices: str, conf: Mapping[str, Any], as_of: date, surroundings: Callable[[str], runner.Surroundings]
+    prices: str, conf: Mapping[str, Any], as_of: date, run_context: Callable[[str], runner.RunContext]
 ) -> PriceCheck:
     """Run the prices stage on `prices`, a file, a folder or an `s3://` URI, and gather what it says.
 
-    surroundings: the stage's surroundings whose store is in the folder that is given. Raises what the stage raises; but what
-    it rejects is returned with the reason, and with the warnings that came before.
+    run_context: gives what the stage is run in, with its store in the folder that it is given. Raises what the stage
+    raises; but what it rejects is returned with the reason, and with the warnings that came before.
     """
     for key, value in (("source", "parquet"), ("prices", prices)):
         if conf.get(key, value) != value:
@@ -37,19 +37,19 @@ def check_prices(
                 f"{key} is {conf[key]!r} in the conf, and `foundry check` reads {prices!r}. Leave {key} out."
             )
     with _folder() as folder:
-        around = surroundings(folder)
+        context = run_context(folder)
         identity = Identity(_DAG, _RUN, "prices", None, as_of)
         try:
-            result = runner.execute(identity, {**conf, "source": "parquet", "prices": prices}, around)
+            result = runner.execute(identity, {**conf, "source": "parquet", "prices": prices}, context)
         except DataRejectedError as error:
-            return _rejected(prices, error, around.store)
-        published = around.store.object_path(result.outputs[Prices.artifact].sha256)
+            return _rejected(prices, error, context.store)
+        published = context.store.object_path(result.outputs[Prices.artifact].sha256)
         about = Prices.model_validate_json(published.read_bytes())
         return PriceCheck(
             prices=prices,
             about=about,
             warnings=_once(result.warnings),
-            cases=worst_cases(about.large_moves, Snapshot(around.store.object_path(about.snapshot))),
+            cases=worst_cases(about.large_moves, Snapshot(context.store.object_path(about.snapshot))),
         )
 
 

@@ -42,7 +42,7 @@ _NUMERICAL_LIBRARIES = ("numpy", "pandas", "pyarrow", "scikit-learn", "lightgbm"
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class RunContext:
     """What a stage is run in: the adapters that `__main__` chose, and the clock."""
 
     settings: Settings
@@ -72,46 +72,46 @@ def library_versions() -> dict[str, str]:
     return {name: metadata.version(name) for name in _NUMERICAL_LIBRARIES} | {"python": sys.version.split()[0]}
 
 
-def execute(identity: Identity, conf: Mapping[str, Any], around: Surroundings) -> StageResult:
+def execute(identity: Identity, conf: Mapping[str, Any], context: RunContext) -> StageResult:
     """Run a stage and publish its result. Raises what the stage raises, once the run log has its line."""
-    with _logged(identity, around) as line:
+    with _logged(identity, context) as line:
         if identity.shard and not STAGES[identity.stage].mapped:
             raise ConfigError(f"stage {identity.stage} is not mapped: leave --shard {identity.shard} out.")
-        config = stage_config(identity.stage, _checked(identity.stage, conf, around.settings.markets))
+        config = stage_config(identity.stage, _checked(identity.stage, conf, context.settings.markets))
         with _workspace(identity.stage) as workspace:
             io = StageIO(
                 identity=identity,
-                store=around.store,
-                expectations=around.expectations,
-                registry=around.registry,
-                progress=around.progress,
+                store=context.store,
+                expectations=context.expectations,
+                registry=context.registry,
+                progress=context.progress,
                 workspace=workspace,
-                now=around.now,
+                now=context.now,
                 code_version=code_version(),
-                image_digest=around.settings.image_digest,
-                fetch=partial(fetch, around.settings),
-                secret=around.settings.secret,
+                image_digest=context.settings.image_digest,
+                fetch=partial(fetch, context.settings),
+                secret=context.settings.secret,
             )
             inputs = _inputs(io)
             module = importlib.import_module(f"foundry_tasks.stages.{identity.stage}")
-            imported = around.imports.seconds
-            io.elapsed_s["start"] = time.perf_counter() - around.started
+            imported = context.imports.seconds
+            io.elapsed_s["start"] = time.perf_counter() - context.started
             digest = _reuse_digest(identity, inputs, config.model_dump(mode="json"), _outside(module, config, io))
-            previous = _reusable(around.store, identity.stage, digest)
+            previous = _reusable(context.store, identity.stage, digest)
             if previous is None:
                 io.checkpoints = artifacts.checkpoint_prefix(identity.stage, digest) if digest else None
                 module.run(config, io)
             else:
                 _take_over(io, previous)
-            io.elapsed_s["start"] += around.imports.seconds - imported
-            io.elapsed_s["total"] = time.perf_counter() - around.started
+            io.elapsed_s["start"] += context.imports.seconds - imported
+            io.elapsed_s["total"] = time.perf_counter() - context.started
             result = _result(io, config, inputs, previous)
         document = result.model_dump_json().encode()
-        around.store.write(
+        context.store.write(
             artifacts.result_key(identity.dag, identity.run_id, identity.stage, identity.shard), document
         )
         if digest is not None and previous is None:
-            around.store.write(artifacts.reuse_key(identity.stage, digest), document)
+            context.store.write(artifacts.reuse_key(identity.stage, digest), document)
         line |= {
             "status": result.status,
             "date": result.as_of.isoformat(),
@@ -123,10 +123,10 @@ def execute(identity: Identity, conf: Mapping[str, Any], around: Surroundings) -
 
 def _checked(stage: str, conf: Mapping[str, Any], markets: str) -> Mapping[str, Any]:
     """`conf`, checked with every key that the stages beside `stage` know; over its market's defaults where it has one."""
-    beside = sharing_conf(stage)
-    if stage in MARKET_STAGES or not beside:
+    sharing = sharing_conf(stage)
+    if stage in MARKET_STAGES or not sharing:
         return with_market(conf, markets)
-    check_conf(conf, beside)
+    check_conf(conf, sharing)
     return conf
 
 
@@ -216,7 +216,7 @@ def _take_over(io: StageIO, previous: StageResult) -> None:
 
 
 @contextmanager
-def _logged(identity: Identity, around: Surroundings) -> Iterator[dict[str, Any]]:
+def _logged(identity: Identity, context: RunContext) -> Iterator[dict[str, Any]]:
     """One line in the run log, whatever happens inside."""
     line: dict[str, Any] = {
         "run_id": identity.run_id,
@@ -224,18 +224,18 @@ def _logged(identity: Identity, around: Surroundings) -> Iterator[dict[str, Any]
         "shard": identity.shard,
         "status": "error",
         "date": identity.as_of.isoformat(),
-        "timestamp": around.now().astimezone(UTC).isoformat(timespec="seconds"),
+        "timestamp": context.now().astimezone(UTC).isoformat(timespec="seconds"),
     }
     try:
         yield line
     except BaseException as error:
         skipped = isinstance(error, FoundryError) and error.exit_code == 99
         line |= {"status": "ok" if skipped else "error", "warnings": [_sentence(error)]}
-        line["stats"] = {"elapsed_s": round(time.perf_counter() - around.started, 3)}
+        line["stats"] = {"elapsed_s": round(time.perf_counter() - context.started, 3)}
         with suppress(FoundryError):  # what stopped the stage matters more than a log that takes no line
-            _log(identity, around.store, line)
+            _log(identity, context.store, line)
         raise
-    _log(identity, around.store, line)
+    _log(identity, context.store, line)
 
 
 def _log(identity: Identity, store: Store, line: Mapping[str, Any]) -> None:

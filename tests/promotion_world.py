@@ -16,7 +16,7 @@ from foundry_tasks.adapters.registry_mlflow import MlflowRegistry
 from foundry_tasks.adapters.store_local import LocalStore
 from foundry_tasks.contract.artifacts import result_key
 from foundry_tasks.contract.config import GatePolicy, PromoteConfig
-from foundry_tasks.contract.documents import Beside, Document, Gate, Gates, HorizonGates, Interval, Refit, Refits
+from foundry_tasks.contract.documents import Diagnostics, Document, Gate, Gates, HorizonGates, Interval, Refit, Refits
 from foundry_tasks.contract.documents.gates import (
     Efficiencies,
     Efficiency,
@@ -45,7 +45,7 @@ UNKNOWN = Interval(value=None)
 NO_EFFICIENCY = Efficiency(
     value=None, fieller=FiellerBounds(kind="undefined", lower=None, upper=None), consistency=None
 )
-BESIDE = Beside(
+DIAGNOSTICS = Diagnostics(
     auc_median=UNKNOWN, rank_ic=UNKNOWN, information=Information(mean=None, icir=None, t=None, lag=0), hit_rate_up=UNKNOWN,
     brier=UNKNOWN, brier_base_rate=UNKNOWN, brier_skill=None, log_loss=UNKNOWN, base_rate=None, entries={}, folds=(),
     efficiency=Efficiencies(relative=NO_EFFICIENCY, over_base_rate=NO_EFFICIENCY, rank_ic=NO_EFFICIENCY),
@@ -111,7 +111,7 @@ class World:
         reason = "" if accepted else "rank correlation 0.31 below 0.80"
         judged = {
             h: HorizonGates(
-                horizon=h, verdict=verdict, gates=(auc,), null=NULL, beside=BESIDE, champion_version=champion
+                horizon=h, verdict=verdict, gates=(auc,), null=NULL, diagnostics=DIAGNOSTICS, champion_version=champion
             )
             for h in horizons
         }

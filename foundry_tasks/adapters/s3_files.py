@@ -170,14 +170,14 @@ def download(client: S3Client, uri: str, folder: Path) -> Path:
     if key and not uri.endswith("/") and fetch_file(client, bucket, key, place) is not None:
         return place
     prefix = f"{key}/" if key else ""
-    beside = [
+    keys = [
         found
         for found in (one.key for one in listed_under(client, bucket, prefix))
         if "/" not in found[len(prefix) :] and found != prefix
     ]
-    if not beside:
+    if not keys:
         raise ConfigError(f"there is nothing at {uri}. Name an object, or a prefix with objects right under it.")
-    for found in beside:
+    for found in keys:
         if fetch_file(client, bucket, found, place / found[len(prefix) :]) is None:
             raise TransientError(f"s3://{bucket}/{found} went away while {uri} was read. Try again.")
     return place

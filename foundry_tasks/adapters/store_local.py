@@ -79,8 +79,8 @@ class LocalStore:
     def put_object(self, source: Path) -> str:
         """Copy and hash at the same time, flush to the disk, and rename to the sha256; read-only from then on."""
         # What it is called is known once it is hashed, which takes as long as copying: so both at once.
-        with self._part_of(self.root / object_key("new")) as part, ThreadPoolExecutor(1) as beside:
-            hashed = beside.submit(_sha256, source)
+        with self._part_of(self.root / object_key("new")) as part, ThreadPoolExecutor(1) as hasher:
+            hashed = hasher.submit(_sha256, source)
             shutil.copyfile(source, part)
             with part.open("rb") as copy:
                 os.fsync(copy.fileno())

@@ -71,7 +71,7 @@ def reuse_key(stage: str, digest: str) -> str:
 
 
 def checkpoint_prefix(stage: str, digest: str) -> str:
-    """Finished pieces of a stage's work that a try which is killed leaves to the next."""
+    """Checkpoints of a stage's work, which a try that is killed leaves to the next."""
     return f"checkpoints/{stage}/{digest}"
 
 

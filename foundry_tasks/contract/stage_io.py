@@ -140,7 +140,7 @@ class StageIO:
     secret: Callable[[str], str | None] = lambda _: None
     """The value of a secret file by its name; None where there is none."""
     checkpoints: str | None = None
-    """Where finished pieces of just this work are kept, by the digest of all it follows from; None: nowhere."""
+    """Where checkpoints of this work lie, by the digest of all it follows from; None: none are saved."""
     effective_as_of: date | None = None
     """What the prices stage makes of as-of where its source ends earlier."""
     warnings: list[str] = field(default_factory=list)
@@ -223,8 +223,8 @@ class StageIO:
         return ModelsConfig.model_validate(self.any_result("models").config | chosen | changed)
 
     def _command(self, stage: str, shard: str | None) -> str:
-        piece = f" --shard {shard}" if shard else ""
-        return f"foundry {stage} --dag {self.identity.dag} --run-id {self.identity.run_id}{piece}"
+        option = f" --shard {shard}" if shard else ""
+        return f"foundry {stage} --dag {self.identity.dag} --run-id {self.identity.run_id}{option}"
 
     def shards(self, stage: str) -> list[StageResult]:
         """Every result of a stage in this run, by shard; empty where it published none."""
@@ -290,22 +290,22 @@ class StageIO:
         self.outputs[name] = Artifact(sha256=self.store.put_object(path), size_bytes=path.stat().st_size)
         return self.outputs[name]
 
-    def keep(self, piece: str, note: Mapping[str, Any]) -> None:
-        """Keep a finished piece: its artifacts, published as `note["outputs"]` names them, and whatever else it has to say.
+    def save_checkpoint(self, name: str, note: Mapping[str, Any]) -> None:
+        """Save a finished part of the work: its artifacts, published as `note["outputs"]` names them, and the rest of `note`.
 
-        Whoever does the very same work again, because this try was killed, finds it by `kept`.
+        A retry of the same work, because this try was killed, finds it by `load_checkpoint`.
         """
         if self.checkpoints is not None:
-            outputs = {name: self.outputs[name].model_dump() for name in note["outputs"]}
-            self.store.write(f"{self.checkpoints}/{piece}.json", artifacts.canonical_json({**note, "outputs": outputs}))
+            outputs = {output: self.outputs[output].model_dump() for output in note["outputs"]}
+            self.store.write(f"{self.checkpoints}/{name}.json", artifacts.canonical_json({**note, "outputs": outputs}))
 
-    def kept(self, piece: str) -> dict[str, Any] | None:
-        """What an earlier try kept of a piece, its artifacts published; None where there is nothing whole."""
-        document = self.store.read(f"{self.checkpoints}/{piece}.json") if self.checkpoints else None
+    def load_checkpoint(self, name: str) -> dict[str, Any] | None:
+        """The note of an earlier try, its artifacts published; None where there is none or an artifact is gone."""
+        document = self.store.read(f"{self.checkpoints}/{name}.json") if self.checkpoints else None
         if document is None:
             return None
         note: dict[str, Any] = json.loads(document)
-        outputs = {name: Artifact.model_validate(item) for name, item in note["outputs"].items()}
+        outputs = {output: Artifact.model_validate(item) for output, item in note["outputs"].items()}
         if not all(self.store.has_object(item.sha256) for item in outputs.values()):
             return None
         self.outputs |= outputs

@@ -1,4 +1,4 @@
-"""STAGES: name → config, inputs, retries, resources; the pieces of a stage, and the image of a task.
+"""STAGES: name → config, inputs, retries, resources; the shards of a stage, and the image of a task.
 
 Operators, the CLI and the docs all read this.
 """
@@ -31,12 +31,12 @@ class StageSpec:
     fits_models: bool = False
     """Whether it may fit models, so that deep ones make their image its own."""
     mapped: bool = False
-    """Whether it may run in pieces, each a shard of its own."""
+    """Whether it may run as several tasks, one per shard."""
     pure: bool = True
     """Whether equal inputs, config and code make its result reusable."""
-    outside: bool = False
+    needs_internet: bool = False
     """Whether its container reaches the world, to fetch prices; the others reach the store and MLflow alone."""
-    governs: bool = False
+    writes_registry: bool = False
     """Whether its container holds the keys that write registry and ledger."""
     retries: int = 2
     """On transient exits only."""
@@ -49,7 +49,9 @@ class StageSpec:
 STAGES: Mapping[str, StageSpec] = {
     spec.name: spec
     for spec in (
-        StageSpec("prices", "fetch daily prices, judge every bar, keep what is good", c.PricesConfig, outside=True),
+        StageSpec(
+            "prices", "fetch daily prices, judge every bar, keep what is good", c.PricesConfig, needs_internet=True
+        ),
         StageSpec(
             "features", "compute what is known at the close of each session", c.FeaturesConfig, inputs=("prices",)
         ),
@@ -119,7 +121,7 @@ STAGES: Mapping[str, StageSpec] = {
             "register versions, move the champion",
             c.PromoteConfig,
             inputs=("prices", "features", "labels", "gates", "refit"),
-            governs=True,
+            writes_registry=True,
             pure=False,
         ),
         StageSpec(
@@ -157,7 +159,7 @@ STAGES: Mapping[str, StageSpec] = {
             ),
             pure=False,
         ),
-        StageSpec("decide", "carry out a person's decision", c.DecideConfig, governs=True, pure=False),
+        StageSpec("decide", "carry out a person's decision", c.DecideConfig, writes_registry=True, pure=False),
         StageSpec("audit", "count errors of the gates on simulated markets", c.AuditConfig, timeout_s=4 * 3600),
     )
 }
@@ -197,10 +199,10 @@ LIGHT = "light"
 
 
 def shards(conf: Mapping[str, Any], default: c.FanOut = "none") -> list[str]:
-    """The pieces that the models stage is mapped over, as `fan_out` says: what `--shard` takes, one task a piece.
+    """The shards that the models stage is mapped over, as `fan_out` says: what `--shard` takes, one task per shard.
 
-    Horizons are parted last, since those of a model's fold share its bins. A deep model is a piece of its own however
-    coarse the others are, since its image is another. conf: a run's whole conf, its market's defaults merged in.
+    Horizons are split last, since those of a model's fold share its bins. A deep model is a shard of its own however
+    coarse the others are, since it needs another image. conf: a run's whole conf, its market's defaults merged in.
     default: where the conf does not say. Raises ConfigError for a conf that the stage would refuse.
     """
     config = cast(c.ModelsConfig, stage_config("models", conf))
@@ -215,7 +217,7 @@ def shards(conf: Mapping[str, Any], default: c.FanOut = "none") -> list[str]:
     if finest >= 2:
         parts["fold"] = map(c.fold_name, range(1 - config.warmup_blocks, config.folds + 1))
     chosen = [[f"{name}={value}" for value in values] for name, values in parts.items()]
-    return [",".join(piece) for piece in itertools.product(*chosen)]
+    return [",".join(shard) for shard in itertools.product(*chosen)]
 
 
 def shard_parts(shard: str | None) -> dict[str, str]:

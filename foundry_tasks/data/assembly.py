@@ -54,7 +54,7 @@ def _on_grid(bars: Bars, mark: BoolArray, shape: tuple[int, int]) -> BoolArray:
 def _first_kept(bars: Bars, judged: Judged) -> BoolArray:
     """The kept bars that are the first of theirs on or after a break."""
     kept = np.flatnonzero(judged.kept)
-    piece, ticker = np.cumsum(judged.breaks)[kept], bars.ticker[kept]
+    segment, ticker = np.cumsum(judged.breaks)[kept], bars.ticker[kept]
     first = np.zeros(len(bars.ticker), bool)
-    first[kept[1:]] = (piece[1:] > piece[:-1]) & (ticker[1:] == ticker[:-1])
+    first[kept[1:]] = (segment[1:] > segment[:-1]) & (ticker[1:] == ticker[:-1])
     return first

@@ -1,7 +1,7 @@
 """What is wrong with daily bars, found by pure functions: bars outside their range, stale prices, gaps; `jumps` finds jumps.
 
 All of them look at bars in long form, sorted by ticker and then by date, as 1-D arrays of one length: `ticker` holds
-integer codes. A finding is a mask or a number per bar; what is done about it is `set_aside`'s business.
+integer codes. A finding is a mask or a number per bar; what is done about it is `judgement`'s business.
 """
 
 from collections.abc import Mapping

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from foundry_tasks.contract.documents.prices import LargeMove, SetAside
+from foundry_tasks.contract.documents.prices import ExcludedBars, LargeMove
 from foundry_tasks.data import defects
 from foundry_tasks.data.defects import IntArray
 from foundry_tasks.data.jumps import Jumps, common_steps, find_jumps, log_moves, ratio_of
@@ -236,15 +236,15 @@ def newest_priced(bars: Bars, kept: BoolArray, member: BoolArray | None, n_sessi
     return int(enough[-1]) if len(enough) else -1
 
 
-def set_aside(bars: Bars, judged: Judged) -> tuple[SetAside, ...]:
-    """What was set aside, by name: one entry a reason and ticker, with its bars, first and last date."""
+def excluded_bars(bars: Bars, judged: Judged) -> tuple[ExcludedBars, ...]:
+    """What was excluded, by name: one entry a reason and ticker, with its bars, first and last date."""
     entries = []
     away = np.flatnonzero(judged.reason >= 0)
     pair = judged.reason[away] * len(bars.tickers) + bars.ticker[away]
     for value in np.unique(pair):
         days = bars.day[away[pair == value]]
         entries.append(
-            SetAside(
+            ExcludedBars(
                 reason=REASONS[value // len(bars.tickers)],
                 ticker=bars.tickers[value % len(bars.tickers)],
                 bars=len(days),

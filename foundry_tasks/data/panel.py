@@ -67,7 +67,7 @@ class PricePanel:
         return result
 
     def _joined(self, close: FloatArray) -> FloatArray:
-        """Every piece between breaks times what makes it begin where the one before ended."""
+        """Every segment between breaks times what makes it begin where the one before ended."""
         if self.breaks is None:
             return close
         joined = close.copy()
@@ -79,18 +79,18 @@ class PricePanel:
                     joined[session:, ticker] *= before[known[-1]] / joined[session, ticker]
         return joined
 
-    def pieces(self) -> tuple["PricePanel", npt.NDArray[np.intp]]:
-        """The panel with a column for every piece between breaks, and the first session of each column beyond the tickers'.
+    def segments(self) -> tuple["PricePanel", npt.NDArray[np.intp]]:
+        """The panel with a column for every segment between breaks, and the first session of each further column.
 
-        The first piece keeps its ticker's column, the others follow, ticker by ticker. Shape of the second: (n_more, 2),
-        ticker's column and session. Who computes on pieces looks across no break.
+        The first segment keeps its ticker's column, the others follow, ticker by ticker. Shape of the second: (n_more, 2),
+        ticker's column and session. Who computes on segments looks across no break.
         """
         if self.breaks is None or not self.breaks.any():
             return replace(self, breaks=None), np.empty((0, 2), np.intp)
-        piece = np.cumsum(self.breaks, axis=0)
+        segment = np.cumsum(self.breaks, axis=0)
         more = np.argwhere(self.breaks.T)
         column = np.r_[np.arange(len(self.tickers)), more[:, 0]]
-        inside = piece[:, column] == np.r_[np.zeros(len(self.tickers), int), piece[more[:, 1], more[:, 0]]]
+        inside = segment[:, column] == np.r_[np.zeros(len(self.tickers), int), segment[more[:, 1], more[:, 0]]]
         return replace(
             self,
             tickers=tuple(self.tickers[at] for at in column),

@@ -82,18 +82,18 @@ def profile_labels(
     sessions, tickers, breaks = prices.sessions, prices.tickers, prices.breaks
     columns: dict[str, list[AnyArray]] = {}
     for horizon, published in forward_returns.items():
-        reach = horizon + lag
+        label_span = horizon + lag
         up = labels[horizon]["up"]
-        n_labelled = max(len(sessions) - reach, 0)
+        n_labelled = max(len(sessions) - label_span, 0)
         across = 0
         if breaks is not None:
             so_far = np.cumsum(breaks, axis=0)
-            reaching = so_far[reach:] > so_far[lag : lag + n_labelled]
+            reaching = so_far[label_span:] > so_far[lag : lag + n_labelled]
             across = int(np.count_nonzero(np.isfinite(published[:n_labelled]) & reaching))
         at = np.unique(np.linspace(0, n_labelled - 1, n_sampled).astype(int)) if n_labelled else np.empty(0, int)
         for t in at:
             known = np.flatnonzero(np.isfinite(published[t]))
-            recomputed = price[t + reach, known] / price[t + lag, known] - 1
+            recomputed = price[t + label_span, known] / price[t + lag, known] - 1
             sampled: Columns = {
                 "horizon": np.full(len(known), horizon),
                 "ticker": np.array(tickers, dtype=object)[known],
@@ -124,13 +124,13 @@ def profile_predictions(date: DateArray, ticker: AnyArray, horizon: AnyArray, p_
     count = np.bincount(group[known], minlength=size)
     mean = np.bincount(group[known], p_up[known], size) / np.maximum(count, 1)
     square = np.bincount(group[known], (p_up[known] - mean[group[known]]) ** 2, size) / np.maximum(count, 1)
-    spread = np.where(count >= _MIN_TICKERS, np.sqrt(square), np.nan)
+    dispersion = np.where(count >= _MIN_TICKERS, np.sqrt(square), np.nan)
     return {
         "date": date.astype("datetime64[s]"),
         "ticker": ticker,
         "horizon": horizon,
         "p_up": p_up,
-        "spread": spread[group],
+        "spread": dispersion[group],
     }
 
 

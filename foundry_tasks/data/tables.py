@@ -221,7 +221,7 @@ def _values(part: Any) -> AnyArray:
     return values
 
 
-def _lay(chunks: Iterable[Any], before: int, into: AnyArray) -> None:
+def _fill(chunks: Iterable[Any], before: int, into: AnyArray) -> None:
     """Copy a column's values into a flat array, but for the first `before` of them and those that find no room."""
     at = -before
     for part in chunks:
@@ -266,7 +266,7 @@ class _PanelReader:
         for first in range(0, len(wanted), batch):
             columns = self._columns(wanted[first : first + batch], groups)
             for matrix, chunks in zip(values[first:], columns, strict=False):
-                _lay(chunks, before, into=matrix.reshape(-1))
+                _fill(chunks, before, into=matrix.reshape(-1))
         return FeaturePanel(dates, self.tickers, wanted, values)
 
     def matrix(self, name: str, sessions: slice = slice(None)) -> AnyArray:

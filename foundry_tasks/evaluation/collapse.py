@@ -1,7 +1,7 @@
 """Variance collapse: a model that says the same of every ticker.
 
 The best forecast of a daily return spreads by a fiftieth of what returns do, and most of a session may well be "up": a
-small spread and a lopsided share are no collapse. One is where the spread within a session vanishes, or the number
+small dispersion and a lopsided share are no collapse. One is where the dispersion within a session vanishes, or the number
 of scores that differ. Training ends on it, and a gate refuses it; both ask here.
 """
 
@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-MIN_SPREAD = 1e-6
-"""A session whose scores spread less than this is flat: every ticker has the same. Log-odds or probabilities alike."""
+MIN_DISPERSION = 1e-6
+"""A session whose scores vary less than this is flat: every ticker has the same. Log-odds or probabilities alike."""
 MAX_FLAT_SESSIONS = 0.1
 """Share of the sessions that may be flat."""
 MIN_DISTINCT = 0.1
@@ -24,12 +24,12 @@ _DECIMALS = 9
 class CollapseReport:
     """Whether scores collapsed, and what says so.
 
-    spread: mean over sessions of the standard deviation within one (ddof = 0), in the scores' unit. flat_sessions: share
+    dispersion: mean over sessions of the standard deviation within one (ddof = 0), in the scores' unit. flat_sessions: share
     of the sessions that are flat. distinct_share: mean over sessions of distinct scores / scores. why: one sentence
     where they collapsed, else empty.
     """
 
-    spread: float
+    dispersion: float
     flat_sessions: float
     distinct_share: float
     collapsed: bool
@@ -41,7 +41,7 @@ def collapse_of(scores: npt.NDArray[np.floating], session: npt.NDArray[np.intege
 
     scores: (n_rows,) log-odds or probabilities, rows that are not finite are left out. session: (n_rows,) which session
     each is of, in any order. A session of one score says nothing; where all are such, as with one ticker, the scores are
-    compared across sessions. Fewer than two scores are no collapse, and their spread is NaN.
+    compared across sessions. Fewer than two scores are no collapse, and their dispersion is NaN.
 
     >>> collapse_of(np.array([0.1, 0.1, 0.2, 0.2]), session=np.array([0, 0, 1, 1])).why
     'collapsed: 100% of the sessions give every ticker the same score, 10% may'
@@ -54,14 +54,14 @@ def collapse_of(scores: npt.NDArray[np.floating], session: npt.NDArray[np.intege
     if sizes.max() < 2:
         group, sizes = np.zeros(len(kept), dtype=np.intp), np.array([len(kept)])
     told = sizes > 1
-    spread = _spread(kept, group, sizes)[told]
+    dispersion = _dispersion(kept, group, sizes)[told]
     distinct = float((_distinct(kept, group, len(sizes)) / sizes)[told].mean())
-    flat = float((spread < MIN_SPREAD).mean())
+    flat = float((dispersion < MIN_DISPERSION).mean())
     why = _why(flat, distinct)
-    return CollapseReport(float(spread.mean()), flat, distinct, bool(why), why)
+    return CollapseReport(float(dispersion.mean()), flat, distinct, bool(why), why)
 
 
-def _spread(
+def _dispersion(
     scores: npt.NDArray[np.float64], group: npt.NDArray[np.intp], sizes: npt.NDArray[np.intp]
 ) -> npt.NDArray[np.float64]:
     centred = scores - (np.bincount(group, scores) / sizes)[group]

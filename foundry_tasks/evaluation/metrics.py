@@ -78,14 +78,14 @@ def information_coefficient(session_ic: FloatArray, *, horizon: int) -> Informat
     return InformationCoefficient(mean, mean / float(np.std(kept, ddof=1)), mean / error, lag)
 
 
-def session_spread(scores: FloatArray) -> FloatArray:
+def session_dispersion(scores: FloatArray) -> FloatArray:
     """Standard deviation of the scores within each session (ddof = 0). Returns (n_sessions,), NaN below two scores."""
     finite = np.isfinite(scores)
     centred = _centred(scores, finite)
     count = finite.sum(axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
-        spread: FloatArray = np.sqrt((centred * centred).sum(axis=1) / count)
-    return np.where(count > 1, spread, np.nan)
+        dispersion: FloatArray = np.sqrt((centred * centred).sum(axis=1) / count)
+    return np.where(count > 1, dispersion, np.nan)
 
 
 def session_brier(p_up: FloatArray, labels: FloatArray) -> FloatArray:

@@ -18,7 +18,7 @@ from foundry_tasks.features.registry import features_in
 
 BLOCK_SESSIONS = 1344
 """So many sessions are computed at once, with the lookback before them: memory that a longer history does not raise, in
-pieces that a processor's caches still serve. Whole refits of the factors."""
+blocks that a processor's caches still serve. Whole refits of the factors."""
 
 
 @dataclass(frozen=True)
@@ -107,10 +107,10 @@ def _filler(prices: PricePanel, block: slice) -> Callable[[Feature, npt.NDArray[
     """What fills (sessions of the block, n_tickers) with a feature, from the block and the lookback before it."""
     first = first_needed(block.stop, block.stop - block.start)
     before = block.start - first
-    # A column for every piece between breaks: whatever window a feature has, it looks across none.
+    # A column for every segment between breaks: whatever window a feature has, it looks across none.
     part = prices.part(slice(first, block.stop))
-    pieces, more = part.pieces()
-    history = History(pieces, since=before)
+    segments, more = part.segments()
+    history = History(segments, since=before)
     n_tickers = len(part.tickers)
     hidden = ~part.live[before:]
 

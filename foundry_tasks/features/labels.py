@@ -21,7 +21,7 @@ LEAST_MOVE = 1e-4
 """A price that did not move is taken to have moved by a basis point: logarithms and ratios stay finite."""
 
 
-def reach(horizon: int, entry: LabelEntry) -> int:
+def label_span(horizon: int, entry: LabelEntry) -> int:
     """How many sessions after t a label looks; what purges have to cover."""
     return horizon if entry == "close" else horizon + 1
 
@@ -29,7 +29,7 @@ def reach(horizon: int, entry: LabelEntry) -> int:
 def forward_returns(prices: PricePanel, horizon: int, entry: LabelEntry) -> FloatArray:
     """Return of holding `horizon` sessions from the entry after session t, decimal.
 
-    Shape (n_sessions, n_tickers); NaN in the last `reach` sessions, outside membership, without both prices and across a
+    Shape (n_sessions, n_tickers); NaN in the last `label_span` sessions, outside membership, without both prices and across a
     break. Entry
     `close` is the close of t, `next_open` and `next_close` those of t + 1; the exit is at the same time of day.
 

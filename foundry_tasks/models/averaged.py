@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from foundry_tasks.models.design import Rows, Scores, Transform
-from foundry_tasks.models.estimator import Each, Estimator, FittedModel, Prepared, Stopping, Target, shares
+from foundry_tasks.models.estimator import Estimator, FittedModel, Mapper, Prepared, Stopping, Target, shares
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,8 @@ def fit_averaged(
     *,
     seeds: Sequence[int],
     stopping: Stopping | None = None,
-    each: Each = map,
+    mapper: Mapper = map,
 ) -> AveragedModel:
     """One fit a seed on the same prepared rows; one fit where a seed makes no difference."""
     used = seeds if estimator.seeded else seeds[:1]
-    return AveragedModel(estimator.fit(prepared, target, seeds=used, stopping=stopping, each=each))
+    return AveragedModel(estimator.fit(prepared, target, seeds=used, stopping=stopping, mapper=mapper))

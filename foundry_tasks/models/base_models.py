@@ -70,15 +70,15 @@ def target_of(name: ModelName, horizon: int, config: ModelsConfig, labels: Label
     ConfigError where they were to learn the size of their moves, which is relative to a session's.
     """
     sign = labels(horizon, config.label_kind or BASE_MODELS[name].label_kind)
-    beside, n_tickers = tasks_of(name, config)[1:], sign.shape[1]
-    if beside and n_tickers < MIN_GROUP:
+    other_tasks, n_tickers = tasks_of(name, config)[1:], sign.shape[1]
+    if other_tasks and n_tickers < MIN_GROUP:
         raise ConfigError(
             f"deep_tasks={list(config.deep_tasks)} compare the tickers of a session, at least {MIN_GROUP}, and there are "
             f"{n_tickers}. Set deep_tasks=sign."
         )
     if n_tickers < MIN_GROUP:
         return labels(horizon, "up")
-    return np.stack([sign, *(labels(horizon, task) for task in beside)], axis=-1) if beside else sign
+    return np.stack([sign, *(labels(horizon, task) for task in other_tasks)], axis=-1) if other_tasks else sign
 
 
 def load_libraries(names: Iterable[ModelName]) -> None:

@@ -131,8 +131,8 @@ def calibrator_from_dict(document: dict[str, Any]) -> Calibrator:
     return by_kind[document["kind"]](**fields)
 
 
-def expanding_base_rate(up: FloatArray, reach: int) -> FloatArray:
-    """Share of up labels known at each session: mean over sessions that ended at least `reach` sessions before.
+def expanding_base_rate(up: FloatArray, label_span: int) -> FloatArray:
+    """Share of up labels known at each session: mean over sessions that ended at least `label_span` sessions before.
 
     up: (n_sessions, n_tickers). Returns (n_sessions,); ½ until the first label has matured. Every session weighs alike.
 
@@ -143,9 +143,9 @@ def expanding_base_rate(up: FloatArray, reach: int) -> FloatArray:
     share = np.where(count > 0, np.nansum(up, axis=1) / np.maximum(count, 1), 0.0)
     total, sessions = np.cumsum(share), np.cumsum(count > 0)
     rate = np.full(len(up), 0.5)
-    if len(up) > reach:
-        known = sessions[:-reach]
-        rate[reach:] = np.where(known > 0, total[:-reach] / np.maximum(known, 1), 0.5)
+    if len(up) > label_span:
+        known = sessions[:-label_span]
+        rate[label_span:] = np.where(known > 0, total[:-label_span] / np.maximum(known, 1), 0.5)
     clipped: FloatArray = np.clip(rate, _EPSILON, 1 - _EPSILON)
     return clipped
 

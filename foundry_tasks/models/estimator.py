@@ -17,7 +17,7 @@ Of a network with several heads (n_rows, n_tasks), the sign first, which alone s
 """
 
 
-Each = Callable[[Callable[[int], Any], Sequence[int]], Iterable[Any]]
+Mapper = Callable[[Callable[[int], Any], Sequence[int]], Iterable[Any]]
 """How a call is made for each seed: the builtin `map`, or `FitPool.share` for several at a time."""
 
 
@@ -96,7 +96,7 @@ class Estimator(Protocol):
         *,
         seeds: Sequence[int],
         stopping: Stopping | None = None,
-        each: Each = map,
+        mapper: Mapper = map,
     ) -> tuple[FittedModel, ...]:
         """Learn, once a seed. The rows serve one target at a time: fits to another must have ended.
 

@@ -11,7 +11,7 @@ import numpy as np
 from foundry_tasks.contract.config import LabelKind
 from foundry_tasks.models.boosting import best_rounds
 from foundry_tasks.models.design import Inputs, Scores, Transform
-from foundry_tasks.models.estimator import Each, Prepared, Stopping, Target, learnable, shares
+from foundry_tasks.models.estimator import Mapper, Prepared, Stopping, Target, learnable, shares
 from foundry_tasks.models.openmp import provide_openmp
 
 if TYPE_CHECKING:
@@ -61,14 +61,14 @@ class LightGBMClassifier:
 
     rounds: int = 75
     learning_rate: float = 0.06
-    leaves: int = 15
+    num_leaves: int = 15
     min_leaf_rows: int = 2000
-    input_share: float = 0.2
+    feature_fraction: float = 0.2
     """Of the inputs, for each tree."""
-    row_share: float = 0.3
+    bagging_fraction: float = 0.3
     """Of the rows, for each tree."""
     l2: float = 50.0
-    bins: int = 63
+    max_bin: int = 63
 
     name: ClassVar[str] = "lightgbm"
     transform: ClassVar[Transform] = "raw"
@@ -96,13 +96,13 @@ class LightGBMClassifier:
         *,
         seeds: Sequence[int],
         stopping: Stopping | None = None,
-        each: Each = map,
+        mapper: Mapper = map,
     ) -> tuple[LightGBMModel, ...]:
         """Boost. Rows without a target have no weight, so that one binning serves every target."""
         known = learnable(target)
         prepared.data.set_label(np.where(known, target, 0).astype(np.float32))
         prepared.data.set_weight(known.astype(np.float32))
-        return tuple(each(lambda seed: self._boost(prepared, seed, stopping), seeds))
+        return tuple(mapper(lambda seed: self._boost(prepared, seed, stopping), seeds))
 
     def _boost(self, prepared: Prepared, seed: int, stopping: Stopping | None) -> LightGBMModel:
         import lightgbm  # noqa: PLC0415 - 1.7 s
@@ -127,15 +127,15 @@ class LightGBMClassifier:
         return {
             "objective": "binary",
             "learning_rate": self.learning_rate,
-            "num_leaves": self.leaves,
+            "num_leaves": self.num_leaves,
             # Hessians count rows by weight: a row's is close to ¼ where nothing is far from even.
             "min_sum_hessian_in_leaf": self.min_leaf_rows / 4,
             "min_data_in_leaf": 1,
-            "feature_fraction": self.input_share,
-            "bagging_fraction": self.row_share,
+            "feature_fraction": self.feature_fraction,
+            "bagging_fraction": self.bagging_fraction,
             "bagging_freq": 1,
             "lambda_l2": self.l2,
-            "max_bin": self.bins,
+            "max_bin": self.max_bin,
             "num_threads": 1,
             "deterministic": True,
             "force_col_wise": True,

@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped] # it
 
 from foundry_tasks.contract.config import LabelKind
 from foundry_tasks.models.design import Inputs, Scores, Transform
-from foundry_tasks.models.estimator import Each, Prepared, Stopping, Target, learnable, shares
+from foundry_tasks.models.estimator import Mapper, Prepared, Stopping, Target, learnable, shares
 from foundry_tasks.models.scaler import Scaler, Vector, row_chunks
 
 _MAX_STEPS = 20
@@ -95,7 +95,7 @@ class LogisticRegression:
         *,
         seeds: Sequence[int],
         stopping: Stopping | None = None,  # noqa: ARG002 - nothing to stop
-        each: Each = map,  # noqa: ARG002 - one fit serves all seeds
+        mapper: Mapper = map,  # noqa: ARG002 - one fit serves all seeds
     ) -> tuple[LogisticModel, ...]:
         """Newton's method from 0; the intercept is not penalised. The solution is unique: every seed has the same model."""
         known = learnable(target)

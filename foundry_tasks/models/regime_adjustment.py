@@ -47,9 +47,9 @@ class RegimeAdjustment:
     def __str__(self) -> str:
         said = []
         if self.factors != (1.0, 1.0):
-            said.append(_each("{} sessions' scores × {:.2f}", self.factors))
+            said.append(_mapper("{} sessions' scores × {:.2f}", self.factors))
         if self.shifts != (0.0, 0.0):
-            said.append(_each("{} sessions' intercept {:+.3f}", self.shifts).replace("-", "−"))
+            said.append(_mapper("{} sessions' intercept {:+.3f}", self.shifts).replace("-", "−"))
         return "; ".join(said) or "no difference between regimes that it could have learned"
 
     def as_dict(self) -> dict[str, Any]:
@@ -121,5 +121,5 @@ def _logit(rate: float) -> float:
     return float(np.log(rate / (1 - rate)))
 
 
-def _each(form: str, values: tuple[float, float]) -> str:
+def _mapper(form: str, values: tuple[float, float]) -> str:
     return ", ".join(form.format(name, value) for name, value in zip(REGIME_NAMES, values, strict=True))

@@ -11,18 +11,18 @@ from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.data.panel import FloatArray
 from foundry_tasks.models.averaged import AveragedModel, fit_averaged
 from foundry_tasks.models.design import Design, Scores
-from foundry_tasks.models.estimator import Each, Estimator, FittedModel, Prepared, Stopping, sign_of
+from foundry_tasks.models.estimator import Estimator, FittedModel, Mapper, Prepared, Stopping, sign_of
 from foundry_tasks.models.per_regime import PerRegimeModel, fit_per_regime, score_rows
 from foundry_tasks.models.tuning import tuned
 
 
 @dataclass(frozen=True)
 class FitWindow:
-    """Sessions start … stop − 1 to learn from; labels reach `reach` sessions ahead, embargo and lookback included."""
+    """Sessions start … stop − 1 to learn from. purge: sessions to drop before what is held back, label span and gap."""
 
     start: int
     stop: int
-    reach: int
+    purge: int
 
 
 class WindowTrainer:
@@ -35,9 +35,9 @@ class WindowTrainer:
         windows: Sequence[FitWindow],
         config: ModelsConfig,
         *,
-        each: Each = map,
+        mapper: Mapper = map,
     ) -> None:
-        self._estimator, self._design, self._config, self._each = estimator, design, config, each
+        self._estimator, self._design, self._config, self._mapper = estimator, design, config, mapper
         self._rows = design.rows(min(w.start for w in windows), max(w.stop for w in windows))
         self._prepared = self._prepare(self._rows)
 
@@ -51,7 +51,7 @@ class WindowTrainer:
         config, estimator, prepared, stopping = self._config, self._estimator, self._prepared, None
         learn = window
         if estimator.seeded and (config.early_stopping or config.tuning_trials):
-            learn, stopping = self._set_aside(labels, window)
+            learn, stopping = self._hold_out(labels, window)
         if estimator.seeded and config.tuning_trials and stopping is not None:
             rows = self._design.rows(learn.start, learn.stop)
             estimator = tuned(
@@ -70,7 +70,7 @@ class WindowTrainer:
             prepared,
             seeds=range(config.seed, config.seed + config.seeds),
             stopping=stopping,
-            each=self._each,
+            mapper=self._mapper,
         )
         target = self._target(labels, self._rows, learn)
         if config.per_regime:
@@ -91,11 +91,11 @@ class WindowTrainer:
         target[(session < window.start) | (session >= window.stop)] = np.nan
         return target
 
-    def _set_aside(self, labels: FloatArray, window: FitWindow) -> tuple[FitWindow, Stopping]:
+    def _hold_out(self, labels: FloatArray, window: FitWindow) -> tuple[FitWindow, Stopping]:
         """A purged window at the end of the fit window, which judges rounds and parameters, and what is left to learn."""
         config = self._config
         start = window.stop - config.stopping_sessions
-        learn = FitWindow(window.start, start - window.reach, window.reach)
+        learn = FitWindow(window.start, start - window.purge, window.purge)
         if learn.stop - learn.start < config.min_fit_sessions:
             raise ConfigError(
                 f"{window.stop - window.start} fit sessions are too few to set stopping_sessions={config.stopping_sessions} "
@@ -103,5 +103,5 @@ class WindowTrainer:
                 "or bring more sessions."
             )
         rows = self._design.rows(start, window.stop)
-        target = sign_of(self._target(labels, rows, FitWindow(start, window.stop, window.reach)))
+        target = sign_of(self._target(labels, rows, FitWindow(start, window.stop, window.purge)))
         return learn, Stopping(self._design.values[rows], target, self._design.session[rows])

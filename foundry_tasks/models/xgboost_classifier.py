@@ -12,7 +12,7 @@ import numpy as np
 from foundry_tasks.contract.config import LabelKind
 from foundry_tasks.models.boosting import best_rounds
 from foundry_tasks.models.design import Inputs, Scores, Transform
-from foundry_tasks.models.estimator import Each, Prepared, Stopping, Target, learnable, shares
+from foundry_tasks.models.estimator import Mapper, Prepared, Stopping, Target, learnable, shares
 from foundry_tasks.models.scaler import row_chunks
 
 if TYPE_CHECKING:
@@ -129,12 +129,12 @@ class XGBoostClassifier:
     learning_rate: float = 0.07
     depth: int = 3
     min_leaf_rows: int = 2000
-    input_share: float = 0.4
+    colsample_bytree: float = 0.4
     """Of the inputs, for each tree."""
-    row_share: float = 0.5
+    subsample: float = 0.5
     """Of the rows, for each tree."""
     l2: float = 50.0
-    bins: int = 64
+    max_bin: int = 64
 
     name: ClassVar[str] = "xgboost"
     transform: ClassVar[Transform] = "rank"
@@ -163,7 +163,7 @@ class XGBoostClassifier:
                 return rows is not None
 
         return Prepared(
-            names, _Binned(used, xgboost.QuantileDMatrix(Chunks(), max_bin=self.bins, nthread=1)), len(inputs)
+            names, _Binned(used, xgboost.QuantileDMatrix(Chunks(), max_bin=self.max_bin, nthread=1)), len(inputs)
         )
 
     def fit(
@@ -173,13 +173,13 @@ class XGBoostClassifier:
         *,
         seeds: Sequence[int],
         stopping: Stopping | None = None,
-        each: Each = map,
+        mapper: Mapper = map,
     ) -> tuple[XGBoostModel, ...]:
         """Boost. Rows without a target have no weight, so that one binning serves every target."""
         known = learnable(target)
         binned: _Binned = prepared.data
         binned.matrix.set_info(label=np.where(known, target, 0).astype(np.float32), weight=known.astype(np.float32))
-        return tuple(each(lambda seed: self._boost(prepared.names, binned, seed, stopping), seeds))
+        return tuple(mapper(lambda seed: self._boost(prepared.names, binned, seed, stopping), seeds))
 
     def _boost(self, names: tuple[str, ...], binned: _Binned, seed: int, stopping: Stopping | None) -> XGBoostModel:
         import xgboost  # noqa: PLC0415 - 1.8 s
@@ -204,10 +204,10 @@ class XGBoostClassifier:
             "max_depth": self.depth,
             # Hessians count rows: one is close to ¼ where nothing is far from even.
             "min_child_weight": self.min_leaf_rows / 4,
-            "colsample_bytree": self.input_share,
-            "subsample": self.row_share,
+            "colsample_bytree": self.colsample_bytree,
+            "subsample": self.subsample,
             "reg_lambda": self.l2,
-            "max_bin": self.bins,
+            "max_bin": self.max_bin,
             "base_score": 0.5,
             "nthread": 1,
             "verbosity": 0,

@@ -33,11 +33,11 @@ from foundry_tasks.contract.documents.report import (
     StageWarning,
     TickerPrediction,
 )
-from foundry_tasks.contract.documents.report_gates import HorizonEvidence, JudgedBeside
+from foundry_tasks.contract.documents.report_gates import HorizonEvidence, JudgedDiagnostics
 from foundry_tasks.contract.stage_io import StageResult
 from foundry_tasks.report.figures import session_figures
-from foundry_tasks.report.material import Documents, Material
 from foundry_tasks.report.portfolio import portfolio_section
+from foundry_tasks.report.report_inputs import Documents, ReportInputs
 from foundry_tasks.report.status import status_of
 
 FEATURES_SHOWN = 15
@@ -50,45 +50,47 @@ _WHY_ABSENT = {
 }
 
 
-def assemble(material: Material) -> Report:
+def assemble(inputs: ReportInputs) -> Report:
     """The report of a run. A part of the run that is missing is None or empty."""
-    gates = material.documents.gates
+    gates = inputs.documents.gates
     return Report(
         run=RunFacts(
-            dag=material.dag,
-            run_id=material.run_id,
-            market=material.market,
-            as_of=material.as_of.isoformat(),
-            made_at=material.made_at,
+            dag=inputs.dag,
+            run_id=inputs.run_id,
+            market=inputs.market,
+            as_of=inputs.as_of.isoformat(),
+            made_at=inputs.made_at,
         ),
-        status=status_of(material),
+        status=status_of(inputs),
         policy=gates.policy if gates else None,
         gates={horizon: item.gates for horizon, item in gates.horizons.items()} if gates else {},
-        evidence=_evidence(material),
-        portfolio=portfolio_section(material),
-        models=_models(material.documents),
-        predictions=_predictions(material),
-        live=_live(material.documents.monitor),
-        data=_data(material.documents),
-        leakage=material.documents.leakage,
-        warnings=_warnings(material),
-        absent=_absent(material),
-        stages=tuple(map(_timing, material.results)),
-        provenance=_provenance(material),
-        links=_links(material),
+        evidence=_evidence(inputs),
+        portfolio=portfolio_section(inputs),
+        models=_models(inputs.documents),
+        predictions=_predictions(inputs),
+        live=_live(inputs.documents.monitor),
+        data=_data(inputs.documents),
+        leakage=inputs.documents.leakage,
+        warnings=_warnings(inputs),
+        absent=_absent(inputs),
+        stages=tuple(map(_timing, inputs.results)),
+        provenance=_provenance(inputs),
+        links=_links(inputs),
     )
 
 
 # ------------------------------------------------------------------ evidence
-def _evidence(material: Material) -> dict[int, HorizonEvidence]:
-    gates, evidence = material.documents.gates, {}
-    for horizon, forecasts in sorted(material.forecasts.items()):
+def _evidence(inputs: ReportInputs) -> dict[int, HorizonEvidence]:
+    gates, evidence = inputs.documents.gates, {}
+    for horizon, forecasts in sorted(inputs.forecasts.items()):
         judged = gates.horizons.get(horizon) if gates else None
         auc = judged.gate("auc") if judged else None
         evidence[horizon] = HorizonEvidence(
             **dict(session_figures(forecasts, horizon)),
             auc_mean=Interval(value=auc.value, lower=auc.lower, upper=auc.upper) if auc else None,
-            beside=JudgedBeside(**dict(judged.beside), trials=material.trials[horizon]) if judged else None,
+            diagnostics=JudgedDiagnostics(**dict(judged.diagnostics), trials=inputs.trials[horizon])
+            if judged
+            else None,
         )
     return evidence
 
@@ -153,8 +155,8 @@ def _by_feature(columns: Sequence[Mapping[str, float]]) -> dict[str, list[float]
 
 
 # ------------------------------------------------------------------ predictions
-def _predictions(material: Material) -> PredictionsSection | None:
-    table, about = material.predictions, material.documents.predictions
+def _predictions(inputs: ReportInputs) -> PredictionsSection | None:
+    table, about = inputs.predictions, inputs.documents.predictions
     if table is None or not len(table["ticker"]):
         return None
     newest = table["date"].astype("datetime64[D]").max()
@@ -171,7 +173,7 @@ def _predictions(material: Material) -> PredictionsSection | None:
         if mean is not None
     ]
     ranked = sorted(entries, key=lambda entry: (-entry.mean_p_up, entry.ticker))
-    shown = min(material.top, max(len(ranked) // 2, 1))
+    shown = min(inputs.top, max(len(ranked) // 2, 1))
     return PredictionsSection(
         as_of=str(newest),
         tickers=len(ranked),
@@ -216,34 +218,34 @@ def _data(documents: Documents) -> Data:
     return Data(prices=documents.prices, features=features)
 
 
-def _warnings(material: Material) -> tuple[StageWarning, ...]:
+def _warnings(inputs: ReportInputs) -> tuple[StageWarning, ...]:
     """What stages warned of, each with its name; and that a run is no experiment if its code changed on the way."""
     warnings = [
         StageWarning(stage=_label(result), text=text.removeprefix(f"{result.stage}: "))
-        for result in material.results
+        for result in inputs.results
         for text in result.warnings
     ]
-    versions = {result.code_version for result in material.results}
+    versions = {result.code_version for result in inputs.results}
     if len(versions) > 1:
         text = f"{len(versions)} versions of the code made this run; repeat it before anything is concluded from it"
         warnings.append(StageWarning(stage="report", text=text))
     return tuple(warnings)
 
 
-def _absent(material: Material) -> tuple[AbsentStage, ...]:
+def _absent(inputs: ReportInputs) -> tuple[AbsentStage, ...]:
     """Stages that published nothing, and why as far as the run says it."""
-    there = {result.stage for result in material.results}
-    said = {line.stage: " ".join(line.warnings) for line in material.run_log if line.warnings}
-    gates = material.documents.gates
+    there = {result.stage for result in inputs.results}
+    said = {line.stage: " ".join(line.warnings) for line in inputs.run_log if line.warnings}
+    gates = inputs.documents.gates
     stopped = gates is not None and gates.validate_only
     unsaid = "validation only: the run stops after the gates" if stopped else "skipped, or the run did not get that far"
     absent = [
         AbsentStage(stage=stage, why=said.get(stage, unsaid).rstrip("."))
-        for stage in material.upstream
+        for stage in inputs.upstream
         if stage not in there
     ]
-    if "gates" not in material.upstream:
-        absent.append(AbsentStage(stage="gates", why=_WHY_ABSENT.get(material.dag, "not part of this DAG")))
+    if "gates" not in inputs.upstream:
+        absent.append(AbsentStage(stage="gates", why=_WHY_ABSENT.get(inputs.dag, "not part of this DAG")))
     return tuple(absent)
 
 
@@ -260,11 +262,11 @@ def _timing(result: StageResult) -> StageTiming:
     )
 
 
-def _provenance(material: Material) -> Provenance:
-    prices = material.documents.prices
+def _provenance(inputs: ReportInputs) -> Provenance:
+    prices = inputs.documents.prices
     return Provenance(
-        code_versions=tuple(sorted({result.code_version for result in material.results})),
-        image_digests=tuple(sorted({result.image_digest for result in material.results if result.image_digest})),
+        code_versions=tuple(sorted({result.code_version for result in inputs.results})),
+        image_digests=tuple(sorted({result.image_digest for result in inputs.results if result.image_digest})),
         snapshot=prices.snapshot if prices else None,
         stages=tuple(
             StageProvenance(
@@ -274,17 +276,17 @@ def _provenance(material: Material) -> Provenance:
                 seed=result.seed,
                 config=result.config,
             )
-            for result in material.results
+            for result in inputs.results
         ),
     )
 
 
-def _links(material: Material) -> Links:
-    docs = {name: where for name, where in material.pages.items() if name.endswith("index.html")}
-    promotions = material.documents.promotion.horizons if material.documents.promotion else {}
+def _links(inputs: ReportInputs) -> Links:
+    docs = {name: where for name, where in inputs.pages.items() if name.endswith("index.html")}
+    promotions = inputs.documents.promotion.horizons if inputs.documents.promotion else {}
     return Links(
-        pages=material.locations,
-        trades=material.trades,
+        pages=inputs.locations,
+        trades=inputs.trades,
         data_docs=tuple(
             DataDocs(suite=name.split("/")[-2], href=name, location=where) for name, where in sorted(docs.items())
         ),

@@ -5,7 +5,7 @@ import numpy as np
 from foundry_tasks.contract.documents.report_gates import ReliabilityBin, SessionFigures
 from foundry_tasks.data.panel import FloatArray
 from foundry_tasks.evaluation import metrics
-from foundry_tasks.report.material import Forecasts
+from foundry_tasks.report.report_inputs import Forecasts
 from foundry_tasks.validation.bootstrap import block_length, resampled_means
 from foundry_tasks.validation.calibration_error import reliability
 

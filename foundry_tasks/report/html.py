@@ -9,11 +9,11 @@ from foundry_tasks.contract.config import GatePolicy
 from foundry_tasks.contract.documents import Gate, Interval, Report
 from foundry_tasks.contract.documents.ensemble import ModelFigures
 from foundry_tasks.contract.documents.gates import EntryFigures, FoldFigures
-from foundry_tasks.contract.documents.report_gates import JudgedBeside
-from foundry_tasks.report import bars, beside_tables, plots, portfolio_tables, wording
+from foundry_tasks.contract.documents.report_gates import JudgedDiagnostics
+from foundry_tasks.report import bars, diagnostics_tables, plots, portfolio_tables, wording
 from foundry_tasks.report.bars import Row
 from foundry_tasks.report.svg import Scale
-from foundry_tasks.report.wording import absences, by_reason, data_facts, large_move_lines, seconds, set_aside_lines
+from foundry_tasks.report.wording import absences, by_reason, data_facts, excluded_lines, large_move_lines, seconds
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -70,8 +70,8 @@ def write_html(document: Report) -> str:
         plots=plots,
         bars=bars,
         tables=portfolio_tables,
-        beside_rows=beside_tables.beside_the_gates(document),
-        expected_rows=beside_tables.expected_against_observed(document),
+        diagnostic_rows=diagnostics_tables.diagnostic_rows(document),
+        expected_rows=diagnostics_tables.expected_against_observed(document),
         hits=_hits(document),
         entries=_entries(document),
         folds=_folds(document),
@@ -82,7 +82,7 @@ def write_html(document: Report) -> str:
         data_facts=data_facts(prices) if prices else (),
         absences=absences(document.absent),
         left_out=by_reason(features.left_out) if features else {},
-        set_aside=set_aside_lines(prices.set_aside) if prices else {},
+        excluded=excluded_lines(prices.excluded) if prices else {},
         large_moves=large_move_lines(prices.large_moves) if prices else {},
         prediction_reach=_prediction_reach(document),
         longest_stage=max((stage.total_s for stage in document.stages), default=0.0),
@@ -144,24 +144,24 @@ def _shared(rows_by_horizon: Mapping[K, list[Row]], reference: float | None) -> 
     return bars.interval_scale([row for rows in rows_by_horizon.values() for row in rows], reference)
 
 
-def _beside(document: Report) -> dict[int, JudgedBeside]:
-    return {horizon: item.beside for horizon, item in document.evidence.items() if item.beside}
+def _diagnostics(document: Report) -> dict[int, JudgedDiagnostics]:
+    return {horizon: item.diagnostics for horizon, item in document.evidence.items() if item.diagnostics}
 
 
 def _hits(document: Report) -> dict[int, dict[str, str]]:
     """Per horizon: hit rate beside that of always saying up, Brier beside the base rate's."""
     found = {}
-    for horizon, beside in _beside(document).items():
-        base = beside.base_rate
+    for horizon, diagnostics in _diagnostics(document).items():
+        base = diagnostics.base_rate
         always = None if base is None else max(base, 1 - base)
         hit_rows = [
-            Row.of("P(up) > ½", beside.hit_rate_up),
+            Row.of("P(up) > ½", diagnostics.hit_rate_up),
             Row("always up" if base and base >= 0.5 else "always down", always, kind="plain"),
         ]
-        brier_rows = [Row.of("P(up)", beside.brier), Row.of("base rate", beside.brier_base_rate, "plain")]
+        brier_rows = [Row.of("P(up)", diagnostics.brier), Row.of("base rate", diagnostics.brier_base_rate, "plain")]
         found[horizon] = {
             "hit": bars.interval_rows(hit_rows, wording.percent, reference=always),
-            "brier": bars.interval_rows(brier_rows, wording.fine, reference=beside.brier_base_rate.value),
+            "brier": bars.interval_rows(brier_rows, wording.fine, reference=diagnostics.brier_base_rate.value),
         }
     return found
 
@@ -190,9 +190,10 @@ def _entries(document: Report) -> dict[int, dict[str, str]]:
     def rows(figure: Callable[[EntryFigures], Interval]) -> dict[int, list[Row]]:
         return {
             horizon: [
-                Row.of(wording.ENTRY_NAMES.get(entry, entry), figure(item)) for entry, item in beside.entries.items()
+                Row.of(wording.ENTRY_NAMES.get(entry, entry), figure(item))
+                for entry, item in diagnostics.entries.items()
             ]
-            for horizon, beside in _beside(document).items()
+            for horizon, diagnostics in _diagnostics(document).items()
         }
 
     drawn: dict[int, dict[str, str]] = {}
@@ -210,8 +211,8 @@ def _entries(document: Report) -> dict[int, dict[str, str]]:
 def _folds(document: Report) -> dict[int, dict[str, str]]:
     def rows(figure: Callable[[FoldFigures], float | None]) -> dict[int, list[Row]]:
         return {
-            horizon: [Row(f"fold {number}", figure(item)) for number, item in enumerate(beside.folds, start=1)]
-            for horizon, beside in _beside(document).items()
+            horizon: [Row(f"fold {number}", figure(item)) for number, item in enumerate(diagnostics.folds, start=1)]
+            for horizon, diagnostics in _diagnostics(document).items()
         }
 
     return _drawn_by_figure(

@@ -4,14 +4,14 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from foundry_tasks.contract.documents import Interval, Report
-from foundry_tasks.report import beside_tables, portfolio_tables, wording
+from foundry_tasks.report import diagnostics_tables, portfolio_tables, wording
 from foundry_tasks.report.wording import figure, horizon_name, percent
 
 
 def write_markdown(document: Report) -> str:
     """`report.md`."""
     blocks = (
-        _head(document), _portfolio(document), _gates(document), _beside(document), _predictions(document), _live(document),
+        _head(document), _portfolio(document), _gates(document), _diagnostics(document), _predictions(document), _live(document),
         _evidence(document), _models(document), _data(document), _run(document),
     )  # fmt: skip
     return "\n".join(line for block in blocks for line in block).rstrip() + "\n"
@@ -56,7 +56,7 @@ def _portfolio(document: Report) -> Iterator[str]:
     for horizon, item in portfolio.horizons.items():
         yield f"### {horizon_name(horizon)}, {item.sessions} sessions from {item.first} to {item.last}"
         yield ""
-        yield from _table(portfolio_tables.BESIDE_HEADER, portfolio_tables.beside_the_market(item))
+        yield from _table(portfolio_tables.MARKET_HEADER, portfolio_tables.against_the_market(item))
         yield from (f"- {name}: {value}" for name, value in portfolio_tables.figures(item))
         yield f"- trades: {item.trades}, in {item.trades_page}"
         yield ""
@@ -85,10 +85,10 @@ def _gates(document: Report) -> Iterator[str]:
         )  # fmt: skip
 
 
-def _beside(document: Report) -> Iterator[str]:
+def _diagnostics(document: Report) -> Iterator[str]:
     for title, rows in (
-        ("Beside the gates: what informs and refuses nothing", beside_tables.beside_the_gates(document)),
-        ("Observed, and what an honest model of this IC shows", beside_tables.expected_against_observed(document)),
+        ("Beside the gates: what informs and refuses nothing", diagnostics_tables.diagnostic_rows(document)),
+        ("Observed, and what an honest model of this IC shows", diagnostics_tables.expected_against_observed(document)),
     ):
         if rows:
             yield f"## {title}"
@@ -158,7 +158,7 @@ def _bounded(item: Interval, write: Callable[[float], str] = wording.plain) -> s
 
 
 def _evidence(document: Report) -> Iterator[str]:
-    judged = {h: item.beside for h, item in document.evidence.items() if item.beside}
+    judged = {h: item.diagnostics for h, item in document.evidence.items() if item.diagnostics}
     if not judged:
         return
 
@@ -226,7 +226,7 @@ def _data(document: Report) -> Iterator[str]:
         yield ""
         for name, value in wording.data_facts(prices):
             yield f"- {name}: {value}"
-        for reason, tickers in wording.set_aside_lines(prices.set_aside).items():
+        for reason, tickers in wording.excluded_lines(prices.excluded).items():
             yield f"- set aside, {reason}: {', '.join(tickers)}"
         for verdict, moves in wording.large_move_lines(prices.large_moves).items():
             yield f"- large moves, {verdict}: {', '.join(moves)}"

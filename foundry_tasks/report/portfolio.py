@@ -12,19 +12,19 @@ from foundry_tasks.data.tables import AnyArray
 from foundry_tasks.evaluation.performance import drawdown, equity
 from foundry_tasks.report import wording
 from foundry_tasks.report.figures import numbers
-from foundry_tasks.report.material import Material
+from foundry_tasks.report.report_inputs import ReportInputs
 
 
-def portfolio_section(material: Material) -> PortfolioSection | None:
+def portfolio_section(inputs: ReportInputs) -> PortfolioSection | None:
     """`portfolio` of the document; None where the run has no portfolio stage, or that published nothing."""
-    portfolio = material.documents.portfolio
+    portfolio = inputs.documents.portfolio
     if portfolio is None:
         return None
     horizons = {
         horizon: ReportedHorizon(
             **dict(item),
             said=earned(horizon, item),
-            curves=_curves(material.daily[horizon], item.folds),
+            curves=_curves(inputs.daily[horizon], item.folds),
             trades_page=f"trades-{horizon}d.csv",
         )
         for horizon, item in portfolio.horizons.items()
@@ -32,7 +32,7 @@ def portfolio_section(material: Material) -> PortfolioSection | None:
     return PortfolioSection(
         rules=portfolio.rules,
         confidence=portfolio.confidence,
-        replay=replay(material.documents.simulation),
+        replay=replay(inputs.documents.simulation),
         horizons=horizons,
     )
 

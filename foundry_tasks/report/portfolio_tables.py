@@ -68,7 +68,7 @@ def figures(item: Earnings) -> list[tuple[str, str]]:
     ]
 
 
-def beside_the_market(item: Earnings) -> list[list[str]]:
+def against_the_market(item: Earnings) -> list[list[str]]:
     """Rows: the portfolio after costs, the benchmark, and the universe bought and held."""
     rows = (("portfolio, net", item.figures), ("benchmark", item.benchmark), ("buy and hold", item.buy_and_hold))
     return [
@@ -83,7 +83,7 @@ def beside_the_market(item: Earnings) -> list[list[str]]:
     ]
 
 
-BESIDE_HEADER = ("", "a year", "volatility", "Sharpe", "drawdown")
+MARKET_HEADER = ("", "a year", "volatility", "Sharpe", "drawdown")
 
 
 def months(table: MonthlyReturns) -> list[list[Cell]]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from foundry_tasks.contract.documents import Prices
-from foundry_tasks.contract.documents.prices import SetAside
+from foundry_tasks.contract.documents.prices import ExcludedBars
 from foundry_tasks.report import price_cases, wording
 from foundry_tasks.report.html import STYLE, page_environment
 from foundry_tasks.report.price_cases import Case, FileFacts
@@ -50,13 +50,13 @@ class PriceCheck:
         )
 
     @property
-    def set_aside(self) -> list[str]:
+    def excluded(self) -> list[str]:
         """One line a reason: bars, tickers, the first of them."""
         return [
             f"{reason}: {_count(sum(entry.bars for entry in entries), 'bar')} of {_count(len(entries), 'ticker')}: "
             f"{_first([_span(entry) for entry in entries])}"
             for reason, entries in _grouped(
-                self.about.set_aside if self.about else (), lambda entry: entry.reason
+                self.about.excluded if self.about else (), lambda entry: entry.reason
             ).items()
         ]
 
@@ -78,7 +78,7 @@ def as_text(check: PriceCheck) -> str:
     """For a terminal. A name or a path that is longer than a line is never cut, since people copy it."""
     lines = [*_facts(check), *_listed("Warnings", check.warnings)]
     if check.about:
-        lines += [*_listed("Set aside", check.set_aside), *_moves(check)]
+        lines += [*_listed("Set aside", check.excluded), *_moves(check)]
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
@@ -143,7 +143,7 @@ def _said(check: PriceCheck) -> str:
     """What became of the file, in one line."""
     if not check.about:
         return check.refusal
-    bars = sum(entry.bars for entry in check.about.set_aside)
+    bars = sum(entry.bars for entry in check.about.excluded)
     moves = [row for rows in check.large_moves.values() for row in rows]
     no_return = sum(bool(overrule) for *_, overrule in moves)
     return (
@@ -162,7 +162,7 @@ def _grouped(entries: Iterable[T], key: Callable[[T], str]) -> dict[str, list[T]
     return groups
 
 
-def _span(entry: SetAside) -> str:
+def _span(entry: ExcludedBars) -> str:
     when = f"{entry.first}" if entry.first == entry.last else f"{entry.first} to {entry.last}"
     return f"{entry.ticker} ({when})"
 

@@ -6,12 +6,12 @@ from foundry_tasks.contract.documents import Promotion
 from foundry_tasks.contract.documents.gates import ModelVerdict
 from foundry_tasks.contract.documents.report_gates import HorizonStatus, Status, StatusPhrase
 from foundry_tasks.report import wording
-from foundry_tasks.report.material import Material
+from foundry_tasks.report.report_inputs import ReportInputs
 
 
-def status_of(material: Material) -> Status:
+def status_of(inputs: ReportInputs) -> Status:
     """Headline, consequence, and a verdict with its reasons for every horizon, shortest first."""
-    documents = material.documents
+    documents = inputs.documents
     gates = documents.gates.horizons if documents.gates else {}
     promotions = documents.promotion.horizons if documents.promotion else {}
     refits = documents.refit.horizons if documents.refit else {}
@@ -30,12 +30,12 @@ def status_of(material: Material) -> Status:
         for horizon, item in gates.items()
     ]
     phrases = wording.headline(verdicts)
-    if "gates" not in material.upstream:
+    if "gates" not in inputs.upstream:
         phrases = [StatusPhrase(verdict="none", text="Predictions, and no verdict.")]
     return Status(
         headline=" ".join(phrase.text for phrase in phrases),
         phrases=tuple(phrases),
-        consequence=_consequence(material, promotions),
+        consequence=_consequence(inputs, promotions),
         verdicts=verdicts,
         validate_only=documents.gates is not None and documents.gates.validate_only,
         horizons=tuple(horizons),
@@ -54,15 +54,15 @@ def _registered(promotion: Promotion | None, verdict: ModelVerdict) -> str:
     return f"{what}, {promotion.event}: {promotion.why}."
 
 
-def _consequence(material: Material, promotions: Mapping[int, Promotion]) -> str:
+def _consequence(inputs: ReportInputs, promotions: Mapping[int, Promotion]) -> str:
     """What the run did about it, a sentence or two."""
-    if "gates" not in material.upstream:
-        return f"{material.dag} judges no model. {_predictors(material)}"
-    if material.documents.gates is None:
+    if "gates" not in inputs.upstream:
+        return f"{inputs.dag} judges no model. {_predictors(inputs)}"
+    if inputs.documents.gates is None:
         return "The run ended before the gates could speak."
-    if material.documents.gates.validate_only:
+    if inputs.documents.gates.validate_only:
         return "Validation only: nothing was refitted, registered or predicted."
-    if "portfolio" in material.upstream and "promote" not in material.upstream:
+    if "portfolio" in inputs.upstream and "promote" not in inputs.upstream:
         return "A backtest: nothing was registered."
     if not promotions:
         return "Nothing was registered."
@@ -78,9 +78,9 @@ def _consequence(material: Material, promotions: Mapping[int, Promotion]) -> str
     return " ".join(sentences)
 
 
-def _predictors(material: Material) -> str:
+def _predictors(inputs: ReportInputs) -> str:
     """Who predicts at which horizon: "Champion at 1 day. Shadow at 5 days and 20 days."."""
-    predictions = material.documents.predictions
+    predictions = inputs.documents.predictions
     by_kind: dict[str, list[str]] = {}
     for horizon, predictor in (predictions.per_horizon if predictions else {}).items():
         by_kind.setdefault(predictor.kind, []).append(wording.horizon_name(horizon))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from foundry_tasks.contract.config import GatePolicy
 from foundry_tasks.contract.documents import Gate, Interval, Prices
 from foundry_tasks.contract.documents.monitor import LiveFigures, MonitorSettings
-from foundry_tasks.contract.documents.prices import LargeMove, SetAside
+from foundry_tasks.contract.documents.prices import ExcludedBars, LargeMove
 from foundry_tasks.contract.documents.report import AbsentStage, ShownDrift, TickerPrediction
 from foundry_tasks.contract.documents.report_gates import StatusPhrase
 
@@ -292,7 +292,7 @@ def by_reason(left_out: Mapping[str, str]) -> dict[str, list[str]]:
     return reasons
 
 
-def set_aside_lines(entries: Sequence[SetAside]) -> dict[str, list[str]]:
+def excluded_lines(entries: Sequence[ExcludedBars]) -> dict[str, list[str]]:
     """Reason → tickers with their bars and dates."""
     reasons: dict[str, list[str]] = {}
     for entry in entries:

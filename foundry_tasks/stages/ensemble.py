@@ -12,7 +12,7 @@ from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.data.panel import FeaturePanel
 from foundry_tasks.data.tables import Matrices, panel_names, read_features, write_matrices
 from foundry_tasks.evaluation.metrics import known_mean, pooled_auc, session_auc, session_rank_ic
-from foundry_tasks.features.labels import Labels, reach
+from foundry_tasks.features.labels import Labels, label_span
 from foundry_tasks.inputs.run_inputs import RunInputs
 from foundry_tasks.inputs.scores import ScoreFiles
 from foundry_tasks.models.bundle import regime_of
@@ -43,7 +43,7 @@ def run(config: EnsembleConfig, io: StageIO) -> None:
                 regime,
                 labels,
                 horizon=horizon,
-                reach=reach(horizon, inputs.labels_config.label_entry),
+                label_span=label_span(horizon, inputs.labels_config.label_entry),
                 config=config,
                 advance=io.progress.advance,
             )

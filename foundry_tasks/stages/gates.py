@@ -12,7 +12,7 @@ from foundry_tasks.contract.config import (
     GatePolicy,
     GatesConfig,
 )
-from foundry_tasks.contract.documents import Beside, Fold, GateReport, Gates, HorizonGates, Leakage
+from foundry_tasks.contract.documents import Diagnostics, Fold, GateReport, Gates, HorizonGates, Leakage
 from foundry_tasks.contract.documents.gates import GatesHeadline
 from foundry_tasks.contract.ledger import model_name
 from foundry_tasks.contract.ledger_chain import Ledger
@@ -22,8 +22,8 @@ from foundry_tasks.data.tables import Matrices, read_matrices
 from foundry_tasks.inputs.run_inputs import RunInputs
 from foundry_tasks.null_store import recipe_of, stored_null
 from foundry_tasks.run_trials import record_run
-from foundry_tasks.validation.beside_gates import Edges, beside_gates, edges_of, trial_figures
 from foundry_tasks.validation.evidence import Evidence, collapsed_folds, gather_evidence
+from foundry_tasks.validation.gate_diagnostics import Edges, edges_of, gate_diagnostics, trial_figures
 from foundry_tasks.validation.gates import evaluate_gates
 from foundry_tasks.validation.selection_bias import SelectionBias
 
@@ -43,24 +43,24 @@ def run(config: GatesConfig, io: StageIO) -> None:
             evidence, edges, returns = _evidence(io, inputs, horizon, leaks, collapsed)
             champion = Champion.of(io, model_name(config.market, horizon), horizon)
             if champion is not None:
-                evidence = champion.beside(evidence, io, horizon, reported)
+                evidence = champion.as_reference(evidence, io, horizon, reported)
             refitted = stored_null(io.store, config.market, horizon, recipe)
             report = evaluate_gates(evidence, policy, seed=config.seed, refitted=refitted)
-            beside = beside_gates(evidence, edges, returns, policy, seed=config.seed)
+            diagnostics = gate_diagnostics(evidence, edges, returns, policy, seed=config.seed)
         verdict = "skipped" if config.skip_gates else report.verdict
         judged[horizon] = HorizonGates(
             horizon=horizon,
             verdict=verdict,
             gates=report.gates,
             null=report.null,
-            beside=beside,
+            diagnostics=diagnostics,
             champion_version=champion.version if champion else None,
             last_session=date.fromisoformat(str(sessions[reported[-1].test.stop - 1])),
         )
         # What trials there are besides is no output: the same run, judged again, has the same gates.
         headline = GatesHeadline(verdict=verdict, auc=report.gates[0].value, trials=trial_figures(biases[horizon]))
         io.metrics[f"{horizon}d"] = headline.model_dump(mode="json")
-        _warn(io, horizon, report, beside, skipped=config.skip_gates)
+        _warn(io, horizon, report, diagnostics, skipped=config.skip_gates)
         _warn_of_trials(io, horizon, report, biases[horizon], policy)
     io.publish(Gates(validate_only=config.validate_only, policy=policy, horizons=judged))
 
@@ -86,7 +86,7 @@ class Champion:
         looks = (_looked_until(io, run, horizon) for run in runs if run != mine)
         return cls(state.champion, state.versions[state.champion].digests.run, next(filter(None, looks), None))
 
-    def beside(self, evidence: Evidence, io: StageIO, horizon: int, folds: list[Fold]) -> Evidence:
+    def as_reference(self, evidence: Evidence, io: StageIO, horizon: int, folds: list[Fold]) -> Evidence:
         """The evidence with the champion's own out-of-fold forecasts of the same sessions and tickers.
 
         Both recipes' out-of-fold scores are compared: a refitted champion has seen the rows.
@@ -97,7 +97,7 @@ class Champion:
         other = io.of_run(self.run)
         if (result := other.find("ensemble")) is not None:
             for name in sorted(one for one in result.outputs if one.startswith(f"{horizon}d/fold")):
-                _lay(forecast, sessions, mine.tickers, read_matrices(other.artifact(result, name), ["p_up"]))
+                _overlay(forecast, sessions, mine.tickers, read_matrices(other.artifact(result, name), ["p_up"]))
         common = int(np.isfinite(forecast).any(axis=1).sum())
         note = f"champion is version {self.version}; {common} sessions that both recipes forecast out of fold"
         since = None if self.looked_until is None else int((sessions > np.datetime64(self.looked_until)).sum())
@@ -120,8 +120,8 @@ def _looked_until(io: StageIO, run: str, horizon: int) -> date | None:
     return None if lost else judged.last_session
 
 
-def _lay(into: FloatArray, sessions: DateArray, tickers: tuple[str, ...], theirs: Matrices) -> None:
-    """Copy another run's forecasts to where session and ticker agree; a later fold's file has the later word."""
+def _overlay(into: FloatArray, sessions: DateArray, tickers: tuple[str, ...], theirs: Matrices) -> None:
+    """Copy another run's forecasts over those there, where session and ticker agree; a later fold's file wins."""
     _, rows, their_rows = np.intersect1d(sessions, theirs.sessions, return_indices=True)
     _, columns, their_columns = np.intersect1d(tickers, theirs.tickers, return_indices=True)
     values = theirs["p_up"][np.ix_(their_rows, their_columns)]
@@ -132,7 +132,7 @@ def _lay(into: FloatArray, sessions: DateArray, tickers: tuple[str, ...], theirs
 def _evidence(
     io: StageIO, inputs: RunInputs, horizon: int, leaks: tuple[str, ...], collapsed: Mapping[str, tuple[int, ...]]
 ) -> tuple[Evidence, Edges, dict[str, FloatArray]]:
-    """The evidence, the edges whose efficiency stands beside it, and the returns of every entry."""
+    """The evidence, the edges whose efficiency is a diagnostic, and the returns of every entry."""
     folds, labels = inputs.reported_folds[horizon], inputs.labels(horizon)
     names = ["member", *(f"return_{horizon}d_{entry}" for entry in LABEL_ENTRIES)]
     matrices = read_matrices(io.path("labels", "labels.parquet"), names)
@@ -143,12 +143,12 @@ def _evidence(
     return evidence, edges_of(outputs, labels, evidence), entries
 
 
-def _warn(io: StageIO, horizon: int, report: GateReport, beside: Beside, *, skipped: bool) -> None:
+def _warn(io: StageIO, horizon: int, report: GateReport, diagnostics: Diagnostics, *, skipped: bool) -> None:
     if skipped:
         io.warn(f"{horizon}d: gates skipped on request; this version can never become champion")
     elif report.failed:
         io.warn(f"{horizon}d: {report.verdict}, gates {', '.join(report.failed)}")
-    late = beside.at_next_close
+    late = diagnostics.at_next_close
     if late and not (late.auc_up.lower or 0.0) > 0.5:
         io.warn(f"{horizon}d: traded at the close of t+1 the ranking cannot be told from chance")
 

@@ -22,7 +22,7 @@ from foundry_tasks.data.panel import DateArray, FeaturePanel, FloatArray, PriceP
 from foundry_tasks.data.tables import FeatureFile, read_matrices, read_prices
 from foundry_tasks.features import FEATURES
 from foundry_tasks.features.build import feature_blocks, features_for
-from foundry_tasks.features.labels import reach
+from foundry_tasks.features.labels import label_span
 from foundry_tasks.inputs.run_inputs import RunInputs
 from foundry_tasks.models.base_models import by_transform, estimator_for, load_libraries, target_of
 from foundry_tasks.models.design import Design, Transform, build_design
@@ -73,7 +73,7 @@ def run(config: LeakageConfig, io: StageIO) -> None:
     checked.append(f"features with one ticker's history halved; free to change: {', '.join(sensitive)}")
     io.progress.advance("rescaling")
     for horizon, walk in folds.items():
-        leaks += leakage.audit_folds(walk, reach=reach(horizon, entry), lookback=recipe.lookback_sessions)
+        leaks += leakage.audit_folds(walk, label_span=label_span(horizon, entry), lookback=recipe.lookback_sessions)
     checked.append(f"windows and purges of {sum(map(len, folds.values()))} folds")
     io.progress.advance("folds")
     with io.step("refit"):
@@ -104,7 +104,7 @@ def _refits(
     """
     horizon = next(iter(folds))
     fold = folds[horizon][0]
-    at, h_reach = fold.test.start, reach(horizon, entry)
+    at, span = fold.test.start, label_span(horizon, entry)
     files = {
         name.split("/")[2]: io.artifact(result, name)
         for result in io.shards("models")
@@ -112,19 +112,19 @@ def _refits(
         if name.startswith(f"scores/{horizon}d/") and name.endswith(f"/{fold.name}.parquet")
     }
     windows = [
-        FitWindow(walk[0].fit.start, walk[0].fit.stop, reach(h, entry) + recipe.gap_sessions)
+        FitWindow(walk[0].fit.start, walk[0].fit.stop, label_span(h, entry) + recipe.gap_sessions)
         for h, walk in folds.items()
     ]
-    window = FitWindow(fold.fit.start, fold.fit.stop, h_reach + recipe.gap_sessions)
+    window = FitWindow(fold.fit.start, fold.fit.stop, span + recipe.gap_sessions)
     stop = min(at + POISONED_SESSIONS, len(features.sessions))
     noise = rng.normal(0, 10, size=(len(features.names), stop - at - 1, len(features.tickers))).astype(np.float32)
     clean, spoilt = (FeaturesUntil(features, stop, poison) for poison in (noise[:, :0], noise))
     labels = {name: target_of(name, horizon, recipe, targets.wide) for name in recipe.models}
-    coins = {name: leakage.tossed(known, fold.fit.stop, rng) for name, known in labels.items()}
+    randomised_labels = {name: leakage.randomised_labels(known, fold.fit.stop, rng) for name, known in labels.items()}
     load_libraries(recipe.models)
 
     def first_test_session(design: Design, learned: Mapping[ModelName, FloatArray], name: ModelName) -> FloatArray:
-        trainer = WindowTrainer(estimator_for(name, recipe), design, windows, recipe, each=pool.share)
+        trainer = WindowTrainer(estimator_for(name, recipe), design, windows, recipe, mapper=pool.share)
         scored: FloatArray = trainer.score(trainer.fit(learned[name], window), at, at + 1)[0]
         return scored
 
@@ -140,7 +140,7 @@ def _refits(
             published = {
                 name: read_matrices(files[name])["score"][at - (fold.validation or fold.test).start] for name in names
             }
-            among_poison = refit(spoilt, coins, transform, names)
+            among_poison = refit(spoilt, randomised_labels, transform, names)
             differ = [name for name in names if not leakage.same_scores(published[name], among_poison[name])]
             again = refit(clean, labels, transform, differ) if differ else {}
             found = {

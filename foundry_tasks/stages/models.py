@@ -15,7 +15,7 @@ from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.contract.stages import models_of, shard_parts
 from foundry_tasks.data.tables import FeatureFile, Matrices, write_matrices
-from foundry_tasks.features.labels import reach
+from foundry_tasks.features.labels import label_span
 from foundry_tasks.models.base_models import by_transform
 from foundry_tasks.models.design import Designs
 from foundry_tasks.models.fit_pool import FitPool
@@ -34,25 +34,25 @@ def run(config: ModelsConfig, io: StageIO) -> None:
             f"horizons={list(config.horizons)}: this run has labels of {list(labelled.horizons)} alone. Run labels again "
             "with the same horizons."
         )
-    reaches = {h: reach(h, labelled.label_entry) for h in config.horizons}
+    label_spans = {h: label_span(h, labelled.label_entry) for h in config.horizons}
     with io.step("read"):
         features = FeatureFile(io.path("features", "features.parquet"))
         targets = TargetFile(io.path("labels", "labels.parquet"))
     if config.per_regime:
         need_volatility(features.names, "per_regime")
     validator = WalkForwardValidator(config)
-    walk: Walk = {h: validator.folds(len(features.sessions), reaches[h]) for h in config.horizons}
-    piece = Piece.of(io.identity.shard, config, walk)
+    walk: Walk = {h: validator.folds(len(features.sessions), label_spans[h]) for h in config.horizons}
+    shard = Shard.of(io.identity.shard, config, walk)
     io.publish(Folds(horizons=walk))
     journal = StageJournal(io)
-    fitter = BlockFitter(config, piece.horizons, walk, reaches, Designs(features), targets.wide, io.step, journal)
-    jobs = piece.longest_first()
-    notes = {job: note for job in jobs if (note := io.kept(_name(job, walk)))}
+    fitter = BlockFitter(config, shard.horizons, walk, label_spans, Designs(features), targets.wide, io.step, journal)
+    jobs = shard.longest_first()
+    notes = {job: note for job in jobs if (note := io.load_checkpoint(_name(job, walk)))}
     to_do = [job for job in jobs if job not in notes]
-    epochs = sum(map(fitted_alone, to_do)) * _plan_deep_models(io, piece.models, config) * config.seeds
-    io.progress.start("models", (len(jobs) + epochs) * len(piece.horizons))
+    epochs = sum(map(fitted_alone, to_do)) * _plan_deep_models(io, shard.models, config) * config.seeds
+    io.progress.start("models", (len(jobs) + epochs) * len(shard.horizons))
     for job in notes:
-        for horizon in piece.horizons:
+        for horizon in shard.horizons:
             io.progress.advance(f"{_name(job, walk)} {horizon}d kept by an earlier try")
     with FitPool(config.threads) as pool:
         # Rows of one kind at a time: on a large market they are what memory is full of.
@@ -63,10 +63,10 @@ def run(config: ModelsConfig, io: StageIO) -> None:
             fitted = pool.jobs(partial(fitter.fit, pool), alike, alone=fitted_alone)
             for job, fits in zip(alike, fitted, strict=True):
                 notes[job] = _publish(io, fits, targets.grid, config)
-                io.keep(_name(job, walk), notes[job])
+                io.save_checkpoint(_name(job, walk), notes[job])
                 journal.forget()
             fitter.designs.drop(transform)
-    importance: dict[int, dict[str, ModelImportance]] = {h: {} for h in piece.horizons}
+    importance: dict[int, dict[str, ModelImportance]] = {h: {} for h in shard.horizons}
     for job in jobs:
         for warning in notes[job]["warnings"]:
             io.warn(warning)
@@ -78,29 +78,29 @@ def run(config: ModelsConfig, io: StageIO) -> None:
 
 
 @dataclass(frozen=True)
-class Piece:
-    """What of the stage this task computes: all of it, or what its shard names, such as `h=5,model=lightgbm,fold=3`."""
+class Shard:
+    """The horizons, models and blocks that a task fits: all, or those of its shard, such as `h=5,model=lightgbm,fold=fold3`."""
 
     horizons: tuple[int, ...]
     models: tuple[ModelName, ...]
     blocks: tuple[int, ...]
 
     @classmethod
-    def of(cls, shard: str | None, config: ModelsConfig, walk: Walk) -> "Piece":
-        """Read a shard. Raises ConfigError where it names what the config does not hold."""
-        wanted = shard_parts(shard)
+    def of(cls, written: str | None, config: ModelsConfig, walk: Walk) -> "Shard":
+        """Read what `--shard` says; None: the whole stage. Raises ConfigError where it names what the config does not hold."""
+        wanted = shard_parts(written)
         names = [fold.name for fold in walk[config.horizons[0]]]
-        piece = cls(
+        shard = cls(
             tuple(h for h in config.horizons if wanted.get("h", str(h)) == str(h)),
-            models_of(shard, config.models),
+            models_of(written, config.models),
             tuple(i for i, name in enumerate(names) if wanted.get("fold", name) == name),
         )
-        if not (piece.horizons and piece.models and piece.blocks) or set(wanted) - {"h", "model", "fold"}:
+        if not (shard.horizons and shard.models and shard.blocks) or set(wanted) - {"h", "model", "fold"}:
             raise ConfigError(
-                f"shard {shard!r} is not a piece of horizons {list(config.horizons)}, models {list(config.models)}, "
+                f"shard {written!r} is not in horizons {list(config.horizons)}, models {list(config.models)}, "
                 f"folds {names}. Write it as h=5,model=lightgbm,fold=fold3."
             )
-        return piece
+        return shard
 
     def longest_first(self) -> list[tuple[ModelName, int]]:
         """Models and blocks, so that no long fit is left over at the end: boosters, and the longest windows, first.
@@ -113,29 +113,29 @@ class Piece:
 
 @dataclass(frozen=True)
 class StageJournal:
-    """Where a deep fit's epochs are kept, until its block is published, and told of."""
+    """Saves a deep fit's last epoch until its block is published, and reports progress."""
 
     io: StageIO
     _fits: set[str] = field(default_factory=set)
 
-    def kept(self, fit: str) -> bytes | None:
+    def load(self, fit: str) -> bytes | None:
         """What an earlier try of this stage left of a fit."""
-        note = self.io.kept(fit)
+        note = self.io.load_checkpoint(fit)
         return base64.b64decode(note["state"]) if note and note["state"] else None
 
-    def keep(self, fit: str, state: bytes) -> None:
-        """Keep a fit's last epoch."""
+    def save(self, fit: str, state: bytes) -> None:
+        """Save a fit's last epoch."""
         self._fits.add(fit)
-        self.io.keep(fit, {"outputs": {}, "state": base64.b64encode(state).decode()})
+        self.io.save_checkpoint(fit, {"outputs": {}, "state": base64.b64encode(state).decode()})
 
     def advance(self, note: str) -> None:
         """Another epoch."""
         self.io.progress.advance(note)
 
     def forget(self) -> None:
-        """The block is kept, so its fits need not be."""
+        """Empty the checkpoints of fits whose block is saved."""
         while self._fits:
-            self.io.keep(self._fits.pop(), {"outputs": {}, "state": ""})
+            self.io.save_checkpoint(self._fits.pop(), {"outputs": {}, "state": ""})
 
 
 def _plan_deep_models(io: StageIO, models: Sequence[ModelName], config: ModelsConfig) -> int:
@@ -155,13 +155,13 @@ def _plan_deep_models(io: StageIO, models: Sequence[ModelName], config: ModelsCo
 
 
 def _name(job: tuple[ModelName, int], walk: Walk) -> str:
-    """A piece of work, such as `lightgbm-fold3`."""
+    """The name of a job, such as `lightgbm-fold3`."""
     model, block = job
     return f"{model}-{next(iter(walk.values()))[block].name}"
 
 
 def _publish(io: StageIO, fits: Sequence[Fit], grid: Matrices, config: ModelsConfig) -> dict[str, Any]:
-    """Publish the fits of a piece. Returns what else there is to say of it, and the names of its artifacts."""
+    """Publish the fits of a job. Returns the note of its checkpoint, with the names of its artifacts."""
     before = set(io.outputs)
     warnings, importance = [], {}
     for fit in fits:

@@ -80,13 +80,13 @@ def _refits(io: StageIO, recipe: Recipe, designs: Designs, shifts: Sequence[int]
     horizon, rows = recipe.horizon, []
     labels, member = _labels(io, horizon)
     for shift in shifts:
-        piece = f"{horizon}d-{shift}"
-        note = io.kept(piece)
+        name = f"{horizon}d-{shift}"
+        note = io.load_checkpoint(name)
         if note is None:
             with io.step(f"refit_{horizon}d"):
                 evidence = study_panel(designs, labels, member, recipe, shift_sessions=shift)
             note = {"outputs": [], "figures": json_ready(gated_figures(evidence))}
-            io.keep(piece, note)
+            io.save_checkpoint(name, note)
         rows.append(note["figures"])
         io.progress.advance(f"{horizon}d labels shifted by {shift} sessions")
     return rows

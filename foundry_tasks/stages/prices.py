@@ -82,7 +82,7 @@ class _Fetched:
 
 
 @dataclass(frozen=True)
-class _Beside:
+class _MarketSeries:
     """Market-wide series on the panel's sessions, None where there is none."""
 
     benchmark: "Aligned | None"
@@ -111,12 +111,12 @@ def _run(config: PricesConfig, io: StageIO, source: PriceSource) -> None:
         intake = intake.up_to_newest(config.keep, config.redenominations)
     with io.step("build"):
         panel = build_panel(intake.bars, intake.judged, intake.sessions, intake.member, fetched.sectors)
-        beside = _beside(config, io, source, panel)
-        panel = _with_series(panel, beside)
+        series = _market_series(config, io, source, panel)
+        panel = _with_series(panel, series)
     with io.step("publish"):
         write_prices(io.workspace / "prices.parquet", panel)
         io.publish_file("prices.parquet", io.workspace / "prices.parquet")
-        about = _about(config, fetched, intake, panel, beside)
+        about = _about(config, fetched, intake, panel, series)
         io.publish(about)
     _say(config, io, fetched, intake, panel, about)
     io.effective_as_of = intake.as_of
@@ -158,8 +158,10 @@ def _judge(config: PricesConfig, io: StageIO, fetched: _Fetched, table: "pd.Data
     return replace(fetched, sectors=sectors), take_in(bars, sessions, member, config.keep, config.redenominations)
 
 
-def _about(config: PricesConfig, fetched: _Fetched, intake: "Intake", panel: "PricePanel", beside: _Beside) -> Prices:
-    from foundry_tasks.data.judgement import events, set_aside  # noqa: PLC0415 - as above
+def _about(
+    config: PricesConfig, fetched: _Fetched, intake: "Intake", panel: "PricePanel", series: _MarketSeries
+) -> Prices:
+    from foundry_tasks.data.judgement import events, excluded_bars  # noqa: PLC0415 - as above
     from foundry_tasks.data.universe import survivorship  # noqa: PLC0415 - as above
 
     benchmark = "none" if panel.benchmark is None else "the mean of the universe"
@@ -175,24 +177,24 @@ def _about(config: PricesConfig, fetched: _Fetched, intake: "Intake", panel: "Pr
         sessions=len(panel.sessions),
         first_session=panel.sessions[0].item(),
         last_session=panel.sessions[-1].item(),
-        benchmark=beside.benchmark.origin if beside.benchmark else benchmark,
-        vix=beside.vix.origin if beside.vix else None,
+        benchmark=series.benchmark.origin if series.benchmark else benchmark,
+        vix=series.vix.origin if series.vix else None,
         sectors=len(set(panel.sectors) - {""}),
         universe=survivorship(fetched.universe, _priced(panel), panel.sessions),
         coverage=round(intake.coverage, 6),
-        set_aside=set_aside(intake.bars, intake.judged),
+        excluded=excluded_bars(intake.bars, intake.judged),
         large_moves=events(intake.bars, intake.judged),
         restated=fetched.snapshot.restated,
         snapshot=fetched.snapshot.sha256,
     )
 
 
-def _with_series(panel: "PricePanel", beside: _Beside) -> "PricePanel":
+def _with_series(panel: "PricePanel", series: _MarketSeries) -> "PricePanel":
     """The panel with its benchmark, else the mean of the universe, and its vix."""
     from foundry_tasks.data.universe import universe_index  # noqa: PLC0415 - as above
 
-    benchmark = beside.benchmark.values if beside.benchmark else universe_index(panel)
-    return replace(panel, benchmark=benchmark, vix=beside.vix.values if beside.vix else None)
+    benchmark = series.benchmark.values if series.benchmark else universe_index(panel)
+    return replace(panel, benchmark=benchmark, vix=series.vix.values if series.vix else None)
 
 
 def _members(
@@ -324,7 +326,7 @@ def _guard(config: PricesConfig, io: StageIO, intake: "Intake") -> None:
     io.guard("prices", frame, facts)
 
 
-def _beside(config: PricesConfig, io: StageIO, source: PriceSource, panel: "PricePanel") -> _Beside:
+def _market_series(config: PricesConfig, io: StageIO, source: PriceSource, panel: "PricePanel") -> _MarketSeries:
     from foundry_tasks.data.market_files import aligned, read_series  # noqa: PLC0415 - as above
 
     def read(path: str, key: str) -> Series | None:
@@ -332,7 +334,7 @@ def _beside(config: PricesConfig, io: StageIO, source: PriceSource, panel: "Pric
 
     own = source.benchmark()
     benchmark, vix = read(config.benchmark, "benchmark") or own, read(config.vix, "vix")
-    found = _Beside(
+    found = _MarketSeries(
         benchmark=aligned(benchmark, panel.sessions, "benchmark", config.min_coverage) if benchmark else None,
         vix=aligned(vix, panel.sessions, "vix", config.min_coverage) if vix else None,
     )

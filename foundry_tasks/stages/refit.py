@@ -13,8 +13,8 @@ from foundry_tasks.contract.errors import NothingToDo
 from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.data.panel import FloatArray
 from foundry_tasks.data.tables import FeatureFile, read_matrices
-from foundry_tasks.evaluation.metrics import session_rank_ic, session_spread
-from foundry_tasks.features.labels import reach
+from foundry_tasks.evaluation.metrics import session_dispersion, session_rank_ic
+from foundry_tasks.features.labels import label_span
 from foundry_tasks.inputs.run_inputs import RunInputs
 from foundry_tasks.models.base_models import by_transform, estimator_for, load_libraries, load_model, target_of
 from foundry_tasks.models.bundle import Bundle, needed_features
@@ -102,9 +102,9 @@ def _refit(
     entry = RunInputs(io).labels_config.label_entry
     n_sessions, windows = len(features.sessions), {}
     for horizon, walk in folds.items():
-        stop = n_sessions - reach(horizon, entry)
+        stop = n_sessions - label_span(horizon, entry)
         start = max(0, stop - len(walk[-1].fit)) if recipe.walk == "rolling" else 0
-        windows[horizon] = FitWindow(start, stop, reach(horizon, entry) + recipe.gap_sessions)
+        windows[horizon] = FitWindow(start, stop, label_span(horizon, entry) + recipe.gap_sessions)
     load_libraries(recipe.models)
     fitted: dict[int, dict[str, FittedModel]] = {horizon: {} for horizon in wanted}
     designs = Designs(features)
@@ -112,7 +112,7 @@ def _refit(
     def fit(name: ModelName) -> list[FittedModel]:
         estimator = estimator_for(name, recipe)
         trainer = WindowTrainer(
-            estimator, designs[estimator.transform], list(windows.values()), recipe, each=pool.share
+            estimator, designs[estimator.transform], list(windows.values()), recipe, mapper=pool.share
         )
         return [trainer.fit(learned[name, horizon], windows[horizon]) for horizon in wanted]
 
@@ -165,7 +165,7 @@ def _compare(
     old: FloatArray = published["p_up"][-len(fold.test) :]
     new = refitted.p_up(panel, threads=config.threads)[-len(fold.test) :]
     correlation = float(np.nanmean(session_rank_ic(new, old)))
-    ratio = float(np.nanmean(session_spread(new)) / np.nanmean(session_spread(old)))
+    ratio = float(np.nanmean(session_dispersion(new)) / np.nanmean(session_dispersion(old)))
     low, high = config.spread_ratio_band
     reasons = []
     if not correlation >= config.min_rank_correlation:

@@ -31,7 +31,7 @@ from foundry_tasks.data.tables import read_matrices, read_table
 from foundry_tasks.report.document import assemble
 from foundry_tasks.report.html import write_html
 from foundry_tasks.report.markdown import write_markdown
-from foundry_tasks.report.material import Documents, Forecasts, Material
+from foundry_tasks.report.report_inputs import Documents, Forecasts, ReportInputs
 
 PAGES = ("report.html", "report.json", "report.md")
 
@@ -42,9 +42,9 @@ def run(config: ReportConfig, io: StageIO) -> None:
     The portfolio's trades-{h}d.csv are laid beside them: a stage whose result is reused shows nothing itself.
     """
     with io.step("read"):
-        material = _material(config, io)
+        inputs = _report_inputs(config, io)
     with io.step("assemble"):
-        document = assemble(material)
+        document = assemble(inputs)
     with io.step("write"):
         contents = {
             artifacts.REPORT_PAGE: write_html(document).encode(),
@@ -55,14 +55,14 @@ def run(config: ReportConfig, io: StageIO) -> None:
             io.publish_file(name, content)
             io.show(name, content)
     status = document.status
-    io.metrics |= {"status": status.headline, "page": material.locations[artifacts.REPORT_PAGE]}
+    io.metrics |= {"status": status.headline, "page": inputs.locations[artifacts.REPORT_PAGE]}
     io.metrics |= {f"{horizon}d": verdict for horizon, verdict in status.verdicts.items()}
 
 
-def _material(config: ReportConfig, io: StageIO) -> Material:
+def _report_inputs(config: ReportConfig, io: StageIO) -> ReportInputs:
     results = [result for stage in io.upstream() for result in io.shards(stage)]
     gates = io.find_document(Gates)
-    return Material(
+    return ReportInputs(
         dag=io.identity.dag,
         run_id=io.identity.run_id,
         market=config.market,

@@ -23,8 +23,8 @@ from foundry_tasks.evaluation.forward_simulator import ForwardSimulator, Strateg
 from foundry_tasks.evaluation.replay import TOLERANCE, Difference, ReplayedForecasts, largest_difference
 from foundry_tasks.evaluation.simulated_exchange import Day
 
-SESSIONS_A_PIECE = 100
-"""Sessions after which the account is kept, for a try that goes on where this one was stopped."""
+CHECKPOINT_EVERY = 100
+"""Sessions after which a checkpoint is saved, from which a retry goes on."""
 
 
 def run(config: SimulateConfig, io: StageIO) -> None:
@@ -34,12 +34,12 @@ def run(config: SimulateConfig, io: StageIO) -> None:
         portfolio = io.read(Portfolio)
     found: dict[int, SimulatedHorizon] = {}
     for horizon in portfolio.horizons:
-        scene, retrained = Scene.of(io, prices, portfolio.rules, horizon), None
+        inputs, retrained = SimulationInputs.of(io, prices, portfolio.rules, horizon), None
         with io.step("replay"):
-            difference, sessions = _replay(io, scene)
+            difference, sessions = _replay(io, inputs)
         if config.retrain_sessions is not None:
             with io.step("retrain"):
-                retrained = _retrain(io, scene, config.retrain_sessions)
+                retrained = _retrain(io, inputs, config.retrain_sessions)
         _judge(io, horizon, difference, retrained)
         found[horizon] = SimulatedHorizon(
             value=difference.value,
@@ -53,7 +53,7 @@ def run(config: SimulateConfig, io: StageIO) -> None:
 
 
 class Checkpoint(Part):
-    """A simulation as it is kept for another try."""
+    """A simulation as it is saved for a retry."""
 
     simulator: str
     """By `ForwardSimulator.to_json`."""
@@ -61,14 +61,14 @@ class Checkpoint(Part):
     """Largest difference of forecasts so far."""
 
     @classmethod
-    def kept(cls, io: StageIO, piece: str) -> "Checkpoint | None":
+    def load(cls, io: StageIO, name: str) -> "Checkpoint | None":
         """Of an earlier try; None where there is none."""
-        note = io.kept(piece)
+        note = io.load_checkpoint(name)
         return None if note is None else cls.model_validate(note)
 
 
 @dataclass(frozen=True)
-class Scene:
+class SimulationInputs:
     """What one horizon is simulated on.
 
     prices: up to the session in which the last forecast is traded. p_up: (n_forecasts, n_tickers), of the sessions from
@@ -82,16 +82,16 @@ class Scene:
     horizon: int
 
     @classmethod
-    def of(cls, io: StageIO, prices: PricePanel, rules: BacktestConfig, horizon: int) -> "Scene":
+    def of(cls, io: StageIO, prices: PricePanel, rules: BacktestConfig, horizon: int) -> "SimulationInputs":
         """Of the portfolio's signals."""
         signals = read_matrices(io.path("portfolio", f"{horizon}d/signals.parquet"), ("p_up",))
         first = int(np.searchsorted(prices.sessions, signals.sessions[0]))
         return cls(prices.up_to(first + len(signals.sessions) + 1), signals["p_up"], first, rules, horizon)
 
-    def simulator(self, strategy: Strategy, kept: Checkpoint | None, every: int | None) -> ForwardSimulator:
-        """At its beginning, or where an earlier try kept it."""
-        if kept is not None:
-            return ForwardSimulator.from_json(kept.simulator, self.prices, strategy)
+    def simulator(self, strategy: Strategy, saved: Checkpoint | None, every: int | None) -> ForwardSimulator:
+        """At its beginning, or where an earlier try saved it."""
+        if saved is not None:
+            return ForwardSimulator.from_json(saved.simulator, self.prices, strategy)
         return ForwardSimulator(
             self.prices,
             strategy,
@@ -106,18 +106,18 @@ class Scene:
         return days[self.first_session + 1 :]
 
 
-def _replay(io: StageIO, scene: Scene) -> tuple[Difference, int]:
+def _replay(io: StageIO, inputs: SimulationInputs) -> tuple[Difference, int]:
     """The same forecasts through an account of its own, against the backtest's daily figures; over how many sessions."""
-    piece = f"{scene.horizon}d"
-    strategy = ReplayedForecasts(scene.p_up, scene.first_session, scene.rules)
-    simulator = scene.simulator(strategy, Checkpoint.kept(io, piece), None)
-    days = scene.earning(_through(io, piece, simulator, scene, lambda: 0.0))
-    daily = read_table(io.path("portfolio", f"{piece}/daily.parquet"))
+    name = f"{inputs.horizon}d"
+    strategy = ReplayedForecasts(inputs.p_up, inputs.first_session, inputs.rules)
+    simulator = inputs.simulator(strategy, Checkpoint.load(io, name), None)
+    days = inputs.earning(_through(io, name, simulator, inputs, lambda: 0.0))
+    daily = read_table(io.path("portfolio", f"{name}/daily.parquet"))
     figures = [name for name in daily if name not in {"date", "benchmark", "buy_and_hold"}]
     return largest_difference(days, daily, figures), len(days)
 
 
-def _retrain(io: StageIO, scene: Scene, every: int) -> Retrained:
+def _retrain(io: StageIO, inputs: SimulationInputs, every: int) -> Retrained:
     """Everything fitted anew on its own schedule, and how far its forecasts are from those of the folds."""
     from foundry_tasks.validation.retraining import RetrainedForecasts, RetrainingRecipe  # noqa: PLC0415 - loads boosters
 
@@ -127,19 +127,19 @@ def _retrain(io: StageIO, scene: Scene, every: int) -> Retrained:
         label_entry=LabelsConfig.model_validate(io.result("labels").config).label_entry,
         models=models,
         ensemble=EnsembleConfig.model_validate(io.result("ensemble").config),
-        first_session=scene.first_session,
+        first_session=inputs.first_session,
         every_sessions=every,
     )
-    piece = f"{scene.horizon}d-retrained-{every}"
-    strategy, kept = RetrainedForecasts(recipe, scene.horizon, scene.rules), Checkpoint.kept(io, piece)
-    earlier = 0.0 if kept is None else kept.apart
+    name = f"{inputs.horizon}d-retrained-{every}"
+    strategy, saved = RetrainedForecasts(recipe, inputs.horizon, inputs.rules), Checkpoint.load(io, name)
+    earlier = 0.0 if saved is None else saved.apart
 
     def apart() -> float:
-        theirs = dict(enumerate(scene.p_up, start=scene.first_session))
+        theirs = dict(enumerate(inputs.p_up, start=inputs.first_session))
         said = {session: p_up for session, p_up in strategy.p_up.items() if session in theirs}
         return max([earlier, *(_apart(p_up, theirs[session]) for session, p_up in said.items())])
 
-    days = scene.earning(_through(io, piece, scene.simulator(strategy, kept, every), scene, apart))
+    days = inputs.earning(_through(io, name, inputs.simulator(strategy, saved, every), inputs, apart))
     return Retrained(
         every_sessions=every,
         as_the_folds=every == models.test_sessions,
@@ -156,15 +156,17 @@ def _apart(mine: FloatArray, theirs: FloatArray) -> float:
 
 
 def _through(
-    io: StageIO, piece: str, simulator: ForwardSimulator, scene: Scene, apart: Callable[[], float]
+    io: StageIO, name: str, simulator: ForwardSimulator, inputs: SimulationInputs, apart: Callable[[], float]
 ) -> list[Day]:
-    """Every step that is left; all days. apart: the largest difference of forecasts so far, kept with the simulator."""
-    n_sessions = len(scene.prices.sessions)
-    io.progress.start(f"simulate {piece}", -(-(n_sessions - simulator.session) // SESSIONS_A_PIECE))
+    """Every step that is left; all days. apart: the largest difference of forecasts so far, saved with the simulator."""
+    n_sessions = len(inputs.prices.sessions)
+    io.progress.start(f"simulate {name}", -(-(n_sessions - simulator.session) // CHECKPOINT_EVERY))
     while simulator.session < n_sessions:
-        for _ in range(min(SESSIONS_A_PIECE, n_sessions - simulator.session)):
+        for _ in range(min(CHECKPOINT_EVERY, n_sessions - simulator.session)):
             simulator.step()
-        io.keep(piece, {"outputs": {}, **Checkpoint(simulator=simulator.to_json(), apart=apart()).model_dump()})
+        io.save_checkpoint(
+            name, {"outputs": {}, **Checkpoint(simulator=simulator.to_json(), apart=apart()).model_dump()}
+        )
         io.progress.advance(f"{simulator.session} of {n_sessions} sessions")
     return simulator.days
 

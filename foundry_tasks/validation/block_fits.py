@@ -49,7 +49,7 @@ class BlockFitter:
     config: ModelsConfig
     horizons: tuple[int, ...]
     walk: Walk
-    reaches: Mapping[int, int]
+    label_spans: Mapping[int, int]
     designs: Designs
     labels: LabelSource
     step: Callable[[str], AbstractContextManager[None]]
@@ -70,9 +70,9 @@ class BlockFitter:
         estimator = estimator_for(name, config, self.journal)
         design = self.designs[estimator.transform]
         folds = {h: walk[block] for h, walk in self.walk.items()}
-        windows = {h: fit_window(fold, self.reaches[h] + config.gap_sessions) for h, fold in folds.items()}
+        windows = {h: fit_window(fold, self.label_spans[h] + config.gap_sessions) for h, fold in folds.items()}
         with self.step(f"fit_{name}"):
-            trainer = WindowTrainer(estimator, design, list(windows.values()), config, each=pool.share)
+            trainer = WindowTrainer(estimator, design, list(windows.values()), config, mapper=pool.share)
         fits = []
         for horizon in self.horizons:
             fold, target = folds[horizon], self._target(name, horizon)
@@ -106,12 +106,12 @@ class FittedWalk:
 
 
 def fit_walk(
-    designs: Designs, labels: Labels, config: ModelsConfig, walk: Walk, reaches: Mapping[int, int], horizon: int
+    designs: Designs, labels: Labels, config: ModelsConfig, walk: Walk, label_spans: Mapping[int, int], horizon: int
 ) -> FittedWalk:
-    """Fit every block of `horizon` in memory. walk, reaches: of every horizon that shares the blocks' bins."""
+    """Fit every block of `horizon` in memory. walk, label_spans: of every horizon that shares the blocks' bins."""
     panels = vars(labels)
     fitter = BlockFitter(
-        config, (horizon,), walk, reaches, designs, lambda _, kind: panels[kind], lambda _: nullcontext()
+        config, (horizon,), walk, label_spans, designs, lambda _, kind: panels[kind], lambda _: nullcontext()
     )
     fitter.load(config.models)
     scores: dict[Fold, dict[str, Scores]] = {fold: {} for fold in walk[horizon]}
@@ -126,9 +126,9 @@ def fit_walk(
     return FittedWalk(scores, last)
 
 
-def fit_window(fold: Fold, reach: int) -> FitWindow:
+def fit_window(fold: Fold, purge: int) -> FitWindow:
     """A fold's fit window, as a trainer takes it."""
-    return FitWindow(fold.fit.start, fold.fit.stop, reach)
+    return FitWindow(fold.fit.start, fold.fit.stop, purge)
 
 
 def fitted_alone(job: tuple[ModelName, int]) -> bool:

@@ -4,8 +4,8 @@ Sessions are cut into N groups; every choice of k of them is tested by a model f
 C(N − 1, k − 1) times, which assembles into as many backtest paths over all sessions: a distribution where a walk
 gives one number. Models see later sessions than those they are tested on, so paths judge a recipe and never a promotion.
 
-A label at t reaches to t + reach. Fit sessions within reach + embargo of a test group are purged on both sides: before it,
-where their labels reach into the test; behind it, where the test's labels reach into them.
+A label at t spans t … t + label_span. Fit sessions within label_span + embargo of a test group are purged on both
+sides: before it, where their labels reach into the test; behind it, where the test's labels reach into them.
 """
 
 from collections.abc import Sequence
@@ -32,14 +32,14 @@ class CombinatorialSplit:
 class CombinatorialPurgedValidator:
     """All splits of `n_sessions` sessions into `groups` groups, `test_groups` of them tested at a time.
 
-    reach: sessions that a label looks ahead (`features.labels.reach`). embargo_sessions: dropped besides, on both sides,
-    as the walk-forward does.
+    label_span: sessions that a label looks ahead (`features.labels.label_span`). embargo_sessions: dropped
+    besides, on both sides, as the walk-forward does.
     """
 
     n_sessions: int
     groups: int
     test_groups: int
-    reach: int
+    label_span: int
     embargo_sessions: int = 0
 
     def __post_init__(self) -> None:
@@ -48,7 +48,7 @@ class CombinatorialPurgedValidator:
                 f"test_groups must be in [2, groups − 1], got {self.test_groups} of {self.groups} groups. One group at a time "
                 "has one path: walk forward instead."
             )
-        purge, shortest = self.reach + self.embargo_sessions, self.n_sessions // self.groups
+        purge, shortest = self.label_span + self.embargo_sessions, self.n_sessions // self.groups
         if purge >= shortest - 1:
             raise ConfigError(
                 f"{self.groups} groups of {self.n_sessions} sessions have {shortest} each, and a purge of {purge} leaves nothing "
@@ -85,7 +85,7 @@ class CombinatorialPurgedValidator:
         from skfolio.model_selection import CombinatorialPurgedCV  # noqa: PLC0415 - seconds that others are spared
 
         # skfolio embargoes behind a test only; as a part of the purge the embargo holds on both sides.
-        purge = self.reach + self.embargo_sessions
+        purge = self.label_span + self.embargo_sessions
         return CombinatorialPurgedCV(n_folds=self.groups, n_test_folds=self.test_groups, purged_size=purge)
 
 

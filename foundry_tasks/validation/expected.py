@@ -55,7 +55,7 @@ class Signal:
         varies = len(rank_ic) > 1 and np.ptp(rank_ic) > 0
         return cls(
             mean_return=known_mean(returns),
-            deviation=known_mean(metrics.session_spread(returns)),
+            deviation=known_mean(metrics.session_dispersion(returns)),
             ic=2 * sin(pi * known_mean(rank_ic) / 6),
             horizon=horizon,
             breadth=1 + 1 / float(np.var(rank_ic, ddof=1)) if varies else float("nan"),
@@ -67,20 +67,20 @@ class Signal:
         return _NORMAL.cdf(self.mean_return / self.deviation)
 
     @property
-    def return_spread(self) -> float:
+    def return_dispersion(self) -> float:
         """Deviation of the best return forecast, IC·σ."""
         return max(self.ic, 0.0) * self.deviation
 
     @property
-    def p_up_spread(self) -> float:
+    def p_up_dispersion(self) -> float:
         """Deviation of calibrated P(up) within a session, φ(μ/σ)·IC; the spread gate's 2√π·b(1 − b)·(AUC − ½)."""
         return _NORMAL.pdf(self.mean_return / self.deviation) * max(self.ic, 0.0)
 
     @property
     def share_positive(self) -> float:
         """Share of positive forecasts, which are those of P(up) > ½: Φ(μ / (IC·σ))."""
-        if self.return_spread > 0:
-            return _NORMAL.cdf(self.mean_return / self.return_spread)
+        if self.return_dispersion > 0:
+            return _NORMAL.cdf(self.mean_return / self.return_dispersion)
         return float("nan") if np.isnan(self.ic) else float(self.mean_return > 0)
 
     @property
@@ -166,9 +166,9 @@ def expected_against_observed(
             name="independent tickers", expected=known_mean(rows[rows > 0]), observed=signal.breadth,
             formula="N, observed as 1 + 1/var(rank IC)",
         ),
-        ExpectedFigure(name="spread of return forecasts", expected=signal.return_spread, observed=None, formula="IC·σ"),
+        ExpectedFigure(name="spread of return forecasts", expected=signal.return_dispersion, observed=None, formula="IC·σ"),
         ExpectedFigure(
-            name="spread of P(up)", expected=signal.p_up_spread, observed=known_mean(metrics.session_spread(kept)),
+            name="spread of P(up)", expected=signal.p_up_dispersion, observed=known_mean(metrics.session_dispersion(kept)),
             formula="φ(μ/σ)·IC",
         ),
         ExpectedFigure(

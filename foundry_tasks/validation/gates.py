@@ -42,7 +42,7 @@ def evaluate_gates(
         _wfe(evidence, null, policy, seed),
         _brier(evidence, policy, seed),
         _calibration(evidence, policy, seed),
-        _spread(evidence, policy),
+        _dispersion(evidence, policy),
         _collapse(evidence),
         _sign_balance(evidence, policy),
         _coverage(evidence, policy),
@@ -177,7 +177,7 @@ def _calibration(evidence: Evidence, policy: GatePolicy, seed: int) -> Gate:
     )  # fmt: skip
 
 
-def _spread(evidence: Evidence, policy: GatePolicy) -> Gate:
+def _dispersion(evidence: Evidence, policy: GatePolicy) -> Gate:
     """Collapse is a spread or a number of distinct scores that vanishes, not a spread that is honestly small.
 
     A calibrated P(up) with base rate b and AUC a spreads by about 2√π·b(1 − b)·(a − ½).
@@ -187,13 +187,13 @@ def _spread(evidence: Evidence, policy: GatePolicy) -> Gate:
     base = _mean(evidence.up)
     auc = _mean(metrics.session_auc(evidence.p_up, evidence.up))
     expected = 2 * math.sqrt(math.pi) * base * (1 - base) * max(auc - 0.5, 0.0)
-    ratio = found.spread / expected if expected > 0 else math.nan
+    ratio = found.dispersion / expected if expected > 0 else math.nan
     narrow = math.isfinite(ratio) and ratio < policy.min_spread_ratio
     verdict: GateVerdict = "failed" if found.collapsed else "warned" if narrow else "passed"
-    if math.isnan(found.spread):
+    if math.isnan(found.dispersion):
         verdict = "undefined"
     return Gate(
-        name="spread", question="Do predictions differ between tickers?", value=found.spread,
+        name="spread", question="Do predictions differ between tickers?", value=found.dispersion,
         threshold=f"not collapsed; warns below {policy.min_spread_ratio:g} × expected", verdict=verdict,
         note=f"expected {expected:.4f} from the AUC; {found.flat_sessions:.0%} of the sessions flat, "
         f"{found.distinct_share:.0%} of a session's distinct",
@@ -218,8 +218,8 @@ def _sign_balance(evidence: Evidence, policy: GatePolicy) -> Gate:
     """Share of P(up) above ½ against what its mean and spread explain: Φ((b − ½)/σ) for base rate b."""
     p_up = evidence.p_up[np.isfinite(evidence.p_up)]
     base = _mean(np.where(np.isfinite(evidence.p_up), evidence.base_rate, np.nan))
-    observed, spread = float((p_up > 0.5).mean()), float(p_up.std())
-    expected = 0.5 * (1 + math.erf((base - 0.5) / (spread * math.sqrt(2)))) if spread > 0 else float(base > 0.5)
+    observed, dispersion = float((p_up > 0.5).mean()), float(p_up.std())
+    expected = 0.5 * (1 + math.erf((base - 0.5) / (dispersion * math.sqrt(2)))) if dispersion > 0 else float(base > 0.5)
     gap = observed - expected
     return Gate(
         name="sign_balance", question="Is the share of up calls what the base rate explains?", value=gap,

@@ -14,7 +14,7 @@ import numpy as np
 from foundry_tasks.contract.config import LabelEntry
 from foundry_tasks.contract.documents import Fold
 from foundry_tasks.data.panel import FeaturePanel, FeatureSource, FloatArray, PricePanel
-from foundry_tasks.features.labels import build_labels, reach
+from foundry_tasks.features.labels import build_labels, label_span
 
 CUT_TOLERANCE = 1e-12
 SCORE_TOLERANCE = 1e-9
@@ -42,8 +42,8 @@ def poisoned(prices: PricePanel, after: int, poison: FloatArray | float) -> Pric
     return replace(prices.mapped(change), member=member)
 
 
-def tossed(labels: FloatArray, start: int, rng: np.random.Generator) -> FloatArray:
-    """Labels, of one task or several, that are coins from session index `start` on."""
+def randomised_labels(labels: FloatArray, start: int, rng: np.random.Generator) -> FloatArray:
+    """Labels, of one task or several, replaced by random ones from session index `start` on."""
     changed = labels.copy()
     changed[start:] = rng.random(changed[start:].shape) > 0.5
     return changed
@@ -126,31 +126,31 @@ def audit_labels(
     noise = np.exp(rng.normal(0.0, 0.5, size=prices.member.shape))
     found = []
     for horizon, labels in published.items():
-        ended = at + 1 - reach(horizon, entry)
+        ended = at + 1 - label_span(horizon, entry)
         kept = vars(build_labels(poisoned(prices, at, noise), horizon, entry))
         known = vars(build_labels(prices.up_to(at + 1), horizon, entry))
         for name, values in labels.items():
             said = f"the {horizon}-day label {name}"
             if not equal(kept[name][:ended], values[:ended], 0.0):
-                found.append(f"{said} looks further ahead than {reach(horizon, entry)} sessions")
+                found.append(f"{said} looks further ahead than {label_span(horizon, entry)} sessions")
             if np.isfinite(known[name][max(ended, 0) :]).any():
-                found.append(f"{said} is known before its {reach(horizon, entry)} sessions are over")
+                found.append(f"{said} is known before its {label_span(horizon, entry)} sessions are over")
     return tuple(found)
 
 
-def audit_folds(folds: Sequence[Fold], *, reach: int, lookback: int = 0) -> tuple[str, ...]:
-    """Windows of a fold must not overlap and must lie `reach` + `lookback` sessions apart; test windows must not overlap.
+def audit_folds(folds: Sequence[Fold], *, label_span: int, lookback: int = 0) -> tuple[str, ...]:
+    """Windows of a fold must not overlap and must lie `label_span` + `lookback` sessions apart; test windows must not overlap.
 
-    reach: sessions that a label looks ahead. lookback: sessions that inputs look back, where a model reads sequences.
+    label_span: sessions that a label looks ahead. lookback: sessions that inputs look back, where a model reads sequences.
     """
-    needed = f"labels reach {reach}" + (f" and sequences {lookback} back" if lookback else "")
+    needed = f"labels reach {label_span}" + (f" and sequences {lookback} back" if lookback else "")
     found = []
     for fold in folds:
         for (name, window), (later_name, later) in pairwise(fold.windows()):
             gap = later.start - window.stop
             if gap < 0:
                 found.append(f"{fold.name}: {name} and {later_name} overlap by {-gap} sessions")
-            elif gap < reach + lookback:
+            elif gap < label_span + lookback:
                 found.append(f"{fold.name}: {gap} sessions between {name} and {later_name}, {needed}")
     for fold, later_fold in pairwise(folds):
         if later_fold.test.start < fold.test.stop:

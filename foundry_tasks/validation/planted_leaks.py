@@ -7,7 +7,7 @@ import numpy as np
 
 from foundry_tasks.data.panel import FeaturePanel, FloatArray, PricePanel
 from foundry_tasks.features.build import build_features
-from foundry_tasks.features.labels import build_labels, reach
+from foundry_tasks.features.labels import build_labels, label_span
 from foundry_tasks.validation import leakage
 from foundry_tasks.validation.study import Recipe
 from foundry_tasks.validation.walk_forward import WalkForwardValidator
@@ -66,7 +66,7 @@ def _audited(
 
 def _purge_dropped(prices: PricePanel, recipe: Recipe, _: np.random.Generator) -> tuple[str, ...]:
     folds = WalkForwardValidator(recipe.models).folds(len(prices.sessions), horizon=0)
-    return leakage.audit_folds(folds, reach=reach(recipe.horizon, "close"))
+    return leakage.audit_folds(folds, label_span=label_span(recipe.horizon, "close"))
 
 
 def _label_reaches_too_far(prices: PricePanel, recipe: Recipe, rng: np.random.Generator) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from foundry_tasks.data.tables import FeatureFile, write_features
 from foundry_tasks.evaluation.positions import target_weights
 from foundry_tasks.features.build import build_features, feature_blocks, features_for
 from foundry_tasks.features.definition import FeatureSet
-from foundry_tasks.features.labels import Labels, build_labels, reach
+from foundry_tasks.features.labels import Labels, build_labels, label_span
 from foundry_tasks.models.base_models import score_panel
 from foundry_tasks.models.bundle import lookback_of, regime_of
 from foundry_tasks.models.calibration import expanding_base_rate
@@ -53,12 +53,12 @@ class RetrainingRecipe:
         number = 1 + (session - self.first_session) // self.every_sessions
         schedule = {"test_sessions": self.every_sessions, "first_test_session": self.first_session, "folds": number}
         validator = WalkForwardValidator(self.models.model_copy(update=schedule))
-        walk = {h: validator.folds(session + self.every_sessions, self.reach(h)) for h in self.models.horizons}
+        walk = {h: validator.folds(session + self.every_sessions, self.label_span(h)) for h in self.models.horizons}
         return {h: (*folds[:-1], replace(folds[-1], test=Window(session, session))) for h, folds in walk.items()}
 
-    def reach(self, horizon: int) -> int:
-        """How far a label of this horizon reaches."""
-        return reach(horizon, self.label_entry)
+    def label_span(self, horizon: int) -> int:
+        """How many sessions ahead a label of this horizon looks."""
+        return label_span(horizon, self.label_entry)
 
 
 @dataclass
@@ -86,8 +86,8 @@ class RetrainedForecasts:
         recipe, horizon = self.recipe, self.horizon
         walk = recipe.walk_before(len(known.sessions))
         labels = self._labels(known)
-        reaches = {h: recipe.reach(h) for h in walk}
-        fitted = fit_walk(Designs(features), labels, recipe.models, walk, reaches, horizon)
+        label_spans = {h: recipe.label_span(h) for h in walk}
+        fitted = fit_walk(Designs(features), labels, recipe.models, walk, label_spans, horizon)
         self._models = fitted.last
         stacked = walk_stack(
             walk[horizon],
@@ -95,7 +95,7 @@ class RetrainedForecasts:
             regime_of(features),
             labels,
             horizon=horizon,
-            reach=reaches[horizon],
+            label_span=label_spans[horizon],
             config=recipe.ensemble,
             advance=lambda _: None,
         )
@@ -108,7 +108,7 @@ class RetrainedForecasts:
         features = self._features(known)
         last, recent = features.last(1), features.last(1 + lookback_of(self._models))
         base = {name: score_panel(model, recent)[-1:] for name, model in self._models.items()}
-        base_rate = expanding_base_rate(self._labels(known).up, self.recipe.reach(self.horizon))[-1:]
+        base_rate = expanding_base_rate(self._labels(known).up, self.recipe.label_span(self.horizon))[-1:]
         p_up = self._stack.p_up(base, regime_of(last), base_rate)
         self.p_up[len(known.sessions) - 1] = p_up[0]
         weights: FloatArray = target_weights(p_up, known.member[-1:], self.rules)[0]

@@ -57,7 +57,7 @@ def walk_stack(
     labels: Labels,
     *,
     horizon: int,
-    reach: int,
+    label_span: int,
     config: EnsembleConfig,
     advance: Callable[[str], None],
 ) -> StackWalk:
@@ -67,7 +67,7 @@ def walk_stack(
     (n_sessions,). advance is told each block's name when it is done.
     """
     n_sessions, n_tickers = labels.up.shape
-    base_rate = expanding_base_rate(labels.up, reach)
+    base_rate = expanding_base_rate(labels.up, label_span)
     names = list(scores(folds[0], folds[0].test))
     oof = {name: np.full((n_sessions, n_tickers), np.nan) for name in names}
     meta_oof = np.full((n_sessions, n_tickers), np.nan)

@@ -15,7 +15,7 @@ from foundry_tasks.contract.documents import Fold
 from foundry_tasks.data.panel import BoolArray, FeaturePanel, FeatureSource, PricePanel
 from foundry_tasks.features.build import build_features
 from foundry_tasks.features.definition import FeatureSet
-from foundry_tasks.features.labels import Labels, build_labels, reach
+from foundry_tasks.features.labels import Labels, build_labels, label_span
 from foundry_tasks.models.bundle import regime_of
 from foundry_tasks.models.calibration import expanding_base_rate
 from foundry_tasks.models.design import Designs
@@ -44,9 +44,9 @@ class Recipe:
         return self.models.horizons[0]
 
     @property
-    def reach(self) -> int:
-        """How far its labels reach."""
-        return reach(self.horizon, self.label_entry)
+    def label_span(self) -> int:
+        """How many sessions ahead its labels look."""
+        return label_span(self.horizon, self.label_entry)
 
 
 def study(prices: PricePanel, recipe: Recipe, *, shift_sessions: int = 0, leaks: tuple[str, ...] = ()) -> Evidence:
@@ -84,10 +84,10 @@ def study_panel(
 def always_long(prices: PricePanel, recipe: Recipe) -> Evidence:
     """The evidence of a model that says ALWAYS_LONG of every ticker of every session, on the recipe's folds."""
     labels = build_labels(prices, recipe.horizon, recipe.label_entry)
-    h_reach = recipe.reach
-    base_rate = expanding_base_rate(labels.up, h_reach)
+    span = recipe.label_span
+    base_rate = expanding_base_rate(labels.up, span)
     outputs = []
-    for fold in WalkForwardValidator(recipe.models).folds(len(prices.sessions), h_reach):
+    for fold in WalkForwardValidator(recipe.models).folds(len(prices.sessions), span):
         if fold.reported:
             rows = slice((fold.validation or fold.test).start, fold.test.stop)
             known = np.broadcast_to(base_rate[rows, None], labels.up[rows].shape)
@@ -106,9 +106,9 @@ def walk(features: FeaturePanel, labels: Labels, recipe: Recipe) -> StackWalk:
 
 
 def _fitted(designs: Designs, labels: Labels, recipe: Recipe) -> tuple[tuple[Fold, ...], FittedWalk]:
-    horizon, h_reach = recipe.horizon, recipe.reach
-    folds = WalkForwardValidator(recipe.models).folds(len(designs.features.sessions), h_reach)
-    return folds, fit_walk(designs, labels, recipe.models, {horizon: folds}, {horizon: h_reach}, horizon)
+    horizon, span = recipe.horizon, recipe.label_span
+    folds = WalkForwardValidator(recipe.models).folds(len(designs.features.sessions), span)
+    return folds, fit_walk(designs, labels, recipe.models, {horizon: folds}, {horizon: span}, horizon)
 
 
 def _stacked(
@@ -120,7 +120,7 @@ def _stacked(
         regime_of(features),
         labels,
         horizon=recipe.horizon,
-        reach=recipe.reach,
+        label_span=recipe.label_span,
         config=recipe.ensemble,
         advance=lambda _: None,
     )

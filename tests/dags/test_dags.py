@@ -28,7 +28,7 @@ def test_a_dag_is_its_pipeline(dag_of, name):
 
 
 @pytest.mark.parametrize(
-    ("runtime", "conf", "pieces"),
+    ("runtime", "conf", "expected"),
     [
         ("process", {}, [""]),
         ("docker", {"models": ["logistic", "xgboost"]}, ["model=logistic", "model=xgboost"]),
@@ -41,10 +41,10 @@ def test_a_dag_is_its_pipeline(dag_of, name):
         ("process", {"models": ["logistic", "xgboost", "xlstm_ts"]}, ["model=light", "model=xlstm_ts"]),
     ],
 )
-def test_the_models_stage_is_mapped_as_the_conf_says(dag_of, monkeypatch, runtime, conf, pieces):
+def test_the_models_stage_is_mapped_as_the_conf_says(dag_of, monkeypatch, runtime, conf, expected):
     task = dag_of("foundry_train").get_task("models_pieces")
     monkeypatch.setenv("FOUNDRY_RUNTIME", runtime)
-    assert task.python_callable(conf) == pieces
+    assert task.python_callable(conf) == expected
 
 
 def test_a_mapped_stage_has_its_retries_and_its_time(dag_of):

@@ -222,12 +222,12 @@ def test_an_impossible_conf_fails_at_once_and_no_container_is_asked_for(task):
 
 
 # ------------------------------------------------------------------ what only some stages have
-def test_only_prices_reaches_outside_and_only_what_governs_has_the_keys_of_the_ledger(task):
+def test_only_prices_reaches_the_internet_and_only_what_writes_the_registry_has_the_keys_of_the_ledger(task):
     networks = {name: task("docker", name).network_mode for name in STAGES}
     assert {name for name, network in networks.items() if network == "foundry-outside"} == {"prices"}
     keys = {name: task("docker", name).files for name in STAGES}
     assert {name for name, files in keys.items() if files == "foundry-promote"} == {
-        name for name, spec in STAGES.items() if spec.governs
+        name for name, spec in STAGES.items() if spec.writes_registry
     }
 
 

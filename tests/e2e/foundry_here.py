@@ -65,7 +65,7 @@ class Foundry:
         progress: Progress | None = None,
     ) -> StageResult:
         """Run one stage as its container would."""
-        around = runner.Surroundings(
+        context = runner.RunContext(
             settings=self.settings,
             store=self.store,
             expectations=GreatExpectations(REPOSITORY / "expectations"),
@@ -74,7 +74,7 @@ class Foundry:
             now=lambda: now,
             started=time.perf_counter(),
         )
-        return runner.execute(Identity(dag, run_id, name, shard, as_of), conf, around)
+        return runner.execute(Identity(dag, run_id, name, shard, as_of), conf, context)
 
     def train(self, run_id: str, conf: Mapping[str, Any], *, until: str = "report") -> dict[str, StageResult]:
         """Run the training pipeline up to and with a stage; skipped stages are not in what comes back."""

@@ -1,4 +1,4 @@
-"""A run with a deep model of several heads: a piece of its own, audited as all are, and predicting from what it looks back on."""
+"""A run with a deep model of several heads: a shard of its own, audited as all are, and predicting from what it looks back on."""
 
 import numpy as np
 import pytest
@@ -29,14 +29,14 @@ def trained(tmp_path_factory):
     return foundry, conf, foundry.train("whole", conf, until="predict")
 
 
-def test_beside_the_light_models_as_a_piece_of_its_own_it_gives_the_bytes_of_the_whole(trained):
+def test_beside_the_light_models_as_a_shard_of_its_own_it_gives_the_bytes_of_the_whole(trained):
     foundry, conf, results = trained
     for stage in ("prices", "features", "labels"):
         foundry.stage(stage, "pieces", conf)
-    pieces = [foundry.stage("models", "pieces", conf, shard=shard) for shard in shards(conf)]
-    assert [piece.shard for piece in pieces] == ["model=light", "model=lstm_transformer"]
-    assert all(piece.reused_from is None for piece in pieces)
-    scores = {name: one.sha256 for piece in pieces for name, one in piece.outputs.items() if "scores/" in name}
+    shards_run = [foundry.stage("models", "pieces", conf, shard=shard) for shard in shards(conf)]
+    assert [shard.shard for shard in shards_run] == ["model=light", "model=lstm_transformer"]
+    assert all(shard.reused_from is None for shard in shards_run)
+    scores = {name: one.sha256 for shard in shards_run for name, one in shard.outputs.items() if "scores/" in name}
     whole = {name: one.sha256 for name, one in results["models"].outputs.items() if "scores/" in name}
     assert scores == whole
     assert foundry.stage("ensemble", "pieces", conf).outputs_digest == results["ensemble"].outputs_digest

@@ -42,7 +42,7 @@ def whole(tmp_path_factory):
 
 
 def run(foundry, run_id, stage, conf, shard=None):
-    around = runner.Surroundings(
+    context = runner.RunContext(
         settings=foundry.settings,
         store=foundry.store,
         expectations=None,
@@ -51,7 +51,7 @@ def run(foundry, run_id, stage, conf, shard=None):
         now=lambda: datetime(2026, 7, 1, 12, tzinfo=UTC),
         started=time.perf_counter(),
     )
-    return runner.execute(Identity("foundry_train", run_id, stage, shard, AS_OF), conf, around)
+    return runner.execute(Identity("foundry_train", run_id, stage, shard, AS_OF), conf, context)
 
 
 def named(results, prefix):

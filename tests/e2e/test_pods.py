@@ -176,7 +176,7 @@ def test_the_pod_is_the_charts_template_under_the_stages_command_environment_lim
     }  # fmt: skip
 
 
-def test_what_governs_has_the_keys_of_the_ledger_and_prices_the_way_out(run):
+def test_what_writes_the_registry_has_the_keys_of_the_ledger_and_prices_the_way_out(run):
     assert pod_of(run, "promote")["spec"]["volumes"][-1]["secret"]["secretName"] == "foundry-promote"
     networks = {
         stage: pod_of(run, stage)["metadata"]["labels"]["foundry.network"] for stage in PIPELINES["foundry_train"]

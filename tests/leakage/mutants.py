@@ -182,14 +182,14 @@ THE_AUDIT = (
     Mutant(
         "the audit forgives a purge that lacks a session",
         AUDIT,
-        "elif gap < reach + lookback:",
-        "elif gap < reach - 1:",
+        "elif gap < label_span + lookback:",
+        "elif gap < label_span - 1:",
         ("test_purge.py::test_the_audit_finds_a_purge_that_lacks_a_single_session",),
     ),
     Mutant(
         "the audit sees overlaps alone",
         AUDIT,
-        "elif gap < reach + lookback:",
+        "elif gap < label_span + lookback:",
         "elif gap < 0:",
         ("test_audit.py::test_unpurged_labels_are_found",),
     ),
@@ -318,8 +318,8 @@ KNOWN_THEN = (
     Mutant(
         "features reach across a split",
         "features/build.py",
-        "pieces, more = part.pieces()",
-        "pieces, more = part, ()",
+        "segments, more = part.segments()",
+        "segments, more = part, ()",
         ("test_jumps.py::test_no_feature_reaches_across_an_action",),
     ),
     Mutant(
@@ -491,10 +491,10 @@ WHAT_LEARNS = (
         "early stopping looks at the test",
         TRAINING,
         "rows = self._design.rows(start, window.stop)\n"
-        "        target = sign_of(self._target(labels, rows, FitWindow(start, window.stop, window.reach)))",
+        "        target = sign_of(self._target(labels, rows, FitWindow(start, window.stop, window.purge)))",
         "rows = self._design.rows(window.stop, self._design.shape[0])\n"
         "        target = sign_of(\n"
-        "            self._target(labels, rows, FitWindow(window.stop, self._design.shape[0], window.reach))\n"
+        "            self._target(labels, rows, FitWindow(window.stop, self._design.shape[0], window.purge))\n"
         "        )",
         (
             f"{OUTSIDE_FIT}[lightgbm-early stopping]",
@@ -505,8 +505,8 @@ WHAT_LEARNS = (
     Mutant(
         "what stops a model is not purged",
         TRAINING,
-        "learn = FitWindow(window.start, start - window.reach, window.reach)",
-        "learn = FitWindow(window.start, start, window.reach)",
+        "learn = FitWindow(window.start, start - window.purge, window.purge)",
+        "learn = FitWindow(window.start, start, window.purge)",
         ("test_what_learns.py::test_the_purge_before_the_stopping_window_teaches_nothing",),
     ),
     Mutant(
@@ -529,10 +529,10 @@ WHAT_LEARNS = (
     Mutant(
         "the base rate knows labels that have not matured",
         "models/calibration.py",
-        "known = sessions[:-reach]\n"
-        "        rate[reach:] = np.where(known > 0, total[:-reach] / np.maximum(known, 1), 0.5)",
-        "known = sessions[reach:]\n"
-        "        rate[reach:] = np.where(known > 0, total[reach:] / np.maximum(known, 1), 0.5)",
+        "known = sessions[:-label_span]\n"
+        "        rate[label_span:] = np.where(known > 0, total[:-label_span] / np.maximum(known, 1), 0.5)",
+        "known = sessions[label_span:]\n"
+        "        rate[label_span:] = np.where(known > 0, total[label_span:] / np.maximum(known, 1), 0.5)",
         (
             "test_what_learns.py::test_the_base_rate_is_made_of_labels_that_have_matured",
             "test_what_learns.py::test_p_up_at_t_knows_a_base_rate_of_matured_labels_alone",
@@ -541,7 +541,7 @@ WHAT_LEARNS = (
     Mutant(
         "the base rate's labels mature in a day",
         STACK_WALK,
-        "base_rate = expanding_base_rate(labels.up, reach)",
+        "base_rate = expanding_base_rate(labels.up, label_span)",
         "base_rate = expanding_base_rate(labels.up, 1)",
         ("test_what_learns.py::test_p_up_at_t_knows_a_base_rate_of_matured_labels_alone",),
     ),

@@ -98,19 +98,19 @@ def test_a_label_that_looks_further_than_it_says_is_found(prices):
 
 def test_the_walks_own_folds_are_clean():
     folds = WalkForwardValidator(WalkConfig()).folds(1500, horizon=20)
-    assert leakage.audit_folds(folds, reach=20) == ()
+    assert leakage.audit_folds(folds, label_span=20) == ()
 
 
 def test_unpurged_labels_are_found():
     folds = WalkForwardValidator(WalkConfig()).folds(1500, horizon=1)
-    found = leakage.audit_folds(folds, reach=20)
+    found = leakage.audit_folds(folds, label_span=20)
     assert "fold1: 1 sessions between fit and validation, labels reach 20" in found
 
 
 def test_overlapping_windows_are_found():
     fold = Fold(1, Window(0, 220), Window(200, 260), Window(265, 300))
     later = Fold(2, Window(0, 250), None, Window(290, 320))
-    found = leakage.audit_folds([fold, later], reach=5)
+    found = leakage.audit_folds([fold, later], label_span=5)
     assert found == ("fold1: fit and validation overlap by 20 sessions", "tests of fold1 and fold2 overlap")
 
 
@@ -150,6 +150,6 @@ def test_poison_spares_every_session_up_to_the_date(prices):
 @pytest.mark.parametrize("n_tasks", [(), (3,)], ids=["one task", "several tasks"])
 def test_poison_of_labels_spares_what_was_learned_and_reaches_every_task(n_tasks):
     labels = RNG.normal(size=(50, 12, *n_tasks))
-    poisoned = leakage.tossed(labels, 30, RNG)
+    poisoned = leakage.randomised_labels(labels, 30, RNG)
     assert np.array_equal(poisoned[:30], labels[:30])
     assert (poisoned[30:] != labels[30:]).all()

@@ -7,7 +7,7 @@ from foundry_tasks.contract.config import EnsembleConfig, GatePolicy, ModelsConf
 from foundry_tasks.data.panel import FeaturePanel
 from foundry_tasks.evaluation.metrics import session_auc
 from foundry_tasks.features import build_features
-from foundry_tasks.features.labels import build_labels, reach
+from foundry_tasks.features.labels import build_labels, label_span
 from foundry_tasks.models.bundle import Bundle
 from foundry_tasks.models.design import build_design
 from foundry_tasks.models.logistic_regression import LogisticRegression
@@ -94,7 +94,7 @@ def test_a_folds_stack_is_the_same_whatever_happens_from_its_validation_on(price
 def test_a_run_of_today_says_what_the_walk_says_of_today(prices, whole, horizon):
     """Live and replay are one: prices end today, features and model are made anew, the session is scored alone."""
     last, estimator = whole[horizon][-1], LogisticRegression()
-    window = fit_window(last.fold, reach(horizon, "close"))
+    window = fit_window(last.fold, label_span(horizon, "close"))
     for t in range(last.fold.test.start, last.fold.test.stop, 13):
         known = prices.up_to(t + 1)
         features = build_features(known, "core").panel

@@ -7,7 +7,7 @@ import pytest
 
 from foundry_tasks.data.universe import Universe, first_to_last_bar, universe_index
 from foundry_tasks.features import build_features
-from foundry_tasks.features.labels import build_labels, reach
+from foundry_tasks.features.labels import build_labels, label_span
 from foundry_tasks.models.design import build_design
 from tests.leakage.ragged import DIES, DIES_AT, HALTED, JOINS, JOINS_AT, LEAVES, LEAVES_AT, ragged_market, with_future
 
@@ -77,7 +77,7 @@ def test_rows_of_base_models_up_to_t_are_the_same_in_every_future(features, at):
 @at_each_cut
 def test_a_label_is_known_once_its_reach_is_over_and_not_before(prices, at, entry):
     whole, then = build_labels(prices, 5, entry), build_labels(prices.up_to(at + 1), 5, entry)
-    ended = at + 1 - reach(5, entry)
+    ended = at + 1 - label_span(5, entry)
     for kind in KINDS:
         np.testing.assert_array_equal(getattr(then, kind)[:ended], getattr(whole, kind)[:ended])
         assert np.isnan(getattr(then, kind)[ended:]).all()
@@ -89,7 +89,7 @@ def test_a_label_is_known_once_its_reach_is_over_and_not_before(prices, at, entr
 def test_a_label_that_has_ended_is_the_same_in_every_future(prices, future, entry):
     for at in CUTS:
         whole, other = build_labels(prices, 5, entry), build_labels(with_future(prices, at, future), 5, entry)
-        ended = at + 1 - reach(5, entry)
+        ended = at + 1 - label_span(5, entry)
         for kind in KINDS:
             np.testing.assert_array_equal(getattr(other, kind)[:ended], getattr(whole, kind)[:ended])
 

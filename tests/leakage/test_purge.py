@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from foundry_tasks.contract.config import DEEP_MODELS, ModelsConfig, WalkConfig
 from foundry_tasks.contract.documents import Window
 from foundry_tasks.features import build_features
-from foundry_tasks.features.labels import build_labels, reach
+from foundry_tasks.features.labels import build_labels, label_span
 from foundry_tasks.models.design import build_design
 from foundry_tasks.models.logistic_regression import LogisticRegression
 from foundry_tasks.models.training import FitWindow, WindowTrainer
@@ -30,7 +30,7 @@ def prices():
 
 
 def folds_of(prices, horizon, entry, config=WALK):
-    return WalkForwardValidator(config).folds(len(prices.sessions), reach(horizon, entry))
+    return WalkForwardValidator(config).folds(len(prices.sessions), label_span(horizon, entry))
 
 
 def with_sequences(walk, config):
@@ -64,11 +64,11 @@ def test_a_purge_costs_no_more_than_it_must(walk):
 @given(walks(), st.data())
 def test_the_audit_finds_a_purge_that_lacks_a_single_session(walk, data):
     folds = list(walk.folds)
-    assert audit_folds(folds, reach=walk.horizon) == ()
+    assert audit_folds(folds, label_span=walk.horizon) == ()
     at = data.draw(st.integers(0, len(folds) - 1))
     longer = Window(folds[at].fit.start, folds[at].fit.stop + walk.config.embargo_sessions + 1)
     folds[at] = replace(folds[at], fit=longer)
-    found = audit_folds(folds, reach=walk.horizon)
+    found = audit_folds(folds, label_span=walk.horizon)
     assert [line.partition(":")[0] for line in found] == [folds[at].name]
 
 
@@ -77,7 +77,9 @@ def test_the_audit_finds_tests_that_share_a_single_session(walk, data):
     folds = list(walk.folds)
     at = data.draw(st.integers(0, len(folds) - 2))
     folds[at] = replace(folds[at], test=Window(folds[at].test.start, folds[at].test.stop + 1))
-    assert audit_folds(folds, reach=walk.horizon) == (f"tests of {folds[at].name} and {folds[at + 1].name} overlap",)
+    assert audit_folds(folds, label_span=walk.horizon) == (
+        f"tests of {folds[at].name} and {folds[at + 1].name} overlap",
+    )
 
 
 @given(walks(), st.integers(2, 60), st.sampled_from(DEEP_MODELS))
@@ -93,8 +95,8 @@ def test_the_audit_asks_for_the_lookback_of_sequences_too(walk, steps):
     config = ModelsConfig(**walk.config.model_dump(), models=("xlstm_ts",), sequence_sessions=steps)
     folds = with_sequences(walk, config)
     assert config.lookback_sessions == steps - 1
-    assert audit_folds(folds, reach=walk.horizon, lookback=config.lookback_sessions) == ()
-    found = audit_folds(folds, reach=walk.horizon, lookback=config.gap_sessions + 1)
+    assert audit_folds(folds, label_span=walk.horizon, lookback=config.lookback_sessions) == ()
+    found = audit_folds(folds, label_span=walk.horizon, lookback=config.gap_sessions + 1)
     assert len(found) == sum(len(list(fold.windows())) - 1 for fold in folds)
     assert all(f"labels reach {walk.horizon} and sequences {config.gap_sessions + 1} back" in line for line in found)
 
@@ -129,7 +131,7 @@ def test_what_a_fold_has_learned_knows_no_price_of_its_validation(prices, horizo
 
     def fitted(market):
         design = build_design(build_features(market, "core").panel, "rank")
-        window = FitWindow(fold.fit.start, fold.fit.stop, reach(horizon, entry))
+        window = FitWindow(fold.fit.start, fold.fit.stop, label_span(horizon, entry))
         trainer = WindowTrainer(LogisticRegression(), design, [window], ModelsConfig(seeds=1, threads=1))
         return trainer.fit(build_labels(market, horizon, entry).median, window).to_bytes()
 

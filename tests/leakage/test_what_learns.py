@@ -20,7 +20,7 @@ from foundry_tasks.validation.walk_forward import WalkForwardValidator
 
 SESSIONS, TICKERS = 330, 12
 INPUTS = ("ret_1d", "ret_5d", "vol_20d", VOLATILITY)
-FIT = FitWindow(0, 280, reach=5)
+FIT = FitWindow(0, 280, purge=5)
 ESTIMATORS = {
     "logistic": LogisticRegression(),
     "lightgbm": LightGBMClassifier(rounds=30, min_leaf_rows=20),
@@ -74,7 +74,7 @@ def test_nothing_after_its_fit_window_moves_a_model(name, recipe, panel, target)
 
 @by_model
 def test_what_a_longer_horizon_purges_teaches_it_nothing_though_a_shorter_one_still_learns_it(name, panel, target):
-    long, short = FitWindow(0, 250, reach=20), FitWindow(0, 269, reach=1)
+    long, short = FitWindow(0, 250, purge=20), FitWindow(0, 269, purge=1)
     before = fitted(name, panel, target, window=long, beside=[short])
     target[long.stop :] = 1 - target[long.stop :]
     assert fitted(name, panel, target, window=long, beside=[short]) == before
@@ -84,7 +84,7 @@ def test_what_a_longer_horizon_purges_teaches_it_nothing_though_a_shorter_one_st
 def test_the_purge_before_the_stopping_window_teaches_nothing(name, panel, target):
     stops = FIT.stop - ModelsConfig().stopping_sessions
     before = fitted(name, panel, target, early_stopping=True)
-    target[stops - FIT.reach : stops] = 1 - target[stops - FIT.reach : stops]
+    target[stops - FIT.purge : stops] = 1 - target[stops - FIT.purge : stops]
     assert fitted(name, panel, target, early_stopping=True) == before
 
 
@@ -110,12 +110,12 @@ def test_scores_of_a_session_are_the_same_whatever_is_scored_beside_it(name, pan
 
 
 # ------------------------------------------------------------------ base rate
-@pytest.mark.parametrize("reach", [1, 5, 20])
-def test_the_base_rate_is_made_of_labels_that_have_matured(reach):
+@pytest.mark.parametrize("label_span", [1, 5, 20])
+def test_the_base_rate_is_made_of_labels_that_have_matured(label_span):
     up = (np.random.default_rng(2).random((80, 6)) > 0.4).astype(float)
-    rate = expanding_base_rate(up, reach)
+    rate = expanding_base_rate(up, label_span)
     for t in range(80):
-        matured = up[: max(t + 1 - reach, 0)]
+        matured = up[: max(t + 1 - label_span, 0)]
         assert rate[t] == pytest.approx(matured.mean() if len(matured) else 0.5, abs=1e-12)
 
 
@@ -178,7 +178,7 @@ def walked(made: Scene, **keys: object) -> StackWalk:
         made.regime,
         made.labels,
         horizon=HORIZON,
-        reach=HORIZON,
+        label_span=HORIZON,
         config=EnsembleConfig(seeds=1, threads=1, **keys),
         advance=lambda _: None,
     )

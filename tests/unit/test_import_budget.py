@@ -28,7 +28,7 @@ import importlib, json, os, sys
 from foundry_tasks import __main__
 from foundry_tasks.contract.settings import Settings
 from foundry_tasks.contract.stages import STAGES
-__main__._surroundings(Settings(store=sys.argv[1]))
+__main__._run_context(Settings(store=sys.argv[1]))
 for stage in STAGES:
     if not os.fork():
         importlib.import_module(f"foundry_tasks.stages.{stage}")

@@ -72,7 +72,7 @@ def run(tmp_path):
     store = LocalStore(tmp_path / "store")
 
     def execute(stage, run_id="r", shard=None, as_of=AS_OF, **conf):
-        around = runner.Surroundings(
+        context = runner.RunContext(
             settings=Settings(store=store.uri, image_digest="sha256:abc"),
             store=store,
             expectations=cast(Expectations, None),
@@ -81,7 +81,7 @@ def run(tmp_path):
             now=lambda: NOW,
             started=time.perf_counter(),
         )
-        return runner.execute(Identity("my_dag", run_id, stage, shard, as_of), conf, around)
+        return runner.execute(Identity("my_dag", run_id, stage, shard, as_of), conf, context)
 
     execute.store = store
     return execute

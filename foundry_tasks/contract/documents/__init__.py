@@ -5,7 +5,7 @@ from foundry_tasks.contract.documents.base import Document, Figure, HorizonsDocu
 from foundry_tasks.contract.documents.decide import Decision
 from foundry_tasks.contract.documents.ensemble import BaseRates, Comparison
 from foundry_tasks.contract.documents.features import Features
-from foundry_tasks.contract.documents.gates import Beside, Gate, GateReport, Gates, HorizonGates, TrialFigures
+from foundry_tasks.contract.documents.gates import Diagnostics, Gate, GateReport, Gates, HorizonGates, TrialFigures
 from foundry_tasks.contract.documents.leakage import Leakage
 from foundry_tasks.contract.documents.models import Fold, Folds, Importance, Window
 from foundry_tasks.contract.documents.monitor import Monitor
@@ -21,9 +21,9 @@ from foundry_tasks.contract.documents.simulate import Simulation
 __all__ = [
     "Audit",
     "BaseRates",
-    "Beside",
     "Comparison",
     "Decision",
+    "Diagnostics",
     "Document",
     "Features",
     "Figure",

@@ -26,9 +26,12 @@ ByHorizon = Annotated[Mapping[int, T], AfterValidator(_by_key)]
 
 
 class Part(BaseModel):
-    """A part of a document. Keys that this version does not know are ignored: a newer one may have written them."""
+    """A part of a document. Keys that this version does not know are ignored: a newer one may have written them.
 
-    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
+    A field whose key in JSON has another name gives it as its serialization alias.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True, serialize_by_alias=True)
 
 
 class Document(Part):

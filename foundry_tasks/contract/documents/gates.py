@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, BeforeValidator, computed_field
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, computed_field
 
 from foundry_tasks.contract.config import LABEL_ENTRIES, GatePolicy
 from foundry_tasks.contract.documents.base import Figure, HorizonsDocument, Interval, Part
@@ -140,7 +140,7 @@ def _in_order(entries: Mapping[str, EntryFigures]) -> Mapping[str, EntryFigures]
     return {entry: entries[entry] for entry in LABEL_ENTRIES if entry in entries}
 
 
-class Beside(Part):
+class Diagnostics(Part):
     """Figures that are no gates: other readings of the same evidence."""
 
     auc_median: Interval
@@ -171,9 +171,12 @@ class Beside(Part):
 
 
 class HorizonGates(GateReport):
-    """The gates of one horizon with what is beside them."""
+    """The gates of one horizon with their diagnostics."""
 
-    beside: Beside
+    diagnostics: Diagnostics = Field(
+        validation_alias=AliasChoices("diagnostics", "beside"), serialization_alias="beside"
+    )
+    """The key `beside` of gates.json."""
     champion_version: int | None
     """The champion that the model was compared with."""
     last_session: date | None = None

@@ -3,7 +3,7 @@
 import datetime as dt
 from typing import Annotated, ClassVar
 
-from pydantic import BeforeValidator
+from pydantic import AliasChoices, BeforeValidator, Field
 
 from foundry_tasks.contract.documents.base import Document, Part
 
@@ -16,8 +16,8 @@ class Columns(Part):
     """Columns that a source may have and this one lacks."""
 
 
-class SetAside(Part):
-    """Bars of one ticker that were set aside for one reason."""
+class ExcludedBars(Part):
+    """Bars of one ticker that were excluded for one reason."""
 
     reason: str
     ticker: str
@@ -70,7 +70,10 @@ class Prices(Document):
     """Whether membership is point in time, as a sentence."""
     coverage: float
     """Share of the universe's ticker-sessions that remains."""
-    set_aside: tuple[SetAside, ...]
+    excluded: tuple[ExcludedBars, ...] = Field(
+        validation_alias=AliasChoices("excluded", "set_aside"), serialization_alias="set_aside"
+    )
+    """The key `set_aside` of prices.json."""
     large_moves: tuple[LargeMove, ...] = ()
     """By ticker and date."""
     restated: tuple[str, ...]

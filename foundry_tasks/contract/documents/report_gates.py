@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 
+from pydantic import AliasChoices, Field
+
 from foundry_tasks.contract.documents.base import ByHorizon, Figure, Interval, Part
-from foundry_tasks.contract.documents.gates import Beside, ModelVerdict, TrialFigures
+from foundry_tasks.contract.documents.gates import Diagnostics, ModelVerdict, TrialFigures
 from foundry_tasks.contract.documents.refit import RefitOutcome
 
 
@@ -70,7 +72,7 @@ class SessionFigures(Part):
     reliability: tuple[ReliabilityBin, ...]
 
 
-class JudgedBeside(Beside):
+class JudgedDiagnostics(Diagnostics):
     """Figures that are no gates, with those of the trials."""
 
     trials: TrialFigures
@@ -80,4 +82,7 @@ class HorizonEvidence(SessionFigures):
     """The evidence of one horizon. What the gates added is None where they did not run."""
 
     auc_mean: Interval | None
-    beside: JudgedBeside | None
+    diagnostics: JudgedDiagnostics | None = Field(
+        validation_alias=AliasChoices("diagnostics", "beside"), serialization_alias="beside"
+    )
+    """The key `beside` of report.json."""

@@ -22,7 +22,7 @@ from foundry_tasks.models.deep.journal import NO_JOURNAL, FitJournal
 from foundry_tasks.models.deep.scoring import in_chunks, score_sessions
 from foundry_tasks.models.deep.sequences import Sequences
 from foundry_tasks.models.design import Scores, Transform
-from foundry_tasks.models.estimator import Each, Prepared, Stopping, Target, learnable, shares
+from foundry_tasks.models.estimator import Mapper, Prepared, Stopping, Target, learnable, shares
 from foundry_tasks.models.scaler import Scaler
 
 if TYPE_CHECKING:
@@ -188,7 +188,7 @@ class DeepClassifier:
         *,
         seeds: Sequence[int],
         stopping: Stopping | None = None,
-        each: Each = map,  # noqa: ARG002 - a fit has all threads of the machine
+        mapper: Mapper = map,  # noqa: ARG002 - a fit has all threads of the machine
     ) -> tuple[DeepModel, ...]:
         """Train, once a seed, one after the other. Rows without a target are not seen but as the past of others."""
         from foundry_tasks.models.deep.training import LearningRows, Training, plan_for  # noqa: PLC0415 - loads TensorFlow

@@ -47,7 +47,7 @@ PATIENCE_EPOCHS = 3
 """Epochs without a better AUC on the stopping window, after which a fit is over."""
 JUDGED_SESSIONS = 20
 """The last fit sessions, whose scores tell a collapse where there is no stopping window."""
-BESIDE_WEIGHT = 0.1
+OTHER_TASK_WEIGHT = 0.1
 """Of the loss of a task beside the sign, whose own gradient in the shared layers was measured as half to once the sign's."""
 RESTART_SEED = 1_000_003
 """What a second try after a collapse adds to the seed."""
@@ -198,7 +198,7 @@ class Training:
     def _try(self, seed: int, name: str) -> Weights:
         network = self._begin(seed)
         course = Course()
-        if (state := self.journal.kept(name)) is not None:
+        if (state := self.journal.load(name)) is not None:
             course = _restore(network, state)
         for _ in range(course.epochs_done):
             self.journal.advance(f"{self.model} seed {seed} kept by an earlier try")
@@ -206,7 +206,7 @@ class Training:
             loss = self._epoch(network, np.random.default_rng([seed, course.epochs_done]))
             course.epochs_done += 1
             self._judge(network, course, loss)
-            self.journal.keep(name, _state(network, course))
+            self.journal.save(name, _state(network, course))
             self.journal.advance(f"{self.model} seed {seed} epoch {course.epochs_done}, loss {loss:.4f}")
         for _ in range(course.epochs_done, self.plan.epochs):
             self.journal.advance(f"{self.model} seed {seed} stopped after epoch {course.best_epoch}")
@@ -342,7 +342,7 @@ def _compiled(shape: _Shape, precision: str, loss: DeepLoss, learning_rate: floa
         tf.config.experimental.enable_op_determinism()
     network, rate = shape.build(precision), WarmUpCosine(learning_rate)
     optimizer = keras.optimizers.AdamW(rate, weight_decay=WEIGHT_DECAY, global_clipnorm=CLIP_NORM)
-    weights = {task: 1.0 if task == "sign" else BESIDE_WEIGHT for task in shape.tasks}
+    weights = {task: 1.0 if task == "sign" else OTHER_TASK_WEIGHT for task in shape.tasks}
     network.compile(optimizer, losses_of(shape.tasks, loss), loss_weights=weights, jit_compile=jax or xla)
     network.optimizer.build(network.trainable_variables)
     return _Compiled(network, rate, [np.asarray(variable) for variable in network.optimizer.variables])

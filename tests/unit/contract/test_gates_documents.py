@@ -19,7 +19,7 @@ from foundry_tasks.stages.gates import _looked_until
 
 AROUND = {"value": 0.52, "lower": 0.51, "upper": 0.53}
 WFE = AROUND | {"fieller": {"kind": "every", "lower": None, "upper": None}, "consistency": 1.0}
-BESIDE = {
+DIAGNOSTICS = {
     "auc_median": AROUND, "rank_ic": AROUND, "information": {"mean": 0.02, "icir": 0.2, "t": 2.1, "lag": 9},
     "hit_rate_up": AROUND, "brier": AROUND, "brier_base_rate": AROUND, "brier_skill": 0.001, "log_loss": AROUND,
     "base_rate": 0.53, "overfitting_ratio": None, "sessions": 400,
@@ -47,7 +47,7 @@ GATES = {
                  "verdict": "passed", "lower": None, "upper": None, "note": "no champion yet"},
             ],
             "null": {"min_shift_sessions": 133, "shifts": 135, "blocks": 13, "figures": {"auc": NULL}},
-            "beside": BESIDE,
+            "beside": DIAGNOSTICS,
         }
     },
 }  # fmt: skip
@@ -73,8 +73,8 @@ def test_gates_of_version_0_2_are_read_and_written_alike():
 
 
 def test_entries_stand_in_the_order_of_their_time():
-    beside = Gates.model_validate_json(json.dumps(GATES)).horizons[5].beside
-    assert list(beside.entries) == ["close", "next_open", "next_close"]
+    diagnostics = Gates.model_validate_json(json.dumps(GATES)).horizons[5].diagnostics
+    assert list(diagnostics.entries) == ["close", "next_open", "next_close"]
 
 
 @pytest.mark.parametrize("key", ["an_older_key", "a_newer_key"])

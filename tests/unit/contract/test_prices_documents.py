@@ -5,7 +5,7 @@ from datetime import date
 
 from foundry_tasks.contract.artifacts import canonical_json
 from foundry_tasks.contract.documents import Prices
-from foundry_tasks.contract.documents.prices import LargeMove, PriceHead, SetAside
+from foundry_tasks.contract.documents.prices import ExcludedBars, LargeMove, PriceHead
 
 HEAD = {"last": "2021-06-30", "snapshot": "a" * 64, "source": "yfinance"}
 PRICES = {
@@ -21,8 +21,8 @@ PRICES = {
 
 def test_prices_are_read_as_earlier_versions_wrote_them_and_written_alike():
     read = Prices.model_validate_json(json.dumps(PRICES))
-    assert read.set_aside == (
-        SetAside(reason="volume of zero", ticker="BBB", bars=2, first=date(2020, 2, 3), last=date(2020, 2, 4)),
+    assert read.excluded == (
+        ExcludedBars(reason="volume of zero", ticker="BBB", bars=2, first=date(2020, 2, 3), last=date(2020, 2, 4)),
     )
     assert canonical_json(read.model_dump(mode="json")) == canonical_json(PRICES)
 

@@ -1,11 +1,11 @@
-"""The pieces of the models stage: together the whole, none twice, each one that the stage understands, and its image."""
+"""The shards of the models stage: together the whole, none twice, each one that the stage understands, and its image."""
 
 import pytest
 
 from foundry_tasks.contract.config import ModelsConfig
 from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.contract.stages import STAGES, image_of_task, shards, stage_config
-from foundry_tasks.stages.models import Piece
+from foundry_tasks.stages.models import Shard
 from foundry_tasks.validation.walk_forward import WalkForwardValidator
 
 CONF = {"horizons": [1, 5], "models": ["logistic", "lightgbm"], "folds": 2, "warmup_blocks": 2}
@@ -16,12 +16,12 @@ FITTING = ("models", "leakage", "nulls", "refit")
 def cells(shard, conf=CONF):
     """Horizon, model and block of everything that the stage computes for a shard."""
     config = ModelsConfig(**conf)
-    piece = Piece.of(shard, config, {h: WalkForwardValidator(config).folds(1200, h) for h in config.horizons})
-    return [(h, model, block) for h in piece.horizons for model in piece.models for block in piece.blocks]
+    shard = Shard.of(shard, config, {h: WalkForwardValidator(config).folds(1200, h) for h in config.horizons})
+    return [(h, model, block) for h in shard.horizons for model in shard.models for block in shard.blocks]
 
 
 @pytest.mark.parametrize(("fan_out", "count"), [("none", 1), ("model", 2), ("fold", 8), ("horizon", 16)])
-def test_the_pieces_are_the_whole_and_none_overlaps(fan_out, count):
+def test_the_shards_are_the_whole_and_none_overlaps(fan_out, count):
     found = shards(CONF | {"fan_out": fan_out})
     assert len(found) == count
     computed = [cell for shard in found for cell in cells(shard)]
@@ -35,7 +35,7 @@ def test_the_runtime_decides_where_the_conf_does_not():
     assert shards(CONF | {"fan_out": "none"}, default="model") == [""]
 
 
-def test_the_finest_piece_names_horizon_model_and_fold():
+def test_the_finest_shard_names_horizon_model_and_fold():
     assert shards(CONF | {"fan_out": "fold"})[0] == "model=logistic,fold=warmup2", "its horizons share its bins"
     assert shards(CONF | {"fan_out": "horizon"})[:2] == [
         "h=1,model=logistic,fold=warmup2",
@@ -45,7 +45,7 @@ def test_the_finest_piece_names_horizon_model_and_fold():
 
 # ------------------------------------------------------------------ deep models
 @pytest.mark.parametrize(("fan_out", "count"), [("none", 2), ("model", 3), ("fold", 12), ("horizon", 24)])
-def test_a_deep_model_is_a_piece_of_its_own_and_the_pieces_are_still_the_whole(fan_out, count):
+def test_a_deep_model_is_a_shard_of_its_own_and_the_shards_are_still_the_whole(fan_out, count):
     found = shards(DEEP | {"fan_out": fan_out})
     assert len(found) == count
     computed = [cell for shard in found for cell in cells(shard, DEEP)]
@@ -59,9 +59,9 @@ def test_what_is_not_deep_stays_together_under_one_name():
     assert {name for _, name, _ in cells("h=5,model=light", DEEP)} == {"logistic", "lightgbm"}
 
 
-def test_deep_models_alone_leave_no_empty_piece():
+def test_deep_models_alone_leave_no_empty_shard():
     assert shards(DEEP | {"models": ["xlstm_ts", "lstm_transformer"]}) == ["model=xlstm_ts", "model=lstm_transformer"]
-    with pytest.raises(ConfigError, match="shard 'model=light' is not a piece"):
+    with pytest.raises(ConfigError, match="shard 'model=light' is not in horizons"):
         cells("model=light", DEEP | {"models": ["xlstm_ts"]})
 
 
@@ -75,7 +75,7 @@ def test_deep_models_alone_leave_no_empty_piece():
         ("h=1,model=lightgbm", "cpu"),
     ],
 )
-def test_a_piece_has_the_image_of_the_deep_models_where_it_fits_one(shard, image):
+def test_a_shard_has_the_image_of_the_deep_models_where_it_fits_one(shard, image):
     assert image_of_task("models", shard, DEEP) == image
     assert image_of_task("models", shard, CONF) == "cpu"
 
@@ -92,7 +92,7 @@ def test_a_simulation_fits_models_only_where_it_retrains():
 
 
 # ------------------------------------------------------------------ the rest
-def test_an_impossible_conf_has_no_pieces():
+def test_an_impossible_conf_has_no_shards():
     with pytest.raises(ConfigError, match="fan_out='ticker'"):
         shards({"fan_out": "ticker"})
     with pytest.raises(ConfigError, match="folds=1"):

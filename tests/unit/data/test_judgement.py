@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from foundry_tasks.contract.config import PricesConfig
-from foundry_tasks.contract.documents.prices import SetAside
+from foundry_tasks.contract.documents.prices import ExcludedBars
 from foundry_tasks.data.assembly import build_panel
-from foundry_tasks.data.judgement import bars_of, coverage, events, judge, newest_priced, set_aside
+from foundry_tasks.data.judgement import bars_of, coverage, events, excluded_bars, judge, newest_priced
 from foundry_tasks.data.jumps import RESOLVED_SESSIONS
 from foundry_tasks.data.price_source import open_source
 from foundry_tasks.data.sessions import sessions_between
@@ -27,7 +27,7 @@ def test_sound_bars_are_all_kept_and_covered():
     bars, judged = judged_from(sound_bars())
     assert judged.kept.all()
     assert coverage(bars, judged.kept, None, len(SESSIONS))[0] == 1.0
-    assert set_aside(bars, judged) == ()
+    assert excluded_bars(bars, judged) == ()
 
 
 def test_order_of_rows_does_not_matter():
@@ -44,8 +44,8 @@ def test_a_bar_has_one_reason_even_where_several_hold():
     frame.loc[10, ["close", "volume"]] = [900.0, 0.0]
     bars, judged = judged_from(frame)
     day = date(2020, 1, 16)
-    assert set_aside(bars, judged) == (
-        SetAside(reason="outside its low and high", ticker="AAA", bars=1, first=day, last=day),
+    assert excluded_bars(bars, judged) == (
+        ExcludedBars(reason="outside its low and high", ticker="AAA", bars=1, first=day, last=day),
     )
 
 
@@ -207,7 +207,7 @@ def test_the_bad_row_of_lnt_is_set_aside_and_the_session_after_it_stays(five_yea
 
 def test_of_five_real_years_no_bar_is_away_but_the_known_and_those_between_a_jump_and_its_return(five_years):
     bars, judged = five_years
-    reasons = {entry.reason for entry in set_aside(bars, judged)}
+    reasons = {entry.reason for entry in excluded_bars(bars, judged)}
     assert reasons == {"outside its low and high", "between a jump and its return"}
     assert np.count_nonzero(judged.jumps.bad) < 20
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foundry_tasks.evaluation.collapse import collapse_of
-from foundry_tasks.evaluation.metrics import session_spread
+from foundry_tasks.evaluation.metrics import session_dispersion
 
 SESSIONS, TICKERS = 20, 50
 SESSION = np.repeat(np.arange(SESSIONS), TICKERS)
@@ -25,8 +25,8 @@ def test_scores_that_spread_by_a_twentieth_did_not_collapse():
 
 def test_the_spread_is_the_mean_of_the_sessions_deviations():
     scores = honest()
-    wide = session_spread(scores.reshape(SESSIONS, TICKERS))
-    assert collapse_of(scores, SESSION).spread == pytest.approx(wide.mean())
+    wide = session_dispersion(scores.reshape(SESSIONS, TICKERS))
+    assert collapse_of(scores, SESSION).dispersion == pytest.approx(wide.mean())
 
 
 def test_the_same_score_for_every_ticker_is_a_collapse_however_the_sessions_differ():
@@ -84,7 +84,7 @@ def test_with_one_ticker_the_sessions_are_compared_with_each_other():
 def test_a_single_score_is_no_collapse():
     report = collapse_of(np.array([0.1]), np.array([0]))
     assert not report.collapsed
-    assert np.isnan(report.spread)
+    assert np.isnan(report.dispersion)
 
 
 @given(st.integers(0, 2**32 - 1), st.floats(-10, 10), st.floats(0.01, 100))
@@ -92,4 +92,4 @@ def test_neither_the_order_of_rows_nor_a_shift_nor_a_scale_makes_a_collapse(seed
     order = np.random.default_rng(seed).permutation(len(SESSION))
     report = collapse_of((shift + scale * honest())[order], SESSION[order])
     assert not report.collapsed
-    assert report.spread == pytest.approx(scale * collapse_of(honest(), SESSION).spread)
+    assert report.dispersion == pytest.approx(scale * collapse_of(honest(), SESSION).dispersion)

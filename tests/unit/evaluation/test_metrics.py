@@ -49,7 +49,7 @@ def test_rank_ic_equals_that_of_scipy(seed):
 
 def test_spread_and_brier_by_hand():
     p, y = np.array([[0.4, 0.6, NAN]]), np.array([[0.0, 1.0, 1.0]])
-    assert metrics.session_spread(p) == pytest.approx([0.1])
+    assert metrics.session_dispersion(p) == pytest.approx([0.1])
     assert metrics.session_brier(p, y) == pytest.approx([0.16])
 
 

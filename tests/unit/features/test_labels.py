@@ -13,7 +13,7 @@ from foundry_tasks.features.labels import (
     MIN_GROUP,
     build_labels,
     forward_returns,
-    reach,
+    label_span,
     realised_volatility,
 )
 
@@ -59,11 +59,11 @@ def test_the_reach_is_how_many_sessions_ahead_a_label_looks(entry, horizon):
     close = np.cumprod(np.full((12, 1), 1.01), axis=0)
     market = panel(close, opened=close)
     known = np.isfinite(forward_returns(market, horizon, entry)[:, 0])
-    assert known.sum() == 12 - reach(horizon, entry)
-    assert not known[-reach(horizon, entry) :].any()
+    assert known.sum() == 12 - label_span(horizon, entry)
+    assert not known[-label_span(horizon, entry) :].any()
     last = np.flatnonzero(known)[-1]
     poisoned = close.copy()
-    poisoned[last + reach(horizon, entry)] = NAN
+    poisoned[last + label_span(horizon, entry)] = NAN
     assert np.isnan(forward_returns(panel(poisoned, opened=poisoned), horizon, entry)[last, 0])
 
 
@@ -145,7 +145,7 @@ def test_without_sectors_the_sector_label_is_the_median_label():
 def test_what_lies_beyond_its_reach_never_moves_a_label(make_market, entry):
     market, t = make_market(n_sessions=60), 30
     before = build_labels(market, 5, entry)
-    end = t + reach(5, entry) + 1
+    end = t + label_span(5, entry) + 1
     fields = {name: values.copy() for name, values in market.fields.items()}
     for values in fields.values():
         values[end:] = NAN

@@ -20,7 +20,10 @@ every_model = pytest.mark.parametrize("name", [name for name in BASE_MODELS if n
 def small(name):
     """Quick, and with leaves that a small panel can fill."""
     estimator = BASE_MODELS[name]
-    return estimator if name == "logistic" else replace(estimator, rounds=40, min_leaf_rows=40, input_share=1.0)
+    if name == "logistic":
+        return estimator
+    inputs_per_tree = "feature_fraction" if name == "lightgbm" else "colsample_bytree"
+    return replace(estimator, rounds=40, min_leaf_rows=40, **{inputs_per_tree: 1.0})
 
 
 def fitted(name, features, labels, *, seeds=(7, 8), stopping=None):

@@ -56,8 +56,8 @@ def test_platt_finds_slope_and_intercept_on_its_window_alone():
 
 def test_the_base_rate_at_a_session_is_made_of_labels_that_had_matured():
     up = np.array([[1.0, 1.0], [0.0, 0.0], [1.0, 0.0], [np.nan, np.nan]])
-    assert expanding_base_rate(up, reach=1) == pytest.approx([0.5, 1.0 - 1e-6, 0.5, 0.5], abs=1e-5)
-    assert expanding_base_rate(up, reach=2) == pytest.approx([0.5, 0.5, 1.0 - 1e-6, 0.5], abs=1e-5)
+    assert expanding_base_rate(up, label_span=1) == pytest.approx([0.5, 1.0 - 1e-6, 0.5, 0.5], abs=1e-5)
+    assert expanding_base_rate(up, label_span=2) == pytest.approx([0.5, 0.5, 1.0 - 1e-6, 0.5], abs=1e-5)
 
 
 def test_p_up_is_the_base_rate_where_the_score_is_the_sessions_mean():

@@ -17,7 +17,7 @@ from foundry_tasks.models.training import FitWindow, WindowTrainer
 from foundry_tasks.models.xgboost_classifier import XGBoostClassifier
 
 ESTIMATORS = (
-    LightGBMClassifier(rounds=15, min_leaf_rows=20, input_share=1.0),
+    LightGBMClassifier(rounds=15, min_leaf_rows=20, feature_fraction=1.0),
     XGBoostClassifier(rounds=15, min_leaf_rows=20),
     LogisticRegression(),
 )
@@ -33,11 +33,11 @@ def test_boosters_fitted_side_by_side_are_those_fitted_one_after_another_byte_fo
     targets = (noise - 0.5 * panel["ret_1d"] > 0).astype(float)
     designs = {transform: build_design(panel, transform) for transform in ("raw", "rank")}
 
-    def fit(each, job):
+    def fit(mapper, job):
         estimator, stop = job
-        window = FitWindow(0, stop, reach=1)
+        window = FitWindow(0, stop, purge=1)
         config = ModelsConfig(seeds=4)
-        trainer = WindowTrainer(estimator, designs[estimator.transform], [window], config, each=each)
+        trainer = WindowTrainer(estimator, designs[estimator.transform], [window], config, mapper=mapper)
         models = [trainer.fit(target, window) for target in targets]
         return [(model.to_bytes(), trainer.score(model, stop, 150).tobytes()) for model in models]
 

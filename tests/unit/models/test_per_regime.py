@@ -23,7 +23,7 @@ from foundry_tasks.models.training import FitWindow, WindowTrainer
 from foundry_tasks.models.xgboost_classifier import XGBoostClassifier
 
 SESSIONS, TICKERS = 300, 15
-WINDOW = FitWindow(10, 200, reach=1)
+WINDOW = FitWindow(10, 200, purge=1)
 CONFIG = ModelsConfig(threads=1, seeds=2, per_regime=True)
 ESTIMATORS = [
     LogisticRegression(),
@@ -56,7 +56,7 @@ def fit(estimator, panel, target, *, window=WINDOW, beside=(), config=CONFIG):
 # ------------------------------------------------------------------ what it learns from
 @by_name
 def test_the_split_is_the_median_of_the_fit_windows_sessions_alone(estimator, panel, target):
-    later = FitWindow(0, SESSIONS, reach=1)
+    later = FitWindow(0, SESSIONS, purge=1)
     model = fit(estimator, panel, target, beside=[later])
     assert model.split.threshold == np.median(panel[VOLATILITY][WINDOW.start : WINDOW.stop, 0].astype(float))
     panel.values[panel.names.index(VOLATILITY), WINDOW.stop :] *= 1000
@@ -92,8 +92,8 @@ def test_what_holds_in_one_regime_alone_is_found_where_a_common_model_sees_nothi
 
 def test_with_too_few_sessions_in_a_regime_one_model_learns_from_all(panel, target):
     plain = ModelsConfig(threads=1, seeds=2)
-    short = FitWindow(0, 2 * MIN_REGIME_SESSIONS - 1, reach=1)
-    enough = FitWindow(0, 2 * MIN_REGIME_SESSIONS, reach=1)
+    short = FitWindow(0, 2 * MIN_REGIME_SESSIONS - 1, purge=1)
+    enough = FitWindow(0, 2 * MIN_REGIME_SESSIONS, purge=1)
     fallen_back = fit(ESTIMATORS[0], panel, target, window=short)
     assert fallen_back.to_bytes() == fit(ESTIMATORS[0], panel, target, window=short, config=plain).to_bytes()
     assert isinstance(fit(ESTIMATORS[0], panel, target, window=enough), PerRegimeModel)

@@ -46,7 +46,7 @@ def fitted(estimator, panel, target, window, settings, beside=()):
 
 @by_name
 def test_labels_outside_the_window_teach_nothing(estimator, panel, target):
-    window = FitWindow(10, 200, reach=1)
+    window = FitWindow(10, 200, purge=1)
     before = fitted(estimator, panel, target, window, config())
     poisoned = target.copy()
     poisoned[:10], poisoned[200:] = 1 - poisoned[:10], 1 - poisoned[200:]
@@ -56,7 +56,7 @@ def test_labels_outside_the_window_teach_nothing(estimator, panel, target):
 @by_name
 def test_a_longer_horizon_has_purged_what_a_shorter_one_still_learns_from(estimator, panel, target):
     """One set of bins serves both; the rows between their ends have no target for the longer one."""
-    short, long = FitWindow(0, 220, reach=1), FitWindow(0, 200, reach=20)
+    short, long = FitWindow(0, 220, purge=1), FitWindow(0, 200, purge=20)
     before = fitted(estimator, panel, target, long, config(), beside=[short])
     poisoned = target.copy()
     poisoned[200:] = 1 - poisoned[200:]
@@ -68,7 +68,7 @@ def test_a_longer_horizon_has_purged_what_a_shorter_one_still_learns_from(estima
 
 @by_name
 def test_rows_after_the_last_window_move_nothing_not_even_bins_or_scale(estimator, panel, target):
-    window = FitWindow(0, 200, reach=1)
+    window = FitWindow(0, 200, purge=1)
     before = fitted(estimator, panel, target, window, config())
     panel.values[:, 200:] *= 1000
     assert fitted(estimator, panel, target, window, config()) == before
@@ -76,7 +76,7 @@ def test_rows_after_the_last_window_move_nothing_not_even_bins_or_scale(estimato
 
 @by_name
 def test_equal_inputs_and_seeds_give_equal_bytes_and_another_seed_another_booster(estimator, panel, target):
-    window = FitWindow(0, 200, reach=1)
+    window = FitWindow(0, 200, purge=1)
     first = fitted(estimator, panel, target, window, config(seed=7))
     assert fitted(estimator, panel, target, window, config(seed=7)) == first
     assert (fitted(estimator, panel, target, window, config(seed=70)) != first) == estimator.seeded
@@ -85,7 +85,7 @@ def test_equal_inputs_and_seeds_give_equal_bytes_and_another_seed_another_booste
 @boosted
 def test_as_many_members_as_seeds(estimator, panel, target):
     design = build_design(panel, estimator.transform)
-    window = FitWindow(0, 200, reach=1)
+    window = FitWindow(0, 200, purge=1)
     trainer = WindowTrainer(estimator, design, [window], config(seeds=3))
     model = trainer.fit(target, window)
     assert len(model.members) == 3
@@ -96,7 +96,7 @@ def test_as_many_members_as_seeds(estimator, panel, target):
 
 @by_name
 def test_scores_lie_on_the_sessions_that_were_asked_for(estimator, panel, target):
-    window = FitWindow(0, 200, reach=1)
+    window = FitWindow(0, 200, purge=1)
     trainer = WindowTrainer(estimator, build_design(panel, estimator.transform), [window], config())
     model = trainer.fit(target, window)
     part, whole = trainer.score(model, 210, 230), trainer.score(model, 0, SESSIONS)
@@ -106,7 +106,7 @@ def test_scores_lie_on_the_sessions_that_were_asked_for(estimator, panel, target
 
 
 # ------------------------------------------------------------------ early stopping
-WINDOW = FitWindow(0, 280, reach=5)
+WINDOW = FitWindow(0, 280, purge=5)
 LEARNED = 280 - 126 - 5
 """The first session that is purged; the 126 that follow five later only judge."""
 
@@ -116,7 +116,7 @@ def test_early_stopping_learns_from_no_session_of_its_window_nor_of_the_purge_be
     settings = config(early_stopping=True)
     design = build_design(panel, estimator.transform)
     trainer = WindowTrainer(estimator, design, [WINDOW], settings)
-    learn, stopping = trainer._set_aside(target, WINDOW)
+    learn, stopping = trainer._hold_out(target, WINDOW)
     assert (learn.start, learn.stop) == (0, LEARNED)
     assert (stopping.session.min(), stopping.session.max()) == (LEARNED + 5, 279)
     before = trainer.fit(target, WINDOW).to_bytes()
@@ -155,7 +155,7 @@ def test_a_window_without_room_to_set_sessions_aside_is_refused_with_what_to_do(
     with pytest.raises(
         ConfigError, match=r"200 fit sessions are too few .* stopping_sessions=126 .* Switch early_stopping"
     ):
-        fitted(ESTIMATORS[1], panel, target, FitWindow(0, 200, reach=5), config(**keys))
+        fitted(ESTIMATORS[1], panel, target, FitWindow(0, 200, purge=5), config(**keys))
 
 
 # ------------------------------------------------------------------ tuning

@@ -13,8 +13,8 @@ from foundry_tasks.adapters.store_local import LocalStore
 from foundry_tasks.contract import artifacts
 from foundry_tasks.contract.config import GatePolicy, ReportConfig
 from foundry_tasks.contract.documents import (
-    Beside,
     Comparison,
+    Diagnostics,
     Document,
     Features,
     Fold,
@@ -37,14 +37,14 @@ from foundry_tasks.contract.documents.ensemble import ComparedModel
 from foundry_tasks.contract.documents.gates import EntryFigures, FoldFigures, GatesHeadline
 from foundry_tasks.contract.documents.models import ModelImportance
 from foundry_tasks.contract.documents.predict import Predictor
-from foundry_tasks.contract.documents.prices import Columns, SetAside
+from foundry_tasks.contract.documents.prices import Columns, ExcludedBars
 from foundry_tasks.contract.stage_io import Identity, StageIO, StageResult
 from foundry_tasks.data.tables import Matrices, write_matrices, write_table
 from foundry_tasks.evaluation import metrics
 from foundry_tasks.evaluation.standard_portfolio import DailyPnl
 from foundry_tasks.stages import report
-from foundry_tasks.validation.beside_gates import Edge, Edges, beside_gates, trial_figures
 from foundry_tasks.validation.evidence import Evidence
+from foundry_tasks.validation.gate_diagnostics import Edge, Edges, gate_diagnostics, trial_figures
 from foundry_tasks.validation.gates import evaluate_gates
 from foundry_tasks.validation.selection_bias import selection_bias
 
@@ -109,17 +109,17 @@ class Market:
                 verdict=report.verdict,
                 gates=report.gates,
                 null=report.null,
-                beside=_beside(evidence),
+                diagnostics=_diagnostics(evidence),
                 champion_version=None,
             )
         return Gates(validate_only=False, policy=POLICY, horizons=horizons)
 
 
-def _beside(evidence: Evidence) -> Beside:
+def _diagnostics(evidence: Evidence) -> Diagnostics:
     """What the gates stage publishes, but for figures that are round enough to be looked for."""
     relative = Edge(evidence.validation_relative, evidence.test_relative, neutral=0.5)
     edges = Edges(relative, relative, relative)
-    found = beside_gates(evidence, edges, {"close": evidence.forward_return}, POLICY, seed=1)
+    found = gate_diagnostics(evidence, edges, {"close": evidence.forward_return}, POLICY, seed=1)
     return found.model_copy(update=_round_figures())
 
 
@@ -267,7 +267,7 @@ PRICES = Prices(
     source="sample", calendar="XNYS", as_of=date(2021, 7, 13), columns=Columns(present=("close",), absent=("volume",)),
     tickers=24, sessions=560, first_session=date(2020, 1, 1), last_session=date(2021, 7, 13), benchmark="SPY",
     vix=None, sectors=0, universe="today's members <only>: survivorship bias", coverage=0.991,
-    set_aside=(SetAside(reason="low above high", ticker="T07", bars=1, first=date(2020, 2, 3), last=date(2020, 2, 3)),),
+    excluded=(ExcludedBars(reason="low above high", ticker="T07", bars=1, first=date(2020, 2, 3), last=date(2020, 2, 3)),),
     restated=(), snapshot="f" * 64,
 )  # fmt: skip
 LEAKAGE = {"leaks": [], "checked": ["84 features, prices cut after 3 dates"]}

@@ -11,7 +11,7 @@ from foundry_tasks.report.figures import (
     rolling_mean,
     session_figures,
 )
-from foundry_tasks.report.material import Forecasts
+from foundry_tasks.report.report_inputs import Forecasts
 
 NAN = float("nan")
 

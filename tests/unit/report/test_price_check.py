@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foundry_tasks.contract.documents import Prices
-from foundry_tasks.contract.documents.prices import Columns, LargeMove, SetAside
+from foundry_tasks.contract.documents.prices import Columns, ExcludedBars, LargeMove
 from foundry_tasks.contract.ports import Finding
 from foundry_tasks.data.bar_files import write_bars
 from foundry_tasks.data.judgement import bars_of, events, judge
@@ -30,7 +30,7 @@ ABOUT = Prices(
     source="prices.parquet", calendar="XNYS", as_of=SESSIONS[-1].item(), tickers=14, sessions=N,
     columns=Columns(present=("close",), absent=("volume",)), first_session=SESSIONS[0].item(),
     last_session=SESSIONS[-1].item(), benchmark="none", vix=None, sectors=0, universe="<today's> members",
-    coverage=0.991, restated=(), set_aside=(), large_moves=(), snapshot="f" * 64,
+    coverage=0.991, restated=(), excluded=(), large_moves=(), snapshot="f" * 64,
 )  # fmt: skip
 
 
@@ -87,10 +87,10 @@ def test_every_large_move_is_listed_with_date_move_ratio_verdict_and_how_to_over
 
 def test_what_is_set_aside_is_told_by_reason_with_counts_and_the_first_tickers():
     entries = [
-        SetAside(reason="volume of zero", ticker=f"T{n}", bars=n + 1, first=DAY, last=DAY.replace(day=3 + n))
+        ExcludedBars(reason="volume of zero", ticker=f"T{n}", bars=n + 1, first=DAY, last=DAY.replace(day=3 + n))
         for n in range(7)
     ]
-    text = " ".join(as_text(PriceCheck("x.csv", about(set_aside=entries))).split())
+    text = " ".join(as_text(PriceCheck("x.csv", about(excluded=entries))).split())
     assert "volume of zero: 28 bars of 7 tickers: T0 (2020-02-03), T1 (2020-02-03 to 2020-02-04)" in text
     assert "T4 (2020-02-03 to 2020-02-07) and 2 more" in text
 

@@ -15,14 +15,14 @@ from foundry_tasks.validation.combinatorial import CombinatorialPurgedValidator
 @st.composite
 def validators(draw):
     groups = draw(st.integers(3, 8))
-    reach, embargo = draw(st.integers(0, 25)), draw(st.integers(0, 10))
-    shortest = reach + embargo + 2 + draw(st.integers(0, 40))
+    label_span, embargo = draw(st.integers(0, 25)), draw(st.integers(0, 10))
+    shortest = label_span + embargo + 2 + draw(st.integers(0, 40))
     n_sessions = shortest * groups + draw(st.integers(0, groups - 1))
-    return CombinatorialPurgedValidator(n_sessions, groups, draw(st.integers(2, groups - 1)), reach, embargo)
+    return CombinatorialPurgedValidator(n_sessions, groups, draw(st.integers(2, groups - 1)), label_span, embargo)
 
 
 def test_three_groups_two_of_them_tested_by_hand():
-    made = CombinatorialPurgedValidator(31, groups=3, test_groups=2, reach=2, embargo_sessions=1)
+    made = CombinatorialPurgedValidator(31, groups=3, test_groups=2, label_span=2, embargo_sessions=1)
     first, second, third = Window(0, 10), Window(10, 20), Window(20, 31)
     assert [(split.tests, split.fit) for split in made.splits()] == [
         ((first, second), (Window(23, 31),)),
@@ -32,14 +32,14 @@ def test_three_groups_two_of_them_tested_by_hand():
 
 
 def test_a_fit_set_between_tests_is_a_union_of_windows():
-    made = CombinatorialPurgedValidator(50, groups=5, test_groups=2, reach=1)
+    made = CombinatorialPurgedValidator(50, groups=5, test_groups=2, label_span=1)
     split = next(split for split in made.splits() if split.tests == (Window(10, 20), Window(30, 40)))
     assert split.fit == (Window(0, 9), Window(21, 29), Window(41, 50))
 
 
 @given(validators())
 def test_no_label_of_a_fit_reaches_into_a_test_nor_the_other_way_round(made):
-    gap = made.reach + made.embargo_sessions
+    gap = made.label_span + made.embargo_sessions
     for split in made.splits():
         for fit in split.fit:
             for test in split.tests:
@@ -48,7 +48,7 @@ def test_no_label_of_a_fit_reaches_into_a_test_nor_the_other_way_round(made):
 
 @given(validators())
 def test_nothing_is_purged_that_does_not_have_to_be(made):
-    gap = made.reach + made.embargo_sessions
+    gap = made.label_span + made.embargo_sessions
     for split in made.splits():
         fitted = {session for fit in split.fit for session in range(fit.start, fit.stop)}
         near = {s for test in split.tests for s in range(test.start - gap, test.stop + gap)}
@@ -79,7 +79,7 @@ def test_there_are_as_many_splits_and_paths_as_the_formula_says_and_no_test_is_u
 
 
 def test_paths_of_wide_scores_keep_their_tickers():
-    made = CombinatorialPurgedValidator(40, groups=4, test_groups=2, reach=1)
+    made = CombinatorialPurgedValidator(40, groups=4, test_groups=2, label_span=1)
     scores = [np.full((40, 3), float(number)) for number in range(6)]
     assert made.assemble(scores).shape == (3, 40, 3)
 
@@ -94,4 +94,4 @@ def test_paths_of_wide_scores_keep_their_tickers():
 )
 def test_what_cannot_be_split_is_refused_with_what_to_change(keys, says):
     with pytest.raises(ConfigError, match=says):
-        CombinatorialPurgedValidator(300, **keys, reach=20, embargo_sessions=10)
+        CombinatorialPurgedValidator(300, **keys, label_span=20, embargo_sessions=10)

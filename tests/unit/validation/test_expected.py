@@ -32,17 +32,17 @@ UP = (RETURNS > 0).astype(float)
 
 def test_a_regressor_of_drifting_stocks_is_nearly_always_positive():
     stock = Signal(mean_return=0.001, deviation=0.018, ic=0.02, horizon=1, breadth=500)
-    assert stock.return_spread == pytest.approx(0.00036)
+    assert stock.return_dispersion == pytest.approx(0.00036)
     assert stock.share_positive == pytest.approx(0.997, abs=5e-4)
 
 
 def test_the_spread_of_p_up_is_the_one_of_the_spread_gate():
     b = SIGNAL.base_rate
-    assert SIGNAL.p_up_spread == pytest.approx(2 * np.sqrt(np.pi) * b * (1 - b) * (SIGNAL.auc - 0.5))
+    assert SIGNAL.p_up_dispersion == pytest.approx(2 * np.sqrt(np.pi) * b * (1 - b) * (SIGNAL.auc - 0.5))
 
 
 def test_spread_share_and_auc_are_those_of_simulated_forecasts():
-    assert metrics.session_spread(P_UP).mean() == pytest.approx(SIGNAL.p_up_spread, rel=0.02)
+    assert metrics.session_dispersion(P_UP).mean() == pytest.approx(SIGNAL.p_up_dispersion, rel=0.02)
     assert (P_UP > 0.5).mean() == pytest.approx(SIGNAL.share_positive, abs=0.005)
     assert (P_UP.mean(), UP.mean()) == pytest.approx((SIGNAL.base_rate, SIGNAL.base_rate), abs=0.005)
     assert metrics.session_auc(P_UP, UP).mean() == pytest.approx(SIGNAL.auc, abs=0.004)
@@ -142,7 +142,7 @@ def test_a_constant_forecast_has_no_expectation_and_no_spread():
 
 def test_a_forecast_that_points_the_wrong_way_is_expected_to_have_no_spread():
     wrong = Signal(0.001, 0.02, ic=-0.03, horizon=1, breadth=60)
-    assert (wrong.return_spread, wrong.p_up_spread, wrong.share_positive) == (0.0, 0.0, 1.0)
+    assert (wrong.return_dispersion, wrong.p_up_dispersion, wrong.share_positive) == (0.0, 0.0, 1.0)
 
 
 def test_without_returns_there_is_nothing_to_compare():

@@ -47,7 +47,7 @@ def walked(world, **keys):
         world.regime,
         world.labels,
         horizon=HORIZON,
-        reach=HORIZON,
+        label_span=HORIZON,
         config=EnsembleConfig(**{"seeds": 1, "threads": 1, **keys}),
         advance=done.append,
     )

@@ -26,7 +26,7 @@ from tests.unit.models.deep.networks import FLAT, HEADS, noise_panel, remembered
 PANEL = noise_panel(n_sessions=150)
 LABELS = remembered(PANEL, lag=2)
 MOVES = with_moves(PANEL, LABELS)
-WINDOW = FitWindow(0, 120, reach=1)
+WINDOW = FitWindow(0, 120, purge=1)
 ALL = ("sign", "size", "volatility")
 THREE_HEADS = "lstm_transformer with three heads"
 DENOISED = "xlstm_ts denoised"
@@ -200,7 +200,7 @@ def test_a_fit_of_other_tasks_has_another_name(monkeypatch):
     names = []
 
     class Names(NoJournal):
-        def keep(self, fit, _):
+        def save(self, fit, _):
             names.append(fit)
 
     other = MOVES.copy()

@@ -28,7 +28,7 @@ both = pytest.mark.parametrize("name", DEEP_MODELS)
 
 def later_aucs(estimator, labels):
     """AUC of each session that was not learned from."""
-    design, window = build_design(PANEL, estimator.transform), FitWindow(0, FITTED, reach=1)
+    design, window = build_design(PANEL, estimator.transform), FitWindow(0, FITTED, purge=1)
     trainer = WindowTrainer(estimator, design, [window], CONFIG)
     later = FITTED + CONFIG.gap_sessions + 1
     scores = trainer.score(trainer.fit(labels, window), later, SESSIONS)

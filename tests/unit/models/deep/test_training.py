@@ -34,10 +34,10 @@ class Memory:
     def __init__(self, dies_in=None):
         self.states, self.notes, self.dies_in = {}, [], dies_in
 
-    def kept(self, fit):
+    def load(self, fit):
         return self.states.get(fit)
 
-    def keep(self, fit, state):
+    def save(self, fit, state):
         self.states[fit] = state
 
     def advance(self, note):

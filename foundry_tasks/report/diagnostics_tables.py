@@ -1,4 +1,4 @@
-"""What stands beside the gates, as tables of text: one row a figure, one cell a horizon.
+"""Diagnostics of the gates, as tables of text: one row a figure, one cell a horizon.
 
 The page and the Markdown write the same tables.
 """
@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from foundry_tasks.contract.documents import Interval, Report, TrialFigures
 from foundry_tasks.contract.documents.gates import Efficiencies, Efficiency, ExpectedFigure, FiellerBounds, Information
-from foundry_tasks.contract.documents.report_gates import JudgedBeside
+from foundry_tasks.contract.documents.report_gates import JudgedDiagnostics
 from foundry_tasks.report.wording import (
     UNDEFINED,
     figure,
@@ -44,7 +44,7 @@ class Row:
     cells: Mapping[int, Cell]
 
 
-_FIGURES: Sequence[tuple[str, str, Callable[[JudgedBeside], Cell]]] = (
+_FIGURES: Sequence[tuple[str, str, Callable[[JudgedDiagnostics], Cell]]] = (
     ("AUC against the median", "direction relative to the session's median", lambda b: _bounded(b.auc_median, plain)),
     ("Rank IC", "rank correlation with what followed", lambda b: _bounded(b.rank_ic, plain)),
     ("ICIR", "mean over deviation of the rank IC, a session", lambda b: _information(b.information)),
@@ -74,11 +74,11 @@ _EXPECTED: Mapping[str, Callable[[float], str]] = {
 """How the figures of `expected_against_observed` are written; one that is not here is written plainly."""
 
 
-def beside_the_gates(document: Report) -> list[Row]:
+def diagnostic_rows(document: Report) -> list[Row]:
     """Every figure that informs and refuses nothing; empty where nothing was judged."""
     judged = _judged(document)
     return [
-        Row(label, about, {horizon: cell(beside) for horizon, beside in judged.items()})
+        Row(label, about, {horizon: cell(diagnostics) for horizon, diagnostics in judged.items()})
         for label, about, cell in _FIGURES
         if judged
     ]
@@ -87,16 +87,16 @@ def beside_the_gates(document: Report) -> list[Row]:
 def expected_against_observed(document: Report) -> list[Row]:
     """What was observed, and as its note what an honest model of that IC shows."""
     rows: dict[str, Row] = {}
-    for horizon, beside in _judged(document).items():
-        for found in beside.expected:
+    for horizon, diagnostics in _judged(document).items():
+        for found in diagnostics.expected:
             name = found.name
             row = rows.setdefault(name, Row(f"{name[0].upper()}{name[1:]}", found.formula, {}))
             rows[name] = replace(row, cells={**row.cells, horizon: _expected(found)})
     return list(rows.values())
 
 
-def _judged(document: Report) -> dict[int, JudgedBeside]:
-    return {horizon: item.beside for horizon, item in document.evidence.items() if item.beside}
+def _judged(document: Report) -> dict[int, JudgedDiagnostics]:
+    return {horizon: item.diagnostics for horizon, item in document.evidence.items() if item.diagnostics}
 
 
 def _expected(found: ExpectedFigure) -> Cell:

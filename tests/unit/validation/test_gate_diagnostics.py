@@ -1,4 +1,4 @@
-"""What stands beside the gates, on a market of two folds made by hand or at random."""
+"""Diagnostics of the gates, on a market of two folds made by hand or at random."""
 
 import numpy as np
 import pytest
@@ -7,8 +7,8 @@ from foundry_tasks.contract.config import GatePolicy
 from foundry_tasks.contract.documents import Fold, Window
 from foundry_tasks.evaluation import metrics
 from foundry_tasks.features.labels import Labels
-from foundry_tasks.validation.beside_gates import beside_gates, edges_of
 from foundry_tasks.validation.evidence import FoldOutput, gather_evidence
+from foundry_tasks.validation.gate_diagnostics import edges_of, gate_diagnostics
 from foundry_tasks.validation.wfe import walk_forward_efficiency
 
 POLICY = GatePolicy(resamples=200, min_blocks=2)
@@ -39,10 +39,10 @@ class Walk:
         rows = slice(fold.validation.start, fold.test.stop)
         return FoldOutput(fold, self.p_up[rows], np.full_like(self.p_up[rows], 0.52))
 
-    def beside(self):
+    def diagnostics(self):
         tested = self.returns[100:260]
         returns = {"close": tested, "next_open": np.full_like(tested, np.nan)}
-        return beside_gates(self.evidence, self.edges, returns, POLICY, seed=1)
+        return gate_diagnostics(self.evidence, self.edges, returns, POLICY, seed=1)
 
 
 @pytest.fixture(scope="module")
@@ -75,24 +75,24 @@ def test_a_ticker_without_a_forecast_counts_on_neither_side_of_that_difference()
 def test_the_relative_efficiency_beside_is_the_one_that_is_gated(walk):
     e = walk.evidence
     expected = walk_forward_efficiency([s.mean() for s in e.validation_relative], [s.mean() for s in e.test_relative])
-    assert walk.beside().efficiency.relative.value == expected
+    assert walk.diagnostics().efficiency.relative.value == expected
 
 
 def test_figures_of_a_fold_are_the_means_of_its_sessions(walk):
     auc = metrics.session_auc(walk.evidence.p_up, walk.evidence.up)
-    assert [fold.auc_up for fold in walk.beside().folds] == pytest.approx([auc[:80].mean(), auc[80:].mean()])
+    assert [fold.auc_up for fold in walk.diagnostics().folds] == pytest.approx([auc[:80].mean(), auc[80:].mean()])
 
 
 def test_an_entry_without_prices_is_left_out(walk):
-    assert list(walk.beside().entries) == ["close"]
+    assert list(walk.diagnostics().entries) == ["close"]
 
 
 def test_the_icir_is_that_of_the_rank_ic_it_stands_beside(walk):
-    found = walk.beside()
+    found = walk.diagnostics()
     assert found.information.mean == pytest.approx(found.rank_ic.value)
 
 
 def test_consistency_counts_the_folds_above_neutral(walk):
     for name in ("relative", "over_base_rate", "rank_ic"):
-        edge, found = getattr(walk.edges, name), getattr(walk.beside().efficiency, name)
+        edge, found = getattr(walk.edges, name), getattr(walk.diagnostics().efficiency, name)
         assert found.consistency == np.mean([np.nanmean(series) > edge.neutral for series in edge.test]), name

@@ -61,7 +61,7 @@ class Documents:
 
 
 @dataclass(frozen=True)
-class Material:
+class ReportInputs:
     """A run as the report sees it. What a stage did not publish is simply not there."""
 
     dag: str

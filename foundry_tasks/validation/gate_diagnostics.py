@@ -1,4 +1,4 @@
-"""What stands beside the gates and refuses nothing: other readings of the same evidence."""
+"""Diagnostics of the gates, which refuse nothing: other readings of the same evidence."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,8 +9,8 @@ import numpy as np
 from foundry_tasks.contract.config import GatePolicy
 from foundry_tasks.contract.documents.base import Interval
 from foundry_tasks.contract.documents.gates import (
-    Beside,
     DeflatedSharpe,
+    Diagnostics,
     Efficiencies,
     Efficiency,
     EntryFigures,
@@ -57,14 +57,14 @@ class Edges:
     rank_ic: Edge
 
 
-def beside_gates(
+def gate_diagnostics(
     evidence: Evidence,
     edges: Edges,
     entry_returns: Mapping[str, FloatArray],
     policy: GatePolicy,
     *,
     seed: int,
-) -> Beside:
+) -> Diagnostics:
     """Every figure that is no gate.
 
     edges: from `edges_of`. entry_returns: entry → forward returns counted from that price, of the evidence's shape, all NaN
@@ -80,7 +80,7 @@ def beside_gates(
     rank_ic = metrics.session_rank_ic(p_up, entry_returns["close"])
     auc_median = metrics.session_auc(p_up, evidence.above_median)
     information = metrics.information_coefficient(rank_ic, horizon=evidence.horizon)
-    return Beside(
+    return Diagnostics(
         auc_median=figures(auc_median),
         rank_ic=figures(rank_ic),
         information=Information(mean=information.mean, icir=information.icir, t=information.t, lag=information.lag),

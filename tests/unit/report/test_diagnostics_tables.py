@@ -1,44 +1,44 @@
-"""What stands beside the gates, in words: the same on the page and in the Markdown."""
+"""Diagnostics of the gates, in words: the same on the page and in the Markdown."""
 
 import pytest
 
 from foundry_tasks.contract.documents.gates import DeflatedSharpe, FiellerBounds
-from foundry_tasks.report.beside_tables import Cell, beside_the_gates, expected_against_observed
+from foundry_tasks.report.diagnostics_tables import Cell, diagnostic_rows, expected_against_observed
 from foundry_tasks.report.html import write_html
 from foundry_tasks.report.markdown import write_markdown
 
 
-def beside(document, horizon=1):
-    return document.evidence[horizon].beside
+def diagnostics(document, horizon=1):
+    return document.evidence[horizon].diagnostics
 
 
-def with_beside(document, **changed):
-    """The document with other figures beside the gates of one day."""
+def with_diagnostics(document, **changed):
+    """The document with other diagnostics of one day."""
     evidence = document.evidence[1]
-    found = evidence.beside.model_copy(update=changed)
+    found = evidence.diagnostics.model_copy(update=changed)
     return document.model_copy(
-        update={"evidence": {**document.evidence, 1: evidence.model_copy(update={"beside": found})}}
+        update={"evidence": {**document.evidence, 1: evidence.model_copy(update={"diagnostics": found})}}
     )
 
 
 def with_rank_ic_efficiency(document, **changed):
-    efficiency = beside(document).efficiency
+    efficiency = diagnostics(document).efficiency
     found = efficiency.model_copy(update={"rank_ic": efficiency.rank_ic.model_copy(update=changed)})
-    return with_beside(document, efficiency=found)
+    return with_diagnostics(document, efficiency=found)
 
 
 def with_trials(document, **changed):
-    return with_beside(document, trials=beside(document).trials.model_copy(update=changed))
+    return with_diagnostics(document, trials=diagnostics(document).trials.model_copy(update=changed))
 
 
 def cell(document, label, horizon=1):
-    (row,) = [row for row in beside_the_gates(document) if row.label == label]
+    (row,) = [row for row in diagnostic_rows(document) if row.label == label]
     return row.cells[horizon]
 
 
 def test_every_figure_of_every_horizon_is_on_the_page_and_in_the_markdown(document):
     page, text = write_html(document), write_markdown(document)
-    for row in [*beside_the_gates(document), *expected_against_observed(document)]:
+    for row in [*diagnostic_rows(document), *expected_against_observed(document)]:
         assert list(row.cells) == [1, 5, 20]
         assert f"<b>{row.label}</b>" in page
         assert all(f"<b>{found.value}</b>" in page and found.note in page for found in row.cells.values())
@@ -47,7 +47,7 @@ def test_every_figure_of_every_horizon_is_on_the_page_and_in_the_markdown(docume
 
 def test_expected_stands_beside_observed(document):
     (row,) = [row for row in expected_against_observed(document) if row.label == "Mean AUC per session"]
-    found = next(found for found in beside(document).expected if found.name == "mean AUC per session")
+    found = next(found for found in diagnostics(document).expected if found.name == "mean AUC per session")
     bounds = f"[{found.lower:.4f}, {found.upper:.4f}]"
     assert row.cells[1] == Cell(f"{found.observed:.4f}", f"expected {found.expected:.4f} {bounds}")
 
@@ -102,7 +102,7 @@ def test_a_note_of_bounds_alone_gets_no_second_brackets():
 
 
 def test_a_run_that_judged_nothing_has_no_such_tables(document):
-    evidence = {horizon: item.model_copy(update={"beside": None}) for horizon, item in document.evidence.items()}
+    evidence = {horizon: item.model_copy(update={"diagnostics": None}) for horizon, item in document.evidence.items()}
     judged_nothing = document.model_copy(update={"evidence": evidence})
-    assert not beside_the_gates(judged_nothing)
+    assert not diagnostic_rows(judged_nothing)
     assert "Beside the gates" not in write_html(judged_nothing) + write_markdown(judged_nothing)
