@@ -17,10 +17,10 @@ OUR_PACKAGES = ("numpy", "bottleneck", "scipy", "pandas", "pyarrow", "great-expe
 
 _HEAD = """# Benchmarks
 
-Foundry beside what people use instead, both measured in turns in one run. `make bench` measures and writes this page,
-`make bench-check` measures the rows marked ↻ again and fails where a ratio has fallen. Ratios are theirs over ours, so that
-more is better, as the median over the pairs, with the smallest and the largest. Seconds are those of the machine named, and
-what a user waits for where they are not of CPU, which counts the threads of a process together.
+Foundry (ours) compared with the usual alternatives (theirs). Both are measured in alternation in one run. `make bench` measures
+and writes this page; `make bench-check` measures the rows marked ↻ again and fails if a ratio has fallen. A ratio is theirs /
+ours, so higher is better. The table has the median over the pairs, with the smallest and the largest. Seconds are those of the
+named machine: elapsed time, or CPU time of all threads of the process where the unit is `s of CPU`.
 """
 
 
@@ -67,7 +67,7 @@ def benchmarks_markdown() -> str:
 
 
 def _section(name: str, record: Record) -> str:
-    head = ["| | beside | ratio | ours | theirs | bar | |", "|---|---|---|---|---|---|---|"]
+    head = ["| | compared with | ratio | ours | theirs | bar | |", "|---|---|---|---|---|---|---|"]
     about = ", ".join(f"{key} {value}" if key != "CPU" else value for key, value in record.machine.items())
     return "\n".join([f"## {name.capitalize()}", "", *head, *map(table_line, record.rows), "", f"On {about}.", ""])
 

@@ -19,8 +19,10 @@ class ReportLink(BaseOperatorLink):
 
 
 class ModelLink(BaseOperatorLink):
-    """The model version in MLflow, where FOUNDRY_MLFLOW_URL or FOUNDRY_MLFLOW_URI is a server; of several versions a
-    champion's, else the first."""
+    """The model version in MLflow, where FOUNDRY_MLFLOW_URL or FOUNDRY_MLFLOW_URI is a server.
+
+    Of several versions a champion's, else the first.
+    """
 
     name = "MLflow"
 

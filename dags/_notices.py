@@ -18,8 +18,11 @@ _TIMEOUT_S = 10
 
 
 class Notice(BaseNotifier):
-    """Says one line to the log, and by FOUNDRY_NOTIFY to a webhook (POST, JSON) or by e-mail, over Airflow's connection
-    `smtp_default`. A message that cannot be sent is an error in the log and changes nothing else."""
+    """Says one line to the log, and by FOUNDRY_NOTIFY to a webhook (POST, JSON) or by e-mail.
+
+    E-mail goes over Airflow's connection `smtp_default`. A message that cannot be sent is an error in the log and changes
+    nothing else.
+    """
 
     event = ""
 

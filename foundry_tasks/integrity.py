@@ -18,8 +18,11 @@ _DOCUMENTS = ("runs/", "reuse/", "checkpoints/", "ledger/", "nulls/", "trials/",
 
 @dataclass(frozen=True)
 class Survey:
-    """What was read. damaged: one line a key that is not whole. gone: objects that a result names and the store lacks,
-    as after `foundry gc` of a refused version's run."""
+    """What was read.
+
+    damaged: one line a key that is not whole. gone: objects that a result names and the store lacks, as after `foundry gc`
+    of a refused version's run.
+    """
 
     objects: int
     documents: int

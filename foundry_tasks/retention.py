@@ -28,6 +28,7 @@ class Plan:
 
     @property
     def size_bytes(self) -> int:
+        """Bytes that deleting frees."""
         return sum(one.size_bytes for one in (*self.documents, *self.objects))
 
 

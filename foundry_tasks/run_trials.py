@@ -1,19 +1,20 @@
-"""The trials that a run makes: each base model, the reference blend, the stack, the P(up) that the gates judge, and every
-way in which somebody chose to trade it.
+"""The trials that a run makes.
+
+They are each base model, the reference blend, the stack, the P(up) that the gates judge, and every way in which somebody
+chose to trade it.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 from pydantic import JsonValue
 
-from foundry_tasks.contract.config import BacktestConfig, GatePolicy, PricesConfig
-from foundry_tasks.contract.documents import Fold
+from foundry_tasks.contract.config import BacktestConfig, GatePolicy
 from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.data.panel import FloatArray, PricePanel
-from foundry_tasks.data.tables import read_matrices, read_prices
+from foundry_tasks.data.tables import read_prices
 from foundry_tasks.evaluation.standard_portfolio import DailyPnl, standard_pnl
-from foundry_tasks.inputs.scores import ScoreFiles
+from foundry_tasks.inputs.run_inputs import RunInputs
 from foundry_tasks.trials import Trial, TrialLedger, configuration, distinct
 from foundry_tasks.validation.selection_bias import SelectionBias, selection_bias
 
@@ -21,18 +22,13 @@ JUDGED = "p_up"
 TRADED = "p_up, traded by rules of its own"
 
 
-def record_run(
-    io: StageIO, market: str, folds: Mapping[int, Sequence[Fold]], policy: GatePolicy
-) -> dict[int, SelectionBias]:
-    """Write down every trial of this run; horizon → what having tried so often makes of the judged one's Sharpe ratio.
-
-    folds: the reported ones of each horizon.
-    """
+def record_run(io: StageIO, inputs: RunInputs, market: str, policy: GatePolicy) -> dict[int, SelectionBias]:
+    """Write down every trial of this run; horizon → what having tried so often makes of the judged one's Sharpe ratio."""
     ledger = TrialLedger(io.store)
-    prices, scores = read_prices(io.path("prices", "prices.parquet")), ScoreFiles(io)
+    prices = read_prices(io.path("prices", "prices.parquet"))
     judged = {}
-    for horizon, walk in folds.items():
-        for trial in _trials(io, prices, scores, horizon, walk, policy):
+    for horizon in inputs.reported_folds:
+        for trial in _trials(io, inputs, prices, horizon, policy):
             ledger.record(market, trial)
             if trial.what["scores"] == JUDGED:
                 judged[horizon] = trial.daily
@@ -40,19 +36,11 @@ def record_run(
     return {horizon: selection_bias(daily, everything) for horizon, daily in judged.items()}
 
 
-def record_portfolio(io: StageIO, rules: BacktestConfig, horizon: int, daily: DailyPnl) -> None:
+def record_portfolio(io: StageIO, inputs: RunInputs, rules: BacktestConfig, horizon: int, daily: DailyPnl) -> None:
     """Write down what the run's P(up) earned under rules that a person chose: another choice is another trial."""
-    prices = io.result("prices").config
-    what = configuration(
-        [prices, *(io.result(stage).config for stage in ("features", "labels", "ensemble")), _models(io)]
-    )
+    what = configuration(inputs.configs("prices", "features", "labels", "ensemble", "models"))
     traded = rules.model_dump(mode="json") | {"scores": TRADED}
-    market = PricesConfig.model_validate(prices).market
-    TrialLedger(io.store).record(market, _trial(io, what | traded, horizon, daily))
-
-
-def _models(io: StageIO) -> Mapping[str, JsonValue]:
-    return io.any_result("models").config
+    TrialLedger(io.store).record(inputs.prices_config.market, _trial(io, what | traded, horizon, daily))
 
 
 def _trial(io: StageIO, what: Mapping[str, JsonValue], horizon: int, daily: DailyPnl) -> Trial:
@@ -60,21 +48,20 @@ def _trial(io: StageIO, what: Mapping[str, JsonValue], horizon: int, daily: Dail
     return Trial(what, horizon, daily, io.code_version, run, recorded)
 
 
-def _trials(
-    io: StageIO, prices: PricePanel, scores: ScoreFiles, horizon: int, folds: Sequence[Fold], policy: GatePolicy
-) -> Iterator[Trial]:
+def _trials(io: StageIO, inputs: RunInputs, prices: PricePanel, horizon: int, policy: GatePolicy) -> Iterator[Trial]:
+    folds = inputs.reported_folds[horizon]
     first = folds[0].test.start
 
     def trial(what: Mapping[str, JsonValue], values: FloatArray) -> Trial:
         return _trial(io, what, horizon, standard_pnl(prices, values, first_session=first, horizon=horizon))
 
-    fitted = [io.result(stage).config for stage in ("prices", "features", "labels")] + [_models(io)]
+    fitted = inputs.configs("prices", "features", "labels", "models")
     learned = configuration(fitted)
     alone = {key: value for key, value in learned.items() if key != "models"}
-    for name, values in scores.tested(horizon, folds).items():
+    for name, values in inputs.scores.tested(horizon, folds).items():
         yield trial(alone | {"scores": name}, values)
-    stacked = configuration([*fitted, io.result("ensemble").config])
-    files = [read_matrices(io.path("ensemble", f"{horizon}d/{fold.name}.parquet"), ("score", "p_up")) for fold in folds]
+    stacked = configuration([*fitted, *inputs.configs("ensemble")])
+    files = [inputs.forecast_file(horizon, fold, ("score", JUDGED)) for fold in folds]
     tested = {
         name: np.concatenate([file[name][-len(fold.test) :] for fold, file in zip(folds, files, strict=True)])
         for name in ("score", JUDGED)

@@ -36,9 +36,11 @@ class PlainProgress:
         self.label, self.total, self.done = "", 0, 0
 
     def start(self, label: str, total: int) -> None:
+        """Count from zero to `total`; prints nothing yet."""
         self.label, self.total, self.done = label, total, 0
 
     def advance(self, note: str = "") -> None:
+        """One more is done; a line at every fiftieth and at the end."""
         self.done += 1
         step = max(self.total // 50, 1)
         if self.done % step == 0 or self.done == self.total:
@@ -59,10 +61,12 @@ class BarProgress:
         self._task: Any = None
 
     def start(self, label: str, total: int) -> None:
+        """Draw an empty bar of `total` steps."""
         self._bar.start()
         self._task = self._bar.add_task(label, total=total, note="")
 
     def advance(self, note: str = "") -> None:
+        """One more is done; the full bar stays on the terminal."""
         self._bar.update(self._task, advance=1, note=note)
         if self._bar.finished:
             self._bar.stop()

@@ -38,10 +38,12 @@ def inside(image: str, *command: str) -> str:
 
 
 def normal(name: str) -> str:
+    """The name as PEP 503 normalises it."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def locked(group: str) -> dict[str, str]:
+    """Package → version, as the lock file of a group pins them."""
     lock = (REPOSITORY / "requirements" / f"{group}.txt").read_text()
     return dict(re.findall(r"^([a-z0-9][a-z0-9._-]*)(?:\[[^]]*])?==([^ ;\\]+)", lock, re.MULTILINE))
 
@@ -69,10 +71,15 @@ def components(name: str, image: str, group: str | None) -> Iterator[Component]:
 
 
 def library(name: str, version: str, purl: PackageURL) -> Component:
+    """A package as a component; its package URL is its reference."""
     return Component(type=ComponentType.LIBRARY, name=name, version=version, purl=purl, bom_ref=purl.to_string())
 
 
 def sbom(variable: str, image_id: str) -> None:
+    """Write `.foundry/sbom/<image>.cdx.json` and print how many packages it lists.
+
+    variable: name of a line in `.images.env`. Exits where a package is not the locked one, or the document is not valid.
+    """
     name = variable.removeprefix("FOUNDRY_IMAGE_").lower().replace("_", "-")
     group = name.removeprefix("stage-")
     has_lock = (REPOSITORY / "requirements" / f"{group}.txt").is_file()

@@ -39,10 +39,12 @@ class ExchangeSessions(Timetable):
         return f"{self.at} on {'the first session of a week' if self.weekly else 'sessions'} of {self.calendar}"
 
     def serialize(self) -> dict[str, Any]:
+        """The arguments as JSON, for the serialized DAG."""
         return {"calendar": self.calendar, "at": self.at, "timezone": self.timezone, "weekly": self.weekly}
 
     @classmethod
     def deserialize(cls, data: dict[str, Any]) -> "ExchangeSessions":
+        """The timetable of a serialized DAG."""
         return cls(data["calendar"], at=data["at"], timezone=data["timezone"], weekly=data["weekly"])
 
     def validate(self) -> None:
@@ -51,11 +53,16 @@ class ExchangeSessions(Timetable):
         time.fromisoformat(self.at)
 
     def infer_manual_data_interval(self, *, run_after: pendulum.DateTime) -> DataInterval:
+        """The moment itself: a run by hand covers no time."""
         return DataInterval.exact(run_after)
 
     def next_dagrun_info(
         self, *, last_automated_data_interval: DataInterval | None, restriction: TimeRestriction
     ) -> DagRunInfo | None:
+        """The next scheduled run, None where the DAG has ended or its start is unknown.
+
+        Without catch-up it is the newest missed firing, and at first the next one after now.
+        """
         now = utcnow()
         last = last_automated_data_interval.end if last_automated_data_interval else None
         moments = [] if last is None else [self.following(last)]

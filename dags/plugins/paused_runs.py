@@ -42,6 +42,7 @@ class PausedRunsPlugin(AirflowPlugin):
 
     @classmethod
     def on_load(cls, *_: Any, **__: Any) -> None:
+        """Listen to every session of SQLAlchemy, once a process."""
         from sqlalchemy import event  # noqa: PLC0415 - as above
         from sqlalchemy.orm import Session  # noqa: PLC0415
 

@@ -12,5 +12,6 @@ class Examples(griffe.Extension):
     """Fences the examples of every docstring that is read."""
 
     def on_object(self, *, obj: griffe.Object, **_: object) -> None:
+        """Fence the examples of one docstring, in place."""
         if obj.docstring:
             obj.docstring.value = _EXAMPLE.sub(lambda found: f"```pycon\n{found[0]}\n```", obj.docstring.value)

@@ -35,6 +35,7 @@ class GreatExpectations:
         self._loading: threading.Thread | None = None
 
     def warm_up(self) -> None:
+        """Start the import of GX on a thread; further calls do nothing."""
         if self._loading is None:
             self._loading = threading.Thread(target=_load, name="load-great-expectations", daemon=True)
             self._loading.start()

@@ -60,6 +60,7 @@ class MlflowRegistry:
 
     # ------------------------------------------------------------ versions
     def register(self, wanted: Registration) -> ModelVersion:
+        """Log a bundle with its evidence. Of callers that register the same one at once, the lowest number wins."""
         identity = digest_of({"sha256": wanted.sha256, "evidence": wanted.evidence})
         with _answering(self.uri):
             if self._ensure_model(wanted.model):
@@ -74,10 +75,12 @@ class MlflowRegistry:
             return first
 
     def has_files_of(self, model: str, version: int, sha256: str) -> bool:
+        """Whether a logged model has these tags and its files are still there."""
         with _answering(self.uri):
             return self._logged(model, version, sha256) is not None
 
     def register_again(self, model: str, version: int, sha256: str, taken: Mapping[int, str]) -> ModelVersion:
+        """Make a version of logged files again. Raises ConfigError where MLflow no longer has them."""
         with _answering(self.uri):
             logged = self._logged(model, version, sha256)
             if logged is None:
@@ -90,14 +93,17 @@ class MlflowRegistry:
             return first
 
     def delete(self, version: ModelVersion) -> None:
+        """Take away MLflow's version; its run and files stay until `mlflow gc`."""
         with _answering(self.uri):
             self._delete(version.model, version.registry_number)
 
     def versions(self, model: str) -> Sequence[ModelVersion]:
+        """All versions, oldest first; none where the model is not registered."""
         with _answering(self.uri):
             return self._search(model, f"name='{model}'")
 
     def alias(self, model: str, name: str) -> ModelVersion | None:
+        """The version that carries an alias, None where no version does."""
         with _answering(self.uri):
             aliases = self._aliases(model)
             if name not in aliases:
@@ -105,6 +111,7 @@ class MlflowRegistry:
             return _version(self._client.get_model_version(model, str(aliases[name])), aliases)
 
     def set_alias(self, model: str, name: str, version: int | None) -> None:
+        """Point an alias at the ledger's version, whatever number MLflow gave it."""
         with _answering(self.uri):
             if version is None:
                 self._client.delete_registered_model_alias(model, name)
@@ -113,6 +120,7 @@ class MlflowRegistry:
                 _again(lambda: self._client.set_registered_model_alias(model, name, str(number)))
 
     def bundle(self, version: ModelVersion) -> Path | None:
+        """The file where MLflow keeps it on this machine, else a download into a temporary folder; None where it is lacking."""
         with _answering(self.uri):
             number = version.registry_number or self._number(version.model, version.version)
             if number is None:
@@ -121,6 +129,7 @@ class MlflowRegistry:
             return self._file(location, f"{version.model}-{number}")
 
     def locate(self, version: ModelVersion) -> str:
+        """A page of the MLflow server; without a server a `models:/` URI."""
         number = version.registry_number or version.version
         if self._has_server:
             return f"{self.uri.rstrip('/')}/#/models/{version.model}/versions/{number}"
@@ -128,21 +137,25 @@ class MlflowRegistry:
 
     # ------------------------------------------------------------ the experiment
     def experiment_is_deleted(self) -> bool:
+        """Whether the experiment `foundry` is in the state `deleted`."""
         with _answering(self.uri):
             found = self._client.get_experiment_by_name(EXPERIMENT)
             return found is not None and found.lifecycle_stage == "deleted"
 
     def restore_experiment(self) -> None:
+        """Restore the experiment `foundry`, or create it."""
         with _answering(self.uri):
             self._experiment()
 
     # ------------------------------------------------------------ the ledger's witness
     def ledger_head(self, model: str) -> str | None:
+        """The head in the registered model's tag, None where it has none."""
         with _answering(self.uri):
             found = self._model(model)
             return found.tags.get(HEAD_TAG) if found else None
 
     def set_ledger_head(self, model: str, head: str) -> None:
+        """Write the head into the registered model's tag."""
         with _answering(self.uri):
             _again(lambda: self._client.set_registered_model_tag(model, HEAD_TAG, head))
 

@@ -35,6 +35,7 @@ class LocalStore:
             self.root.mkdir(parents=True, exist_ok=True)
 
     def read(self, key: str) -> bytes | None:
+        """The content of the file, None where there is none."""
         with _explained(self.root / key):
             try:
                 return (self.root / key).read_bytes()
@@ -42,10 +43,12 @@ class LocalStore:
                 return None
 
     def write(self, key: str, data: bytes) -> None:
+        """Replace the file by a finished one, in one rename."""
         with self._staged(key, data) as staged:
             staged.replace(self.root / key)
 
     def create(self, key: str, data: bytes) -> bool:
+        """Hard-link a finished file to its name; False where the name is taken."""
         with self._staged(key, data) as staged:
             try:
                 os.link(staged, self.root / key)
@@ -54,6 +57,7 @@ class LocalStore:
         return True
 
     def swap(self, key: str, expected: bytes | None, data: bytes) -> bool:
+        """Compare and replace under a lock file beside the key."""
         lock = self.root / f"{key}.lock"
         with _explained(lock):
             lock.parent.mkdir(parents=True, exist_ok=True)
@@ -65,6 +69,7 @@ class LocalStore:
                 return True
 
     def append(self, key: str, line: bytes) -> None:
+        """Write the line in one call, so that lines of several processes do not mix."""
         path = self.root / key
         with _explained(path):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -72,6 +77,7 @@ class LocalStore:
                 log.write(line + b"\n")
 
     def put_object(self, source: Path) -> str:
+        """Copy and hash at the same time, flush to the disk, and rename to the sha256; read-only from then on."""
         # What it is called is known once it is hashed, which takes as long as copying: so both at once.
         with self._part_of(self.root / object_key("new")) as part, ThreadPoolExecutor(1) as hasher:
             hashed = hasher.submit(_sha256, source)
@@ -85,9 +91,11 @@ class LocalStore:
         return sha256
 
     def has_object(self, sha256: str) -> bool:
+        """Whether the file of the object exists."""
         return (self.root / object_key(sha256)).is_file()
 
     def object_path(self, sha256: str) -> Path:
+        """The object's own file in the store. Raises MissingInputError."""
         path = self.root / object_key(sha256)
         if not path.is_file():
             raise MissingInputError(
@@ -96,21 +104,25 @@ class LocalStore:
         return path
 
     def keys(self, prefix: str) -> Iterator[str]:
+        """Files below the folder of `prefix`, without locks and unfinished files."""
         folder = self.root / prefix.rpartition("/")[0]
         found = (path.relative_to(self.root).as_posix() for path in folder.rglob("*") if path.is_file())
         yield from sorted(key for key in found if key.startswith(prefix) and not key.endswith((".lock", ".part")))
 
     def listed(self, prefix: str) -> Iterator[StoredKey]:
+        """As `keys`; a file that is deleted meanwhile is left out."""
         for key in self.keys(prefix):
             with suppress(FileNotFoundError):  # gone since it was listed
                 found = (self.root / key).stat()
                 yield StoredKey(key, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
 
     def delete(self, key: str) -> None:
+        """Unlink the file; one that is not there is no fault."""
         with _explained(self.root / key):
             (self.root / key).unlink(missing_ok=True)
 
     def locate(self, key: str) -> str:
+        """The path of the file."""
         return str(self.root / key)
 
     @contextmanager

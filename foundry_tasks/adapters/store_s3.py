@@ -37,15 +37,22 @@ class S3Store:
         self._downloads: Path | None = None
 
     def read(self, key: str) -> bytes | None:
+        """The content at the key, None where there is none."""
         return self._read(key)[0]
 
     def write(self, key: str, data: bytes) -> None:
+        """One unconditional put; an interrupted one leaves what was there."""
         ask(lambda: self._client.put_object(**self._at(key), Body=data), f"writing {self.locate(key)}")
 
     def create(self, key: str, data: bytes) -> bool:
+        """A put with `If-None-Match: *`; False where the server refuses it."""
         return self._put_if(key, data, _ABSENT) is True
 
     def swap(self, key: str, expected: bytes | None, data: bytes) -> bool:
+        """A put with `If-Match` on the ETag that was read.
+
+        Raises TransientError where the answer was lost and others have written since: then nobody knows who won.
+        """
         found, condition = self._read(key)
         if found != expected:
             return False
@@ -58,6 +65,7 @@ class S3Store:
         return won
 
     def append(self, key: str, line: bytes) -> None:
+        """Read, add the line and swap, again after each lost race. Raises TransientError after the last try."""
         pause = 0.005
         for _ in range(_APPENDS):
             found, condition = self._read(key)
@@ -70,6 +78,10 @@ class S3Store:
         raise TransientError(f"{self.locate(key)} is too busy: {_APPENDS} races lost. The run can be repeated.")
 
     def put_object(self, source: Path) -> str:
+        """Upload with a checksum that the server verifies, under the sha256; an object of the same size is not sent again.
+
+        Raises TransientError where the server holds fewer bytes than were sent.
+        """
         with source.open("rb") as stream:
             digest = hashlib.file_digest(stream, "sha256")
         sha256, size = digest.hexdigest(), source.stat().st_size
@@ -84,6 +96,7 @@ class S3Store:
         return sha256
 
     def has_object(self, sha256: str) -> bool:
+        """Whether the server knows the key of the object."""
         return self._size(object_key(sha256)) is not None
 
     def object_path(self, sha256: str) -> Path:
@@ -107,17 +120,21 @@ class S3Store:
         return path
 
     def keys(self, prefix: str) -> Iterator[str]:
+        """The keys of `listed`."""
         return (one.key for one in self.listed(prefix))
 
     def listed(self, prefix: str) -> Iterator[StoredKey]:
+        """Reads all pages of the listing before the first key is returned."""
         cut = len(self._full(""))
         for one in listed_under(self._client, self._bucket, self._full(prefix)):
             yield replace(one, key=one.key[cut:])
 
     def delete(self, key: str) -> None:
+        """One delete request; a key that is not there is no fault."""
         ask(lambda: self._client.delete_object(**self._at(key)), f"deleting {self.locate(key)}")
 
     def locate(self, key: str) -> str:
+        """The `s3://` URI."""
         return f"{self.uri}/{key}"
 
     # ------------------------------------------------------------ inside

@@ -86,7 +86,11 @@ def ledger_key(model: str, sequence: int) -> str:
 
 
 def prediction_key(market: str, as_of: date, horizon: int, version: int) -> str:
-    """What a version said after a session, created only if absent: the first word on a day is the one that is scored."""
+    """What a version said after a session, created only if absent: the first word on a day is the one that is scored.
+
+    >>> prediction_key("us", date(2024, 1, 31), horizon=5, version=3)
+    'predictions/us/2024-01-31/5d-version3.json'
+    """
     return f"{predictions_prefix(market)}{as_of.isoformat()}/{horizon}d-version{version}.json"
 
 

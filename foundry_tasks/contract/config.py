@@ -35,7 +35,11 @@ def _day(value: Any) -> date | None:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`: did you mean 'date'?` with the nearest of the known words; a colon where none is near."""
+    """`: did you mean 'date'?` with the nearest of the known words; a colon where none is near.
+
+    >>> did_you_mean("horizon", ["horizons", "seed"])
+    ": did you mean 'horizons'?"
+    """
     import difflib  # noqa: PLC0415 - only who mistyped a word loads it
 
     nearest = difflib.get_close_matches(word.lower(), list(known), 1)
@@ -99,16 +103,22 @@ class StageConfig(BaseModel):
 
 
 class MarketConfig(StageConfig):
+    """Which market a stage works for."""
+
     market: str = Field(default="us", pattern=MARKET_NAME)
     """Name of a market file: a universe with a calendar. Registered models carry the name."""
 
 
 class SeedConfig(StageConfig):
+    """Where random numbers start."""
+
     seed: NonNegativeInt = 7
     """First random seed."""
 
 
 class IntervalsConfig(StageConfig):
+    """How confidence intervals are resampled."""
+
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
     """Two-sided confidence level of all intervals."""
     resamples: Annotated[int, Field(ge=200)] = 2000
@@ -118,6 +128,8 @@ class IntervalsConfig(StageConfig):
 
 
 class HorizonsConfig(StageConfig):
+    """Which horizons are forecast."""
+
     horizons: tuple[Horizon, ...] = Field(default=(1, 5, 20), min_length=1)
     """Trading days ahead. Each horizon gets a model of its own."""
 
@@ -129,11 +141,15 @@ class HorizonsConfig(StageConfig):
 
 
 class ThreadsConfig(StageConfig):
+    """How many CPU threads a stage may use."""
+
     threads: PositiveInt = 2
     """CPU threads. Base models are fitted side by side, one thread each."""
 
 
 class PricesConfig(MarketConfig):
+    """Where prices come from, which are wanted, and which bars are excepted from the checks."""
+
     calendar: str = "XNYS"
     """Exchange calendar (ISO 10383 market code). It says which days are sessions."""
     source: Literal["sample", "parquet", "yfinance", "tiingo"] = "sample"
@@ -213,21 +229,31 @@ class PricesConfig(MarketConfig):
 
 
 class FeaturesConfig(HorizonsConfig, ThreadsConfig):
+    """Which features are computed."""
+
     feature_set: Literal["core", "extended"] = "extended"
     """`core`: the nine features of the reference system; `extended`: all features."""
 
 
 class LabelsConfig(HorizonsConfig):
+    """Which forward returns become labels."""
+
     label_entry: LabelEntry = "close"
     """Price that a label's return starts from: the close of t, the open of t+1 or the close of t+1."""
 
 
 def fold_name(number: int) -> str:
-    """`fold3`; the warm-up blocks before `fold1` are numbered 0, −1, …: `warmup1`, `warmup2`."""
+    """`fold3`; the warm-up blocks before `fold1` are numbered 0, −1, …: `warmup1`, `warmup2`.
+
+    >>> fold_name(3), fold_name(0)
+    ('fold3', 'warmup1')
+    """
     return f"fold{number}" if number >= 1 else f"warmup{1 - number}"
 
 
 class WalkConfig(HorizonsConfig):
+    """How sessions are split into fit, validation and test windows. All lengths are counted in sessions."""
+
     walk: Literal["anchored", "rolling"] = "anchored"
     """`anchored`: the fit window grows; `rolling`: it slides."""
     folds: Annotated[int, Field(ge=2)] = 5
@@ -299,6 +325,8 @@ class DeepConfig(StageConfig):
 
 
 class ModelsConfig(WalkConfig, ThreadsConfig, DeepConfig, SeedConfig):
+    """Which base models are fitted, on which labels, and how."""
+
     models: tuple[ModelName, ...] = Field(default=("logistic", "lightgbm", "xgboost"), min_length=1)
     """Base models. `lstm_transformer` and `xlstm_ts` are deep: they need TensorFlow and much more time."""
     label_kind: LabelKind | None = None
@@ -348,6 +376,8 @@ class ModelsConfig(WalkConfig, ThreadsConfig, DeepConfig, SeedConfig):
 
 
 class EnsembleConfig(ThreadsConfig, SeedConfig):
+    """How the scores of base models become P(up)."""
+
     calibration: Calibration = "base_rate_slope"
     """Method that turns scores into P(up)."""
     calibration_sessions: PositiveInt = 252
@@ -377,6 +407,8 @@ class NullsConfig(ModelsConfig, EnsembleConfig, MarketConfig):
 
 
 class LeakageConfig(ThreadsConfig, SeedConfig):
+    """How thoroughly the leakage audit looks."""
+
     audit_dates: PositiveInt = 3
     """Dates at which the leakage audit cuts and poisons prices."""
 
@@ -408,6 +440,8 @@ class GatePolicy(IntervalsConfig):
 
 
 class GatesConfig(GatePolicy, MarketConfig, SeedConfig):
+    """What the gates ask of a model, and what follows from their verdict."""
+
     validate_only: bool = False
     """Stop after the gates."""
     skip_gates: bool = False
@@ -415,6 +449,8 @@ class GatesConfig(GatePolicy, MarketConfig, SeedConfig):
 
 
 class AuditConfig(GatePolicy, ThreadsConfig, SeedConfig):
+    """On which simulated markets the error rates of the gates are measured."""
+
     simulated_markets: PositiveInt = 100
     """Simulated markets of each kind: noise, shifted labels, planted edges, planted leaks."""
     market_sessions: Annotated[int, Field(ge=300, le=4000)] = 300
@@ -426,6 +462,8 @@ class AuditConfig(GatePolicy, ThreadsConfig, SeedConfig):
 
 
 class RefitConfig(ThreadsConfig):
+    """How close the refitted model must be to the last fold's. Otherwise the last fold's is bundled."""
+
     min_rank_correlation: Share = 0.80
     """Per-session rank correlation of the refitted model with that of the last fold. Refused below."""
     spread_ratio_band: tuple[PositiveFloat, PositiveFloat] = (0.80, 1.25)
@@ -433,11 +471,15 @@ class RefitConfig(ThreadsConfig):
 
 
 class PromoteConfig(MarketConfig):
+    """What the ledger records besides the verdict."""
+
     reason: str = ""
     """Reason for the run, written into the ledger. Empty: none."""
 
 
 class PredictConfig(HorizonsConfig, MarketConfig):
+    """How forecasts become suggested positions."""
+
     max_position: Share = 0.05
     """Largest position, as a share of capital."""
     kelly_fraction: NonNegativeFloat = 0.25
@@ -445,6 +487,8 @@ class PredictConfig(HorizonsConfig, MarketConfig):
 
 
 class MonitorConfig(HorizonsConfig, MarketConfig, IntervalsConfig, SeedConfig):
+    """From which sessions live figures and drift are computed, and when the report warns."""
+
     live_sessions: Annotated[int, Field(ge=1, le=2 * RECENT_SESSIONS)] = 252
     """Newest sessions of matured predictions that live figures are computed from."""
     drift_sessions: Annotated[int, Field(ge=5, le=RECENT_SESSIONS)] = 63
@@ -456,6 +500,8 @@ class MonitorConfig(HorizonsConfig, MarketConfig, IntervalsConfig, SeedConfig):
 
 
 class DecideConfig(StageConfig):
+    """What a person decided: approval or rollback of a version, and why."""
+
     model: str = ""
     """Registered model, such as foundry-us-5d."""
     action: Literal["approve", "rollback"] = "approve"
@@ -469,6 +515,8 @@ class DecideConfig(StageConfig):
 
 
 class ReportConfig(MarketConfig):
+    """What the report lists."""
+
     top: PositiveInt = 10
     """Length of the report's lists of top and bottom predictions."""
 

@@ -113,8 +113,11 @@ def read_run_log(store: Store, prefix: str) -> tuple[RunLogLine, ...]:
 class Progress(Protocol):
     """A progress bar on a terminal, plain lines where there is none."""
 
-    def start(self, label: str, total: int) -> None: ...
-    def advance(self, note: str = "") -> None: ...
+    def start(self, label: str, total: int) -> None:
+        """Begin work of `total` steps. label: what is done, in a word or two."""
+
+    def advance(self, note: str = "") -> None:
+        """One step is done. note: what it was."""
 
 
 @dataclass

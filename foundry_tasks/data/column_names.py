@@ -68,7 +68,11 @@ def normal(name: str) -> str:
 
 
 def column_of(name: str, declared: Mapping[str, str] = NONE_DECLARED) -> str:
-    """The role that a column's name speaks for, declared ones first; the name itself, tidied, where it speaks for none."""
+    """The role that a column's name speaks for, declared ones first; the name itself, tidied, where it speaks for none.
+
+    >>> column_of("Adj Close"), column_of("PERMNO"), column_of("Short Interest")
+    ('adj_close', 'ticker', 'short_interest')
+    """
     plain = re.sub(r"[\s-]", "_", str(name).strip().lower())
     for role, source in declared.items():
         if same_name(source, name):
@@ -85,9 +89,11 @@ def same_name(one: str, other: str) -> bool:
 
 
 def is_time_of_insertion(name: str) -> bool:
+    """Whether a name means when a row was written, such as `updated_at`, and not its date."""
     return bool(_INSERTION.fullmatch(normal(name)))
 
 
 def sounds_like_a_price(name: str) -> bool:
+    """Whether a name speaks of a price or of a factor that adjusts one; `open interest` does not."""
     words = re.findall(r"[a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower())
     return bool(_PRICE_PARTS.search(normal(name))) or (bool(_PRICE_WORDS & set(words)) and "interest" not in words)

@@ -42,6 +42,9 @@ def calendar_dates(values: "pd.Series[Any]", where: str, *, open_ended: bool = F
     A time zone is dropped and the date kept as it is written there: a bar belongs to its exchange's day. Raises
     DataRejectedError for missing dates, dates before 1900 or after 2199, more than one format, and day and month that
     cannot be told apart. open_ended: whether a date such as 9999-12-31 stands for "to this day".
+
+    >>> calendar_dates(pd.Series(["31/01/2024", "01/02/2024"]), "prices.csv").dt.strftime("%Y-%m-%d").tolist()
+    ['2024-01-31', '2024-02-01']
     """
     dates = _dates(values, where)
     for extreme in (dates.min(), dates.max()):

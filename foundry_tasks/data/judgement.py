@@ -53,6 +53,7 @@ class Bars:
 
     @property
     def price(self) -> FloatArray:
+        """(n_bars,) what returns are made of: the adjusted close where there is one, else the close."""
         return self.fields.get("adj_close", self.fields["close"])
 
     def up_to(self, session: int) -> "Bars":
@@ -104,6 +105,7 @@ class Judged:
 
     @property
     def kept(self) -> BoolArray:
+        """(n_bars,) bars without a reason against them."""
         kept: BoolArray = self.reason < 0
         return kept
 

@@ -116,6 +116,9 @@ def ratio_of(move: float) -> str:
     """A move as the ratio of a split, the simplest that is near, such as 3:2 for a fall by a third or 1:20 for a rise.
 
     As a factor where no ratio is near.
+
+    >>> ratio_of(np.log(1 / 2)), ratio_of(np.log(20))
+    ('2:1', '1:20')
     """
     factor = float(np.exp(abs(move)))
     for small in range(1, MAX_TERM + 1 if factor < 2 * MAX_TERM else 2):

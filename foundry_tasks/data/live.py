@@ -57,18 +57,22 @@ class LiveSource:
         self._io = io
 
     def fingerprint(self) -> None:
-        return None
+        """None: answers change."""
 
     def last_date(self) -> None:
-        return None
+        """None: known only once it is asked."""
 
-    def first_date(self, tickers: Sequence[str]) -> None:  # noqa: ARG002 - the protocol's
-        return None
+    def first_date(self, tickers: Sequence[str]) -> None:
+        """None, as for `last_date`."""
 
     def benchmark(self) -> None:
-        return None
+        """None: a live source brings no benchmark of its own."""
 
     def fetch(self, tickers: Sequence[str], start: date | None, end: date | None) -> pd.DataFrame:
+        """Ask for each ticker by itself, from 1990 where `start` is None; afterwards `silent` says who has no bars, and why.
+
+        Raises ConfigError where nobody may ask, TransientError where too many tickers got no answer.
+        """
         start = start or _FIRST_DATE
         ask = self.question(start, end)
         named = {**self.identity, "start": start.isoformat(), "end": str(end)}

@@ -43,6 +43,9 @@ def recognised(columns: Iterable[Sequence[str]], where: str, *, comma_is_separat
 
     One group of three digits behind a mark, as in 1.234, proves nothing, but that a comma parts numbers in a file that
     it separates is unlikely. Raises DataRejectedError where the cells prove both conventions, or could be read by both.
+
+    >>> recognised([["1.234,56", "7"]], "prices.csv", comma_is_separator=False)
+    Numerals(decimal=',')
     """
     proof: dict[str, str] = {}
     either: dict[str, str] = {}

@@ -52,7 +52,11 @@ def _opened(name: str, begin: date | None = None, end: date | None = None) -> An
 
 
 def sessions_between(calendar: str, first: date, last: date) -> DateArray:
-    """The sessions from `first` to `last`, both included, as datetime64[D]. Raises ConfigError: unknown calendar."""
+    """The sessions from `first` to `last`, both included, as datetime64[D]. Raises ConfigError: unknown calendar.
+
+    >>> sessions_between("XNYS", date(2024, 7, 3), date(2024, 7, 8)).astype(str).tolist()
+    ['2024-07-03', '2024-07-05', '2024-07-08']
+    """
     known: DateArray = _with_margin(calendar, first, last).sessions.to_numpy().astype("datetime64[D]")
     return known[(known >= np.datetime64(first)) & (known <= np.datetime64(last))]
 

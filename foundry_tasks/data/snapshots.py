@@ -57,7 +57,8 @@ def refreshed(
             else _extended(config, store, source, as_of, head)
         )
         sha256 = store.put_object(write_bars(table, workspace / "snapshot.parquet"))
-        moved = PriceHead(snapshot=sha256, source=source.name, last=table["date"].max().date())
+        last = None if table.empty else table["date"].max().date()
+        moved = PriceHead(snapshot=sha256, source=source.name, last=last)
         document = artifacts.canonical_json(moved.model_dump(mode="json"))
         if document == head or store.swap(key, head, document):
             return Snapshot(table if static or since is None else _from(table, since), sha256, restated)
@@ -78,9 +79,9 @@ def _extended(
     config: PricesConfig, store: Store, source: PriceSource, as_of: date, head: bytes | None
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """A live source's snapshot with the missing sessions, and the tickers that were restated."""
-    if head is None:
+    known = None if head is None else PriceHead.model_validate_json(head)
+    if known is None or known.last is None:
         return _complete(config, source, source.fetch(config.tickers, config.start, as_of)), ()
-    known = PriceHead.model_validate_json(head)
     kept = read_bars(store.object_path(known.snapshot))
     if known.last >= as_of:
         return kept, ()

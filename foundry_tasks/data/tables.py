@@ -145,6 +145,7 @@ class FeatureFile:
         return self._reader.features(names, sessions)
 
     def block(self, names: Sequence[str], sessions: slice) -> npt.NDArray[np.float32]:
+        """As `FeatureSource` has it; reads the row groups that hold the sessions."""
         return self.panel(names, sessions).values
 
 

@@ -19,6 +19,9 @@ def identity(ticker: str) -> str:
     """What all ways of writing one ticker have in common: BRK.B, BRK-B, BRK/B, BRK_B and "BRK B" are one.
 
     Case tells tickers apart, and so does a suffix: VOD and VOD.L are two.
+
+    >>> identity("BRK-B"), identity(" BRK B ")
+    ('BRK.B', 'BRK.B')
     """
     return _CLASS_SEPARATORS.sub(".", ticker.strip())
 

@@ -80,6 +80,12 @@ def run_backtest(prices: PricePanel, targets: FloatArray, config: BacktestConfig
     targets: (n_sessions, n_tickers), from `target_weights`: wanted at each close, decimal of capital. horizon: of the
     model, how long a position is held where the config does not say. A ticker whose impact is unknown is not traded.
     Raises ConfigError for an open or a volume that the prices lack.
+
+    >>> days, close = np.arange("2024-01-02", "2024-01-05", dtype="datetime64[D]"), np.array([[10.0], [11.0], [12.1]])
+    >>> prices = PricePanel(days, ("A",), {"close": close}, member=close > 0, sectors=("",))
+    >>> config = BacktestConfig(entry="next_close", commission_bp=0, half_spread_bp=0)
+    >>> run_backtest(prices, np.ones((3, 1)), config, horizon=1).net.round(4).tolist()
+    [0.0, 0.0, 0.1]
     """
     impact = impact_model(prices, config)
     execution = execution_at(config.entry, prices)

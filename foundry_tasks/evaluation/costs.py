@@ -22,8 +22,10 @@ VOLUME_SHARE_COEFFICIENT = 0.1
 
 @dataclass(frozen=True)
 class Costs:
-    """Decimals of the capital. commission, spread, impact, borrow: (n_sessions,). per_trade: (n_sessions, n_tickers), the
-    first three of each trade."""
+    """Decimals of the capital.
+
+    commission, spread, impact, borrow: (n_sessions,). per_trade: (n_sessions, n_tickers), the first three of each trade.
+    """
 
     commission: FloatArray
     spread: FloatArray

@@ -73,7 +73,11 @@ def reference_of(values: FloatArray, rows: BoolArray, *, recent: int) -> Referen
 
 
 def stability_index(expected: npt.ArrayLike, observed: npt.ArrayLike) -> float:
-    """PSI of two histograms of counts over the same bins; NaN where one is empty."""
+    """PSI of two histograms of counts over the same bins; NaN where one is empty.
+
+    >>> round(stability_index([50, 50], [40, 60]), 3)
+    0.041
+    """
     e, r = (np.asarray(counts, dtype=np.float64) for counts in (expected, observed))
     if not e.sum() or not r.sum():
         return float("nan")

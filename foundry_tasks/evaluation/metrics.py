@@ -14,6 +14,9 @@ def session_auc(scores: FloatArray, labels: FloatArray) -> FloatArray:
 
     scores, labels: (n_sessions, n_tickers), labels 0 or 1. Returns (n_sessions,), NaN where a session has one
     class only. Mann–Whitney with ties counted half.
+
+    >>> session_auc(np.array([[0.1, 0.4, 0.35, 0.8]]), np.array([[0.0, 0.0, 1.0, 1.0]])).tolist()
+    [0.75]
     """
     both = np.isfinite(scores) & np.isfinite(labels)
     ranks = session_ranks(np.where(both, scores, np.nan))
@@ -27,12 +30,21 @@ def session_auc(scores: FloatArray, labels: FloatArray) -> FloatArray:
 
 
 def pooled_auc(scores: FloatArray, labels: FloatArray) -> float:
-    """AUC over all rows as one sample; rewards drift between sessions, so it only informs."""
+    """AUC over all rows as one sample; rewards drift between sessions, so it only informs.
+
+    scores, labels: (n_sessions, n_tickers), labels 0 or 1. NaN where the rows hold one class only.
+    """
     return float(session_auc(scores.reshape(1, -1), labels.reshape(1, -1))[0])
 
 
 def session_rank_ic(scores: FloatArray, returns: FloatArray) -> FloatArray:
-    """Spearman correlation of scores and forward returns within each session: (n_sessions,), NaN if constant."""
+    """Spearman correlation of scores and forward returns within each session: (n_sessions,), NaN if constant.
+
+    scores, returns: (n_sessions, n_tickers), returns decimal. Ties share their mean rank. Spearman (1904).
+
+    >>> session_rank_ic(np.array([[1.0, 2.0, 3.0]]), np.array([[0.01, 0.03, 0.02]])).tolist()
+    [0.5]
+    """
     both = np.isfinite(scores) & np.isfinite(returns)
     a = _centred(session_ranks(np.where(both, scores, np.nan)), both)
     b = _centred(session_ranks(np.where(both, returns, np.nan)), both)
@@ -77,7 +89,10 @@ def session_dispersion(scores: FloatArray) -> FloatArray:
 
 
 def session_brier(p_up: FloatArray, labels: FloatArray) -> FloatArray:
-    """Mean squared error of P(up) in each session. Brier (1950). Returns (n_sessions,), NaN without rows."""
+    """Mean squared error of P(up) in each session. Brier (1950). Returns (n_sessions,), NaN without rows.
+
+    p_up, labels: (n_sessions, n_tickers), labels 0 or 1.
+    """
     return _session_mean((p_up - labels) ** 2)
 
 
@@ -86,6 +101,9 @@ def brier_skill(p_up: FloatArray, base_rate: FloatArray, labels: FloatArray) -> 
 
     base_rate: what was known at that session, (n_sessions, n_tickers). Only rows with both forecasts count. NaN
     without rows and for a base rate that was always right. Murphy (1988).
+
+    >>> round(brier_skill(np.array([[0.8, 0.2]]), np.array([[0.5, 0.5]]), np.array([[1.0, 0.0]])), 2)
+    0.84
     """
     both = np.isfinite(p_up) & np.isfinite(base_rate)
     ours, reference = (session_brier(np.where(both, p, np.nan), labels) for p in (p_up, base_rate))
@@ -99,6 +117,8 @@ def session_log_loss(p_up: FloatArray, labels: FloatArray) -> FloatArray:
     """Mean negative log likelihood (nats) of the labels in each session. Good (1952). NaN without rows.
 
     P(up) is held 2.2e-16 away from 0 and 1, so that one certain mistake costs 36 nats and not infinity.
+
+    p_up, labels: (n_sessions, n_tickers), labels 0 or 1. Returns (n_sessions,).
     """
     epsilon = np.finfo(np.float64).eps
     p = np.clip(np.asarray(p_up, dtype=np.float64), epsilon, 1 - epsilon)
@@ -109,6 +129,11 @@ def session_hit_rate(scores: FloatArray, labels: FloatArray) -> FloatArray:
     """Share of right directions in each session, direction relative to the session's median score.
 
     A score equal to the median says nothing and is left out, so a constant forecast has no direction: NaN.
+
+    scores, labels: (n_sessions, n_tickers), labels 0 or 1. Returns (n_sessions,).
+
+    >>> session_hit_rate(np.array([[0.4, 0.6, 0.7, 0.2]]), np.array([[0.0, 1.0, 0.0, 0.0]])).tolist()
+    [0.75]
     """
     both = np.isfinite(scores) & np.isfinite(labels)
     kept = np.where(both, scores, np.nan)
@@ -119,7 +144,10 @@ def session_hit_rate(scores: FloatArray, labels: FloatArray) -> FloatArray:
 
 
 def session_accuracy(p_up: FloatArray, labels: FloatArray) -> FloatArray:
-    """Directional accuracy: share of right directions in each session, up being P(up) > 0.5. Returns (n_sessions,)."""
+    """Directional accuracy: share of right directions in each session, up being P(up) > 0.5. Returns (n_sessions,).
+
+    p_up, labels: (n_sessions, n_tickers), labels 0 or 1. NaN in a session without rows.
+    """
     both = np.isfinite(p_up) & np.isfinite(labels)
     return _session_mean(np.where(both, (p_up > 0.5) == (labels > 0.5), np.nan))
 

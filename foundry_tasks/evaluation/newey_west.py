@@ -15,6 +15,9 @@ def newey_west_lag(n_sessions: int, horizon: int = 1) -> int:
     Labels of h sessions overlap by h − 1, but Bartlett weights cut off there count only 67 % of the variance of a mean
     of 20-session sums; at twice that, 83 %. On 750 sessions of nothing, |t| > 1.96 then comes up in 5, 7 and 10 % for h = 1,
     5 and 20: a gate wants the block bootstrap.
+
+    >>> newey_west_lag(750), newey_west_lag(750, horizon=20)
+    (6, 38)
     """
     rule = int(4 * (n_sessions / 100) ** (2 / 9))
     return max(0, min(max(rule, 2 * (horizon - 1)), n_sessions - 1))

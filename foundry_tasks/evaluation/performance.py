@@ -38,6 +38,9 @@ def sharpe_ratio(pnl: FloatArray, *, periods_per_year: int = SESSIONS_PER_YEAR) 
 
     The P&L counts as an excess return: nothing is taken off for a riskless rate. Sharpe (1994). Undefined for a series
     that never moves.
+
+    >>> round(sharpe_ratio(np.array([0.01, -0.005, 0.007, 0.002])), 2)
+    8.47
     """
     if len(pnl) < 2 or np.ptp(pnl) == 0:
         return UNDEFINED
@@ -63,7 +66,11 @@ def drawdown(pnl: FloatArray) -> FloatArray:
 
 
 def max_drawdown(pnl: FloatArray) -> float:
-    """Largest drawdown of the compounded equity, decimal: 0.25 = a quarter was lost from a peak."""
+    """Largest drawdown of the compounded equity, decimal: 0.25 = a quarter was lost from a peak.
+
+    >>> max_drawdown(np.array([0.1, -0.5, 0.2]))
+    0.5
+    """
     return float(np.max(drawdown(pnl))) if len(pnl) else UNDEFINED
 
 

@@ -18,6 +18,10 @@ def target_weights(p_up: FloatArray, member: BoolArray, config: BacktestConfig) 
 
     p_up, member: (n_sessions, n_tickers); P(up), or for the dollar-neutral sizings any score, NaN where there is none.
     Returns the same shape, finite, Σ|weight| ≤ 1 in every session. Each row follows from that row alone.
+
+    >>> p_up = np.array([[0.6, 0.55, 0.4, 0.2]])
+    >>> target_weights(p_up, np.isfinite(p_up), BacktestConfig(sizing="long_short")).tolist()
+    [[0.25, 0.25, -0.25, -0.25]]
     """
     known = member & np.isfinite(p_up)
     if config.sizing == "long_only":

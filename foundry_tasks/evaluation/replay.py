@@ -30,7 +30,10 @@ class ReplayedForecasts:
         """There is nothing to learn."""
 
     def targets(self, known: PricePanel) -> FloatArray:
-        """Weights wanted after the last session of `known`."""
+        """Weights wanted after the last session of `known`.
+
+        Returns (n_tickers,), decimal of capital.
+        """
         row = len(known.sessions) - 1 - self.first_session
         if not 0 <= row < len(self.p_up):
             return np.zeros(len(known.tickers))
@@ -56,6 +59,8 @@ def largest_difference(days: Sequence[Day], daily: Mapping[str, FloatArray], fig
     """The simulated days against a backtest's daily columns of the same sessions, over the named figures.
 
     A figure that is not a number on either side counts as infinitely far, since nothing then agrees.
+
+    daily: figure → (n_sessions,), of the sessions of `days`. Without days nothing differs: 0.
     """
     largest = Difference(0.0, "", "")
     for figure in figures:

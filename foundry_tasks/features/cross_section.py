@@ -27,7 +27,13 @@ def session_std(x: Matrix) -> Matrix:
 
 
 def session_rank(x: Matrix) -> Matrix:
-    """Rank within the session, in (0, 1): (rank − ½) / count, ties share their mean rank."""
+    """Rank within the session, in (0, 1): (rank − ½) / count, ties share their mean rank.
+
+    Shape (n_sessions, n_tickers); NaN stays NaN.
+
+    >>> session_rank(np.array([[0.3, 0.1, np.nan, 0.2, 0.4]])).tolist()
+    [[0.625, 0.125, nan, 0.375, 0.875]]
+    """
     count = np.isfinite(x).sum(axis=1, keepdims=True)
     return np.asarray((session_ranks(x) - 0.5) / np.where(count > 0, count, np.nan))
 
@@ -42,7 +48,10 @@ class Sectors:
         self._code = code
 
     def mean(self, x: Matrix) -> Matrix:
-        """Mean over the sector's tickers that have a value, given to each of its tickers."""
+        """Mean over the sector's tickers that have a value, given to each of its tickers.
+
+        x: (n_sessions, n_tickers). The same shape; NaN where no ticker of the sector has a value.
+        """
         grouped = np.take(np.ascontiguousarray(x), self._order, axis=1)
         known = np.isfinite(grouped)
         total = np.add.reduceat(np.where(known, grouped, 0.0), self._starts, axis=1)

@@ -32,6 +32,11 @@ def forward_returns(prices: PricePanel, horizon: int, entry: LabelEntry) -> Floa
     Shape (n_sessions, n_tickers); NaN in the last `label_span` sessions, outside membership, without both prices and across a
     break. Entry
     `close` is the close of t, `next_open` and `next_close` those of t + 1; the exit is at the same time of day.
+
+    >>> days, close = np.arange("2024-01-02", "2024-01-05", dtype="datetime64[D]"), np.array([[10.0], [11.0], [12.1]])
+    >>> prices = PricePanel(days, ("A",), {"close": close}, member=close > 0, sectors=("",))
+    >>> forward_returns(prices, 1, "close").round(4).tolist()
+    [[0.1], [0.1], [nan]]
     """
     return np.where(prices.member, _held(prices, horizon, entry), np.nan)
 
@@ -81,7 +86,16 @@ class Labels:
 
 
 def build_labels(prices: PricePanel, horizon: int, entry: LabelEntry = "close") -> Labels:
-    """All labels of one horizon."""
+    """All labels of one horizon.
+
+    horizon: in sessions. Each label has the shape (n_sessions, n_tickers) and is NaN where there is no forward return.
+
+    >>> close = np.array([[10.0, 10.0, 10.0], [11.0, 10.5, 9.0]])
+    >>> days, names = np.array(["2024-01-02", "2024-01-03"], dtype="datetime64[D]"), ("A", "B", "C")
+    >>> labels = build_labels(PricePanel(days, names, {"close": close}, member=close > 0, sectors=("",) * 3), horizon=1)
+    >>> labels.up[0].tolist(), labels.median[0].tolist()
+    ([1.0, 1.0, 0.0], [1.0, 0.0, 0.0])
+    """
     returns = forward_returns(prices, horizon, entry)
     median = above(returns, _by_session(np.nanmedian, returns))
     sector = median
@@ -100,7 +114,10 @@ def build_labels(prices: PricePanel, horizon: int, entry: LabelEntry = "close") 
 
 
 def above(returns: FloatArray, level: FloatArray | float) -> FloatArray:
-    """1 above the level, 0 below or at it, NaN where either is unknown."""
+    """1 above the level, 0 below or at it, NaN where either is unknown.
+
+    returns: (n_sessions, n_tickers). level: one number, or (n_sessions, 1). Returns the shape of `returns`.
+    """
     with np.errstate(invalid="ignore"):
         above = (returns > level).astype(np.float64)
     return np.where(np.isfinite(returns) & np.isfinite(level), above, np.nan)

@@ -30,7 +30,11 @@ def by_ticker(values: npt.NDArray[Any]) -> Matrix:
 
 
 def lagged(x: Matrix, sessions: int) -> Matrix:
-    """The values `sessions` rows earlier; NaN where there is no such row."""
+    """The values `sessions` rows earlier; NaN where there is no such row.
+
+    >>> lagged(np.array([[1.0], [2.0], [3.0]]), 1).tolist()
+    [[nan], [1.0], [2.0]]
+    """
     out = np.empty_like(x)
     out[:sessions] = np.nan
     out[sessions:] = x[: max(len(x) - sessions, 0)]
@@ -55,7 +59,11 @@ def moving_sum(x: Matrix, window: int) -> Matrix:
 
 
 def moving_mean(x: Matrix, window: int) -> Matrix:
-    """Mean of a window."""
+    """Mean of a window.
+
+    >>> moving_mean(np.array([[1.0], [2.0], [3.0]]), 2).tolist()
+    [[nan], [1.5], [2.5]]
+    """
     return _moving(bn.move_mean, x, window, _least(window))
 
 

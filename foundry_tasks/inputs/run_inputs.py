@@ -1,14 +1,18 @@
 """The inputs of a stage by their meaning: folds, labels, recipes. Every artifact is read when it is first asked for."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
+
+from pydantic import JsonValue
 
 from foundry_tasks.contract.config import FeaturesConfig, LabelsConfig, ModelsConfig, PricesConfig
 from foundry_tasks.contract.documents import Fold, Folds
 from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.data.tables import Matrices, read_matrices
 from foundry_tasks.features.labels import Labels
+from foundry_tasks.inputs.scores import ScoreFiles
 from foundry_tasks.models.targets import read_labels
+from foundry_tasks.validation.evidence import FoldOutput
 
 
 class RunInputs:
@@ -50,6 +54,27 @@ class RunInputs:
     def models_config(self) -> ModelsConfig:
         """The conf of the models stage, as it was asked."""
         return ModelsConfig.model_validate(self._io.any_result("models").config)
+
+    def configs(self, *stages: str) -> list[Mapping[str, JsonValue]]:
+        """The conf of each of some stages, as their results hold it."""
+        return [self._io.any_result(stage).config for stage in stages]
+
+    @cached_property
+    def scores(self) -> ScoreFiles:
+        """The base models' out-of-fold scores."""
+        return ScoreFiles(self._io)
+
+    def forecasts(self, horizon: int, folds: Sequence[Fold]) -> list[FoldOutput]:
+        """The ensemble's P(up) and base rate of each fold, on its validation and test windows."""
+        found = []
+        for fold in folds:
+            file = self.forecast_file(horizon, fold, ("p_up", "base_rate"))
+            found.append(FoldOutput(fold, file["p_up"], file["base_rate"]))
+        return found
+
+    def forecast_file(self, horizon: int, fold: Fold, names: Sequence[str] | None = None) -> Matrices:
+        """What the ensemble published for a fold, its validation window first. names: all matrices where None."""
+        return read_matrices(self._io.path("ensemble", f"{horizon}d/{fold.name}.parquet"), names)
 
     @cached_property
     def label_grid(self) -> Matrices:

@@ -1,6 +1,7 @@
 """The base models' out-of-fold scores of a run."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -17,9 +18,14 @@ REFERENCE_BLEND = {"logistic": 0.4, "lightgbm": 0.6}
 
 
 class ScoreFiles:
-    """The base models' out-of-fold scores of a run, whatever tasks the models stage was mapped over."""
+    """The base models' out-of-fold scores of a run, whatever tasks the models stage was mapped over.
+
+    A file is read once as long as the same horizon is asked for.
+    """
 
     def __init__(self, io: StageIO) -> None:
+        self._horizon = 0
+        self._read: dict[str, FloatArray] = {}
         self._models = tuple(io.any_result("models").config["models"])
         self._files = {
             name: io.artifact(result, name)
@@ -35,7 +41,7 @@ class ScoreFiles:
         for name, path in sorted(self._files.items()):
             _, h, model, block = name.removesuffix(".parquet").split("/")
             if h == f"{horizon}d" and block == fold.name:
-                found[model] = read_matrices(path)["score"][window.start - start : window.stop - start]
+                found[model] = self._scores(horizon, name, path)[window.start - start : window.stop - start]
         missing = [model for model in self._models if model not in found]
         if missing:
             raise MissingInputError(
@@ -43,6 +49,13 @@ class ScoreFiles:
                 f"missing, such as --shard h={horizon},model={missing[0]},fold={fold.name}, or the stage as a whole."
             )
         return found
+
+    def _scores(self, horizon: int, name: str, path: Path) -> FloatArray:
+        if horizon != self._horizon:
+            self._horizon, self._read = horizon, {}
+        if name not in self._read:
+            self._read[name] = read_matrices(path)["score"]
+        return self._read[name]
 
     def tested(self, horizon: int, folds: Sequence[Fold]) -> dict[str, FloatArray]:
         """Every base model's scores on the test windows of `folds`, one below the other, and the reference blend of them."""

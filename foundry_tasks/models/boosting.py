@@ -16,6 +16,8 @@ def best_rounds(rounds: int, stopping: Stopping, scores_of: Callable[[int, int],
 
     scores_of(first, end): what rounds [first, end) add to the scores of the window's rows. All rounds where the window
     decides nothing.
+
+    rounds: the most there may be. Equal AUCs keep the smaller number.
     """
     total = np.zeros(len(stopping.inputs))
     best, best_auc = rounds, -np.inf

@@ -60,7 +60,10 @@ class Bundle:
         return self.stack.p_up(base, regime_of(panel), rate)
 
     def scores(self, panel: FeaturePanel, *, threads: int = 1) -> FloatArray:
-        """The stack's scores before calibration, standardised within the session."""
+        """The stack's scores before calibration, standardised within the session.
+
+        Shape (n_sessions, n_tickers), NaN where a row has too few features.
+        """
         base = {name: score_panel(model, panel, threads=threads) for name, model in self.models.items()}
         return self.stack.scores(base, regime_of(panel))
 

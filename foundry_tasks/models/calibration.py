@@ -39,9 +39,15 @@ class BaseRateSlope:
     kind: Calibration = "base_rate_slope"
 
     def p_up(self, scores: FloatArray, base_rate: FloatArray) -> FloatArray:
+        """σ(logit(base_rate) + slope · scores), elementwise; NaN stays NaN.
+
+        >>> BaseRateSlope(slope=0.5).p_up(np.array([-1.0, 0.0, 1.0]), np.full(3, 0.5)).round(3).tolist()
+        [0.378, 0.5, 0.622]
+        """
         return _sigmoid(_logit(base_rate) + self.slope * scores)
 
     def as_dict(self) -> dict[str, Any]:
+        """Kind and slope, for a bundle."""
         return asdict(self)
 
 
@@ -54,6 +60,7 @@ class Logistic:
     kind: Calibration
 
     def p_up(self, scores: FloatArray, base_rate: FloatArray) -> FloatArray:  # noqa: ARG002 - fitted without it
+        """Elementwise; ignores `base_rate`. NaN stays NaN."""
         columns = _columns(self.kind, scores)
         total = sum(
             (w * x for w, x in zip(self.weights, columns, strict=True)), start=np.full_like(scores, self.intercept)
@@ -61,6 +68,7 @@ class Logistic:
         return _sigmoid(total)
 
     def as_dict(self) -> dict[str, Any]:
+        """Kind, intercept and weights, for a bundle."""
         return asdict(self)
 
 
@@ -73,10 +81,12 @@ class Isotonic:
     kind: Calibration = "isotonic"
 
     def p_up(self, scores: FloatArray, base_rate: FloatArray) -> FloatArray:  # noqa: ARG002 - fitted without it
+        """Elementwise, constant outside the fitted scores; ignores `base_rate`. NaN stays NaN."""
         result: FloatArray = np.interp(scores, self.thresholds, self.values)
         return np.where(np.isfinite(scores), result, np.nan)
 
     def as_dict(self) -> dict[str, Any]:
+        """Kind, thresholds and values, for a bundle."""
         return asdict(self)
 
 
@@ -103,7 +113,10 @@ def fit_calibrator(
 
 
 def fit_slope(scores: FloatArray, above_median: FloatArray) -> float:
-    """Log-odds of the relative label that a score of one is worth; 0 where there is nothing to learn from."""
+    """Log-odds of the relative label that a score of one is worth; 0 where there is nothing to learn from.
+
+    scores, above_median: (n_sessions, n_tickers), labels 0 or 1, NaN left out. Logistic regression without intercept.
+    """
     known = np.isfinite(scores) & np.isfinite(above_median)
     weights, _ = _logistic_fit([scores[known]], above_median[known], intercept=False)
     return weights[0]
@@ -122,6 +135,9 @@ def expanding_base_rate(up: FloatArray, label_span: int) -> FloatArray:
     """Share of up labels known at each session: mean over sessions that ended at least `label_span` sessions before.
 
     up: (n_sessions, n_tickers). Returns (n_sessions,); ½ until the first label has matured. Every session weighs alike.
+
+    >>> expanding_base_rate(np.array([[1.0, 0.0], [1.0, 1.0], [0.0, 0.0]]), 1).tolist()
+    [0.5, 0.5, 0.75]
     """
     count = np.isfinite(up).sum(axis=1)
     share = np.where(count > 0, np.nansum(up, axis=1) / np.maximum(count, 1), 0.0)

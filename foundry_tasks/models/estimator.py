@@ -109,7 +109,10 @@ class DegenerateTargetError(ValueError):
 
 
 def learnable(target: Target) -> npt.NDArray[np.bool_]:
-    """Which rows have a target. Raises DegenerateTargetError where those hold fewer than two classes."""
+    """Which rows have a target. Raises DegenerateTargetError where those hold fewer than two classes.
+
+    target: (n_rows,) or (n_rows, n_tasks), NaN where unknown. Returns (n_rows,).
+    """
     sign = sign_of(target)
     known = np.isfinite(sign)
     values = sign[known]
@@ -126,6 +129,9 @@ def sign_of(target: Target) -> Target:
 
 
 def shares(gains: npt.NDArray[np.floating], names: tuple[str, ...]) -> dict[str, float]:
-    """Gains by name, as shares of their sum."""
+    """Gains by name, as shares of their sum.
+
+    gains: (n_inputs,), ≥ 0. All shares are 0 where no input has gained.
+    """
     total = float(gains.sum())
     return {name: float(gain) / total if total > 0 else 0.0 for name, gain in zip(names, gains, strict=True)}

@@ -40,7 +40,13 @@ def standardise(scores: FloatArray) -> FloatArray:
 
 
 def average(scores: Mapping[str, FloatArray], weights: Mapping[str, float] | None = None) -> FloatArray:
-    """Weighted mean of the base models' standardised scores, standardised again; NaN where any of them is."""
+    """Weighted mean of the base models' standardised scores, standardised again; NaN where any of them is.
+
+    scores: name → (n_sessions, n_tickers). weights: name → weight; None: all alike. Returns (n_sessions, n_tickers).
+
+    >>> average({"a": np.array([[1.0, 2.0, 3.0]]), "b": np.array([[0.1, 0.2, 0.3]])}).round(3).tolist()
+    [[-1.225, 0.0, 1.225]]
+    """
     share = weights or dict.fromkeys(scores, 1.0)
     total = sum(weight * standardise(scores[name]) for name, weight in share.items())
     return standardise(np.asarray(total))

@@ -23,6 +23,8 @@ def tuned(
     """The default or one of `trials` random draws around it, whichever ranks the judging window's sessions best.
 
     prepared, target: rows to learn from, none of them in the window. One seed a trial; ties keep the earlier.
+
+    Raises DegenerateTargetError where the target holds one class alone.
     """
     rng = np.random.default_rng(seed)
     candidates = [estimator, *(_draw(estimator, rng) for _ in range(trials))]

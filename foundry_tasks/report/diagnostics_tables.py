@@ -1,5 +1,6 @@
-"""Diagnostics of the gates, as tables of text which the page and the Markdown write alike: one row a figure, one cell
-a horizon.
+"""Diagnostics of the gates, as tables of text: one row a figure, one cell a horizon.
+
+The page and the Markdown write the same tables.
 """
 
 from collections.abc import Callable, Mapping, Sequence

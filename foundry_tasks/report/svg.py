@@ -1,5 +1,7 @@
-"""The few things that every drawing needs. Charts are fluid: positions across are percentages, so that text keeps its
-size at any width, and colours come from the page's style sheet.
+"""The few things that every drawing needs.
+
+Charts are fluid: positions across are percentages, so that text keeps its size at any width, and colours come from the
+page's style sheet.
 """
 
 import math
@@ -22,6 +24,7 @@ class Scale:
     last: float = 100.0
 
     def __call__(self, value: float) -> float:
+        """The place of a value; the middle where low equals high."""
         share = (value - self.low) / (self.high - self.low) if self.high > self.low else 0.5
         return self.first + (self.last - self.first) * min(max(share, 0.0), 1.0)
 

@@ -26,7 +26,6 @@ def run(config: EnsembleConfig, io: StageIO) -> None:
     """scores/… and labels → {h}d/{fold}.parquet with P(up), {h}d/stack*.json, comparison.json."""
     with io.step("read"):
         inputs = RunInputs(io)
-        scores = ScoreFiles(io)
         regime = regime_of(_market_wide(io.path("features", "features.parquet")))
         for switch in ("regime_scale", "regime_intercept"):
             if getattr(config, switch):
@@ -40,7 +39,7 @@ def run(config: EnsembleConfig, io: StageIO) -> None:
         with io.step(f"stack_{horizon}d"):
             stacked = walk_stack(
                 walk,
-                partial(scores.of, horizon),
+                partial(inputs.scores.of, horizon),
                 regime,
                 labels,
                 horizon=horizon,
@@ -50,7 +49,7 @@ def run(config: EnsembleConfig, io: StageIO) -> None:
             )
         _publish(io, horizon, stacked, inputs.label_grid)
         why[str(horizon)] = f"{fitted}{stacked.final.why}"
-        comparison[horizon] = _compare(walk, scores, stacked, labels, horizon, why[str(horizon)])
+        comparison[horizon] = _compare(walk, inputs.scores, stacked, labels, horizon, why[str(horizon)])
     io.publish(Comparison(horizons=comparison))
     io.metrics |= {"stack": why}
 

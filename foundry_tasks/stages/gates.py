@@ -20,11 +20,9 @@ from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.data.panel import DateArray, FloatArray
 from foundry_tasks.data.tables import Matrices, read_matrices
 from foundry_tasks.inputs.run_inputs import RunInputs
-from foundry_tasks.inputs.scores import ScoreFiles
-from foundry_tasks.models.targets import read_labels
 from foundry_tasks.null_store import recipe_of, stored_null
 from foundry_tasks.run_trials import record_run
-from foundry_tasks.validation.evidence import Evidence, FoldOutput, collapsed_folds, gather_evidence
+from foundry_tasks.validation.evidence import Evidence, collapsed_folds, gather_evidence
 from foundry_tasks.validation.gate_diagnostics import Edges, edges_of, gate_diagnostics, trial_figures
 from foundry_tasks.validation.gates import evaluate_gates
 from foundry_tasks.validation.selection_bias import SelectionBias
@@ -33,21 +31,16 @@ from foundry_tasks.validation.selection_bias import SelectionBias
 def run(config: GatesConfig, io: StageIO) -> None:
     """ensemble's P(up), labels, prices and the leakage audit → gates.json; each trial of the run → the trial ledger."""
     policy = GatePolicy(**{name: getattr(config, name) for name in GatePolicy.model_fields})
-    reported_folds, leaks = RunInputs(io).reported_folds, io.read(Leakage).leaks
+    inputs, leaks = RunInputs(io), io.read(Leakage).leaks
     with io.step("trials"):
-        biases = record_run(io, config.market, reported_folds, policy)
-    recipe = recipe_of(
-        [
-            *(io.result(stage).config for stage in ("prices", "features", "labels", "ensemble")),
-            io.any_result("models").config,
-        ]
-    )
-    scores, judged = ScoreFiles(io), dict[int, HorizonGates]()
-    sessions = read_matrices(io.path("labels", "labels.parquet"), []).sessions
-    for horizon, reported in reported_folds.items():
+        biases = record_run(io, inputs, config.market, policy)
+    recipe = recipe_of(inputs.configs("prices", "features", "labels", "ensemble", "models"))
+    judged: dict[int, HorizonGates] = {}
+    sessions = inputs.label_grid.sessions
+    for horizon, reported in inputs.reported_folds.items():
         with io.step(f"gates_{horizon}d"):
-            collapsed = collapsed_folds(reported, partial(scores.of, horizon))
-            evidence, edges, returns = _evidence(io, horizon, reported, leaks, collapsed)
+            collapsed = collapsed_folds(reported, partial(inputs.scores.of, horizon))
+            evidence, edges, returns = _evidence(io, inputs, horizon, leaks, collapsed)
             champion = Champion.of(io, model_name(config.market, horizon), horizon)
             if champion is not None:
                 evidence = champion.as_reference(evidence, io, horizon, reported)
@@ -137,16 +130,13 @@ def _overlay(into: FloatArray, sessions: DateArray, tickers: tuple[str, ...], th
 
 
 def _evidence(
-    io: StageIO, horizon: int, folds: list[Fold], leaks: tuple[str, ...], collapsed: Mapping[str, tuple[int, ...]]
+    io: StageIO, inputs: RunInputs, horizon: int, leaks: tuple[str, ...], collapsed: Mapping[str, tuple[int, ...]]
 ) -> tuple[Evidence, Edges, dict[str, FloatArray]]:
     """The evidence, the edges whose efficiency is a diagnostic, and the returns of every entry."""
-    path = io.path("labels", "labels.parquet")
-    labels = read_labels(path, horizon)
-    matrices = read_matrices(path, ["member", *(f"return_{horizon}d_{entry}" for entry in LABEL_ENTRIES)])
-    outputs = []
-    for fold in folds:
-        forecast = read_matrices(io.path("ensemble", f"{horizon}d/{fold.name}.parquet"))
-        outputs.append(FoldOutput(fold, forecast["p_up"], forecast["base_rate"]))
+    folds, labels = inputs.reported_folds[horizon], inputs.labels(horizon)
+    names = ["member", *(f"return_{horizon}d_{entry}" for entry in LABEL_ENTRIES)]
+    matrices = read_matrices(io.path("labels", "labels.parquet"), names)
+    outputs = inputs.forecasts(horizon, folds)
     evidence = gather_evidence(outputs, labels, matrices["member"], horizon=horizon, leaks=leaks, collapsed=collapsed)
     tested = slice(folds[0].test.start, folds[-1].test.stop)
     entries: dict[str, FloatArray] = {entry: matrices[f"return_{horizon}d_{entry}"][tested] for entry in LABEL_ENTRIES}

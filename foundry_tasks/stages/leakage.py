@@ -160,14 +160,17 @@ class FeaturesUntil:
 
     @property
     def sessions(self) -> DateArray:
+        """(stop,), ascending."""
         return self.features.sessions[: self.stop]
 
     @property
     def tickers(self) -> tuple[str, ...]:
+        """Those of the whole run."""
         return self.features.tickers
 
     @property
     def names(self) -> tuple[str, ...]:
+        """Those of the whole run."""
         return self.features.names
 
     def __getitem__(self, name: str) -> npt.NDArray[np.float32]:
@@ -175,6 +178,7 @@ class FeaturesUntil:
         return matrix
 
     def block(self, names: Sequence[str], sessions: slice) -> npt.NDArray[np.float32]:
+        """As `FeatureSource` has it; a copy, so the features themselves stay unpoisoned."""
         values = self.features.block(names, sessions).copy()
         poisoned = self.stop - self.poison.shape[1]
         first = max(sessions.start, poisoned)

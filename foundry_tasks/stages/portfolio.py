@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from foundry_tasks.contract.config import BacktestConfig, PortfolioConfig
-from foundry_tasks.contract.documents import Fold, Portfolio
+from foundry_tasks.contract.documents import Portfolio
 from foundry_tasks.contract.documents.portfolio import TradedHorizon
 from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.data.panel import FloatArray, PricePanel
@@ -38,13 +38,13 @@ def run(config: PortfolioConfig, io: StageIO) -> None:
     """
     with io.step("read"):
         prices = read_prices(io.path("prices", "prices.parquet"))
-        folds = RunInputs(io).folds
+        inputs = RunInputs(io)
     rules = _rules(config, prices, io)
     resampling = Resampling.of(config, config.seed)
     horizons: dict[int, TradedHorizon] = {}
-    for horizon, walk in folds.items():
+    for horizon, reported in inputs.reported_folds.items():
         with io.step("read"):
-            outputs = [_output(io, horizon, fold) for fold in walk if fold.reported]
+            outputs = inputs.forecasts(horizon, reported)
         with io.step("backtest"):
             traded = Traded.of(outputs, prices, rules, horizon)
         with io.step("figures"):
@@ -52,7 +52,7 @@ def run(config: PortfolioConfig, io: StageIO) -> None:
             found = _figures(traded, accuracies, rules.holding_sessions or horizon, resampling)
         with io.step("write"):
             _publish(io, traded, horizon)
-            record_portfolio(io, rules, horizon, traded.daily)
+            record_portfolio(io, inputs, rules, horizon, traded.daily)
         horizons[horizon] = found
         io.metrics[f"{horizon}d"] = {"net_bp": found.net_bp.value, "sharpe": found.sharpe.value}
     io.publish(Portfolio(rules=rules, confidence=config.confidence, horizons=horizons))
@@ -68,11 +68,6 @@ def _rules(config: PortfolioConfig, prices: PricePanel, io: StageIO) -> Backtest
     execution_at(rules.entry, prices)
     require_volume(prices, rules)
     return rules
-
-
-def _output(io: StageIO, horizon: int, fold: Fold) -> FoldOutput:
-    forecast = read_matrices(io.path("ensemble", f"{horizon}d/{fold.name}.parquet"), ("p_up", "base_rate"))
-    return FoldOutput(fold, forecast["p_up"], forecast["base_rate"])
 
 
 @dataclass(frozen=True)

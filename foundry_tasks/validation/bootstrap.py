@@ -73,6 +73,12 @@ def mean_interval(series: FloatArray, *, horizon: int, resampling: Resampling) -
     """Mean of a per-session figure with its two-sided interval.
 
     series: (n_sessions,), NaN where the session has no figure (those sessions are left out).
+
+    >>> figure = 0.52 + 0.1 * np.sin(np.arange(300.0))
+    >>> resampling = Resampling(confidence=0.95, resamples=200, min_blocks=12, seed=7)
+    >>> found = mean_interval(figure, horizon=1, resampling=resampling)
+    >>> round(found.value, 3), round(found.lower, 3), round(found.upper, 3)
+    (0.52, 0.515, 0.524)
     """
     kept = series[np.isfinite(series)]
     block = block_length(horizon)

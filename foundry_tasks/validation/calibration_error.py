@@ -33,6 +33,8 @@ def calibration_error_interval(
 
     Resampling adds noise to every bin and so lifts the ECE; the basic interval (2 × observed − quantile) takes that lift
     off again. Bounds are clipped at 0.
+
+    p_up, labels: (n_sessions, n_tickers), labels 0 or 1, NaN left out. Bounds are NaN where there are too few blocks.
     """
     forecast, outcome, count = reliability(p_up, labels)
     kept = count.sum(axis=1) > 0

@@ -29,9 +29,11 @@ _DRAWS = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """How strong a forecast is. mean_return μ and deviation σ: of a session's forward returns over `horizon` sessions,
-    decimal. ic: correlation of score and return within a session; at or below 0 there is no forecast, and no spread.
-    breadth N: tickers of a session that count as independent.
+    """How strong a forecast is.
+
+    mean_return μ and deviation σ: of a session's forward returns over `horizon` sessions, decimal. ic: correlation of
+    score and return within a session; at or below 0 there is no forecast, and no spread. breadth N: tickers of a session
+    that count as independent.
     """
 
     mean_return: float
@@ -83,7 +85,11 @@ class Signal:
 
     @property
     def auc(self) -> float:
-        """Mean per-session AUC against up/down, ½ + φ(μ/σ)·IC / (2√π·b(1 − b)), to first order in IC."""
+        """Mean per-session AUC against up/down, ½ + φ(μ/σ)·IC / (2√π·b(1 − b)), to first order in IC.
+
+        >>> round(Signal(mean_return=0.0, deviation=0.018, ic=0.02, horizon=1, breadth=100.0).auc, 4)
+        0.509
+        """
         edge = _NORMAL.pdf(self.mean_return / self.deviation) * self.ic
         return 0.5 + edge / (2 * sqrt(pi) * self.base_rate * (1 - self.base_rate))
 

@@ -46,8 +46,10 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class Edges:
-    """The edges whose efficiency is asked for: direction relative to the median (the gated one), right directions beyond
-    those of the base rate, where drift earns nothing, and rank IC.
+    """The edges whose efficiency is asked for.
+
+    relative: right directions relative to the session's median, the gated one. over_base_rate: right directions beyond
+    those of the base rate, so that drift earns nothing. rank_ic: rank IC.
     """
 
     relative: Edge

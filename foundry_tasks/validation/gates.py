@@ -61,7 +61,10 @@ def verdict_of(gates: Sequence[Gate]) -> ModelVerdict:
 
 
 def interval_of(series: FloatArray, evidence: Evidence, policy: GatePolicy, seed: int) -> Interval:
-    """The policy's interval of a per-session figure."""
+    """The policy's interval of a per-session figure.
+
+    series: (n_sessions,), NaN where a session has no figure.
+    """
     return mean_interval(series, horizon=evidence.horizon, resampling=Resampling.of(policy, seed))
 
 

@@ -26,7 +26,10 @@ Build = Callable[[PricePanel], Iterable[FeaturePanel]]
 
 
 def poisoned(prices: PricePanel, after: int, poison: FloatArray | float) -> PricePanel:
-    """Prices whose every session later than index `after` is `poison` times what it was (NaN: is gone)."""
+    """Prices whose every session later than index `after` is `poison` times what it was (NaN: is gone).
+
+    poison: (n_sessions, n_tickers), factors, or one for all. Membership is turned round on those sessions too.
+    """
 
     def change(_: str, values: FloatArray) -> FloatArray:
         factor = poison if isinstance(poison, float) or values.ndim == 2 else poison[:, 0]
@@ -176,7 +179,10 @@ def same_scores(a: FloatArray, b: FloatArray) -> bool:
 
 
 def equal(a: FloatArray, b: FloatArray, tolerance: float) -> bool:
-    """Equal within an absolute-or-relative tolerance, NaN equal to NaN; tolerance 0 asks for the same bits."""
+    """Equal within an absolute-or-relative tolerance, NaN equal to NaN; tolerance 0 asks for the same bits.
+
+    a, b: arrays; those of different shapes are not equal.
+    """
     if a.shape != b.shape:
         return False
     if tolerance == 0:

@@ -136,7 +136,10 @@ def auc_table(scores: FloatArray, labels: FloatArray) -> FloatArray:
 
 
 def hit_table(scores: FloatArray, labels: FloatArray) -> FloatArray:
-    """Share of right directions, relative to the session's median score, of every session against every other."""
+    """Share of right directions, relative to the session's median score, of every session against every other.
+
+    scores, labels: (n_sessions, n_tickers), labels 0 or 1, NaN left out. Returns (n_sessions, n_sessions).
+    """
     direction = np.sign(scores - np.nanmedian(_empty_as_zero(scores), axis=1, keepdims=True))
     above, below = (direction > 0).astype(np.float64), (direction < 0).astype(np.float64)
     right = above @ _columns(labels > 0.5) + below @ _columns(labels <= 0.5)
@@ -144,7 +147,10 @@ def hit_table(scores: FloatArray, labels: FloatArray) -> FloatArray:
 
 
 def brier_table(p_up: FloatArray, base_rate: FloatArray, labels: FloatArray) -> FloatArray:
-    """Brier(P(up)) − Brier(base rate) of every session's forecasts against every session's labels."""
+    """Brier(P(up)) − Brier(base rate) of every session's forecasts against every session's labels.
+
+    p_up, base_rate, labels: (n_sessions, n_tickers), labels 0 or 1. Returns (n_sessions, n_sessions).
+    """
     known = np.isfinite(p_up) & np.isfinite(base_rate)
     if_up = np.where(known, (p_up - 1) ** 2 - (base_rate - 1) ** 2, 0.0)
     if_down = np.where(known, p_up**2 - base_rate**2, 0.0)
@@ -153,7 +159,10 @@ def brier_table(p_up: FloatArray, base_rate: FloatArray, labels: FloatArray) -> 
 
 
 def rank_ic_table(scores: FloatArray, returns: FloatArray) -> FloatArray:
-    """Spearman correlation of every session's scores and every session's returns."""
+    """Spearman correlation of every session's scores and every session's returns.
+
+    scores, returns: (n_sessions, n_tickers), NaN left out. Returns (n_sessions, n_sessions).
+    """
     a, b = standardise(session_ranks(scores)), standardise(session_ranks(returns))
     both = np.isfinite(a).astype(np.float64) @ _columns(np.isfinite(b))
     return _ratio(np.nan_to_num(a) @ np.nan_to_num(b).T, both)

@@ -63,6 +63,9 @@ def expected_maximum_sharpe(n_trials: int, variance: float) -> float:
     """Sharpe ratio that the best of N skill-less trials has: √V ((1 − γ) Φ⁻¹(1 − 1/N) + γ Φ⁻¹(1 − 1/(N e))).
 
     variance: of the trials' Sharpe ratios. γ is Euler's constant. One trial chose nothing: 0.
+
+    >>> round(expected_maximum_sharpe(100, variance=0.01), 3)
+    0.253
     """
     if n_trials <= 1:
         return 0.0
@@ -71,7 +74,11 @@ def expected_maximum_sharpe(n_trials: int, variance: float) -> float:
 
 
 def deflated_sharpe_ratio(sample: SharpeSample, *, n_trials: int, variance: float) -> float:
-    """Probability that the true Sharpe ratio is above what the best of `n_trials` skill-less trials would show."""
+    """Probability that the true Sharpe ratio is above what the best of `n_trials` skill-less trials would show.
+
+    >>> round(deflated_sharpe_ratio(SharpeSample(sharpe=0.1, n_sessions=500), n_trials=10, variance=0.001), 3)
+    0.868
+    """
     return probabilistic_sharpe_ratio(sample, expected_maximum_sharpe(n_trials, variance))
 
 

@@ -17,14 +17,20 @@ Planted = Callable[[PricePanel, Recipe, np.random.Generator], tuple[str, ...]]
 
 
 def tomorrows_return(prices: PricePanel) -> FloatArray:
-    """The return that a one-day label is made of, known a day too early."""
+    """The return that a one-day label is made of, known a day too early.
+
+    Shape (n_sessions, n_tickers), decimal, NaN in the last session.
+    """
     close = prices.adjusted_close
     early: FloatArray = np.vstack([close[1:] / close[:-1] - 1, np.full((1, close.shape[1]), np.nan)])
     return early
 
 
 def centred_mean(prices: PricePanel) -> FloatArray:
-    """A mean of five closes around the session: two of them are still to come."""
+    """A mean of five closes around the session: two of them are still to come.
+
+    Shape (n_sessions, n_tickers), of logarithms.
+    """
     close = np.log(prices.adjusted_close)
     padded = np.pad(close, ((2, 2), (0, 0)), mode="edge")
     centred: FloatArray = np.mean([padded[k : k + len(close)] for k in range(5)], axis=0)
@@ -32,7 +38,10 @@ def centred_mean(prices: PricePanel) -> FloatArray:
 
 
 def scaled_on_all_rows(prices: PricePanel) -> FloatArray:
-    """A scaler that was fitted on the whole history, later sessions included."""
+    """A scaler that was fitted on the whole history, later sessions included.
+
+    Shape (n_sessions, n_tickers), in deviations.
+    """
     close = prices.adjusted_close
     scaled: FloatArray = (close - np.nanmean(close, axis=0)) / np.nanstd(close, axis=0)
     return scaled

@@ -1,5 +1,7 @@
-"""How much of the best trial's Sharpe ratio is that it was the best: deflated by every trial there was, and how often the
-best of one half of the sessions is a poor one in the other. `overfitting` has the formulas and their sources.
+"""How much of the best trial's Sharpe ratio is that it was the best.
+
+It is deflated by every trial there was; besides, how often the best trial of one half of the sessions is a poor one in
+the other. `overfitting` has the formulas and their sources.
 
 Trials were run on different sessions. Every one of them counts in the raw number, with the Sharpe ratio of its own sessions;
 clusters and the probability of overfitting need P&L of the same sessions, which some trials may not share.
@@ -78,7 +80,6 @@ def align(chosen: DailyPnl, trials: Sequence[DailyPnl]) -> tuple[DateArray, list
 
     Trials are taken in the order of how much they share, as long as MIN_SHARED of the chosen one's sessions is left.
     """
-
     ranked = sorted(trials, key=lambda trial: -len(_shared(chosen.sessions, trial)))
     sessions, aligned = chosen.sessions, []
     for trial in ranked:

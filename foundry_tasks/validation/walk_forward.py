@@ -29,6 +29,10 @@ class WalkForwardValidator:
 
         Test windows are the same for every horizon; the fit windows of a longer horizon end earlier. Raises
         ConfigError where the sessions do not suffice.
+
+        >>> first, last = WalkForwardValidator(WalkConfig(folds=2, warmup_blocks=0)).folds(1000, horizon=5)
+        >>> first.fit, first.validation, first.test
+        (Window(start=0, stop=627), Window(start=632, stop=695), Window(start=700, stop=850))
         """
         c = self.config
         purge = horizon + c.gap_sessions

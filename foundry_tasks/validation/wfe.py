@@ -25,7 +25,11 @@ MIN_EDGE = 0.001
 
 
 def walk_forward_efficiency(validation: Sequence[float], test: Sequence[float], *, neutral: float = 0.5) -> float:
-    """WFE of the folds' mean figures, as a ratio (1 = all of it is left); NaN where undefined."""
+    """WFE of the folds' mean figures, as a ratio (1 = all of it is left); NaN where undefined.
+
+    >>> round(walk_forward_efficiency([0.54, 0.56], [0.52, 0.53]), 2)
+    0.5
+    """
     validation_edge = float(np.sum(np.asarray(validation) - neutral))
     test_edge = float(np.sum(np.asarray(test) - neutral))
     if not validation_edge > MIN_EDGE or not np.isfinite(test_edge):
@@ -108,6 +112,10 @@ def fieller_set(
 
     Arguments as in `wfe_interval`. v is the variance of a summed edge, by Newey–West within each window; windows
     count as independent.
+
+    >>> wave = 0.05 * np.sin(np.arange(150.0))
+    >>> str(fieller_set([0.55 + wave[:60]], [0.53 + wave], horizon=1, confidence=0.95))
+    '48% to 72%'
     """
     kept_validation, kept_test = _known(validation), _known(test)
     if any(len(series) < 2 for series in (*kept_validation, *kept_test)):
@@ -130,7 +138,10 @@ def fieller_set(
 
 
 def fold_consistency(test: Sequence[FloatArray], *, neutral: float = 0.5) -> float:
-    """Share of folds whose mean test figure is above neutral; a fold without a figure has no edge. NaN without folds."""
+    """Share of folds whose mean test figure is above neutral; a fold without a figure has no edge. NaN without folds.
+
+    test: per fold, the figure by session (n_sessions,), NaN where a session has none.
+    """
     positive = [len(series) > 0 and series.mean() > neutral for series in _known(test)]
     return float(np.mean(positive)) if positive else float("nan")
 
@@ -141,6 +152,9 @@ def overfitting_ratio(validation: Sequence[float], test: Sequence[float]) -> flo
     No paper fixes a definition; this is the relative degradation that Bailey, Borwein, López de Prado and Zhu (2014)
     describe. Of figures themselves, such as Sharpe ratios or accuracies: of edges it is 1 − WFE and says nothing
     new. NaN where the validation sum is not above 0.
+
+    >>> round(overfitting_ratio([1.0, 1.2], [0.6, 0.5]), 2)
+    0.5
     """
     seen, left = float(np.sum(validation)), float(np.sum(test))
     return (seen - left) / seen if seen > 0 else float("nan")

@@ -48,6 +48,7 @@ class Allowed:
 
     @classmethod
     def call(cls, method: str, path: str, *parameters: str) -> "Allowed":
+        """A call whose path may hold `{container}`, a name or ID."""
         return cls(method, path.replace("{container}", r"([A-Za-z0-9][A-Za-z0-9_.-]*)"), frozenset(parameters))
 
 
@@ -81,6 +82,7 @@ class EngineAnswer(StreamingResponse):
     """The engine's answer as it comes; where the engine breaks off, so does this, and nobody takes it for the end."""
 
     async def stream_response(self, send: Send) -> None:
+        """Pass the body on as it comes. Where the engine breaks off, the connection is closed without an end."""
         try:
             await super().stream_response(send)
         except httpx.HTTPError as error:
@@ -101,6 +103,10 @@ class DockerProxy:
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request: 403 and a sentence for what is refused, 502 where the engine does not answer.
+
+        Raises NotImplementedError for anything but HTTP.
+        """
         if scope["type"] != "http":
             raise NotImplementedError(f"docker-proxy speaks HTTP alone, not {scope['type']}")
         request = Request(scope, receive)

@@ -35,6 +35,8 @@ class LogSizes(_Closed):
 
 
 class LogConfig(_Closed):
+    """Logs of the engine itself, on this host; a driver that sends them elsewhere is refused."""
+
     Type: Literal["json-file", "local"]
     Config: LogSizes
 

@@ -1,5 +1,6 @@
-"""Start MLflow's server: what is secret is read from files here, so that neither the container's description nor a
-process list shows it.
+"""Start MLflow's server with secrets that are read from files.
+
+So neither the container's description nor a process list shows them.
 
 Files in FOUNDRY_SECRETS: mlflow_db_password, mlflow_admin_password, mlflow_flask_secret_key, and s3_access_key and
 s3_secret_key where MLFLOW_ARTIFACTS_DESTINATION is on S3. MLFLOW_DATABASE is SQLAlchemy's URL without the password.
@@ -16,6 +17,7 @@ AUTH_CONFIG = Path(os.environ.get("TMPDIR", "/tmp")) / "mlflow-auth.ini"  # noqa
 
 
 def secret(name: str) -> str:
+    """The content of a secret file. Exits with a line where it is empty or cannot be read."""
     try:
         value = (SECRETS / name).read_text().strip()
     except OSError as error:
@@ -26,6 +28,7 @@ def secret(name: str) -> str:
 
 
 def with_password(url: str, password: str) -> str:
+    """SQLAlchemy's URL with the password quoted into it. Exits where it names no user, or a password already."""
     parts = urlsplit(url)
     if not parts.username or parts.password:
         sys.exit(

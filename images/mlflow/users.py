@@ -18,6 +18,7 @@ USERS = ("stage", "promote")
 
 
 def password(user: str) -> str:
+    """The content of a user's secret file. Raises OSError where it cannot be read."""
     return (SECRETS / f"mlflow_{user}_password").read_text().strip()
 
 

@@ -171,20 +171,20 @@ def prices_page_numbers() -> list[str]:
         f"`min_coverage`, {min_coverage:.0%} by default".replace("%", " %"),
         f"fewer than {prices.MIN_SESSIONS} sessions",
         f"medians of the {jumps.BASELINE_BARS} bars before; fewer than {jumps._MIN_BASELINE} known values",
-        f"falls by more than {jumps.LARGE_MOVE:.0%}, or rises by what undoes that, by less than "
-        f"{round(np.exp(jumps._SCALE_CHANGE))} times".replace("%", " %"),
+        f"falls by more than {jumps.LARGE_MOVE:.0%}, or rises by more than the inverse factor, and the factor is below "
+        f"{round(np.exp(jumps._SCALE_CHANGE))}".replace("%", " %"),
         f"at least {jumps._CONFIRMING_VOLUME:g} times the usual one, or the day's range",
         f"is at least {Fraction(jumps._CONFIRMING_RANGE)} of the move",
-        f"or {round(np.exp(jumps._SCALE_CHANGE))} times and more",
+        f"or the factor is {round(np.exp(jumps._SCALE_CHANGE))} or more",
         f"an overnight gap of more than {jumps.SMALL_GAP:.0%}, the day's range below "
         f"{Fraction(jumps._CONFIRMING_RANGE)} of it and below {jumps._QUIET_RANGE:g} times the usual one, volume below "
         f"{jumps._QUIET_VOLUME:g} times the usual one, and the median move of the others below "
         f"{third(jumps._SHARED)} of it".replace("%", " %"),
-        f"whole numbers up to {jumps.MAX_TERM}, or at a whole one, within {jumps._NAMED_TOLERANCE:.0%}".replace(
+        f"whole numbers up to {jumps.MAX_TERM}, or a whole number, within {jumps._NAMED_TOLERANCE:.0%}".replace(
             "%", " %"
         ),
-        f"a fall by more than {jumps.LARGE_MOVE_OF_CLOSES:.0%}, or the rise that undoes it; or a whole ratio within "
-        f"{jumps._RATIO_TOLERANCE:.1%}".replace("%", " %"),
+        f"a fall by more than {jumps.LARGE_MOVE_OF_CLOSES:.0%}, or a rise by more than the inverse factor; or a whole ratio "
+        f"within {jumps._RATIO_TOLERANCE:.1%}".replace("%", " %"),
         f"within {jumps.RESOLVED_SESSIONS} sessions after a jump the price comes back",
         f"to within {third(jumps._RETURNED)} of the jump, in one step of more than {Fraction(jumps._STEP_BACK)} of it",
         f"withheld for {jumps.RESOLVED_SESSIONS} sessions",

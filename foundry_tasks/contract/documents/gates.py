@@ -99,8 +99,10 @@ class Efficiency(Interval):
 
 
 class Efficiencies(Part):
-    """The efficiency of three edges. relative: right directions relative to the session's median, the gated one.
-    over_base_rate: right directions beyond those of the base rate.
+    """The efficiency of three edges.
+
+    relative: right directions relative to the session's median, the gated one. over_base_rate: right directions beyond
+    those of the base rate.
     """
 
     relative: Efficiency
@@ -235,8 +237,9 @@ class TrialFigures(Part):
 
 
 class GatesHeadline(Part):
-    """What the stage's result says of one horizon. Trials are no part of gates.json: a run that is judged again has the
-    same gates, though more trials were recorded since.
+    """What the stage's result says of one horizon.
+
+    Trials are no part of gates.json: a run that is judged again has the same gates, though more trials were recorded since.
     """
 
     verdict: ModelVerdict

@@ -1,9 +1,9 @@
 """prices.json: what the prices stage read, set aside and published; and the head of a market's price snapshots."""
 
 import datetime as dt
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, BeforeValidator, Field
 
 from foundry_tasks.contract.documents.base import Document, Part
 
@@ -88,5 +88,5 @@ class PriceHead(Part):
     snapshot: str
     """sha256 of the snapshot."""
     source: str
-    last: dt.date
-    """Date of its newest bar."""
+    last: Annotated[dt.date | None, BeforeValidator(lambda value: None if value == "NaT" else value)]
+    """Date of its newest bar, None where it has none; versions up to 0.2 wrote NaT there."""

@@ -38,20 +38,27 @@ class FileSource:
         self.identity: Mapping[str, str] = {"source": "parquet", "path": origin, **declared}
 
     def fingerprint(self) -> str:
+        """sha256 over the content of all files, in the order of their names."""
         return content_digest(self._files)
 
     def last_date(self) -> date:
+        """From the files' footers where they have it, else from their rows."""
         last: date = self._bounds[1] if self._bounds else self._table["date"].max().date()
         return last
 
     def first_date(self, tickers: Sequence[str]) -> date | None:
+        """As `last_date`; for some of the tickers always from the rows."""
         return self._bounds[0] if self._bounds and not tickers else first_date(cut(self._table, tickers, None, None))
 
     def fetch(self, tickers: Sequence[str], start: date | None, end: date | None) -> "pd.DataFrame":
+        """Reads only rows since `start` where every file's footer says its dates.
+
+        Raises DataRejectedError for files that hold no rows or cannot be read as prices.
+        """
         return cut(self._read(start) if self._bounds else self._table, tickers, start, end)
 
     def benchmark(self) -> None:
-        return None
+        """None: a benchmark of own files has a conf key."""
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -32,19 +32,24 @@ class SampleSource:
         self.identity: Mapping[str, str] = {"source": "sample"}
 
     def fingerprint(self) -> str:
+        """sha256 over the package's two files."""
         return content_digest([self._folder / _STOCKS, self._folder / _INDEX])
 
     def last_date(self) -> date:
+        """The last date of the stocks."""
         last: date = self._table["date"].max().date()
         return last
 
     def first_date(self, tickers: Sequence[str]) -> date | None:
+        """The first date of `tickers`, None where the sample has none of them."""
         return first_date(cut(self._table, tickers, None, None))
 
     def fetch(self, tickers: Sequence[str], start: date | None, end: date | None) -> "pd.DataFrame":
+        """Columns date, ticker, close; rows by ticker and date."""
         return cut(self._table, tickers, start, end)
 
     def benchmark(self) -> Series:
+        """The S&P 500 index over the same years."""
         index = self._read(_INDEX).rename(columns={"Date": "date", "SP500": "close"})
         return Series(index, "the sample's own, the S&P 500 index")
 

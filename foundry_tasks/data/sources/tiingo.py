@@ -26,6 +26,7 @@ class TiingoSource(LiveSource):
     name = "tiingo"
 
     def question(self, start: date, end: date | None) -> Ask:
+        """Ask Tiingo, with the key of the secret file. Raises ConfigError without one."""
         key = self._io.secret(SECRET) if self._io else None
         if not key:
             raise ConfigError(f"source='tiingo' needs a key. Lay it as {SECRET} into the folder FOUNDRY_SECRETS.")

@@ -20,6 +20,7 @@ class YahooSource(LiveSource):
     name = "yfinance"
 
     def question(self, start: date, end: date | None) -> Ask:
+        """Ask Yahoo; it needs no key."""
         warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"yfinance\.")  # what it does to pandas
         return partial(history, start=start, end=end)
 

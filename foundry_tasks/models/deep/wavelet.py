@@ -33,9 +33,11 @@ class WaveletDenoiser(keras.layers.Layer):
         self.supports_masking = True
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Compute the matrices of the wavelets, (steps, steps) each. Raises ValueError for a window that is too short."""
         self.smooth, self.details = a_trous_haar(input_shape[1] or 0, self.levels)
 
     def call(self, inputs: Any, mask: Any = None) -> Any:
+        """inputs: (batch, steps, inputs). mask: (batch, steps), False where a step comes back as 0."""
         window = ops.cast(inputs, "float32")
         kept = ops.matmul(self.smooth, window)
         reach = float(np.sqrt(np.pi / 2) * np.sqrt(2 * np.log(len(self.smooth))))
@@ -48,7 +50,9 @@ class WaveletDenoiser(keras.layers.Layer):
         return ops.cast(kept, self.compute_dtype)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """The shape of the input."""
         return input_shape
 
     def get_config(self) -> dict[str, Any]:
+        """The arguments, for a saved model."""
         return {**super().get_config(), "levels": self.levels}

@@ -44,6 +44,7 @@ def call(
 
 
 def secret(name: str) -> str:
+    """The content of a secret file. Raises OSError where it cannot be read."""
     return (SECRETS / name).read_text().strip()
 
 

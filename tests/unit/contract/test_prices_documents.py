@@ -40,3 +40,8 @@ def test_a_head_is_read_as_earlier_versions_wrote_it_and_written_alike():
     head = PriceHead.model_validate_json(json.dumps(HEAD))
     assert head == PriceHead(snapshot="a" * 64, source="yfinance", last=date(2021, 6, 30))
     assert canonical_json(head.model_dump(mode="json")) == canonical_json(HEAD)
+
+
+def test_a_head_of_a_snapshot_without_bars_has_no_last_date_however_it_was_written():
+    for last in ("NaT", None):
+        assert PriceHead.model_validate_json(json.dumps(HEAD | {"last": last})).last is None

@@ -36,6 +36,10 @@ class BlockDiagonalDense(keras.layers.Layer):
         self.supports_masking = True
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Create the kernel, (blocks, inputs of a block, groups, outputs of a block).
+
+        Raises ValueError where `blocks` does not divide the width.
+        """
         size = in_parts(input_shape[-1], self.blocks, "blocks")
         # The fan is a block's own, which the kernel's shape does not tell.
         deviation = keras.initializers.RandomNormal(stddev=size**-0.5)
@@ -44,12 +48,15 @@ class BlockDiagonalDense(keras.layers.Layer):
         )
 
     def call(self, inputs: Tensor) -> Tensor:
+        """(batch, steps, width) → (batch, steps, groups · width)."""
         return ops.matmul(inputs, block_diagonal(ops.convert_to_tensor(self.kernel, dtype=self.compute_dtype)))
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """The last axis times `groups`."""
         return (*input_shape[:-1], self.groups * (input_shape[-1] or 0))
 
     def get_config(self) -> dict[str, Any]:
+        """The arguments, for a saved model."""
         return {**super().get_config(), "blocks": self.blocks, "groups": self.groups}
 
 

@@ -26,11 +26,13 @@ class CausalConvolution(keras.layers.Layer):
         self.supports_masking = True
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Create the kernel, (kernel_size, units), latest step first, and the bias, (units,)."""
         spread = keras.initializers.RandomUniform(-(self.kernel_size**-0.5), self.kernel_size**-0.5)
         self.kernel = self.add_weight(shape=(self.kernel_size, input_shape[-1]), initializer=spread, name="kernel")
         self.bias = self.add_weight(shape=(input_shape[-1],), initializer="zeros", name="bias")
 
     def call(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
+        """inputs: (batch, steps, units). mask: (batch, steps), False where a step counts as 0."""
         if mask is not None:
             inputs = inputs * ops.cast(ops.expand_dims(mask, -1), inputs.dtype)
         steps = inputs.shape[1]
@@ -41,7 +43,9 @@ class CausalConvolution(keras.layers.Layer):
         return sum(taps, start=ops.convert_to_tensor(self.bias, dtype=self.compute_dtype))
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """The shape of the input."""
         return input_shape
 
     def get_config(self) -> dict[str, Any]:
+        """The arguments, for a saved model."""
         return {**super().get_config(), "kernel_size": self.kernel_size}

@@ -26,10 +26,12 @@ class HeadNorm(keras.layers.Layer):
         self.supports_masking = True
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Create the scale, (units,). Raises ValueError where `heads` does not divide the units."""
         self.head_size = in_parts(input_shape[-1], self.heads, "heads")
         self.scale = self.add_weight(shape=(input_shape[-1],), initializer="ones", name="scale")
 
     def call(self, inputs: Tensor) -> Tensor:
+        """(batch, steps, units) → the same shape."""
         steps, units = inputs.shape[1:]
         x = ops.reshape(ops.cast(inputs, "float32"), (-1, steps, self.heads, self.head_size))
         x = x - ops.mean(x, axis=-1, keepdims=True)
@@ -38,7 +40,9 @@ class HeadNorm(keras.layers.Layer):
         return ops.cast(scaled, self.compute_dtype)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """The shape of the input."""
         return input_shape
 
     def get_config(self) -> dict[str, Any]:
+        """The arguments, for a saved model."""
         return {**super().get_config(), "heads": self.heads, "epsilon": self.epsilon}

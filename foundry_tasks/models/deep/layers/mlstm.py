@@ -35,7 +35,10 @@ State = tuple[Tensor, Tensor, Tensor]
 
 
 def mlstm_start(q: Tensor) -> State:
-    """The state before the first step."""
+    """The state before the first step.
+
+    q: (batch, heads, steps, size). C and n are 0, m is as good as −∞.
+    """
     zero = ops.zeros_like(q[:, :, 0], dtype="float32")
     return zero[..., None] * zero[..., None, :], zero, zero[..., 0] + NOTHING_YET
 
@@ -58,12 +61,18 @@ def mlstm_step(q: Tensor, k: Tensor, v: Tensor, i: Tensor, f: Tensor, state: Sta
 
 
 def mlstm_parallel(q: Tensor, k: Tensor, v: Tensor, i: Tensor, f: Tensor) -> Tensor:
-    """All steps at once; memory grows with steps²."""
+    """All steps at once; memory grows with steps².
+
+    q, k, v: (batch, heads, steps, size). i, f: (batch, heads, steps). Returns h (batch, heads, steps, size).
+    """
     return _read_chunk(q, k, v, *_exponents(i, f), None)
 
 
 def mlstm_chunked(q: Tensor, k: Tensor, v: Tensor, i: Tensor, f: Tensor, *, chunk_size: int) -> Tensor:
-    """The parallel form within chunks, a state between them; memory grows with steps · chunk_size. The last may be short."""
+    """The parallel form within chunks, a state between them; memory grows with steps · chunk_size. The last may be short.
+
+    Shapes as in `mlstm_parallel`. chunk_size: in steps.
+    """
     outputs, state = [], None
     steps = q.shape[2]
     for first in range(0, steps, chunk_size):
@@ -162,9 +171,11 @@ class MLSTM(keras.layers.Layer):
         )
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Create the weights of the gates."""
         self.gates.build(input_shape)
 
     def call(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
+        """inputs: (batch, steps, 3 · units). mask: (batch, steps), False where a step is skipped."""
         steps = inputs.shape[1]
         gates = ops.transpose(ops.reshape(self.gates(inputs), (-1, steps, 2, self.heads)), (2, 0, 3, 1))
         i, f = gates[0], gates[1]
@@ -177,9 +188,11 @@ class MLSTM(keras.layers.Layer):
         return ops.reshape(ops.transpose(h, (0, 2, 1, 3)), (-1, steps, self.units))
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """(batch, steps, units)."""
         return (*input_shape[:-1], self.units)
 
     def get_config(self) -> dict[str, Any]:
+        """The arguments, for a saved model."""
         return {**super().get_config(), "units": self.units, "heads": self.heads, "chunk_size": self.chunk_size}
 
 

@@ -56,6 +56,7 @@ class SLSTMCell(keras.layers.Layer):
         self.output_size = units
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:  # noqa: ARG002 - Keras' signature
+        """Create `recurrent_kernel` and `bias`."""
         size = self.head_size
         self.recurrent_kernel = self.add_weight(
             shape=(self.heads, size, GATES, size), initializer="zeros", name="recurrent_kernel"
@@ -68,12 +69,14 @@ class SLSTMCell(keras.layers.Layer):
         return [zero, zero, zero, zero + NOTHING_YET]
 
     def call(self, inputs: Tensor, states: State) -> tuple[Tensor, list[Tensor]]:
+        """One step. inputs: (batch, 4 · units). states: h, c, n, m, each (batch, units). Returns h and the new states."""
         recurrent = ops.matmul(states[0], block_diagonal(ops.convert_to_tensor(self.recurrent_kernel)))
         bias = ops.reshape(ops.transpose(self.bias, (1, 0, 2)), (-1,))
         state = slstm_step(inputs + recurrent + bias, states)
         return state[0], list(state)
 
     def get_config(self) -> dict[str, Any]:
+        """The arguments, for a saved model."""
         return {**super().get_config(), "units": self.units, "heads": self.heads}
 
 
@@ -93,15 +96,19 @@ class SLSTM(keras.layers.Layer):
         self.scan = keras.layers.RNN(SLSTMCell(units, heads=heads), return_sequences=True, dtype="float32", name="scan")
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Create the weights of the cell."""
         self.scan.build(input_shape)
 
     def call(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
+        """inputs: (batch, steps, 4 · units). mask: (batch, steps), False where a step is skipped."""
         return ops.cast(self.scan(inputs, mask=mask), self.compute_dtype)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """(batch, steps, units)."""
         return (*input_shape[:-1], self.units)
 
     def get_config(self) -> dict[str, Any]:
+        """The arguments, for a saved model."""
         return {**super().get_config(), "units": self.units, "heads": self.heads}
 
 

@@ -43,19 +43,23 @@ class XLSTMBlock(keras.layers.Layer):
         self.drop = keras.layers.Dropout(dropout, **own)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Create the weights of norms and branches."""
         for layer in (*self.norms, *self.branches):
             layer.build(input_shape)
 
     def call(self, inputs: Tensor, mask: Tensor | None = None, training: bool = False) -> Tensor:
+        """inputs: (batch, steps, width). mask: (batch, steps), False where a step is skipped. training: whether to drop out."""
         x = inputs
         for norm, branch in zip(self.norms, self.branches, strict=True):
             x = x + self.drop(branch(norm(x), mask=mask), training=training)
         return x
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """The shape of the input."""
         return input_shape
 
     def get_config(self) -> dict[str, Any]:
+        """The arguments, for a saved model."""
         return {**super().get_config(), "kind": self.kind, "heads": self.heads, "dropout": self.dropout}
 
 
