@@ -26,15 +26,16 @@ def run(config: EnsembleConfig, io: StageIO) -> None:
     """scores/… and labels → {h}d/{fold}.parquet with P(up), {h}d/stack*.json, comparison.json."""
     with io.step("read"):
         inputs = RunInputs(io)
+        folds = inputs.folds
         regime = regime_of(_market_wide(io.path("features", "features.parquet")))
         for switch in ("regime_scale", "regime_intercept"):
             if getattr(config, switch):
                 need_volatility(regime, switch)
-    io.progress.start("ensemble", sum(len(walk) for walk in inputs.folds.values()))
+    io.progress.start("ensemble", sum(len(walk) for walk in folds.values()))
     comparison: dict[int, dict[str, ComparedModel]] = {}
     why: dict[str, str] = {}
     fitted = "base models fitted per regime; " if inputs.models_config.per_regime else ""
-    for horizon, walk in inputs.folds.items():
+    for horizon, walk in folds.items():
         labels = inputs.labels(horizon)
         with io.step(f"stack_{horizon}d"):
             stacked = walk_stack(

@@ -31,13 +31,14 @@ from foundry_tasks.validation.selection_bias import SelectionBias
 def run(config: GatesConfig, io: StageIO) -> None:
     """ensemble's P(up), labels, prices and the leakage audit → gates.json; each trial of the run → the trial ledger."""
     policy = GatePolicy(**{name: getattr(config, name) for name in GatePolicy.model_fields})
-    inputs, leaks = RunInputs(io), io.read(Leakage).leaks
+    inputs = RunInputs(io)
+    reported_folds, leaks = inputs.reported_folds, io.read(Leakage).leaks
     with io.step("trials"):
         biases = record_run(io, inputs, config.market, policy)
     recipe = recipe_of(inputs.configs("prices", "features", "labels", "ensemble", "models"))
     judged: dict[int, HorizonGates] = {}
     sessions = inputs.label_grid.sessions
-    for horizon, reported in inputs.reported_folds.items():
+    for horizon, reported in reported_folds.items():
         with io.step(f"gates_{horizon}d"):
             collapsed = collapsed_folds(reported, partial(inputs.scores.of, horizon))
             evidence, edges, returns = _evidence(io, inputs, horizon, leaks, collapsed)
