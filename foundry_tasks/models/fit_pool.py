@@ -8,7 +8,7 @@ process and asks for it again in mid-fit: no fit or score beside another may ask
 
 import ctypes
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
 from functools import partial
 from types import TracebackType
@@ -18,6 +18,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped] # it
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+SIGNAL_S = 0.5  # the longest that a signal waits for the main thread
 
 
 class FitPool:
@@ -52,8 +53,11 @@ class FitPool:
         pooled = {place: self._pool.submit(_tidied, call, item) for place, item in enumerate(items) if not alone(item)}
         for place, item in enumerate(items):
             if place not in pooled:
-                wait(pooled.values())
-            yield pooled[place].result() if place in pooled else call(item)
+                _await(pooled.values())
+                yield call(item)
+            else:
+                _await([pooled[place]])
+                yield pooled[place].result()
 
     def share(self, call: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
         """As `list(map(call, items))`, by the calling thread, which may be in a job, and by those that are idle."""
@@ -67,7 +71,7 @@ class FitPool:
         finally:
             left.clear()
             started = [helper for helper in helpers if not helper.cancel()]
-            wait(started)
+            _await(started)
         for helper in started:
             helper.result()
         if len(results) < n_items:
@@ -81,6 +85,12 @@ class FitPool:
             except IndexError:
                 return
             results[place] = call(item)
+
+
+def _await(futures: Collection[Future[Result]]) -> None:
+    """Wait for all, and look up now and then: a signal that comes just before a wait begins does not end it."""
+    while wait(futures, timeout=SIGNAL_S).not_done:
+        pass
 
 
 def _tidied(call: Callable[[Item], Result], item: Item) -> Result:

@@ -114,9 +114,9 @@ def test_a_signal_ends_what_runs_with_the_fit_that_it_is_in(threads):
     def send_signal():
         begun.wait(TIMEOUT_S)
         signal.pthread_kill(threading.main_thread().ident, signal.SIGUSR1)
-        threading.Timer(0.2, going.set).start()
 
     def end(*_):
+        threading.Timer(1, going.set).start()
         raise SystemExit(143)
 
     before = signal.signal(signal.SIGUSR1, end)
