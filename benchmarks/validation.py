@@ -9,7 +9,7 @@ from sklearn.metrics import roc_auc_score
 from benchmarks.row import Row, cpu_timed, taking_turns
 from foundry_tasks.contract.config import GatePolicy
 from foundry_tasks.evaluation.metrics import session_auc, session_hit_rate
-from foundry_tasks.validation.bootstrap import Interval, Resampling, block_length, mean_interval
+from foundry_tasks.statistics.bootstrap import Interval, Resampling, block_length, mean_interval
 from foundry_tasks.validation.evidence import Evidence
 from foundry_tasks.validation.null_distribution import admissible_shifts, null_distribution
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from foundry_tasks.data.panel import BoolArray, FloatArray
 from foundry_tasks.data.ranks import session_ranks
-from foundry_tasks.evaluation.newey_west import mean_standard_error, newey_west_lag
+from foundry_tasks.statistics.newey_west import mean_standard_error, newey_west_lag
 
 
 def session_auc(scores: FloatArray, labels: FloatArray) -> FloatArray:

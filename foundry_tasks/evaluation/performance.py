@@ -11,7 +11,7 @@ import numpy as np
 
 from foundry_tasks.contract.documents.portfolio import PnlFigures
 from foundry_tasks.data.panel import DateArray, FloatArray
-from foundry_tasks.evaluation.newey_west import long_run_covariance, newey_west_lag
+from foundry_tasks.statistics.newey_west import long_run_covariance, newey_west_lag
 
 SESSIONS_PER_YEAR = 252
 UNDEFINED = float("nan")

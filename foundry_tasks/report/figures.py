@@ -6,8 +6,8 @@ from foundry_tasks.contract.documents.report_gates import ReliabilityBin, Sessio
 from foundry_tasks.data.panel import FloatArray
 from foundry_tasks.evaluation import metrics
 from foundry_tasks.report.report_inputs import Forecasts
-from foundry_tasks.validation.bootstrap import block_length, resampled_means
-from foundry_tasks.validation.calibration_error import reliability
+from foundry_tasks.statistics.bootstrap import block_length, resampled_means
+from foundry_tasks.statistics.calibration_error import reliability
 
 ROLLING_SESSIONS = 63
 """A quarter of a year."""

@@ -38,7 +38,7 @@ from foundry_tasks.evaluation.performance import (
     monthly_table,
     sharpe_ratio,
 )
-from foundry_tasks.validation.bootstrap import Interval, Resampling, block_length, mean_interval, resampled_means
+from foundry_tasks.statistics.bootstrap import Interval, Resampling, block_length, mean_interval, resampled_means
 from foundry_tasks.validation.overfitting import SharpeSample, probabilistic_sharpe_ratio
 from foundry_tasks.validation.wfe import walk_forward_efficiency
 

@@ -23,7 +23,7 @@ from foundry_tasks.contract.documents.gates import (
 from foundry_tasks.data.panel import FloatArray
 from foundry_tasks.evaluation import metrics
 from foundry_tasks.features.labels import Labels
-from foundry_tasks.validation.bootstrap import Resampling
+from foundry_tasks.statistics.bootstrap import Resampling
 from foundry_tasks.validation.evidence import Evidence, FoldOutput
 from foundry_tasks.validation.expected import expected_against_observed
 from foundry_tasks.validation.gates import interval_of

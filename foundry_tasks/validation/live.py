@@ -13,7 +13,7 @@ from foundry_tasks.data.panel import FloatArray, PricePanel
 from foundry_tasks.data.sessions import next_openings
 from foundry_tasks.evaluation import metrics
 from foundry_tasks.features.labels import build_labels
-from foundry_tasks.validation.bootstrap import Resampling, mean_interval
+from foundry_tasks.statistics.bootstrap import Resampling, mean_interval
 
 
 @dataclass(frozen=True)

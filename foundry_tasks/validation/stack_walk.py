@@ -19,7 +19,7 @@ from foundry_tasks.models.market_regime import VOLATILITY
 from foundry_tasks.models.regime_adjustment import fit_adjustment
 from foundry_tasks.models.stack import Stack
 from foundry_tasks.models.stacking import MetaLearner, average, fit_meta_learner
-from foundry_tasks.validation.bootstrap import Resampling, mean_interval
+from foundry_tasks.statistics.bootstrap import Resampling, mean_interval
 
 _RESAMPLING = Resampling(confidence=0.95, resamples=1000, min_blocks=12, seed=0)
 Scores = Mapping[str, FloatArray]

@@ -26,7 +26,7 @@ from foundry_tasks.report.html import write_html
 from foundry_tasks.report.markdown import write_markdown
 from foundry_tasks.report.portfolio import earned, replay
 from foundry_tasks.report.summary import render
-from foundry_tasks.validation.bootstrap import Resampling
+from foundry_tasks.statistics.bootstrap import Resampling
 from foundry_tasks.validation.earnings import (
     FoldAccuracy,
     daily_columns,

@@ -7,7 +7,7 @@ from foundry_tasks.contract.config import BacktestConfig
 from foundry_tasks.evaluation.backtest import run_backtest
 from foundry_tasks.evaluation.edge_decay import edge_decay_ladder
 from foundry_tasks.evaluation.performance import sharpe_ratio
-from foundry_tasks.validation.bootstrap import Resampling
+from foundry_tasks.statistics.bootstrap import Resampling
 from foundry_tasks.validation.earnings import (
     FoldAccuracy,
     daily_columns,

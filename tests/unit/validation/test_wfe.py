@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from foundry_tasks.evaluation import metrics
-from foundry_tasks.evaluation.newey_west import mean_standard_error
-from foundry_tasks.validation.bootstrap import Resampling
+from foundry_tasks.statistics.bootstrap import Resampling
+from foundry_tasks.statistics.newey_west import mean_standard_error
 from foundry_tasks.validation.wfe import (
     fieller_set,
     fold_consistency,

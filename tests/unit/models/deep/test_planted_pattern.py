@@ -13,7 +13,7 @@ from foundry_tasks.models.design import build_design
 from foundry_tasks.models.lightgbm_classifier import LightGBMClassifier
 from foundry_tasks.models.scaler import Scaler
 from foundry_tasks.models.training import FitWindow, WindowTrainer
-from foundry_tasks.validation.bootstrap import Resampling, mean_interval
+from foundry_tasks.statistics.bootstrap import Resampling, mean_interval
 from tests.unit.models.deep.networks import noise_panel, remembered, with_moves
 
 SESSIONS, TICKERS, FITTED = 350, 40, 200

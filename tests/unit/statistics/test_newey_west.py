@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from foundry_tasks.evaluation.newey_west import long_run_covariance, mean_standard_error, newey_west_lag
+from foundry_tasks.statistics.newey_west import long_run_covariance, mean_standard_error, newey_west_lag
 
 SERIES = 0.02 + 0.1 * np.sin(0.9 * np.arange(60))
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from foundry_tasks.data.panel import FloatArray
-from foundry_tasks.validation.bootstrap import Interval, Resampling, block_length, resampled_means
+from foundry_tasks.statistics.bootstrap import Interval, Resampling, block_length, resampled_means
 
 N_BINS = 10
 

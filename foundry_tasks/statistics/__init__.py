@@ -1,0 +1,1 @@
+"""Estimators of means, intervals and errors of series of sessions."""
