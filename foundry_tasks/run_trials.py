@@ -13,10 +13,10 @@ from foundry_tasks.contract.config import BacktestConfig, GatePolicy
 from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.data.panel import FloatArray, PricePanel
 from foundry_tasks.data.tables import read_prices
+from foundry_tasks.evaluation.selection_bias import SelectionBias, selection_bias
 from foundry_tasks.evaluation.standard_portfolio import DailyPnl, standard_pnl
 from foundry_tasks.inputs.run_inputs import RunInputs
 from foundry_tasks.trials import Trial, TrialLedger, configuration, distinct
-from foundry_tasks.validation.selection_bias import SelectionBias, selection_bias
 
 JUDGED = "p_up"
 TRADED = "p_up, traded by rules of its own"

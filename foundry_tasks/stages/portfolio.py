@@ -14,6 +14,13 @@ from foundry_tasks.data.tables import Matrices, read_matrices, read_prices, writ
 from foundry_tasks.evaluation import metrics
 from foundry_tasks.evaluation.backtest import Backtest, run_backtest
 from foundry_tasks.evaluation.costs import require_volume
+from foundry_tasks.evaluation.earnings import (
+    FoldAccuracy,
+    daily_columns,
+    earnings,
+    fold_figures,
+    ladder_figures,
+)
 from foundry_tasks.evaluation.edge_decay import edge_decay_ladder
 from foundry_tasks.evaluation.positions import target_weights
 from foundry_tasks.evaluation.standard_portfolio import DailyPnl
@@ -21,13 +28,6 @@ from foundry_tasks.evaluation.tranches import execution_at
 from foundry_tasks.inputs.run_inputs import RunInputs
 from foundry_tasks.run_trials import record_portfolio
 from foundry_tasks.statistics.bootstrap import Resampling
-from foundry_tasks.validation.earnings import (
-    FoldAccuracy,
-    daily_columns,
-    earnings,
-    fold_figures,
-    ladder_figures,
-)
 from foundry_tasks.validation.evidence import FoldOutput
 
 

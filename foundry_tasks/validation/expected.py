@@ -20,8 +20,8 @@ from foundry_tasks.contract.documents.gates import ExpectedFigure
 from foundry_tasks.data.panel import FloatArray
 from foundry_tasks.evaluation import metrics
 from foundry_tasks.evaluation.metrics import known_mean
+from foundry_tasks.evaluation.wfe import MIN_EDGE, walk_forward_efficiency
 from foundry_tasks.statistics.newey_west import mean_standard_error
-from foundry_tasks.validation.wfe import MIN_EDGE, walk_forward_efficiency
 
 _NORMAL = NormalDist()
 _DRAWS = 100_000

@@ -20,10 +20,10 @@ from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.data.panel import BoolArray, FloatArray
 from foundry_tasks.data.ranks import session_ranks
 from foundry_tasks.evaluation.metrics import known_mean, session_auc, session_brier, session_rank_ic
+from foundry_tasks.evaluation.wfe import MIN_EDGE, walk_forward_efficiency
 from foundry_tasks.models.stacking import standardise
 from foundry_tasks.statistics.bootstrap import block_length
 from foundry_tasks.validation.evidence import Evidence
-from foundry_tasks.validation.wfe import MIN_EDGE, walk_forward_efficiency
 
 Shifts = npt.NDArray[np.intp]
 

@@ -19,6 +19,13 @@ from foundry_tasks.contract.documents.portfolio import (
 from foundry_tasks.contract.documents.simulate import Retrained, SimulatedHorizon
 from foundry_tasks.data.tables import write_table
 from foundry_tasks.evaluation.backtest import run_backtest
+from foundry_tasks.evaluation.earnings import (
+    FoldAccuracy,
+    daily_columns,
+    earnings,
+    fold_figures,
+    ladder_figures,
+)
 from foundry_tasks.evaluation.edge_decay import edge_decay_ladder
 from foundry_tasks.evaluation.positions import target_weights
 from foundry_tasks.report import portfolio_tables as tables
@@ -27,13 +34,6 @@ from foundry_tasks.report.markdown import write_markdown
 from foundry_tasks.report.portfolio import earned, replay
 from foundry_tasks.report.summary import render
 from foundry_tasks.statistics.bootstrap import Resampling
-from foundry_tasks.validation.earnings import (
-    FoldAccuracy,
-    daily_columns,
-    earnings,
-    fold_figures,
-    ladder_figures,
-)
 from tests.traded_market import random_market
 
 RULES = BacktestConfig(names_a_side=2)

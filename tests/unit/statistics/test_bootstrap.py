@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foundry_tasks.contract.config import MonitorConfig
+from foundry_tasks.evaluation.wfe import walk_forward_efficiency, wfe_interval
 from foundry_tasks.statistics.bootstrap import Resampling, block_length, mean_interval, resampled_means
 from foundry_tasks.statistics.calibration_error import calibration_error_interval, reliability
-from foundry_tasks.validation.wfe import walk_forward_efficiency, wfe_interval
 
 RESAMPLING = Resampling(confidence=0.95, resamples=1000, min_blocks=12, seed=1)
 

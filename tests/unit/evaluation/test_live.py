@@ -6,8 +6,8 @@ import pytest
 from foundry_tasks.contract.config import MonitorConfig
 from foundry_tasks.contract.documents.predict import IndexedPrediction
 from foundry_tasks.evaluation import metrics
+from foundry_tasks.evaluation.live import LivePrediction, live_figures
 from foundry_tasks.features.labels import build_labels
-from foundry_tasks.validation.live import LivePrediction, live_figures
 from tests.leakage.markets import simulated_market
 
 PRICES = simulated_market(sessions=200, tickers=12, seed=3)

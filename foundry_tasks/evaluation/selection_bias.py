@@ -13,9 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from foundry_tasks.data.panel import DateArray, FloatArray
-from foundry_tasks.evaluation.performance import UNDEFINED
-from foundry_tasks.evaluation.standard_portfolio import DailyPnl
-from foundry_tasks.validation.overfitting import (
+from foundry_tasks.evaluation.overfitting import (
     Deflation,
     SharpeSample,
     backtest_overfitting,
@@ -23,6 +21,8 @@ from foundry_tasks.validation.overfitting import (
     deflated_sharpe_ratio,
     expected_maximum_sharpe,
 )
+from foundry_tasks.evaluation.performance import UNDEFINED
+from foundry_tasks.evaluation.standard_portfolio import DailyPnl
 
 MIN_SHARED = 0.5
 """Share of the chosen trial's sessions that have to be left once a trial is aligned with it."""

@@ -10,8 +10,7 @@ from scipy.stats import rankdata
 from skfolio import measures
 
 from foundry_tasks.contract.errors import ConfigError
-from foundry_tasks.evaluation.performance import sharpe_ratio
-from foundry_tasks.validation.overfitting import (
+from foundry_tasks.evaluation.overfitting import (
     SharpeSample,
     backtest_overfitting,
     deflate,
@@ -20,6 +19,7 @@ from foundry_tasks.validation.overfitting import (
     probabilistic_sharpe_ratio,
     trial_clusters,
 )
+from foundry_tasks.evaluation.performance import sharpe_ratio
 
 
 def noise(sessions, trials, seed=0):

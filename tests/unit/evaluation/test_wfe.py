@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 
 from foundry_tasks.evaluation import metrics
-from foundry_tasks.statistics.bootstrap import Resampling
-from foundry_tasks.statistics.newey_west import mean_standard_error
-from foundry_tasks.validation.wfe import (
+from foundry_tasks.evaluation.wfe import (
     fieller_set,
     fold_consistency,
     overfitting_ratio,
     walk_forward_efficiency,
     wfe_interval,
 )
+from foundry_tasks.statistics.bootstrap import Resampling
+from foundry_tasks.statistics.newey_west import mean_standard_error
 
 POLICY = {"horizon": 1, "confidence": 0.95}
 NAN = float("nan")

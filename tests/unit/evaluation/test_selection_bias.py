@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from foundry_tasks.evaluation.overfitting import backtest_overfitting, deflate
 from foundry_tasks.evaluation.performance import sharpe_ratio
+from foundry_tasks.evaluation.selection_bias import MIN_TRIALS, align, selection_bias
 from foundry_tasks.evaluation.standard_portfolio import DailyPnl
-from foundry_tasks.validation.overfitting import backtest_overfitting, deflate
-from foundry_tasks.validation.selection_bias import MIN_TRIALS, align, selection_bias
 
 FIRST = np.datetime64("2020-01-01")
 

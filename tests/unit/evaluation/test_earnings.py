@@ -5,10 +5,7 @@ import pytest
 
 from foundry_tasks.contract.config import BacktestConfig
 from foundry_tasks.evaluation.backtest import run_backtest
-from foundry_tasks.evaluation.edge_decay import edge_decay_ladder
-from foundry_tasks.evaluation.performance import sharpe_ratio
-from foundry_tasks.statistics.bootstrap import Resampling
-from foundry_tasks.validation.earnings import (
+from foundry_tasks.evaluation.earnings import (
     FoldAccuracy,
     daily_columns,
     earnings,
@@ -16,6 +13,9 @@ from foundry_tasks.validation.earnings import (
     ladder_figures,
     sharpe_interval,
 )
+from foundry_tasks.evaluation.edge_decay import edge_decay_ladder
+from foundry_tasks.evaluation.performance import sharpe_ratio
+from foundry_tasks.statistics.bootstrap import Resampling
 from tests.traded_market import NAN, market
 
 RESAMPLING = Resampling(confidence=0.95, resamples=400, min_blocks=12, seed=7)

@@ -29,6 +29,7 @@ from foundry_tasks.evaluation.backtest import Backtest
 from foundry_tasks.evaluation.costs import BP
 from foundry_tasks.evaluation.edge_decay import EdgeDecay, LadderCell
 from foundry_tasks.evaluation.metrics import known_mean
+from foundry_tasks.evaluation.overfitting import SharpeSample, probabilistic_sharpe_ratio
 from foundry_tasks.evaluation.performance import (
     SESSIONS_PER_YEAR,
     annualised_return,
@@ -38,9 +39,8 @@ from foundry_tasks.evaluation.performance import (
     monthly_table,
     sharpe_ratio,
 )
+from foundry_tasks.evaluation.wfe import walk_forward_efficiency
 from foundry_tasks.statistics.bootstrap import Interval, Resampling, block_length, mean_interval, resampled_means
-from foundry_tasks.validation.overfitting import SharpeSample, probabilistic_sharpe_ratio
-from foundry_tasks.validation.wfe import walk_forward_efficiency
 
 UNDEFINED = float("nan")
 COSTS = ("commission", "spread", "impact", "borrow")
