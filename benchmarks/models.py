@@ -31,8 +31,8 @@ from foundry_tasks.models.lightgbm_classifier import LightGBMClassifier
 from foundry_tasks.models.logistic_regression import LogisticRegression as OurLogistic
 from foundry_tasks.models.stacking import average
 from foundry_tasks.models.xgboost_classifier import INPUTS, XGBoostClassifier
-from foundry_tasks.validation.block_fits import BlockFitter
-from foundry_tasks.validation.walk_forward import WalkForwardValidator
+from foundry_tasks.walk.block_fits import BlockFitter
+from foundry_tasks.walk.walk_forward import WalkForwardValidator
 
 SAME_AUC = 0.005
 """Other rows drawn and other bins cut move an AUC as another seed does: by 0.001 at one day, and by more at twenty."""

@@ -12,7 +12,7 @@ from foundry_tasks.data.tables import Matrices, read_matrices
 from foundry_tasks.features.labels import Labels
 from foundry_tasks.inputs.scores import ScoreFiles
 from foundry_tasks.models.targets import read_labels
-from foundry_tasks.validation.evidence import FoldOutput
+from foundry_tasks.walk.evidence import FoldOutput
 
 
 class RunInputs:

@@ -18,8 +18,8 @@ from foundry_tasks.inputs.scores import ScoreFiles
 from foundry_tasks.models.bundle import regime_of
 from foundry_tasks.models.market_regime import need_volatility
 from foundry_tasks.models.stacking import REGIMES
-from foundry_tasks.validation.drop_one import drop_one
-from foundry_tasks.validation.stack_walk import StackWalk, walk_stack
+from foundry_tasks.walk.drop_one import drop_one
+from foundry_tasks.walk.stack_walk import StackWalk, walk_stack
 
 
 def run(config: EnsembleConfig, io: StageIO) -> None:

@@ -26,7 +26,7 @@ from foundry_tasks.models.targets import read_labels
 from foundry_tasks.null_store import recipe_of, store_null
 from foundry_tasks.validation.gates import json_ready
 from foundry_tasks.validation.null_distribution import MIN_REFITS, RefittedNull, gated_figures, spread_shifts
-from foundry_tasks.validation.study import Recipe, study_panel
+from foundry_tasks.walk.study import Recipe, study_panel
 
 
 def run(config: NullsConfig, io: StageIO) -> None:

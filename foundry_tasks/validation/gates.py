@@ -25,8 +25,8 @@ from foundry_tasks.evaluation.collapse import collapse_of
 from foundry_tasks.evaluation.wfe import wfe_interval
 from foundry_tasks.statistics.bootstrap import Interval, Resampling, mean_interval
 from foundry_tasks.statistics.calibration_error import calibration_error_interval
-from foundry_tasks.validation.evidence import Evidence
 from foundry_tasks.validation.null_distribution import NullDistribution, RefittedNull, null_distribution
+from foundry_tasks.walk.evidence import Evidence
 
 
 def evaluate_gates(

@@ -11,7 +11,7 @@ from foundry_tasks.terminal import PlainProgress
 from foundry_tasks.validation.gates import evaluate_gates
 from foundry_tasks.validation.null_distribution import MIN_REFITS
 from foundry_tasks.validation.size_and_power import kinds
-from foundry_tasks.validation.study import Recipe, study
+from foundry_tasks.walk.study import Recipe, study
 from tests.e2e.foundry_here import TINY, Foundry, write_market
 from tests.leakage.markets import simulated_market
 

@@ -10,7 +10,7 @@ from foundry_tasks.features import FEATURES, build_features
 from foundry_tasks.features.labels import build_labels
 from foundry_tasks.validation import leakage
 from foundry_tasks.validation.planted_leaks import centred_mean, scaled_on_all_rows, tomorrows_return
-from foundry_tasks.validation.walk_forward import WalkForwardValidator
+from foundry_tasks.walk.walk_forward import WalkForwardValidator
 from tests.leakage.markets import simulated_market
 
 AT = 330

@@ -12,9 +12,9 @@ from foundry_tasks.models.bundle import Bundle
 from foundry_tasks.models.design import build_design
 from foundry_tasks.models.logistic_regression import LogisticRegression
 from foundry_tasks.models.training import WindowTrainer
-from foundry_tasks.validation.block_fits import fit_window
-from foundry_tasks.validation.evidence import FoldOutput, gather_evidence
-from foundry_tasks.validation.study import Recipe, shifted_labels, walk
+from foundry_tasks.walk.block_fits import fit_window
+from foundry_tasks.walk.evidence import FoldOutput, gather_evidence
+from foundry_tasks.walk.study import Recipe, shifted_labels, walk
 from tests.leakage.markets import simulated_market
 from tests.leakage.ragged import ragged_market, with_future
 

@@ -15,7 +15,7 @@ from foundry_tasks.models.design import build_design
 from foundry_tasks.models.logistic_regression import LogisticRegression
 from foundry_tasks.models.stacking import standardise
 from foundry_tasks.models.training import FitWindow, WindowTrainer
-from foundry_tasks.validation.study import Recipe, walk
+from foundry_tasks.walk.study import Recipe, walk
 from tests.leakage.ragged import ragged_market, with_future
 
 RULES = BacktestConfig(names_a_side=3, impact="square_root", max_turnover=0.4)

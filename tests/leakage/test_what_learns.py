@@ -15,8 +15,8 @@ from foundry_tasks.models.logistic_regression import LogisticRegression
 from foundry_tasks.models.market_regime import VOLATILITY
 from foundry_tasks.models.training import FitWindow, WindowTrainer
 from foundry_tasks.models.xgboost_classifier import XGBoostClassifier
-from foundry_tasks.validation.stack_walk import StackWalk, walk_stack
-from foundry_tasks.validation.walk_forward import WalkForwardValidator
+from foundry_tasks.walk.stack_walk import StackWalk, walk_stack
+from foundry_tasks.walk.walk_forward import WalkForwardValidator
 
 SESSIONS, TICKERS = 330, 12
 INPUTS = ("ret_1d", "ret_5d", "vol_20d", VOLATILITY)

@@ -9,7 +9,7 @@ from foundry_tasks.features.labels import build_labels
 from foundry_tasks.models.base_models import BASE_MODELS, target_of
 from foundry_tasks.models.design import build_design
 from foundry_tasks.models.training import FitWindow, WindowTrainer
-from foundry_tasks.validation.study import shifted_labels
+from foundry_tasks.walk.study import shifted_labels
 from tests.leakage.markets import simulated_market
 
 PRICES = simulated_market(sessions=80, tickers=12)

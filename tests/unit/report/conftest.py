@@ -44,9 +44,9 @@ from foundry_tasks.evaluation import metrics
 from foundry_tasks.evaluation.selection_bias import selection_bias
 from foundry_tasks.evaluation.standard_portfolio import DailyPnl
 from foundry_tasks.stages import report
-from foundry_tasks.validation.evidence import Evidence
 from foundry_tasks.validation.gate_diagnostics import Edge, Edges, gate_diagnostics, trial_figures
 from foundry_tasks.validation.gates import evaluate_gates
+from foundry_tasks.walk.evidence import Evidence
 
 HORIZONS = (1, 5, 20)
 TICKERS = tuple(f"T{number:02d}" for number in range(24))

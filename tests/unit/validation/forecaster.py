@@ -6,7 +6,7 @@ import numpy as np
 
 from foundry_tasks.data.panel import FloatArray
 from foundry_tasks.evaluation import metrics
-from foundry_tasks.validation.evidence import Evidence
+from foundry_tasks.walk.evidence import Evidence
 
 SESSIONS, TICKERS, FOLDS = 400, 100, 4
 

@@ -12,8 +12,8 @@ from foundry_tasks.features.labels import build_labels
 from foundry_tasks.validation.planted_leaks import PLANTED_LEAKS
 from foundry_tasks.validation.simulated_markets import signal_for, simulate
 from foundry_tasks.validation.size_and_power import Outcome, kinds, small_recipe, tally, wilson_interval
-from foundry_tasks.validation.study import shifted_labels
-from foundry_tasks.validation.walk_forward import WalkForwardValidator
+from foundry_tasks.walk.study import shifted_labels
+from foundry_tasks.walk.walk_forward import WalkForwardValidator
 
 SEEDS = 20
 CONFIG = AuditConfig(simulated_markets=SEEDS, resamples=500, threads=1)

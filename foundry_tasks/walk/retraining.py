@@ -26,9 +26,9 @@ from foundry_tasks.models.calibration import expanding_base_rate
 from foundry_tasks.models.design import Designs
 from foundry_tasks.models.estimator import FittedModel
 from foundry_tasks.models.stack import Stack
-from foundry_tasks.validation.block_fits import Walk, fit_walk
-from foundry_tasks.validation.stack_walk import walk_stack
-from foundry_tasks.validation.walk_forward import WalkForwardValidator
+from foundry_tasks.walk.block_fits import Walk, fit_walk
+from foundry_tasks.walk.stack_walk import walk_stack
+from foundry_tasks.walk.walk_forward import WalkForwardValidator
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,10 @@ from foundry_tasks.features.labels import Labels, build_labels, label_span
 from foundry_tasks.models.bundle import regime_of
 from foundry_tasks.models.calibration import expanding_base_rate
 from foundry_tasks.models.design import Designs
-from foundry_tasks.validation.block_fits import FittedWalk, fit_walk
-from foundry_tasks.validation.evidence import Evidence, FoldOutput, collapsed_folds, gather_evidence
-from foundry_tasks.validation.stack_walk import StackWalk, walk_stack
-from foundry_tasks.validation.walk_forward import WalkForwardValidator
+from foundry_tasks.walk.block_fits import FittedWalk, fit_walk
+from foundry_tasks.walk.evidence import Evidence, FoldOutput, collapsed_folds, gather_evidence
+from foundry_tasks.walk.stack_walk import StackWalk, walk_stack
+from foundry_tasks.walk.walk_forward import WalkForwardValidator
 
 ALWAYS_LONG = 0.52
 """P(up) of a model that says up of everything."""

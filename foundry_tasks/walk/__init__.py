@@ -1,0 +1,1 @@
+"""Purged walk-forward validation: folds, fits, the stack and its evidence."""
