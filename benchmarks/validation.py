@@ -9,8 +9,8 @@ from sklearn.metrics import roc_auc_score
 from benchmarks.row import Row, cpu_timed, taking_turns
 from foundry_tasks.contract.config import GatePolicy
 from foundry_tasks.evaluation.metrics import session_auc, session_hit_rate
+from foundry_tasks.gates.null_distribution import admissible_shifts, null_distribution
 from foundry_tasks.statistics.bootstrap import Interval, Resampling, block_length, mean_interval
-from foundry_tasks.validation.null_distribution import admissible_shifts, null_distribution
 from foundry_tasks.walk.evidence import Evidence
 
 N_SESSIONS, N_TICKERS, HORIZON, N_FOLDS = 1200, 500, 5, 5

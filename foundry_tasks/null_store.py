@@ -13,8 +13,8 @@ from foundry_tasks.contract.artifacts import canonical_json, digest_of, null_key
 from foundry_tasks.contract.documents.nulls import StoredNull
 from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.contract.ports import Store
+from foundry_tasks.gates.null_distribution import RefittedNull
 from foundry_tasks.trials import configuration
-from foundry_tasks.validation.null_distribution import RefittedNull
 
 Recipe = Mapping[str, JsonValue]
 

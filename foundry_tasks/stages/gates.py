@@ -20,11 +20,11 @@ from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.data.panel import DateArray, FloatArray
 from foundry_tasks.data.tables import Matrices, read_matrices
 from foundry_tasks.evaluation.selection_bias import SelectionBias
+from foundry_tasks.gates.diagnostics import Edges, edges_of, gate_diagnostics, trial_figures
+from foundry_tasks.gates.gates import evaluate_gates
 from foundry_tasks.inputs.run_inputs import RunInputs
 from foundry_tasks.null_store import recipe_of, stored_null
 from foundry_tasks.run_trials import record_run
-from foundry_tasks.validation.gate_diagnostics import Edges, edges_of, gate_diagnostics, trial_figures
-from foundry_tasks.validation.gates import evaluate_gates
 from foundry_tasks.walk.evidence import Evidence, collapsed_folds, gather_evidence
 
 

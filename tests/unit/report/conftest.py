@@ -43,9 +43,9 @@ from foundry_tasks.data.tables import Matrices, write_matrices, write_table
 from foundry_tasks.evaluation import metrics
 from foundry_tasks.evaluation.selection_bias import selection_bias
 from foundry_tasks.evaluation.standard_portfolio import DailyPnl
+from foundry_tasks.gates.diagnostics import Edge, Edges, gate_diagnostics, trial_figures
+from foundry_tasks.gates.gates import evaluate_gates
 from foundry_tasks.stages import report
-from foundry_tasks.validation.gate_diagnostics import Edge, Edges, gate_diagnostics, trial_figures
-from foundry_tasks.validation.gates import evaluate_gates
 from foundry_tasks.walk.evidence import Evidence
 
 HORIZONS = (1, 5, 20)

@@ -23,9 +23,9 @@ from foundry_tasks.data.panel import FloatArray
 from foundry_tasks.evaluation import metrics
 from foundry_tasks.evaluation.collapse import collapse_of
 from foundry_tasks.evaluation.wfe import wfe_interval
+from foundry_tasks.gates.null_distribution import NullDistribution, RefittedNull, null_distribution
 from foundry_tasks.statistics.bootstrap import Interval, Resampling, mean_interval
 from foundry_tasks.statistics.calibration_error import calibration_error_interval
-from foundry_tasks.validation.null_distribution import NullDistribution, RefittedNull, null_distribution
 from foundry_tasks.walk.evidence import Evidence
 
 

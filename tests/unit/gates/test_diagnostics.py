@@ -8,7 +8,7 @@ from foundry_tasks.contract.documents import Fold, Window
 from foundry_tasks.evaluation import metrics
 from foundry_tasks.evaluation.wfe import walk_forward_efficiency
 from foundry_tasks.features.labels import Labels
-from foundry_tasks.validation.gate_diagnostics import edges_of, gate_diagnostics
+from foundry_tasks.gates.diagnostics import edges_of, gate_diagnostics
 from foundry_tasks.walk.evidence import FoldOutput, gather_evidence
 
 POLICY = GatePolicy(resamples=200, min_blocks=2)

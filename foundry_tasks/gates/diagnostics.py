@@ -26,9 +26,9 @@ from foundry_tasks.evaluation.overfitting import Deflation
 from foundry_tasks.evaluation.selection_bias import SelectionBias
 from foundry_tasks.evaluation.wfe import fieller_set, fold_consistency, overfitting_ratio, wfe_interval
 from foundry_tasks.features.labels import Labels
+from foundry_tasks.gates.expected import expected_against_observed
+from foundry_tasks.gates.gates import interval_of
 from foundry_tasks.statistics.bootstrap import Resampling
-from foundry_tasks.validation.expected import expected_against_observed
-from foundry_tasks.validation.gates import interval_of
 from foundry_tasks.walk.evidence import Evidence, FoldOutput
 
 Figure = Callable[[FloatArray, FloatArray, slice], FloatArray]

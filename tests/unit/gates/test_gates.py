@@ -8,8 +8,8 @@ import pytest
 from foundry_tasks.contract.config import GatePolicy
 from foundry_tasks.contract.documents import Fold, Gate, Window
 from foundry_tasks.evaluation import metrics
-from foundry_tasks.validation.gates import evaluate_gates, verdict_of
-from foundry_tasks.validation.null_distribution import MIN_REFITS, RefittedNull
+from foundry_tasks.gates.gates import evaluate_gates, verdict_of
+from foundry_tasks.gates.null_distribution import MIN_REFITS, RefittedNull
 from foundry_tasks.walk.evidence import collapsed_folds
 from tests.unit.validation.forecaster import FOLDS, SESSIONS, TICKERS, evidence
 

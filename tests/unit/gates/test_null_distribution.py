@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.evaluation import metrics
-from foundry_tasks.validation import null_distribution as null
+from foundry_tasks.gates import null_distribution as null
 from tests.unit.validation.forecaster import evidence
 
 RNG = np.random.default_rng(5)
