@@ -1,9 +1,9 @@
 """audit: size and power of the gates, on simulated markets whose truth is known."""
 
+from foundry_tasks.audit.size_and_power import kinds, tally
 from foundry_tasks.contract.config import AuditConfig
 from foundry_tasks.contract.documents import Audit
 from foundry_tasks.contract.stage_io import StageIO
-from foundry_tasks.validation.size_and_power import kinds, tally
 
 
 def run(config: AuditConfig, io: StageIO) -> None:

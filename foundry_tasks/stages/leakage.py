@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
+from foundry_tasks.audit import leakage
 from foundry_tasks.contract.config import (
     DEEP_MODELS,
     DeepTask,
@@ -29,7 +30,6 @@ from foundry_tasks.models.design import Design, Transform, build_design
 from foundry_tasks.models.fit_pool import FitPool
 from foundry_tasks.models.targets import TargetFile
 from foundry_tasks.models.training import FitWindow, WindowTrainer
-from foundry_tasks.validation import leakage
 
 POISONED_SESSIONS = 64
 """Sessions after the scored one that are laid before a refit, as they are and as noise."""

@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from foundry_tasks.audit.simulated_markets import simulate
 from foundry_tasks.data.panel import PricePanel
-from foundry_tasks.validation.simulated_markets import simulate
 
 
 def simulated_market(**how: Any) -> PricePanel:

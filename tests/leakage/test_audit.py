@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
+from foundry_tasks.audit import leakage
+from foundry_tasks.audit.planted_leaks import centred_mean, scaled_on_all_rows, tomorrows_return
 from foundry_tasks.contract.config import WalkConfig
 from foundry_tasks.contract.documents import Fold, Window
 from foundry_tasks.data.panel import FeaturePanel
 from foundry_tasks.features import FEATURES, build_features
 from foundry_tasks.features.labels import build_labels
-from foundry_tasks.validation import leakage
-from foundry_tasks.validation.planted_leaks import centred_mean, scaled_on_all_rows, tomorrows_return
 from foundry_tasks.walk.walk_forward import WalkForwardValidator
 from tests.leakage.markets import simulated_market
 

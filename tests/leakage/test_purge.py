@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from foundry_tasks.audit.leakage import audit_folds
 from foundry_tasks.contract.config import DEEP_MODELS, ModelsConfig, WalkConfig
 from foundry_tasks.contract.documents import Window
 from foundry_tasks.features import build_features
@@ -15,7 +16,6 @@ from foundry_tasks.features.labels import build_labels, label_span
 from foundry_tasks.models.design import build_design
 from foundry_tasks.models.logistic_regression import LogisticRegression
 from foundry_tasks.models.training import FitWindow, WindowTrainer
-from foundry_tasks.validation.leakage import audit_folds
 from foundry_tasks.walk.walk_forward import WalkForwardValidator
 from tests.leakage.ragged import ragged_market, with_future
 from tests.leakage.walks import walks

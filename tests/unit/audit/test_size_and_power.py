@@ -5,13 +5,13 @@ from functools import cache
 import numpy as np
 import pytest
 
+from foundry_tasks.audit.planted_leaks import PLANTED_LEAKS
+from foundry_tasks.audit.simulated_markets import signal_for, simulate
+from foundry_tasks.audit.size_and_power import Outcome, kinds, small_recipe, tally, wilson_interval
 from foundry_tasks.contract.config import AuditConfig
 from foundry_tasks.contract.documents.audit import Quantiles
 from foundry_tasks.evaluation.metrics import session_auc
 from foundry_tasks.features.labels import build_labels
-from foundry_tasks.validation.planted_leaks import PLANTED_LEAKS
-from foundry_tasks.validation.simulated_markets import signal_for, simulate
-from foundry_tasks.validation.size_and_power import Outcome, kinds, small_recipe, tally, wilson_interval
 from foundry_tasks.walk.study import shifted_labels
 from foundry_tasks.walk.walk_forward import WalkForwardValidator
 

@@ -11,6 +11,8 @@ from functools import partial
 
 import numpy as np
 
+from foundry_tasks.audit.planted_leaks import PLANTED_LEAKS, Planted
+from foundry_tasks.audit.simulated_markets import SimulatedMarket, signal_for, simulate
 from foundry_tasks.contract.config import AuditConfig, EnsembleConfig, GatePolicy, ModelsConfig
 from foundry_tasks.contract.documents.audit import Quantiles, Tally
 from foundry_tasks.contract.documents.gates import ModelVerdict
@@ -18,8 +20,6 @@ from foundry_tasks.data.panel import FloatArray
 from foundry_tasks.evaluation.metrics import known_mean, session_auc
 from foundry_tasks.gates.gates import evaluate_gates
 from foundry_tasks.gates.null_distribution import admissible_shifts
-from foundry_tasks.validation.planted_leaks import PLANTED_LEAKS, Planted
-from foundry_tasks.validation.simulated_markets import SimulatedMarket, signal_for, simulate
 from foundry_tasks.walk.evidence import Evidence
 from foundry_tasks.walk.study import Recipe, always_long, study
 

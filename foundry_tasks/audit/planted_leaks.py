@@ -5,10 +5,10 @@ from functools import partial
 
 import numpy as np
 
+from foundry_tasks.audit import leakage
 from foundry_tasks.data.panel import FeaturePanel, FloatArray, PricePanel
 from foundry_tasks.features.build import build_features
 from foundry_tasks.features.labels import build_labels, label_span
-from foundry_tasks.validation import leakage
 from foundry_tasks.walk.study import Recipe
 from foundry_tasks.walk.walk_forward import WalkForwardValidator
 

@@ -1,0 +1,1 @@
+"""Whether the pipeline leaks and whether the gates can be trusted."""
