@@ -185,7 +185,7 @@ def _ledger(options: argparse.Namespace) -> int:
 
 
 def _trials(options: argparse.Namespace) -> int:
-    from foundry_tasks import trials  # noqa: PLC0415 - as above
+    from foundry_tasks.inputs import trials
 
     rows = trials.show(open_store(Settings.from_environment()), options.market)
     return _print_rows(row.model_dump() for row in rows)

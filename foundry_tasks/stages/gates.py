@@ -22,9 +22,9 @@ from foundry_tasks.data.tables import Matrices, read_matrices
 from foundry_tasks.evaluation.selection_bias import SelectionBias
 from foundry_tasks.gates.diagnostics import Edges, edges_of, gate_diagnostics, trial_figures
 from foundry_tasks.gates.gates import evaluate_gates
+from foundry_tasks.inputs.null_store import recipe_of, stored_null
 from foundry_tasks.inputs.run_inputs import RunInputs
-from foundry_tasks.null_store import recipe_of, stored_null
-from foundry_tasks.run_trials import record_run
+from foundry_tasks.inputs.run_trials import record_run
 from foundry_tasks.walk.evidence import Evidence, collapsed_folds, gather_evidence
 
 

@@ -17,9 +17,9 @@ from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.contract.ledger_chain import Ledger
 from foundry_tasks.contract.stages import PIPELINES
 from foundry_tasks.data.tables import read_matrices, read_prices, read_table
-from foundry_tasks.run_trials import TRADED
+from foundry_tasks.inputs.run_trials import TRADED
+from foundry_tasks.inputs.trials import TrialLedger, distinct
 from foundry_tasks.terminal import PlainProgress
-from foundry_tasks.trials import TrialLedger, distinct
 from tests.e2e.foundry_here import TINY, Foundry, write_market
 from tests.leakage.markets import simulated_market
 

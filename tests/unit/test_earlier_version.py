@@ -16,8 +16,8 @@ from foundry_tasks.adapters.store_local import LocalStore
 from foundry_tasks.contract import documents
 from foundry_tasks.contract.ledger_chain import Ledger
 from foundry_tasks.contract.stage_io import StageResult
+from foundry_tasks.inputs.trials import TrialLedger
 from foundry_tasks.report.summary import render
-from foundry_tasks.trials import TrialLedger
 
 ZIP = Path(__file__).parents[1] / "earlier" / "store_0.2.0.zip"
 TYPES = [

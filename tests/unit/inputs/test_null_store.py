@@ -8,7 +8,7 @@ from foundry_tasks.adapters.store_local import LocalStore
 from foundry_tasks.contract.artifacts import canonical_json, digest_of, null_key
 from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.gates.null_distribution import RefittedNull
-from foundry_tasks.null_store import recipe_of, store_null, stored_null
+from foundry_tasks.inputs.null_store import recipe_of, store_null, stored_null
 
 NULL = RefittedNull({"auc": (0.5, 0.51), "wfe": (math.nan, 0.2)}, (250, 300), "2018-02-07")
 RECIPE = recipe_of([{"source": "sample", "end": None, "threads": 2}, {"models": ["logistic"], "seed": 7}])
