@@ -169,7 +169,7 @@ def _open_report(options: argparse.Namespace) -> int:
 
 def _ledger(options: argparse.Namespace) -> int:
     """`show` prints records, `verify` proves the chain, `repair` makes the registry follow it; what is left exits with 1."""
-    from foundry_tasks import governance  # noqa: PLC0415 - only who asks for the ledger loads it
+    from foundry_tasks.ledger import decisions as governance
 
     settings = Settings.from_environment()
     store = open_store(settings)
@@ -232,7 +232,7 @@ def _verify(_: argparse.Namespace) -> int:
 
 def _move_champion(options: argparse.Namespace) -> int:
     """`rollback` and `approve`: a human's decision, into the ledger with who and why."""
-    from foundry_tasks import governance  # noqa: PLC0415 - as above
+    from foundry_tasks.ledger import decisions as governance
 
     settings = Settings.from_environment()
     decision = {"who": options.who, "why": options.why, "when": datetime.now(UTC)}

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from foundry_tasks.contract.artifacts import object_key, run_prefix
-from foundry_tasks.contract.ledger_chain import Ledger
 from foundry_tasks.contract.ports import Store, StoredKey
+from foundry_tasks.ledger.chain import Ledger
 
 SETTLED = timedelta(days=1)
 """An object younger than this may belong to a run that has not yet published its result."""

@@ -11,7 +11,6 @@ from typing import Any, Literal, cast
 
 import numpy as np
 
-from foundry_tasks import governance
 from foundry_tasks.adapters.registry_mlflow import MlflowRegistry
 from foundry_tasks.adapters.store_local import LocalStore
 from foundry_tasks.contract.artifacts import result_key
@@ -27,11 +26,12 @@ from foundry_tasks.contract.documents.gates import (
     NullSummary,
 )
 from foundry_tasks.contract.errors import FoundryError
-from foundry_tasks.contract.ledger_chain import Ledger
 from foundry_tasks.contract.ports import Store
 from foundry_tasks.contract.stage_io import Identity, StageIO, StageResult
 from foundry_tasks.data.panel import FeaturePanel
 from foundry_tasks.data.tables import write_features
+from foundry_tasks.ledger import decisions as governance
+from foundry_tasks.ledger.chain import Ledger
 from foundry_tasks.stages import promote
 
 DAG, MODEL, AS_OF = "foundry_train", "foundry-us-5d", date(2022, 12, 28)

@@ -1,10 +1,10 @@
 """decide: a human's decision about a model version, into the ledger with who and why; the ledger's rules hold here too."""
 
-from foundry_tasks import governance
 from foundry_tasks.contract.config import DecideConfig
 from foundry_tasks.contract.documents import Decision
 from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.contract.stage_io import StageIO
+from foundry_tasks.ledger import decisions as governance
 
 
 def run(config: DecideConfig, io: StageIO) -> None:

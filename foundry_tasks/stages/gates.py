@@ -14,8 +14,6 @@ from foundry_tasks.contract.config import (
 )
 from foundry_tasks.contract.documents import Diagnostics, Fold, GateReport, Gates, HorizonGates, Leakage
 from foundry_tasks.contract.documents.gates import GatesHeadline
-from foundry_tasks.contract.ledger import model_name
-from foundry_tasks.contract.ledger_chain import Ledger
 from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.data.panel import DateArray, FloatArray
 from foundry_tasks.data.tables import Matrices, read_matrices
@@ -25,6 +23,8 @@ from foundry_tasks.gates.gates import evaluate_gates
 from foundry_tasks.inputs.null_store import recipe_of, stored_null
 from foundry_tasks.inputs.run_inputs import RunInputs
 from foundry_tasks.inputs.run_trials import record_run
+from foundry_tasks.ledger.chain import Ledger
+from foundry_tasks.ledger.records import model_name
 from foundry_tasks.walk.evidence import Evidence, collapsed_folds, gather_evidence
 
 

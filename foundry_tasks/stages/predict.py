@@ -16,13 +16,13 @@ from foundry_tasks.contract.config import DEEP_MODELS, RECENT_SESSIONS, ModelNam
 from foundry_tasks.contract.documents import Predictions, Promotions, Versions
 from foundry_tasks.contract.documents.predict import IndexedPrediction, Predictor, PredictorKind, VersionInUse
 from foundry_tasks.contract.errors import ConfigError
-from foundry_tasks.contract.ledger import LedgerState, model_name
-from foundry_tasks.contract.ledger_chain import Ledger
 from foundry_tasks.contract.ports import ModelVersion
 from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.data.panel import FeaturePanel, FloatArray
 from foundry_tasks.data.profile import profile_predictions
 from foundry_tasks.data.tables import AnyArray, panel_sessions, read_features, write_table
+from foundry_tasks.ledger.chain import Ledger
+from foundry_tasks.ledger.records import LedgerState, model_name
 
 if TYPE_CHECKING:
     from foundry_tasks.models.bundle import Bundle

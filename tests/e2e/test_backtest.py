@@ -14,11 +14,11 @@ import pytest
 from foundry_tasks.__main__ import main
 from foundry_tasks.contract.artifacts import checkpoint_prefix, page_key
 from foundry_tasks.contract.errors import ConfigError
-from foundry_tasks.contract.ledger_chain import Ledger
 from foundry_tasks.contract.stages import PIPELINES
 from foundry_tasks.data.tables import read_matrices, read_prices, read_table
 from foundry_tasks.inputs.run_trials import TRADED
 from foundry_tasks.inputs.trials import TrialLedger, distinct
+from foundry_tasks.ledger.chain import Ledger
 from foundry_tasks.terminal import PlainProgress
 from tests.e2e.foundry_here import TINY, Foundry, write_market
 from tests.leakage.markets import simulated_market

@@ -8,11 +8,11 @@ import pytest
 
 from foundry_tasks.contract.artifacts import canonical_json, prediction_key, predictions_prefix, result_key
 from foundry_tasks.contract.errors import ConfigError, NothingToDo
-from foundry_tasks.contract.ledger import Entry
-from foundry_tasks.contract.ledger_chain import Ledger
 from foundry_tasks.contract.stages import PIPELINES
 from foundry_tasks.data.tables import read_table
 from foundry_tasks.evaluation import metrics
+from foundry_tasks.ledger.chain import Ledger
+from foundry_tasks.ledger.records import Entry
 from tests.e2e.foundry_here import TINY, Foundry, write_market
 from tests.leakage.markets import simulated_market
 

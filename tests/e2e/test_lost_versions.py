@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from foundry_tasks import __main__ as command
-from foundry_tasks import governance
 from foundry_tasks.adapters.registry_mlflow import EXPERIMENT, MlflowRegistry
 from foundry_tasks.contract.artifacts import object_key, result_key, sha256_of
 from foundry_tasks.contract.config import PromoteConfig
 from foundry_tasks.contract.errors import ConfigError
-from foundry_tasks.contract.ledger_chain import Ledger
+from foundry_tasks.ledger import decisions as governance
+from foundry_tasks.ledger.chain import Ledger
 from foundry_tasks.stages import predict, promote
 from tests.promotion_world import DAG, MODEL, NOON, World
 

@@ -6,11 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from foundry_tasks import governance
 from foundry_tasks.adapters.registry_mlflow import MlflowRegistry
 from foundry_tasks.contract.artifacts import result_key
 from foundry_tasks.contract.config import PromoteConfig
 from foundry_tasks.contract.errors import MissingInputError, NothingToDo, TransientError
+from foundry_tasks.ledger import decisions as governance
 from foundry_tasks.stages import promote
 from tests.promotion_world import DAG, MODEL, NOON, World
 

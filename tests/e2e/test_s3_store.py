@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from foundry_tasks import governance
 from foundry_tasks.contract.errors import ConfigError
-from foundry_tasks.contract.ledger_chain import Ledger
+from foundry_tasks.ledger import decisions as governance
+from foundry_tasks.ledger.chain import Ledger
 from tests.e2e.foundry_here import AS_OF, TINY, Foundry, write_market
 from tests.leakage.markets import simulated_market
 from tests.s3_server import free_port

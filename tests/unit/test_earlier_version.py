@@ -14,9 +14,9 @@ import pytest
 
 from foundry_tasks.adapters.store_local import LocalStore
 from foundry_tasks.contract import documents
-from foundry_tasks.contract.ledger_chain import Ledger
 from foundry_tasks.contract.stage_io import StageResult
 from foundry_tasks.inputs.trials import TrialLedger
+from foundry_tasks.ledger.chain import Ledger
 from foundry_tasks.report.summary import render
 
 ZIP = Path(__file__).parents[1] / "earlier" / "store_0.2.0.zip"

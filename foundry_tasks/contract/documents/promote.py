@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from foundry_tasks.contract.documents.base import HorizonsDocument, Part
-from foundry_tasks.contract.ledger import Event
+from foundry_tasks.ledger.records import Event
 
 
 class Promotion(Part):

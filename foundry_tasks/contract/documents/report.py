@@ -15,7 +15,7 @@ from foundry_tasks.contract.documents.portfolio import TradedHorizon
 from foundry_tasks.contract.documents.predict import Predictor
 from foundry_tasks.contract.documents.prices import Prices
 from foundry_tasks.contract.documents.report_gates import HorizonEvidence, Status
-from foundry_tasks.contract.ledger import Event
+from foundry_tasks.ledger.records import Event
 
 
 class RunFacts(Part):

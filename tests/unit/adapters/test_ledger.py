@@ -9,8 +9,8 @@ import pytest
 from foundry_tasks.adapters.store_local import LocalStore
 from foundry_tasks.contract.artifacts import canonical_json, digest_of, ledger_key
 from foundry_tasks.contract.errors import ConfigError
-from foundry_tasks.contract.ledger import GENESIS, Digests, Entry, GateValue, contradicts, model_name
-from foundry_tasks.contract.ledger_chain import Ledger, check_store
+from foundry_tasks.ledger.chain import Ledger, check_store
+from foundry_tasks.ledger.records import GENESIS, Digests, Entry, GateValue, contradicts, model_name
 
 MODEL = model_name("us", 5)
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)

@@ -14,8 +14,8 @@ import pytest
 from foundry_tasks.adapters.stores import open_store
 from foundry_tasks.contract.artifacts import object_key
 from foundry_tasks.contract.errors import MissingInputError
-from foundry_tasks.contract.ledger_chain import check_store
 from foundry_tasks.contract.settings import Settings
+from foundry_tasks.ledger.chain import check_store
 
 RACERS = 8
 ROUNDS = 25

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 
 from foundry_tasks.adapters.store_local import LocalStore
-from foundry_tasks.candidate import candidate_of, registration
 from foundry_tasks.contract.artifacts import canonical_json, result_key
 from foundry_tasks.contract.documents import Gates, Promotions, Refits
 from foundry_tasks.contract.documents.gates import TrialFigures
-from foundry_tasks.contract.ledger import Digests
 from foundry_tasks.contract.stage_io import Identity, StageIO, StageResult
 from foundry_tasks.data.panel import FeaturePanel
 from foundry_tasks.data.tables import write_features
+from foundry_tasks.ledger.candidate import candidate_of, registration
+from foundry_tasks.ledger.records import Digests
 from foundry_tasks.stages.gates import _looked_until
 
 AROUND = {"value": 0.52, "lower": 0.51, "upper": 0.53}

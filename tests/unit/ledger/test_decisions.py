@@ -5,14 +5,14 @@ from datetime import UTC, datetime
 
 import pytest
 
-from foundry_tasks import governance
 from foundry_tasks.adapters.registry_mlflow import MlflowRegistry
 from foundry_tasks.adapters.store_local import LocalStore
 from foundry_tasks.contract.artifacts import canonical_json, digest_of, ledger_key, sha256_of
 from foundry_tasks.contract.errors import ConfigError
-from foundry_tasks.contract.ledger import Digests, Entry, GateValue
-from foundry_tasks.contract.ledger_chain import Ledger, project
 from foundry_tasks.contract.ports import Registration
+from foundry_tasks.ledger import decisions as governance
+from foundry_tasks.ledger.chain import Ledger, project
+from foundry_tasks.ledger.records import Digests, Entry, GateValue
 
 pytestmark = [
     pytest.mark.slow(23),

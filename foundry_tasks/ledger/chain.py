@@ -7,8 +7,8 @@ from threading import Barrier
 
 from foundry_tasks.contract.artifacts import ledger_key
 from foundry_tasks.contract.errors import ConfigError, TransientError
-from foundry_tasks.contract.ledger import Entry, LedgerRecord, LedgerState, contradicts, prove, seal
 from foundry_tasks.contract.ports import Registry, Store
+from foundry_tasks.ledger.records import Entry, LedgerRecord, LedgerState, contradicts, prove, seal
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 _FOLDER = "ledger/"

@@ -1,0 +1,1 @@
+"""Who decided what about which version, and what follows from it."""
