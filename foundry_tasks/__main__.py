@@ -199,7 +199,7 @@ def _print_rows(rows: Iterable[Mapping[str, Any]]) -> int:
 
 def _gc(options: argparse.Namespace) -> int:
     """What may be forgotten, and with `--dry-run` no more than that."""
-    from foundry_tasks import retention  # noqa: PLC0415 - as above
+    from foundry_tasks.store import retention
 
     store = open_store(Settings.from_environment())
     going = retention.plan(store, keep=timedelta(days=options.keep_days), now=datetime.now(UTC))
@@ -219,7 +219,7 @@ def _gc(options: argparse.Namespace) -> int:
 
 def _verify(_: argparse.Namespace) -> int:
     """Read the store through; what is damaged is listed and exits with 1."""
-    from foundry_tasks import integrity  # noqa: PLC0415 - as above
+    from foundry_tasks.store import integrity
 
     found = integrity.survey(open_store(Settings.from_environment()))
     sys.stdout.writelines(f"{line}\n" for line in found.damaged)

@@ -13,7 +13,6 @@ import pytest
 
 from benchmarks.growth_page import growth_markdown
 from benchmarks.record import benchmarks_markdown
-from foundry_tasks import retention
 from foundry_tasks.contract import documents
 from foundry_tasks.contract.config import PricesConfig
 from foundry_tasks.contract.errors import ConfigError, DataRejectedError, FoundryError
@@ -22,6 +21,7 @@ from foundry_tasks.data import defects, judgement, jumps
 from foundry_tasks.features import FEATURES, feature_table_markdown
 from foundry_tasks.report import price_cases
 from foundry_tasks.stages import prices
+from foundry_tasks.store import retention
 
 REPOSITORY = Path(__file__).parents[2]
 DOCS = REPOSITORY / "docs"

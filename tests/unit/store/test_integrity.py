@@ -5,10 +5,10 @@ from datetime import date
 
 import pytest
 
-from foundry_tasks import integrity
 from foundry_tasks.adapters.store_local import LocalStore
 from foundry_tasks.contract import artifacts
 from foundry_tasks.contract.stage_io import Artifact, StageResult
+from foundry_tasks.store import integrity
 
 RESULT = artifacts.result_key("foundry_train", "run", "prices", None)
 LOG = artifacts.run_log_key("foundry_train", "run")

@@ -6,12 +6,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from foundry_tasks import retention
 from foundry_tasks.adapters.store_local import LocalStore
 from foundry_tasks.contract import artifacts
 from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.ledger.chain import Ledger
 from foundry_tasks.ledger.records import Digests, Entry
+from foundry_tasks.store import retention
 
 NOW = datetime(2026, 7, 1, tzinfo=UTC)
 KEEP = timedelta(days=90)
