@@ -26,7 +26,7 @@ from benchmarks.markets import FIVE_YEAR
 from benchmarks.own_process import environment_in
 from foundry_tasks.contract.config import FanOut
 from foundry_tasks.contract.stages import PIPELINES, shards
-from foundry_tasks.pipeline import stage_command
+from foundry_tasks.runtime.pipeline import stage_command
 
 CORES = (1, 2, 4, 8, 16, 32, 64)
 BEFORE = ("prices", "features", "labels")

@@ -24,7 +24,7 @@ from benchmarks.markets import SCALE, read_market
 from benchmarks.own_process import environment_in
 from foundry_tasks.contract.config import ModelsConfig
 from foundry_tasks.data.panel import PRICE_FIELDS, DateArray, FloatArray
-from foundry_tasks.pipeline import stage_command
+from foundry_tasks.runtime.pipeline import stage_command
 
 SESSIONS_A_YEAR = 252
 BLOCK_SESSIONS = 21

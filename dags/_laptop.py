@@ -29,7 +29,7 @@ def main(dag: str) -> int:
     # What a person sees is not the DAG files' business, so it is loaded here.
     from foundry_tasks.adapters.stores import open_store  # noqa: PLC0415
     from foundry_tasks.report.summary import render  # noqa: PLC0415
-    from foundry_tasks.terminal import RunView  # noqa: PLC0415
+    from foundry_tasks.runtime.terminal import RunView  # noqa: PLC0415
 
     try:
         settings = Settings.from_environment()

@@ -23,12 +23,11 @@ os.environ.setdefault("OPENBLAS_CORETYPE", "Haswell")
 # Pydantic would look through every installed package for plugins, of which there are none.
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
-from foundry_tasks.import_clock import ImportClock  # noqa: E402 - it times the imports that follow
+from foundry_tasks.runtime.import_clock import ImportClock  # noqa: E402 - it times the imports that follow
 
 _IMPORTS = ImportClock()
 _IMPORTS.start()
 
-from foundry_tasks import pipeline, runner, terminal  # noqa: E402 - the clock starts before the imports that it times
 from foundry_tasks.adapters.stores import open_store  # noqa: E402
 from foundry_tasks.contract.errors import ConfigError, DataRejectedError, FoundryError, NothingToDo  # noqa: E402
 from foundry_tasks.contract.market import given_conf  # noqa: E402
@@ -37,6 +36,7 @@ from foundry_tasks.contract.settings import REPOSITORY, Settings  # noqa: E402
 from foundry_tasks.contract.stage_io import Identity, last_completed_session  # noqa: E402
 from foundry_tasks.contract.stages import MARKET_STAGES, PIPELINES, STAGES, conf_fields  # noqa: E402
 from foundry_tasks.contract.typed import conf_of_environment, conf_of_settings  # noqa: E402
+from foundry_tasks.runtime import pipeline, runner, terminal
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

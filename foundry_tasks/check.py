@@ -8,7 +8,6 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from foundry_tasks import runner
 from foundry_tasks.contract import artifacts
 from foundry_tasks.contract.documents import Prices
 from foundry_tasks.contract.documents.prices import PriceHead
@@ -17,6 +16,7 @@ from foundry_tasks.contract.ports import Finding, Store
 from foundry_tasks.contract.stage_io import Identity
 from foundry_tasks.report.price_cases import Snapshot, rejected_cases, worst_cases
 from foundry_tasks.report.price_check import PriceCheck, as_page
+from foundry_tasks.runtime import runner
 
 _DAG, _RUN = "foundry_train", "check"
 _JUDGED = ("action", "bad_jump", "large_move")

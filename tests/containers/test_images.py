@@ -13,7 +13,7 @@ import docker
 import numpy as np
 import pytest
 
-from foundry_tasks.runner import code_version
+from foundry_tasks.runtime.runner import code_version
 from tests.containers.stack import REPOSITORY
 from tests.unit.models import saved_networks
 
@@ -122,7 +122,7 @@ def test_an_image_is_no_bigger_than_it_may_be(name, engine, image_ids):
 
 @pytest.mark.parametrize("name", WITH_OUR_CODE)
 def test_the_code_in_an_image_is_the_checkouts(name, inside):
-    ask = "from foundry_tasks.runner import code_version; print(code_version())"
+    ask = "from foundry_tasks.runtime.runner import code_version; print(code_version())"
     assert inside(name, "python", "-c", ask).strip() == code_version(), "`make images` builds them anew"
 
 

@@ -13,8 +13,8 @@ from foundry_tasks.contract.config import PricesConfig
 from foundry_tasks.contract.ports import Registry
 from foundry_tasks.contract.settings import REPOSITORY
 from foundry_tasks.contract.stage_io import Identity, StageIO
+from foundry_tasks.runtime.terminal import PlainProgress
 from foundry_tasks.stages import prices
-from foundry_tasks.terminal import PlainProgress
 
 AS_OF = date(2021, 6, 30)
 NOW = datetime(2021, 7, 1, 12, tzinfo=UTC)

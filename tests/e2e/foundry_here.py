@@ -10,7 +10,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from foundry_tasks import runner
 from foundry_tasks.adapters.expectations_gx import GreatExpectations
 from foundry_tasks.adapters.registry_mlflow import MlflowRegistry
 from foundry_tasks.adapters.stores import open_store
@@ -19,7 +18,8 @@ from foundry_tasks.contract.settings import REPOSITORY, Settings
 from foundry_tasks.contract.stage_io import Identity, Progress, StageResult
 from foundry_tasks.contract.stages import PIPELINES
 from foundry_tasks.data.panel import PricePanel
-from foundry_tasks.terminal import PlainProgress
+from foundry_tasks.runtime import runner
+from foundry_tasks.runtime.terminal import PlainProgress
 
 AS_OF = date(2026, 6, 30)
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)

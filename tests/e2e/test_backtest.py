@@ -19,7 +19,7 @@ from foundry_tasks.data.tables import read_matrices, read_prices, read_table
 from foundry_tasks.inputs.run_trials import TRADED
 from foundry_tasks.inputs.trials import TrialLedger, distinct
 from foundry_tasks.ledger.chain import Ledger
-from foundry_tasks.terminal import PlainProgress
+from foundry_tasks.runtime.terminal import PlainProgress
 from tests.e2e.foundry_here import TINY, Foundry, write_market
 from tests.leakage.markets import simulated_market
 

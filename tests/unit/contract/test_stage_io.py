@@ -13,7 +13,7 @@ from foundry_tasks.contract import artifacts
 from foundry_tasks.contract.errors import DataRejectedError, MissingInputError
 from foundry_tasks.contract.ports import Registry
 from foundry_tasks.contract.stage_io import Identity, StageIO, StageResult, last_completed_session
-from foundry_tasks.terminal import PlainProgress
+from foundry_tasks.runtime.terminal import PlainProgress
 
 AS_OF = date(2026, 6, 30)
 

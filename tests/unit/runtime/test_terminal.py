@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foundry_tasks.contract.stages import STAGES
-from foundry_tasks.terminal import WIDTH, PlainProgress, RunView, StageLine, say
+from foundry_tasks.runtime.terminal import WIDTH, PlainProgress, RunView, StageLine, say
 
 CLOCK = re.compile(r"^\d\d:\d\d:\d\d ")
 WARNING = (
@@ -119,7 +119,7 @@ def test_a_stage_tells_how_far_it_is_at_most_fifty_times_and_at_the_end(capsys):
 
 ON_A_TERMINAL = """
 import os, sys, time
-from foundry_tasks.terminal import RunView
+from foundry_tasks.runtime.terminal import RunView
 view = RunView(sys.stderr)
 sys.stdout = open(os.devnull, "w")
 view.started("models")

@@ -10,7 +10,6 @@ from typing import cast
 
 import pytest
 
-from foundry_tasks import runner
 from foundry_tasks.adapters.store_local import LocalStore
 from foundry_tasks.adapters.stores import open_store
 from foundry_tasks.contract import artifacts
@@ -27,7 +26,8 @@ from foundry_tasks.contract.ports import Expectations, Registry
 from foundry_tasks.contract.settings import Settings
 from foundry_tasks.contract.stage_io import Identity
 from foundry_tasks.contract.stages import STAGES, StageSpec
-from foundry_tasks.terminal import PlainProgress
+from foundry_tasks.runtime import runner
+from foundry_tasks.runtime.terminal import PlainProgress
 
 AS_OF = date(2026, 6, 30)
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from foundry_tasks.import_clock import ImportClock
+from foundry_tasks.runtime.import_clock import ImportClock
 
 SLOW = "import time\ntime.sleep(0.05)\n"
 

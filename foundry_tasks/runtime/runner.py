@@ -35,7 +35,7 @@ from foundry_tasks.contract.stages import (
     sharing_conf,
     stage_config,
 )
-from foundry_tasks.import_clock import ImportClock
+from foundry_tasks.runtime.import_clock import ImportClock
 
 PACKAGE = Path(__file__).resolve().parent
 _NUMERICAL_LIBRARIES = ("numpy", "pandas", "pyarrow", "scikit-learn", "lightgbm", "xgboost", "bottleneck")

@@ -1,0 +1,1 @@
+"""How one stage, or the stages of a DAG, are run."""
