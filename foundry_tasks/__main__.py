@@ -108,7 +108,7 @@ def _run(options: argparse.Namespace) -> int:
 
 def _check(options: argparse.Namespace) -> int:
     """What the prices stage says of a file; nothing but the page is written."""
-    from foundry_tasks.check import check_prices, write_page  # noqa: PLC0415 - only who checks a file loads it
+    from foundry_tasks.cli.check import check_prices, write_page  # noqa: PLC0415 - only who checks a file loads it
     from foundry_tasks.report.price_check import as_text  # noqa: PLC0415 - as above
 
     if options.page.suffix.lower() not in {".html", ".htm"}:
