@@ -36,7 +36,7 @@ from foundry_tasks.contract.settings import REPOSITORY, Settings  # noqa: E402
 from foundry_tasks.contract.stage_io import Identity, last_completed_session  # noqa: E402
 from foundry_tasks.contract.stages import MARKET_STAGES, PIPELINES, STAGES, conf_fields  # noqa: E402
 from foundry_tasks.contract.typed import conf_of_environment, conf_of_settings  # noqa: E402
-from foundry_tasks.runtime import pipeline, runner, terminal
+from foundry_tasks.runtime import pipeline, runner, terminal  # noqa: E402
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -169,23 +169,23 @@ def _open_report(options: argparse.Namespace) -> int:
 
 def _ledger(options: argparse.Namespace) -> int:
     """`show` prints records, `verify` proves the chain, `repair` makes the registry follow it; what is left exits with 1."""
-    from foundry_tasks.ledger import decisions as governance
+    from foundry_tasks.ledger import decisions  # noqa: PLC0415
 
     settings = Settings.from_environment()
     store = open_store(settings)
     if options.action == "show":
-        return _print_rows(governance.show(store, options.model))
+        return _print_rows(decisions.show(store, options.model))
     if options.action == "repair":
-        repaired = governance.repair(store, _registry(settings), options.model)
+        repaired = decisions.repair(store, _registry(settings), options.model)
         sys.stdout.writelines(f"{line}\n" for line in repaired.lines or ["nothing to repair"])
         return 0 if repaired.whole else 1
-    findings = governance.verify(store, _registry(settings), options.model)
+    findings = decisions.verify(store, _registry(settings), options.model)
     sys.stdout.writelines(f"{line}\n" for line in findings or ["the ledger verifies"])
     return 1 if findings else 0
 
 
 def _trials(options: argparse.Namespace) -> int:
-    from foundry_tasks.inputs import trials
+    from foundry_tasks.inputs import trials  # noqa: PLC0415
 
     rows = trials.show(open_store(Settings.from_environment()), options.market)
     return _print_rows(row.model_dump() for row in rows)
@@ -199,7 +199,7 @@ def _print_rows(rows: Iterable[Mapping[str, Any]]) -> int:
 
 def _gc(options: argparse.Namespace) -> int:
     """What may be forgotten, and with `--dry-run` no more than that."""
-    from foundry_tasks.store import retention
+    from foundry_tasks.store import retention  # noqa: PLC0415
 
     store = open_store(Settings.from_environment())
     going = retention.plan(store, keep=timedelta(days=options.keep_days), now=datetime.now(UTC))
@@ -219,7 +219,7 @@ def _gc(options: argparse.Namespace) -> int:
 
 def _verify(_: argparse.Namespace) -> int:
     """Read the store through; what is damaged is listed and exits with 1."""
-    from foundry_tasks.store import integrity
+    from foundry_tasks.store import integrity  # noqa: PLC0415
 
     found = integrity.survey(open_store(Settings.from_environment()))
     sys.stdout.writelines(f"{line}\n" for line in found.damaged)
@@ -232,15 +232,15 @@ def _verify(_: argparse.Namespace) -> int:
 
 def _move_champion(options: argparse.Namespace) -> int:
     """`rollback` and `approve`: a human's decision, into the ledger with who and why."""
-    from foundry_tasks.ledger import decisions as governance
+    from foundry_tasks.ledger import decisions  # noqa: PLC0415
 
     settings = Settings.from_environment()
     decision = {"who": options.who, "why": options.why, "when": datetime.now(UTC)}
     store, registry = open_store(settings), _registry(settings)
     if options.decision == "rollback":
-        record = governance.rollback(store, registry, options.model, to_version=options.to, **decision)
+        record = decisions.rollback(store, registry, options.model, to_version=options.to, **decision)
     else:
-        record = governance.approve(store, registry, options.model, options.version, **decision)
+        record = decisions.approve(store, registry, options.model, options.version, **decision)
     sys.stdout.write(
         f"{record.model}: champion was {record.from_version or 'none'}, is version {record.to_version} "
         f"(ledger record {record.sequence})\n"

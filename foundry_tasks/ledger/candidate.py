@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from foundry_tasks.contract.documents import Gates, HorizonGates, Refit, Refits
+from foundry_tasks.contract.documents.promote import Event
 from foundry_tasks.contract.errors import MissingInputError
 from foundry_tasks.contract.ports import Registration, Registry, Store
 from foundry_tasks.contract.stage_io import Identity, StageIO
-from foundry_tasks.ledger.records import Digests, Event, GateValue, LedgerState, VersionFacts, model_name
+from foundry_tasks.ledger.records import Digests, GateValue, LedgerState, VersionFacts, model_name
 
 if TYPE_CHECKING:
     from foundry_tasks.models.bundle import Bundle

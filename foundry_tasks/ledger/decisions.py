@@ -10,11 +10,12 @@ from datetime import datetime
 from typing import Any
 
 from foundry_tasks.contract.artifacts import sha256_of
+from foundry_tasks.contract.documents.promote import Event
 from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.contract.ports import ModelVersion, Registry, Store
 from foundry_tasks.ledger.candidate import registration_of
 from foundry_tasks.ledger.chain import CHALLENGER, CHAMPION, Ledger, agreed, check_store, project
-from foundry_tasks.ledger.records import Entry, Event, LedgerRecord, LedgerState, contradicts, describe
+from foundry_tasks.ledger.records import Entry, LedgerRecord, LedgerState, contradicts, describe
 
 _GONE = "is gone from the registry"
 _OTHER_NAME = "names another bundle in the registry than in the ledger"

@@ -8,17 +8,15 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
 from foundry_tasks.contract.artifacts import canonical_json, ledger_key, sha256_of
+from foundry_tasks.contract.documents.promote import Event
 
 GENESIS = "0" * 64
 """What the first record holds in place of the hash before it."""
-
-Event = Literal["registered", "challenger", "refused", "skipped", "promoted", "rolled_back"]
-"""Every version is `registered` first; then `promoted` or one of the other verdicts."""
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Moment = Annotated[AwareDatetime, AfterValidator(lambda moment: moment.astimezone(UTC))]

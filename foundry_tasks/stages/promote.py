@@ -5,12 +5,13 @@ The ledger is the truth: what a killed promote had already said is found there a
 
 from foundry_tasks.contract.config import PromoteConfig
 from foundry_tasks.contract.documents import Gates, Promotion, Promotions
+from foundry_tasks.contract.documents.promote import Event
 from foundry_tasks.contract.errors import ConfigError, NothingToDo
 from foundry_tasks.contract.ports import ModelVersion
 from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.ledger.candidate import Candidate, candidate_of, registration
 from foundry_tasks.ledger.chain import Ledger, check_store, project
-from foundry_tasks.ledger.records import Digests, Entry, Event, LedgerState
+from foundry_tasks.ledger.records import Digests, Entry, LedgerState
 
 
 def run(config: PromoteConfig, io: StageIO) -> None:

@@ -29,7 +29,7 @@ FORECASTS = "test_end_to_end.py::test_forecasts_up_to_t_are_the_same_in_every_fu
 
 JUMPS = "test_jumps.py::test_later_bars_withhold_an_earlier_row_and_never_change_one"
 
-WALK = "validation/walk_forward.py"
+WALK = "walk/walk_forward.py"
 SPLIT = (
     Mutant(
         "the fit window reaches into the validation",
@@ -177,7 +177,7 @@ PURGE = (
     ),
 )
 
-AUDIT = "validation/leakage.py"
+AUDIT = "audit/leakage.py"
 THE_AUDIT = (
     Mutant(
         "the audit forgives a purge that lacks a session",
@@ -352,7 +352,7 @@ KNOWN_THEN = (
     ),
     Mutant(
         "the audit forgives sessions that are not there again",
-        "validation/leakage.py",
+        "audit/leakage.py",
         "return list(published.names), list(changed)",
         "return list(gone), list(changed)",
         ("test_audit.py::test_features_that_are_not_there_again_are_found_by_name",),
@@ -461,7 +461,7 @@ KNOWN_THEN = (
 )
 
 TRAINING = "models/training.py"
-STACK_WALK = "validation/stack_walk.py"
+STACK_WALK = "walk/stack_walk.py"
 WHAT_LEARNS = (
     Mutant(
         "scaler and bins are fitted on all rows",
@@ -738,21 +738,21 @@ ALIGNMENT = (
 END_TO_END = (
     Mutant(
         "forecasts are judged by yesterday's labels",
-        "validation/evidence.py",
+        "walk/evidence.py",
         "up=labels.up[tested],",
         "up=np.roll(labels.up, 1, axis=0)[tested],",
         ("test_end_to_end.py::test_a_forecast_is_judged_by_the_labels_of_its_own_sessions",),
     ),
     Mutant(
         "validation is judged by labels out of step",
-        "validation/evidence.py",
+        "walk/evidence.py",
         "answers[window.slice]",
         "np.roll(answers, 1, axis=0)[window.slice]",
         ("test_end_to_end.py::test_a_forecast_is_judged_by_the_labels_of_its_own_sessions",),
     ),
     Mutant(
         "a null market's labels stay where they belong",
-        "validation/study.py",
+        "walk/study.py",
         "np.roll(values, sessions, axis=0)",
         "np.roll(values, 0, axis=0)",
         ("test_end_to_end.py::test_what_can_be_forecast_is_found_and_lost_with_labels_of_other_sessions",),

@@ -1,9 +1,11 @@
 """promotion.json: the versions that a run registered, and what the ledger says of them."""
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from foundry_tasks.contract.documents.base import HorizonsDocument, Part
-from foundry_tasks.ledger.records import Event
+
+Event = Literal["registered", "challenger", "refused", "skipped", "promoted", "rolled_back"]
+"""What the ledger says of a version. Every version is `registered` first; then `promoted` or one of the other verdicts."""
 
 
 class Promotion(Part):

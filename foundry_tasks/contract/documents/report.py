@@ -14,8 +14,8 @@ from foundry_tasks.contract.documents.monitor import FeatureDrift, LiveFigures, 
 from foundry_tasks.contract.documents.portfolio import TradedHorizon
 from foundry_tasks.contract.documents.predict import Predictor
 from foundry_tasks.contract.documents.prices import Prices
+from foundry_tasks.contract.documents.promote import Event
 from foundry_tasks.contract.documents.report_gates import HorizonEvidence, Status
-from foundry_tasks.ledger.records import Event
 
 
 class RunFacts(Part):

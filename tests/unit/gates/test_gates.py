@@ -11,7 +11,7 @@ from foundry_tasks.evaluation import metrics
 from foundry_tasks.gates.gates import evaluate_gates, verdict_of
 from foundry_tasks.gates.null_distribution import MIN_REFITS, RefittedNull
 from foundry_tasks.walk.evidence import collapsed_folds
-from tests.unit.validation.forecaster import FOLDS, SESSIONS, TICKERS, evidence
+from tests.unit.gates.forecaster import FOLDS, SESSIONS, TICKERS, evidence
 
 POLICY = GatePolicy(resamples=400)
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.evaluation import metrics
 from foundry_tasks.gates import null_distribution as null
-from tests.unit.validation.forecaster import evidence
+from tests.unit.gates.forecaster import evidence
 
 RNG = np.random.default_rng(5)
 SCORES = RNG.normal(size=(12, 30))

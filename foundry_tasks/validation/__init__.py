@@ -1,1 +1,0 @@
-"""How a model is proved: walk-forward folds, efficiency, intervals, the leakage audit and the gates."""
