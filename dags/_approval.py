@@ -1,4 +1,4 @@
-"""A person's approval before a champion moves, and how what they said reaches the stage that moves it."""
+"""A person approves before a champion moves; name and reason go into the conf of the next stage."""
 
 from datetime import timedelta
 
@@ -11,7 +11,7 @@ _PATIENCE = timedelta(days=7)
 
 
 def approval() -> ApprovalOperator:
-    """A task that waits for a person, asks them why, and skips what follows if they reject."""
+    """A task that waits for a person's approval and reason. A rejection skips the tasks after it."""
     version = "{{ ' version ' ~ params.version if params.version else '' }}"
     return ApprovalOperator(
         task_id=TASK,
@@ -27,7 +27,7 @@ def approval() -> ApprovalOperator:
 
 
 def with_answer(context: Context) -> None:
-    """Put who approved, and why, into the conf of the stage that is about to run."""
+    """Write the approver's name and reason into the conf of the stage that starts next."""
     answer = context["ti"].xcom_pull(task_ids=TASK)
     user = answer["responded_by_user"]
     context["params"]["who"] = user["name"] or user["id"]

@@ -1,4 +1,4 @@
-"""A champion as an Airflow asset, one a registered model: DAGs can be scheduled on it, or on all of them by the alias."""
+"""Champions as Airflow assets, one per registered model. A DAG can be scheduled on one asset, or on all by the alias."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -16,7 +16,7 @@ def champion(model: str) -> Asset:
 
 
 def announce(context: Context, result: Mapping[str, Any]) -> None:
-    """Emit an event for every champion that a stage has moved, and none otherwise; result: the task's XCom."""
+    """Emit one asset event per champion that the stage moved. result: the task's XCom."""
     for moved in _moved(result["metrics"]):
         extra = {key: moved[key] for key in ("model", "version", "event", "record")}
         context["outlet_events"][CHAMPIONS].add(champion(moved["model"]), extra=extra | {"result": result["result"]})

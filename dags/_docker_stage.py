@@ -1,8 +1,8 @@
-"""A stage as a container of this host's Docker engine, hardened, and adopted by a retry where a worker died.
+"""A stage as a hardened container of this host's Docker engine. If a worker dies, the retry adopts the container.
 
-DockerOperator has no arguments for a read-only root, dropped capabilities, limits of processes or a real CPU quota, reads
-the result from the last log line, and starts a second container when its worker is killed. So this one makes the
-container itself, through the operator's own hook. The container's name is the lock: one try creates it, another adopts it.
+DockerOperator has no arguments for a read-only root, dropped capabilities, a process limit or a CPU quota. It reads the
+result from the last log line and starts a second container when its worker is killed. This operator therefore creates
+the container itself, through DockerOperator's hook. The container name is the lock: one try creates it, others adopt it.
 """
 
 import os
@@ -39,20 +39,20 @@ from foundry_tasks.contract.settings import Settings
 from foundry_tasks.contract.stages import STAGES, StageSpec
 
 USER = f"{UID}:{UID}"
-WORKSPACE = "/tmp"  # noqa: S108 - a volume of the container's own, gone with it: what lies in a tmpfs is memory
+WORKSPACE = "/tmp"  # noqa: S108 - an anonymous volume, deleted with the container; a tmpfs would use memory
 _CONFLICT = 409
 _REFUSED = {
     400: "the engine does not understand what it is asked for",
     403: "the Docker proxy lets no such container through, FOUNDRY_PROXY_* says what it allows",
     404: "the engine lacks what the container is made of, `make up` brings it",
 }
-"""Answers that asking again does not change, to a wish for a container."""
+"""Status codes of `create` and `start` that a retry cannot change."""
 _NO_GPU = "could not select device driver"
-"""How an engine answers that has no GPU, or not what a container reaches one by."""
+"""The engine's message if the host has no GPU or no NVIDIA container runtime."""
 
 
 class DockerStage(DockerOperator):
-    """Its XCom is the result's address and its few headline figures, read from the store."""
+    """XCom: the result's address, its digest and its metrics, read from the store."""
 
     template_fields = ("shard",)
     network_mode: str
@@ -98,11 +98,11 @@ class DockerStage(DockerOperator):
             self.cli.stop(self.container["Id"], timeout=GRACE_S)
             self._remove()
         except NotFound:
-            pass  # gone by itself
+            pass  # already removed
 
     # ------------------------------------------------------------ its container
     def choose_image(self, context: Context) -> None:
-        """The image of the deep models, and a GPU, where this run's conf has this task fit one."""
+        """Set image and environment. A task that fits a deep model gets the CUDA image and a GPU."""
         settings = Settings.from_environment()
         kind = image_kind(self.stage, self.shard, context, settings)
         self.image = image_of(kind, settings)
@@ -110,12 +110,12 @@ class DockerStage(DockerOperator):
         self.gpus = kind == "cuda"
 
     def _adopt(self, labels: dict[str, str]) -> dict[str, Any] | None:
-        """What an earlier try of this task left behind: at work or done well, it is ours; failed, it is removed."""
+        """The container of an earlier try, if it runs or has succeeded. A failed one is removed."""
         left: list[dict[str, Any]] = self.cli.containers(
             all=True, filters={"label": [f"{k}={v}" for k, v in labels.items()]}
         )
         for found in left:
-            if found["State"] == "created":  # its worker died between creating and starting it
+            if found["State"] == "created":  # the worker died between create and start
                 self.cli.start(found["Id"])
                 self.log.info("started container %s, which an earlier try created", found["Id"][:12])
                 return found
@@ -127,7 +127,7 @@ class DockerStage(DockerOperator):
         return None
 
     def _start(self, command: list[str], labels: dict[str, str]) -> dict[str, Any]:
-        """A new container at work: with a GPU where the task wants one and the host has it, else without."""
+        """Start a new container; with a GPU if the task wants one and the host has one."""
         if self.gpus:
             try:
                 return self._create(command, labels, gpus=True)
@@ -165,11 +165,11 @@ class DockerStage(DockerOperator):
             adopted = self._adopt(labels) if error.status_code == _CONFLICT else None
             if adopted is None:
                 raise
-            return adopted  # another try of this very task was faster
+            return adopted  # another try of this task created it first
         return made
 
     def by_hand(self, command: list[str]) -> str:
-        """The same container as a command line."""
+        """The `docker run` command that starts the same container."""
         spec = STAGES[self.stage]
         environment = [part for key, value in self.environment.items() for part in ("--env", f"{key}={value}")]
         return shlex.join(
@@ -183,7 +183,7 @@ class DockerStage(DockerOperator):
         )  # fmt: skip
 
     def _follow(self) -> str:
-        """The container's log as it comes, into Airflow's. Returns the last line."""
+        """Copy the container's log to the task's log until it ends. Returns the last line."""
         last = ""
         for line in log_lines(self.cli, self.container["Id"]):
             last = line
@@ -201,7 +201,7 @@ class DockerStage(DockerOperator):
 
 
 def host_config(spec: StageSpec, *, version: str, network: str, files: str, gpus: bool) -> dict[str, Any]:
-    """What the container may do and use: a quota of CPUs, not a share; of the host nothing but a volume, read-only."""
+    """Limits and rights of the container: a CPU quota (not shares), no host path, one named volume, read-only."""
     limits: dict[str, Any] = HostConfig(
         version=version,
         network_mode=network,
@@ -221,13 +221,13 @@ def host_config(spec: StageSpec, *, version: str, network: str, files: str, gpus
 
 
 def container_name(labels: dict[str, str]) -> str:
-    """One name a task: whoever creates it first has it."""
+    """One name per task, so that only one try can create the container."""
     parts = [labels[f"foundry.{part}"] for part in ("dag", "run", "stage", "shard")]
     return "-".join(part for part in parts if part != WHOLE)
 
 
 def log_lines(cli: Any, container: str) -> Iterator[str]:
-    """Whole lines of a container's log until it ends; a stream that breaks or falls silent is taken up where it was."""
+    """Whole lines of a container's log until the container ends. A broken or silent stream resumes after the last line."""
     seen = ""
     while True:
         known = seen
@@ -237,14 +237,14 @@ def log_lines(cli: Any, container: str) -> Iterator[str]:
                 if stamp > known:
                     seen = stamp
                     yield line
-        except (NoConnection, ChunkedEncodingError):  # a minute without a line, or a proxy that was restarted
+        except (NoConnection, ChunkedEncodingError):  # a minute without a line, or the proxy restarted
             pass
         if not cli.inspect_container(container)["State"]["Running"]:
             return
 
 
 def _stamped(chunks: Iterator[bytes]) -> Iterator[tuple[str, str]]:
-    """(time stamp, line) of a log: chunks are not lines, and the last line may lack its end."""
+    """(time stamp, line) per log line. A chunk may end inside a line; the last line may have no newline."""
     rest = b""
     for chunk in chunks:
         *whole, rest = (rest + chunk).split(b"\n")

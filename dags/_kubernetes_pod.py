@@ -1,6 +1,6 @@
-"""The pod of a stage: the same command, environment, limits and hardening as the container of a host.
+"""The pod of a stage: the same command, environment, limits and hardening as the Docker container.
 
-It brings Kubernetes' client with it, so a task loads it as it begins, and a DAG file does not.
+This module imports the Kubernetes client. Only a running task imports it, never a DAG file.
 """
 
 import os
@@ -29,19 +29,19 @@ from foundry_tasks.contract.settings import Settings
 from foundry_tasks.contract.stages import STAGES
 
 POLL_S = 5
-"""How often the triggerer asks for a pod's state."""
+"""Interval at which the triggerer asks for a pod's state."""
 LOG_EVERY_S = 30
-"""How old what the triggerer shows of the log of a pod at work may be."""
+"""Interval at which the triggerer copies the log of a running pod."""
 SCHEDULE_S = 3600
-"""How long a pod may wait for room: for the other pods of its run, or for a node that an autoscaler brings."""
+"""Maximum time in Pending: other pods of the run may use the nodes, or an autoscaler must add one."""
 WORKSPACE_SIZE = "16Gi"
-"""Room on the node's disk for what a stage reads and writes: 4 GB where two thousand tickers have twenty years."""
+"""Disk for the files that a stage reads and writes. 2000 tickers over 20 years need 4 GB."""
 START_S = 1200
-"""How long its image, of up to 8 GB, may take to be pulled."""
+"""Maximum time to pull the image, which can have 8 GB."""
 
 
 class StagePod(KubernetesPodOperator):
-    """What a task does with its pod: it makes or adopts one, sleeps while the pod works, and reads how it ended."""
+    """Creates or adopts the task's pod, defers while the pod runs, and maps its exit code."""
 
     def __init__(self, *, stage: str, shard: str | None, **arguments: Any) -> None:
         settings, spec = Settings.from_environment(), STAGES[stage]
@@ -69,16 +69,16 @@ class StagePod(KubernetesPodOperator):
                 ),
             ],
             volume_mounts=[
-                k8s.V1VolumeMount(name="workspace", mount_path="/tmp"),  # noqa: S108 - the pod's own, gone with it
+                k8s.V1VolumeMount(name="workspace", mount_path="/tmp"),  # noqa: S108 - an emptyDir, deleted with the pod
                 k8s.V1VolumeMount(name="secrets", mount_path=f"{FILES_AT}/secrets", read_only=True),
             ],
             security_context=k8s.V1PodSecurityContext(fs_group=UID),
             automount_service_account_token=False,
             termination_grace_period=GRACE_S,
             termination_message_policy="FallbackToLogsOnError",
-            active_deadline_seconds=spec.timeout_s,  # it ends even where nobody is left to end it
+            active_deadline_seconds=spec.timeout_s,  # ends the pod even if Airflow is gone
             on_finish_action="delete_pod",
-            # Said outright, since the triggerer would look for a file; and no connection, which could say otherwise.
+            # Explicit: the triggerer would otherwise look for a kubeconfig file, and an Airflow connection could override it.
             in_cluster="KUBERNETES_SERVICE_HOST" in os.environ,
             kubernetes_conn_id=None,
             deferrable=True,
@@ -94,7 +94,7 @@ class StagePod(KubernetesPodOperator):
         self.shard = shard
 
     def start(self, context: Context) -> None:
-        """Defers the task, unless the pod that it adopts has ended well."""
+        """Create or adopt the pod and defer the task. Does not defer if the adopted pod has succeeded."""
         self.choose_image(context)
         command = stage_command(self.stage, self.shard, context)
         self.arguments = command[1:]
@@ -102,12 +102,12 @@ class StagePod(KubernetesPodOperator):
             "foundry.network": "outside" if STAGES[self.stage].needs_internet else "stages"
         }
         self.log.info("by hand: %s", shlex.join(command))
-        self.execute_async(context)  # Airflow warns where anybody but its task runner calls `execute`
+        self.execute_async(context)  # Airflow warns if anything but its task runner calls `execute`
 
     def invoke_defer_method(self, last_log_time: Any = None, context: Context | None = None) -> None:
-        """As the operator's, but no pod is left to itself whose task was ended while it asked for it.
+        """As in KubernetesPodOperator, but deletes the pod if the task was ended while it created the pod.
 
-        Airflow refuses to defer such a task, so that no triggerer would ever look at the pod.
+        Airflow refuses to defer such a task, so no triggerer would watch the pod.
         """
         state = state_of(context) if context else "running"
         if state != "running":
@@ -116,18 +116,18 @@ class StagePod(KubernetesPodOperator):
         super().invoke_defer_method(last_log_time, context)
 
     def trigger_reentry(self, context: Context, event: dict[str, Any]) -> None:
-        """As the operator's, but the pod's whole log comes here: what the triggerer logged meanwhile, nobody finds any more."""
+        """As in KubernetesPodOperator, but copies the whole log, since the triggerer's copy is no longer shown."""
         super().trigger_reentry(context, event | {"last_log_time": None})
 
     def get_or_create_pod(self, pod_request_obj: k8s.V1Pod, context: Context) -> k8s.V1Pod:
-        """As the operator's, but what an earlier try's pod ended well with is this try's: it would run it once more."""
+        """As in KubernetesPodOperator, but adopts a pod of an earlier try that succeeded; the operator would run it again."""
         found = self.find_pod(pod_request_obj.metadata.namespace, context=context)
         if found and found.status.phase == PodPhase.SUCCEEDED:
             return found
         return super().get_or_create_pod(pod_request_obj, context)
 
     def choose_image(self, context: Context) -> None:
-        """The image of the deep models, and a GPU, where this run's conf has this task fit one."""
+        """Set image, template and resources. A task that fits a deep model gets the CUDA image and a GPU."""
         settings, spec = Settings.from_environment(), STAGES[self.stage]
         kind = image_kind(self.stage, self.shard, context, settings)
         limits = {"cpu": f"{spec.cpus:g}", "memory": f"{spec.memory_mb}Mi"}
@@ -139,7 +139,7 @@ class StagePod(KubernetesPodOperator):
         self.container_resources = k8s.V1ResourceRequirements(limits=limits, requests=limits)
 
     def cleanup(self, pod: Any, remote_pod: Any, xcom_result: Any = None, context: Context | None = None) -> None:
-        """As the operator's, but a pod's exit code means what it means in every runtime."""
+        """As in KubernetesPodOperator, but maps the exit code as the other runtimes do."""
         try:
             super().cleanup(pod, remote_pod, xcom_result, context)
         except AirflowException:
@@ -153,7 +153,7 @@ class StagePod(KubernetesPodOperator):
 
 
 def state_of(context: Context) -> str:
-    """What Airflow takes a task to be; somebody may have ended it since it began."""
+    """The task's current state in Airflow; a person may have ended it since it started."""
     ti, run = context["ti"], context["run_id"]
     found = ti.get_task_states(dag_id=ti.dag_id, task_ids=[ti.task_id], run_ids=[run], map_index=ti.map_index)
     (state,) = found[run].values()

@@ -1,7 +1,7 @@
-"""A stage as a Kubernetes pod: what a DAG file has to know of it, which leaves the pod itself to _kubernetes_pod.
+"""A stage as a Kubernetes pod. This module is all that a DAG file imports; _kubernetes_pod builds the pod.
 
-Its task is deferred while the pod works: the triggerer watches, so that no process of a scheduler waits, and a scheduler
-that restarts takes no pod with it.
+The task is deferred while the pod runs. The triggerer watches the pod, so no scheduler process waits, and a restart of the
+scheduler does not end the pod.
 """
 
 from functools import cached_property
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
 
 
 class KubernetesStage(BaseOperator):
-    """Its XCom is the result's address and its few headline figures; a retry finds an earlier try's pod by its labels."""
+    """XCom: the result's address, its digest and its metrics. A retry finds the pod of an earlier try by its labels."""
 
     template_fields = ("shard",)
 
     def __init__(self, *, stage: str, shard: str | None = None, **arguments: Any) -> None:
-        image_of("cpu", Settings.from_environment())  # a DAG that no pod could run is refused as it is parsed
+        image_of("cpu", Settings.from_environment())  # without an image the DAG is refused when it is parsed
         super().__init__(**task_arguments(stage) | arguments)
         self.stage = stage
         self.shard = shard
 
     @cached_property
     def pod(self) -> "StagePod":
-        """What this task asks Kubernetes by."""
-        from _kubernetes_pod import StagePod  # noqa: PLC0415 - it takes 0.5 s, and DAG files are parsed all the time
+        """The operator that creates and watches the pod."""
+        from _kubernetes_pod import StagePod  # noqa: PLC0415 - takes 0.5 s; DAG files are parsed often
 
         return StagePod(
             stage=self.stage, shard=self.shard, task_id=self.task_id, execution_timeout=self.execution_timeout
@@ -41,10 +41,10 @@ class KubernetesStage(BaseOperator):
         return published(self.stage, self.shard, context)
 
     def trigger_reentry(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
-        """Where the task goes on once the triggerer has seen the pod end; the pod's operator asks for this name."""
+        """Resume after the triggerer saw the pod end. KubernetesPodOperator fixes this method's name."""
         self.pod.trigger_reentry(context, event)
         return published(self.stage, self.shard, context)
 
     def on_kill(self) -> None:
-        if "pod" in vars(self):  # else there is none to end
+        if "pod" in vars(self):  # else there is no pod
             self.pod.on_kill()

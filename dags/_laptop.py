@@ -1,8 +1,8 @@
-"""A DAG on this machine, from its start to its end in one process, shown line by line: what `make demo` runs. No DAG file.
+"""Run a DAG on this machine in one process and show its progress. `make demo` runs this. It is not a DAG file.
 
     python dags/_laptop.py foundry_train
 
-The conf comes from the variables of `make demo`. What Airflow logs goes to a file beside its other logs.
+The conf comes from the variables of `make demo`. Airflow's log goes to a file in its folder of logs.
 """
 
 import importlib
@@ -21,12 +21,12 @@ from foundry_tasks.contract.typed import QUICK, conf_of_environment
 
 HOME = Path(os.environ.get("AIRFLOW_HOME", ".foundry/airflow"))
 LOG = HOME / "logs" / "laptop.log"
-"""Of the last run."""
+"""Log of the last run."""
 
 
 def main(dag: str) -> int:
-    """Run a DAG, then print its summary. The exit code is 0 where every stage did its work, whatever the gates said."""
-    # What a person sees is not the DAG files' business, so it is loaded here.
+    """Run a DAG, then print its summary. Returns 0 if every stage succeeded, whatever the gates decided."""
+    # DAG files do not need these modules, so they are imported here.
     from foundry_tasks.adapters.stores import open_store  # noqa: PLC0415
     from foundry_tasks.report.summary import render  # noqa: PLC0415
     from foundry_tasks.runtime.terminal import RunView  # noqa: PLC0415
@@ -67,7 +67,7 @@ def _written(conf: Mapping[str, str]) -> str:
 
 
 def _run(dag: str, conf: Mapping[str, Any], view: Any) -> Any:
-    """Airflow's record of the run, which has ended."""
+    """Run the DAG to its end. Returns Airflow's DagRun."""
     _migrate()
     sys.path[:0] = [os.environ["AIRFLOW__CORE__DAGS_FOLDER"], os.environ["AIRFLOW__CORE__PLUGINS_FOLDER"]]
     importlib.import_module("_process_stage").ProcessStage.watcher = view
@@ -76,7 +76,7 @@ def _run(dag: str, conf: Mapping[str, Any], view: Any) -> Any:
 
 
 def _stop(*_: object) -> None:
-    """The first Ctrl-C ends the stage at work, which ends the run: Airflow would take an exception for a failed try."""
+    """The first Ctrl-C ends the running stage, and with it the run. Airflow would count an exception as a failed try."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     stage = sys.modules["_process_stage"].ProcessStage.at_work
     if stage is None:
@@ -85,8 +85,8 @@ def _stop(*_: object) -> None:
 
 
 def _migrate() -> None:
-    """Bring Airflow's database to this version of Airflow, where it is at another."""
-    import airflow  # noqa: PLC0415 - it logs while it loads
+    """Migrate Airflow's database if another version of Airflow wrote it."""
+    import airflow  # noqa: PLC0415 - it logs on import
 
     done = HOME / "migrated_to"
     if (HOME / "airflow.db").exists() and done.exists() and done.read_text() == airflow.__version__:
@@ -99,7 +99,7 @@ def _migrate() -> None:
 
 @contextmanager
 def _everything_printed_goes_to(path: Path) -> Iterator[TextIO]:
-    """Whichever library prints it, to stdout or stderr; gives the stderr that there was."""
+    """Redirect file descriptors 1 and 2, so that the output of C libraries is included. Yields the former stderr."""
     path.parent.mkdir(parents=True, exist_ok=True)
     kept = os.dup(1), os.dup(2)
     with path.open("wb") as log, os.fdopen(os.dup(2), "w", errors="replace") as terminal:

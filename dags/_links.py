@@ -1,4 +1,4 @@
-"""Links of a task in Airflow's UI: to the run's report, and to the versions that it registered or moved."""
+"""Links of a task in Airflow's UI: to the run's report and to the model version in MLflow."""
 
 from airflow.sdk import BaseOperator, BaseOperatorLink
 from airflow.sdk.execution_time.xcom import XCom
@@ -9,7 +9,7 @@ from foundry_tasks.contract.settings import Settings
 
 
 class ReportLink(BaseOperatorLink):
-    """The page of the run's report, where FOUNDRY_REPORTS_URL serves pages."""
+    """The run's report, if FOUNDRY_REPORTS_URL is set."""
 
     name = "Report"
 
@@ -19,9 +19,9 @@ class ReportLink(BaseOperatorLink):
 
 
 class ModelLink(BaseOperatorLink):
-    """The model version in MLflow, where FOUNDRY_MLFLOW_URL or FOUNDRY_MLFLOW_URI is a server.
+    """The model version in MLflow, if FOUNDRY_MLFLOW_URL or FOUNDRY_MLFLOW_URI is a server.
 
-    Of several versions a champion's, else the first.
+    With several versions: a champion's version, else the first.
     """
 
     name = "MLflow"
@@ -37,4 +37,4 @@ class ModelLink(BaseOperatorLink):
 
 
 LINKS = {"report": (ReportLink(),), "promote": (ModelLink(),), "decide": (ModelLink(),)}
-"""Stage → what its task links to."""
+"""Stage → links of its task."""

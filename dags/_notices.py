@@ -1,4 +1,4 @@
-"""What people are told when a task has failed or waits for them: a line in the log, and a message where one is wanted."""
+"""Notices of failed tasks and of pending approvals: a log line, and a message if FOUNDRY_NOTIFY asks for one."""
 
 import json
 import urllib.request
@@ -18,10 +18,9 @@ _TIMEOUT_S = 10
 
 
 class Notice(BaseNotifier):
-    """Says one line to the log, and by FOUNDRY_NOTIFY to a webhook (POST, JSON) or by e-mail.
+    """Writes one log line. Also sends it to FOUNDRY_NOTIFY: a webhook (POST, JSON) or e-mail.
 
-    E-mail goes over Airflow's connection `smtp_default`. A message that cannot be sent is an error in the log and changes
-    nothing else.
+    E-mail uses Airflow's connection `smtp_default`. If sending fails, an error is logged; the task's state does not change.
     """
 
     event = ""
@@ -35,7 +34,7 @@ class Notice(BaseNotifier):
         self.log.error(line) if self.event == "failed" else self.log.warning(line)
         try:
             self._send(line, context)
-        except Exception as error:  # whatever it is, it must not change how the task ends
+        except Exception as error:  # no failure here may change the task's state
             self.log.error("nobody was told, FOUNDRY_NOTIFY does not work: %s", error)  # noqa: TRY400 - one line
 
     def _send(self, line: str, context: Context) -> None:
@@ -59,7 +58,7 @@ class FailureNotice(Notice):
 
 
 class ApprovalNotice(Notice):
-    """A decision that waits for a person."""
+    """A task that waits for a person's approval."""
 
     event = "approval"
 
@@ -76,13 +75,13 @@ def _task(context: Context) -> dict[str, Any]:
 
 def _post(url: str, message: dict[str, Any]) -> None:
     body = json.dumps(message).encode()
-    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})  # noqa: S310 - http(s) alone, see Settings
+    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})  # noqa: S310 - Settings allows only http(s)
     with urllib.request.urlopen(request, timeout=_TIMEOUT_S):  # noqa: S310 - as above
         pass
 
 
 def _send_mail(to: str, line: str, context: Context) -> None:
-    from airflow.providers.smtp.hooks.smtp import SmtpHook  # noqa: PLC0415 - only who sends mail loads it
+    from airflow.providers.smtp.hooks.smtp import SmtpHook  # noqa: PLC0415 - needed for e-mail only
 
     with SmtpHook() as smtp:
         smtp.send_email_smtp(

@@ -1,4 +1,4 @@
-"""A stage as a process of this machine."""
+"""A stage as a process on this machine."""
 
 import os
 import shlex
@@ -23,14 +23,14 @@ from foundry_tasks.contract.ports import Watcher
 
 
 class ProcessStage(BaseOperator):
-    """Its XCom is the result's address and its few headline figures."""
+    """XCom: the result's address, its digest and its metrics."""
 
     template_fields = ("shard",)
     ui_color = "#d9e8f5"
     watcher: ClassVar[Watcher | None] = None
-    """Who is shown a run that has a process of its own."""
+    """Receives start, lines and end of each stage. Set by `_laptop`, which runs a DAG in one process."""
     at_work: "ClassVar[ProcessStage | None]" = None
-    """The one whose stage runs in this process now."""
+    """The operator whose stage is running; `_laptop` stops it on Ctrl-C."""
 
     def __init__(self, *, stage: str, shard: str | None = None, **arguments: Any) -> None:
         super().__init__(**task_arguments(stage) | arguments)
@@ -55,7 +55,7 @@ class ProcessStage(BaseOperator):
         watcher = self.watcher
         if watcher is not None:
             watcher.started(" ".join(filter(None, (self.stage, self.shard))))
-        self._process = subprocess.Popen(  # noqa: S603 - our own program, arguments as a list
+        self._process = subprocess.Popen(  # noqa: S603 - our own program, no shell
             [sys.executable, "-m", "foundry_tasks", *command[1:]],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -80,8 +80,8 @@ class ProcessStage(BaseOperator):
     def on_kill(self) -> None:
         if self._process is None or self._process.poll() is not None:
             return
-        with suppress(ProcessLookupError):  # gone by itself
+        with suppress(ProcessLookupError):  # has already ended
             os.killpg(self._process.pid, signal.SIGTERM)
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(GRACE_S)
-            os.killpg(self._process.pid, signal.SIGKILL)  # whoever is left of the group
+            os.killpg(self._process.pid, signal.SIGKILL)  # remaining processes of the group

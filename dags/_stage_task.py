@@ -1,4 +1,4 @@
-"""What a stage is to Airflow in every runtime: its command, its environment, its log, and what its end means."""
+"""The part of a stage's task that all runtimes share: command, environment, labels, log level, exit code."""
 
 import json
 import os
@@ -18,17 +18,17 @@ from foundry_tasks.contract.stage_io import last_completed_session
 from foundry_tasks.contract.stages import STAGES, Image, image_of_task
 
 KILLED = {-9, 128 + 9}
-"""What a stage ends with when the machine ran out of memory, or somebody out of patience."""
+"""Exit codes after signal 9: the kernel was out of memory, or a person killed the stage."""
 GRACE_S = 30
-"""From asking a stage to stop to making it stop."""
+"""Seconds between SIGTERM and SIGKILL."""
 UID = 10001
-"""The images' user, and its group."""
+"""User and group of the images."""
 FILES_AT = "/run/foundry"
-"""Where secrets and market files are mounted, in stages and in Airflow's own containers."""
+"""Mount point of secrets and market files, in stages and in Airflow's containers."""
 WHOLE = "whole"
-"""What the label `foundry.shard` says of a stage without shards; Kubernetes takes no label that is a lone dash."""
+"""Value of the label `foundry.shard` without shards. Kubernetes does not accept `-` as a label value."""
 _FROM_HERE = ("store", "s3_endpoint", "secrets", "mlflow_uri", "markets")
-"""Settings that a container is given as they are here; the others are the image's own or Airflow's business."""
+"""Settings that are passed on to a stage's container. The others belong to the image or to Airflow."""
 _BUILT_BY: dict[Image, str] = {
     "cpu": "build the images with `make images`, which writes their IDs",
     "cuda": "deep models run in it, so build it with `make image-cuda`, then `make up`",
@@ -36,7 +36,7 @@ _BUILT_BY: dict[Image, str] = {
 
 
 def task_arguments(stage: str) -> dict[str, Any]:
-    """What Airflow has to know of a stage, whatever it runs in."""
+    """The operator's arguments that are equal in every runtime."""
     spec = STAGES[stage]
     moves = {"outlets": [CHAMPIONS], "post_execute": announce} if spec.writes_registry else {}
     return moves | {
@@ -51,7 +51,7 @@ def task_arguments(stage: str) -> dict[str, Any]:
 
 
 def stage_command(stage: str, shard: str | None, context: Context) -> list[str]:
-    """`foundry <stage> …` for this run: everything follows from its identity."""
+    """The command `foundry <stage> …`. It depends on the run and its conf only, so each try has the same command."""
     run = context["dag_run"]
     as_of = last_completed_session(context.get("data_interval_end") or run.run_after)
     return [
@@ -61,12 +61,12 @@ def stage_command(stage: str, shard: str | None, context: Context) -> list[str]:
 
 
 def conf_of(context: Context) -> dict[str, Any]:
-    """What the run's form says."""
+    """The conf of the run: the non-empty fields of its form."""
     return filled_in(dict(context["params"]))
 
 
 def filled_in(params: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a form that hold something. A field that was left empty says nothing, nor does an empty line of a list."""
+    """The fields of a form without the empty ones and without empty lines of lists."""
     return {
         key: [item for item in value if item != ""] if isinstance(value, list) else value
         for key, value in params.items()
@@ -75,18 +75,18 @@ def filled_in(params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def process_environment() -> dict[str, str]:
-    """What a stage's process inherits: the machine's environment, compiled bytecode allowed and its warnings heard."""
+    """This process's environment, without the variables that disable bytecode or change Python's warnings."""
     return {key: value for key, value in os.environ.items() if key not in {"PYTHONDONTWRITEBYTECODE", "PYTHONWARNINGS"}}
 
 
 def container_environment(settings: Settings, image: str) -> dict[str, str]:
-    """What a stage's container is told: where things are, and no secret; those are files in a volume."""
+    """Environment of a stage's container: addresses, no secrets. Secrets are files in a volume."""
     variables = {PREFIX + name.upper(): str(getattr(settings, name)) for name in _FROM_HERE if getattr(settings, name)}
     return variables | {f"{PREFIX}IMAGE_DIGEST": image, f"{PREFIX}RUNTIME": settings.runtime}
 
 
 def image_kind(stage: str, shard: str | None, context: Context, settings: Settings) -> Image:
-    """Which of the images a task runs in. Raises AirflowFailException for a conf that no stage would take."""
+    """The image that a task needs. Raises AirflowFailException if the conf is invalid."""
     if not STAGES[stage].fits_models:
         return "cpu"
     try:
@@ -96,7 +96,7 @@ def image_kind(stage: str, shard: str | None, context: Context, settings: Settin
 
 
 def image_of(kind: Image, settings: Settings) -> str:
-    """The image of a kind. Raises AirflowFailException where no setting names it."""
+    """The image's ID of a kind. Raises AirflowFailException if its setting is empty."""
     image: str = getattr(settings, f"image_{kind}")
     if not image:
         raise AirflowFailException(f"{PREFIX}IMAGE_{kind.upper()} is not set: {_BUILT_BY[kind]}.")
@@ -104,7 +104,7 @@ def image_of(kind: Image, settings: Settings) -> str:
 
 
 def container_labels(stage: str, shard: str | None, context: Context) -> dict[str, str]:
-    """Which container this is: equal for every try of a task, so that a retry finds what an earlier one started."""
+    """Labels that identify a task's container. They are equal for all tries, so a retry finds the earlier container."""
     run = context["dag_run"]
     return {
         "foundry.managed": "true",
@@ -116,7 +116,7 @@ def container_labels(stage: str, shard: str | None, context: Context) -> dict[st
 
 
 def say(log: Any, line: str) -> None:
-    """A line of a stage in Airflow's log, at the level that the stage meant."""
+    """Write a stage's line to the task's log, at the level that the line's prefix tells."""
     if line.startswith(("foundry: ", "Traceback")):
         log.error(line)
     elif line.startswith("warning: "):
@@ -126,7 +126,7 @@ def say(log: Any, line: str) -> None:
 
 
 def raise_for_exit(code: int, last_line: str) -> None:
-    """An exit code as what it means to Airflow: skip, retry, or fail at once."""
+    """Raise Airflow's exception for an exit code: skip, retry, or fail without retry."""
     if code == 0:
         return
     if code == NothingToDo.exit_code:
@@ -137,13 +137,16 @@ def raise_for_exit(code: int, last_line: str) -> None:
 
 
 def out_of_memory(stage: str) -> str:
-    """What is said in the place of a last line, where a container was killed for its memory."""
+    """The message that replaces the last log line of a container that exceeded its memory limit."""
     return f"out of memory: more than the {STAGES[stage].memory_mb} MB that {stage} is given"
 
 
 def published(stage: str, shard: str | None, context: Context) -> dict[str, Any]:
-    """The result's address, its outputs digest and its headline figures, read from the store."""
-    from foundry_tasks.adapters.stores import open_store  # noqa: PLC0415 - a DAG file parses without a store
+    """The result's address, outputs digest and metrics, read from the store.
+
+    Raises AirflowFailException if there is no result.
+    """
+    from foundry_tasks.adapters.stores import open_store  # noqa: PLC0415 - DAG files are parsed without a store
 
     run = context["dag_run"]
     store = open_store(Settings.from_environment())

@@ -1,4 +1,4 @@
-"""stage(): a StageSpec as an Airflow task, in the runtime that FOUNDRY_RUNTIME names; wire(): a pipeline of them."""
+"""stage(): a StageSpec as an Airflow task in the runtime of FOUNDRY_RUNTIME; wire(): a whole pipeline."""
 
 from collections.abc import Mapping
 from importlib import import_module
@@ -19,7 +19,7 @@ OPERATORS = {
     "docker": ("_docker_stage", "DockerStage"),
     "kubernetes": ("_kubernetes_stage", "KubernetesStage"),
 }
-"""Runtime → module and class; the runtime in use is the only one that is imported."""
+"""Runtime → module and class. Only the runtime in use is imported."""
 
 
 def operator_class() -> type[BaseOperator]:
@@ -30,14 +30,14 @@ def operator_class() -> type[BaseOperator]:
 
 
 def stage(name: str, **arguments: Any) -> BaseOperator:
-    """The task of a stage; arguments: Airflow's own, such as pre_execute."""
+    """The task of a stage. arguments: passed to the operator, such as pre_execute."""
     made = operator_class()(stage=name, **arguments)
     made.operator_extra_links = LINKS.get(name, ())
     return made
 
 
 def mapped(name: str) -> MappedOperator:
-    """The tasks of a stage, one per shard; the run's conf says how many once it has started."""
+    """The mapped task of a stage, one instance per shard. The conf sets their number at run time."""
     found = shards_of.override(task_id=f"{name}_pieces")()
     return operator_class().partial(stage=name, **task_arguments(name)).expand(shard=found)
 
@@ -51,7 +51,7 @@ def shards_of(params: Mapping[str, Any] | None = None) -> list[str]:
 
 
 def wire(dag: str) -> dict[str, BaseOperator | MappedOperator]:
-    """Every stage of a pipeline as a task, each after the stages whose results it reads."""
+    """All stages of a pipeline as tasks. Each runs after the stages that it reads."""
     tasks = {name: mapped(name) if STAGES[name].mapped else stage(name) for name in PIPELINES[dag]}
     for name, one in tasks.items():
         one.set_upstream([tasks[upstream] for upstream in inputs_in(dag, name)])
@@ -59,8 +59,8 @@ def wire(dag: str) -> dict[str, BaseOperator | MappedOperator]:
 
 
 def trigger_form(dag: str, **filled: Any) -> dict[str, Param]:
-    """The fields of a DAG's form; what is left empty takes the market's default, then the built-in one.
+    """The fields of a DAG's form. An empty field means the market's default, else the built-in one.
 
-    filled: what stands in a field already, where the DAG's default is another than the stage's.
+    filled: initial values, for defaults of the DAG that differ from the stage's.
     """
     return {key: Param(filled.get(key), **schema) for key, schema in form(dag, filled).items()}

@@ -1,8 +1,8 @@
-"""foundry_audit: how often the gates promote noise, and how often they find an edge that is there.
+"""foundry_audit: how often the gates promote noise, and how often they find a real edge.
 
-By hand, and after a change of policy. On simulated markets whose truth is known: a hundred of each kind take minutes. And on a
-market of one's own, where the recipe is fitted anew under labels that were shifted away from it: `null_refits` times,
-overnight; what chance reaches there, the gates of that market read from then on.
+Run it by hand, and after a change of policy. `audit` uses simulated markets with known truth: 100 of each kind take
+minutes. `nulls` uses your own market: it fits the recipe `null_refits` times on shifted labels, which takes a night. Later
+runs of that market compare their gates with this null distribution.
 """
 
 from _notices import FailureNotice

@@ -1,7 +1,7 @@
-"""foundry_backtest: what the forecasts of a walk would have earned after costs, and a forward simulation that checks it.
+"""foundry_backtest: what walk-forward forecasts would have earned after costs, checked by a forward simulation.
 
-By hand. A field left empty has its default: `walk`, `folds`, `horizons` and `models` say what is fitted, `sizing`,
-`holding_sessions` and the costs what is traded. Nothing is registered.
+Run it by hand. An empty field means its default. `walk`, `folds`, `horizons` and `models` set what is fitted; `sizing`,
+`holding_sessions` and the costs set what is traded. Nothing is registered.
 """
 
 from _notices import FailureNotice

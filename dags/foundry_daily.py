@@ -1,6 +1,6 @@
-"""foundry_daily: before every session of New York's exchange, what the champion says after the last one.
+"""foundry_daily: the champion's predictions, before every session of the New York exchange.
 
-Unpause it once `source` is live: in a market file that FOUNDRY_MARKETS names, or in the form.
+Unpause it once `source` is a live source, set in a market file (FOUNDRY_MARKETS) or in the form.
 """
 
 from _notices import FailureNotice

@@ -1,4 +1,4 @@
-"""foundry_promote: make a near miss or an earlier version champion, once a person has approved it under their name."""
+"""foundry_promote: make a near miss or an earlier version the champion, after a person's approval."""
 
 from _approval import approval, with_answer
 from _notices import FailureNotice

@@ -1,6 +1,6 @@
-"""foundry_train: from prices to a promoted model, or to an honest refusal. A field left empty has its default.
+"""foundry_train: from prices to a promoted or a refused model. An empty field means its default.
 
-Weekly, before the first session of the week, and whenever somebody triggers it.
+Runs weekly, before the first session of the week, and when a person triggers it.
 """
 
 from _notices import FailureNotice

@@ -1,7 +1,6 @@
-"""A timetable on exchange calendars: a DAG fires at a local time of every session, or of the first session of a week.
+"""A timetable on exchange calendars: a DAG runs at a local time on every session, or on each week's first session.
 
-Airflow finds it through AIRFLOW__CORE__PLUGINS_FOLDER, which every component needs: the one that parses DAGs, the
-scheduler and the API server.
+Airflow finds it through AIRFLOW__CORE__PLUGINS_FOLDER. The DAG processor, the scheduler and the API server need it.
 """
 
 import warnings
@@ -20,10 +19,10 @@ _WEEK = timedelta(days=7)
 
 
 class ExchangeSessions(Timetable):
-    """Fires at a time of day on the sessions of an exchange, holidays left out and daylight saving observed.
+    """Fires at a local time on the sessions of an exchange; without holidays, with daylight saving time.
 
-    calendar: ISO 10383 market code. at: HH:MM on the clocks of `timezone`. weekly: the first session of each week alone.
-    Of runs that were missed while nobody scheduled, the newest is made good and no other, unless the DAG catches up.
+    calendar: ISO 10383 market code. at: HH:MM in `timezone`. weekly: only the first session of each week.
+    If the scheduler was down, only the newest missed run is started, unless the DAG has catchup.
     """
 
     def __init__(self, calendar: str, *, at: str, timezone: str, weekly: bool = False) -> None:
@@ -35,7 +34,7 @@ class ExchangeSessions(Timetable):
 
     @property
     def summary(self) -> str:
-        """What the list of DAGs shows."""
+        """The text in Airflow's list of DAGs."""
         return f"{self.at} on {'the first session of a week' if self.weekly else 'sessions'} of {self.calendar}"
 
     def serialize(self) -> dict[str, Any]:
@@ -48,20 +47,20 @@ class ExchangeSessions(Timetable):
         return cls(data["calendar"], at=data["at"], timezone=data["timezone"], weekly=data["weekly"])
 
     def validate(self) -> None:
-        """Refuse a time or a time zone that there is not; the calendar is looked up by the scheduler alone."""
+        """Raise for an invalid time or time zone. Only the scheduler looks up the calendar."""
         ZoneInfo(self.timezone)
         time.fromisoformat(self.at)
 
     def infer_manual_data_interval(self, *, run_after: pendulum.DateTime) -> DataInterval:
-        """The moment itself: a run by hand covers no time."""
+        """An empty interval: a manual run covers no time."""
         return DataInterval.exact(run_after)
 
     def next_dagrun_info(
         self, *, last_automated_data_interval: DataInterval | None, restriction: TimeRestriction
     ) -> DagRunInfo | None:
-        """The next scheduled run, None where the DAG has ended or its start is unknown.
+        """The next scheduled run, None if the DAG has ended or its start is unknown.
 
-        Without catch-up it is the newest missed firing, and at first the next one after now.
+        Without catchup: the newest missed firing; for a DAG that never ran, the next firing.
         """
         now = utcnow()
         last = last_automated_data_interval.end if last_automated_data_interval else None
@@ -78,7 +77,7 @@ class ExchangeSessions(Timetable):
         return DagRunInfo.exact(pendulum.instance(moment))
 
     def following(self, moment: datetime, *, or_then: bool = False) -> datetime:
-        """The first firing after `moment`, or at it."""
+        """The first firing after `moment`; with `or_then` at or after it."""
         known = self._around(moment)
         return known[bisect_left(known, moment) if or_then else bisect_right(known, moment)]
 
@@ -95,9 +94,9 @@ class ExchangeSessions(Timetable):
 @lru_cache(maxsize=64)
 def firings(calendar: str, at: str, timezone: str, weekly: bool, year: int) -> tuple[datetime, ...]:
     """Every firing of a year, in UTC, ascending."""
-    import exchange_calendars  # noqa: PLC0415 - it brings pandas, and only who schedules asks for sessions
+    import exchange_calendars  # noqa: PLC0415 - imports pandas; only the scheduler needs it
 
-    # exchange_calendars 4.13 asks pandas 3.1 in an old way, to no harm.
+    # exchange_calendars 4.13 uses a call that pandas 3.1 deprecates; harmless.
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Series.values returning", category=DeprecationWarning)
         first, last = date(year, 1, 1) - _WEEK, date(year, 12, 31)
@@ -111,7 +110,7 @@ def firings(calendar: str, at: str, timezone: str, weekly: bool, year: int) -> t
 
 
 class FoundryPlugin(AirflowPlugin):
-    """Lets Airflow read a DAG that fires by ExchangeSessions."""
+    """Registers ExchangeSessions with Airflow."""
 
     name = "foundry"
-    timetables = [ExchangeSessions]  # noqa: RUF012 - Airflow's own way
+    timetables = [ExchangeSessions]  # noqa: RUF012 - as Airflow declares it

@@ -1,7 +1,7 @@
-"""A run of a paused DAG stays queued. Airflow's form unpauses the DAG; a shell and REST do not, so they are told here.
+"""Warns about runs of paused DAGs, which stay queued. Airflow's form unpauses the DAG; the CLI and REST do not.
 
-A shell reads the warning, and whoever asks over REST what became of the run reads its note. Airflow has no hook for a run
-that is created, so these are SQLAlchemy's.
+The CLI shows a log warning; over REST the run has a note. Airflow has no hook for a created run, so this uses SQLAlchemy's
+session events.
 """
 
 import logging
@@ -18,15 +18,15 @@ _NEW = "foundry_new_runs"
 
 
 def collect(session: "Session", *_: Any) -> None:
-    """Before new rows are written: keep those that are runs of ours by hand."""
+    """Before flush: collect new manual runs of Foundry's DAGs."""
     runs = [new for new in session.new if type(new).__name__ == "DagRun" and new.dag_id.startswith("foundry_")]
     session.info.setdefault(_NEW, []).extend(run for run in runs if getattr(run.triggered_by, "value", "") in _TOLD)
 
 
 def tell(session: "Session") -> None:
-    """Before they are committed: a warning and a note, where nobody wrote another, on those that wait."""
+    """Before commit: log a warning for each run of a paused DAG, and add a note unless it has one."""
     for run in session.info.pop(_NEW, ()):
-        from airflow.models.dag import DagModel  # noqa: PLC0415 - a worker loads plugins too, and has no database
+        from airflow.models.dag import DagModel  # noqa: PLC0415 - workers load plugins too, without a database
 
         dag = session.get(DagModel, run.dag_id)
         if dag is not None and dag.is_paused:
@@ -36,13 +36,13 @@ def tell(session: "Session") -> None:
 
 
 class PausedRunsPlugin(AirflowPlugin):
-    """Tells whoever triggers a paused DAG by a shell or over REST."""
+    """Registers the SQLAlchemy listeners."""
 
     name = "foundry_paused_runs"
 
     @classmethod
     def on_load(cls, *_: Any, **__: Any) -> None:
-        """Listen to every session of SQLAlchemy, once a process."""
+        """Add the listeners for all sessions, once per process."""
         from sqlalchemy import event  # noqa: PLC0415 - as above
         from sqlalchemy.orm import Session  # noqa: PLC0415
 
