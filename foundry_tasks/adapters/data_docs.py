@@ -1,4 +1,4 @@
-"""Great Expectations' page, made to stand alone: no scripts, fonts or styles from other people's servers."""
+"""Makes Great Expectations' page self-contained: no scripts, fonts or styles from other servers."""
 
 import re
 
@@ -42,9 +42,9 @@ td .show-scrollbars { max-height: 320px; overflow: auto; }
 
 
 def self_contained(page: str, title: str, status: str) -> str:
-    """The page without anything that it would load from elsewhere, in a style of its own.
+    """The page without external resources and with its own style sheet.
 
-    status: what it says instead of GX's own status, which calls a mere warning a failure.
+    status: replaces GX's status, which calls a warning a failure.
     """
     for pattern in _OUT:
         page = re.sub(pattern, "", page, flags=re.DOTALL)

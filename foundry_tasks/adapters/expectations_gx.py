@@ -1,6 +1,6 @@
-"""Great Expectations behind `contract.ports.Expectations`: plain JSON suites in, a verdict and Data Docs out.
+"""Implements `contract.ports.Expectations` with Great Expectations: JSON suites in, a verdict and Data Docs out.
 
-Importing GX takes seconds; `warm_up` spends them on a thread beside the stage's own work.
+The import of GX takes seconds. `warm_up` runs it on a thread while the stage computes.
 """
 
 import gc
@@ -41,17 +41,17 @@ class GreatExpectations:
             self._loading.start()
 
     def validate(self, suite: str, table: Any, facts: Mapping[str, Any]) -> Verdict:
-        """As the port has it. Raises ConfigError where the suite cannot be read or asks for a fact that is not given.
+        """As in the port. Raises ConfigError if the suite cannot be read or names a fact that is not in `facts`.
 
-        An expectation whose `meta.optional` is true is left out where the table lacks its column. Examples name the rows
-        by their ticker, date, horizon and feature, as far as the table has such columns.
+        An expectation with `meta.optional` is skipped if the table lacks its column. Examples identify rows by ticker, date,
+        horizon and feature, as far as the table has these columns.
         """
         expectations = [
             expectation
             for expectation in _filled(self._read(suite), facts, suite)
             if not expectation["meta"].get("optional") or set(_columns(expectation["kwargs"])) <= set(table.columns)
         ]
-        table = table.reset_index(drop=True)  # examples are looked up by label
+        table = table.reset_index(drop=True)  # GX looks up example rows by label
         self.warm_up()
         if self._loading is not None:
             self._loading.join()
@@ -81,13 +81,13 @@ class GreatExpectations:
 
 # ------------------------------------------------------------------ suites
 def _filled(expectations: Sequence[Mapping[str, Any]], facts: Mapping[str, Any], suite: str) -> list[dict[str, Any]]:
-    """The suite with its `$parameter`s filled in, in arguments and notes."""
+    """The suite with values in place of `$parameter`, in arguments and notes."""
 
     def value(item: Any) -> Any:
         if isinstance(item, Mapping) and _PARAMETER in item:
             fact = facts[item[_PARAMETER]]
             is_day = isinstance(fact, date) and not isinstance(fact, datetime)
-            return datetime(fact.year, fact.month, fact.day) if is_day else fact  # noqa: DTZ001 - a day, as in the table
+            return datetime(fact.year, fact.month, fact.day) if is_day else fact  # noqa: DTZ001 - a date, as in the table
         return item
 
     try:
@@ -115,17 +115,17 @@ def _columns(arguments: Mapping[str, Any]) -> list[str]:
 # ------------------------------------------------------------------ Great Expectations itself
 def _load() -> Any:
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
-    # What GX's own dependencies deprecate is nobody's business here. Not catch_warnings: this runs beside the stage.
+    # Hides deprecation warnings of GX's dependencies. Not catch_warnings: it is not safe on a thread.
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     with _once_asked_for("scipy.stats", "altair"), _seldom_collected():
-        import great_expectations  # noqa: PLC0415 - seconds, beside the stage's own work
+        import great_expectations  # noqa: PLC0415 - takes seconds, so it runs on the thread
 
     return great_expectations
 
 
 @contextmanager
 def _seldom_collected() -> Iterator[None]:
-    """What a module is made of stays; the collector that looks through it again and again takes a fifth of the import."""
+    """Run the garbage collector rarely. It takes a fifth of the import's time, and a module's objects are not garbage."""
     often = gc.get_threshold()
     gc.set_threshold(10_000, *often[1:])
     try:
@@ -136,10 +136,10 @@ def _seldom_collected() -> Iterator[None]:
 
 @contextmanager
 def _once_asked_for(*names: str) -> Iterator[None]:
-    """Whoever imports a module of `names` in here loads it once it is used, which may be never.
+    """Defer the import of the modules `names` until an attribute of theirs is read.
 
-    GX plots with the one and tests distributions with the other; together they are a third of its start-up. A module that
-    is loaded already, or that somebody else really uses in the meantime, is the module itself.
+    GX uses scipy.stats for tests of distributions and altair for plots; together they take a third of its import. A module
+    that is already loaded, or whose attribute another thread reads meanwhile, is the real module.
     """
     for name in names:
         sys.modules.setdefault(name, _Awaited(name))
@@ -152,7 +152,7 @@ def _once_asked_for(*names: str) -> Iterator[None]:
 
 
 class _Awaited(ModuleType):
-    """Stands in for a module until somebody wants something of it."""
+    """Placeholder that imports its module when an attribute is read."""
 
     def __getattr__(self, name: str) -> Any:
         if sys.modules.get(self.__name__) is self:
@@ -161,7 +161,7 @@ class _Awaited(ModuleType):
 
 
 def _checkpoint(suite: str, table: Any, expectations: Sequence[Mapping[str, Any]]) -> Any:
-    """GX's own result. Nothing of it is written to disk, sent anywhere, or drawn on the terminal."""
+    """GX's result. Nothing is written to disk, sent over the network, or printed."""
     gx = _load()
     from great_expectations.data_context.types.base import ProgressBarsConfig  # noqa: PLC0415 - GX is loaded by now
 
@@ -184,7 +184,7 @@ def _checkpoint(suite: str, table: Any, expectations: Sequence[Mapping[str, Any]
 
 
 def _page(result: Any) -> str:
-    """The validation as Data Docs draws it."""
+    """The HTML page of Data Docs for a result."""
     from great_expectations.render.renderer import ValidationResultsPageRenderer  # noqa: PLC0415 - GX is loaded by now
     from great_expectations.render.view import DefaultJinjaPageView  # noqa: PLC0415 - as above
 
@@ -222,14 +222,14 @@ def _name(severity: Any) -> str:
 
 
 def _exceptions(info: Any) -> list[Mapping[str, Any]]:
-    """GX keeps one exception, or one for each metric that failed."""
+    """GX stores one exception, or one per failed metric."""
     if not isinstance(info, Mapping):
         return []
     return [info] if "raised_exception" in info else [one for one in info.values() if isinstance(one, Mapping)]
 
 
 def _plain(value: Any) -> Any:
-    """A value as JSON has it."""
+    """The value as a JSON type."""
     if hasattr(value, "isoformat"):
         return value.isoformat()[:10]
     if hasattr(value, "item"):

@@ -1,4 +1,4 @@
-"""A bundle as MLflow's pyfunc model: what it eats and gives, what it needs, the code that loads it, an example."""
+"""A bundle as MLflow's pyfunc model: signature, requirements, loader code and input example."""
 
 import json
 import shutil
@@ -10,7 +10,7 @@ from foundry_tasks.contract.ports import Registration
 
 PACKAGE = Path(__file__).resolve().parents[1]
 LOADER = "foundry_tasks.adapters.served_model"
-"""Offers `_load_pyfunc(path)`."""
+"""Module with `_load_pyfunc(path)`."""
 BUNDLE_FILE = "bundle.zip"
 PREDICTION_PACKAGES = (
     "bottleneck",
@@ -25,11 +25,11 @@ PREDICTION_PACKAGES = (
     "threadpoolctl",
     "xgboost",
 )
-"""What prediction needs and no more; a test loads a model in a clean process and looks at what it imported."""
+"""Packages that prediction needs. A test loads a model in a clean process and checks its imports against this list."""
 
 
 def save_pyfunc(folder: Path, wanted: Registration, *, run_id: str, logged: Any) -> Path:
-    """Lay the model out in `folder`, as MLflow logs it; returns `folder`."""
+    """Write the model to `folder` in MLflow's layout. Returns `folder`."""
     from mlflow import pyfunc  # noqa: PLC0415
     from mlflow.models import Model  # noqa: PLC0415
 
@@ -55,7 +55,7 @@ def save_pyfunc(folder: Path, wanted: Registration, *, run_id: str, logged: Any)
 
 
 def write_evidence(folder: Path, wanted: Registration) -> Path:
-    """One JSON file a document."""
+    """Write one JSON file per document. Returns `folder`."""
     folder.mkdir()
     for name, document in wanted.evidence.items():
         (folder / f"{name}.json").write_text(json.dumps(document, indent=2, sort_keys=True))
@@ -63,10 +63,10 @@ def write_evidence(folder: Path, wanted: Registration) -> Path:
 
 
 def input_schema(features: tuple[str, ...]) -> Any:
-    """date, ticker, features.
+    """Input columns: date, ticker, features.
 
-    date and ticker are of any type, so that they reach the bundle as they were sent: as `datetime` MLflow takes epoch
-    milliseconds for nanoseconds, and as `string` it makes a ticker "None" of a missing one.
+    date and ticker have type `any`, so that the bundle receives them as sent. With `datetime` MLflow reads epoch milliseconds
+    as nanoseconds; with `string` it turns a missing ticker into "None".
     """
     from mlflow.types import ColSpec, Schema  # noqa: PLC0415
     from mlflow.types.schema import AnyType  # noqa: PLC0415
@@ -76,7 +76,7 @@ def input_schema(features: tuple[str, ...]) -> Any:
 
 
 def _signature(features: tuple[str, ...]) -> Any:
-    """date, ticker, features in; date, ticker, horizon, p_up out."""
+    """Input: date, ticker, features. Output: date, ticker, horizon, p_up."""
     from mlflow.models import ModelSignature  # noqa: PLC0415
     from mlflow.types import ColSpec, Schema  # noqa: PLC0415
 

@@ -1,7 +1,6 @@
-"""MLflow's model registry: versions with their evidence, aliases, bundles. The only importer of mlflow.
+"""MLflow's model registry: versions with their evidence, aliases, bundles.
 
-MLflow is loaded at the first call. Every failure of it is one of two things to a run: transient where it did not
-answer, a fault of the configuration where it did.
+MLflow is imported at the first call. If it does not answer, TransientError is raised; if it refuses, ConfigError.
 """
 
 import fcntl
@@ -23,9 +22,9 @@ from foundry_tasks.contract.ports import ModelVersion, Registration
 EXPERIMENT = "foundry"
 SHA256_TAG, IDENTITY_TAG, HEAD_TAG = "foundry.sha256", "foundry.identity", "foundry.ledger_head"
 VERSION_TAG = "foundry.version"
-"""The ledger's number, on a version that was made again: MLflow never gives a number twice."""
+"""Tag with the ledger's number. A version that is made again gets a new number, since MLflow never reuses numbers."""
 _SHOWN_TAG = "mlflow.modelVersions"
-"""Set on a logged model: the versions that MLflow's pages show for it."""
+"""Tag of a logged model: the versions that MLflow's pages show for it."""
 _SQLITE = "sqlite:///"
 _LOST_RACES = 5
 _QUIET = {
@@ -33,7 +32,7 @@ _QUIET = {
     "DO_NOT_TRACK": "true",
     "MLFLOW_DISABLE_AGENT_HINT": "true",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-    "MLFLOW_UV_AUTO_DETECT": "false",  # it would ship the lock file of whatever folder the process runs in
+    "MLFLOW_UV_AUTO_DETECT": "false",  # it would log the lock file of the working directory
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "GIT_PYTHON_REFRESH": "quiet",
 }
@@ -43,24 +42,24 @@ _PATIENCE = {
     "MLFLOW_HTTP_REQUEST_BACKOFF_JITTER": "0",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
 }
-"""Airflow retries the stage; waiting four minutes in here, as MLflow would, helps nobody."""
+"""MLflow's default waits four minutes. Airflow retries the stage, so a short wait is enough."""
 _ABSENT = {"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"}
 _PRESENT = {"RESOURCE_ALREADY_EXISTS", "ALREADY_EXISTS"}
 _REFUSED = {"INVALID_PARAMETER_VALUE", "BAD_REQUEST", "PERMISSION_DENIED", "UNAUTHENTICATED", *_ABSENT, *_PRESENT}
 
 
 class MlflowRegistry:
-    """Implements `contract.ports.Registry` on an MLflow server, or on a database and a folder without one."""
+    """Implements `contract.ports.Registry` on an MLflow server, or on a database and a folder."""
 
     def __init__(self, uri: str, artifacts: str, username: str | None = None, password: str | None = None) -> None:
-        """uri: http(s) address, or a database URI. artifacts: where files go if there is no server to decide it."""
+        """uri: http(s) address, or a database URI. artifacts: folder of the files, unused with a server."""
         self.uri = uri
         self._artifacts = artifacts
         self._login = {"MLFLOW_TRACKING_USERNAME": username, "MLFLOW_TRACKING_PASSWORD": password}
 
     # ------------------------------------------------------------ versions
     def register(self, wanted: Registration) -> ModelVersion:
-        """Log a bundle with its evidence. Of callers that register the same one at once, the lowest number wins."""
+        """Log a bundle with its evidence. If several callers register the same bundle at once, the lowest number wins."""
         identity = digest_of({"sha256": wanted.sha256, "evidence": wanted.evidence})
         with _answering(self.uri):
             if self._ensure_model(wanted.model):
@@ -70,17 +69,17 @@ class MlflowRegistry:
                 self._delete_misnumbered(wanted, identity)
             created = self._log(wanted, identity)
             first = self._same(wanted, identity)[0]
-            if first.registry_number != created:  # a twin of this very call was faster
+            if first.registry_number != created:  # another caller registered it first
                 self._delete(wanted.model, created)
             return first
 
     def has_files_of(self, model: str, version: int, sha256: str) -> bool:
-        """Whether a logged model has these tags and its files are still there."""
+        """Whether there is a logged model with this version and digest whose files exist."""
         with _answering(self.uri):
             return self._logged(model, version, sha256) is not None
 
     def register_again(self, model: str, version: int, sha256: str, taken: Mapping[int, str]) -> ModelVersion:
-        """Make a version of logged files again. Raises ConfigError where MLflow no longer has them."""
+        """Make a version from files that were logged before. Raises ConfigError if MLflow no longer has them."""
         with _answering(self.uri):
             logged = self._logged(model, version, sha256)
             if logged is None:
@@ -93,17 +92,17 @@ class MlflowRegistry:
             return first
 
     def delete(self, version: ModelVersion) -> None:
-        """Take away MLflow's version; its run and files stay until `mlflow gc`."""
+        """Delete MLflow's version. Its run and files stay until `mlflow gc`."""
         with _answering(self.uri):
             self._delete(version.model, version.registry_number)
 
     def versions(self, model: str) -> Sequence[ModelVersion]:
-        """All versions, oldest first; none where the model is not registered."""
+        """All versions, oldest first; empty if the model is not registered."""
         with _answering(self.uri):
             return self._search(model, f"name='{model}'")
 
     def alias(self, model: str, name: str) -> ModelVersion | None:
-        """The version that carries an alias, None where no version does."""
+        """The version with this alias, or None."""
         with _answering(self.uri):
             aliases = self._aliases(model)
             if name not in aliases:
@@ -111,7 +110,7 @@ class MlflowRegistry:
             return _version(self._client.get_model_version(model, str(aliases[name])), aliases)
 
     def set_alias(self, model: str, name: str, version: int | None) -> None:
-        """Point an alias at the ledger's version, whatever number MLflow gave it."""
+        """Set an alias to the ledger's version, which may have another number in MLflow; None deletes the alias."""
         with _answering(self.uri):
             if version is None:
                 self._client.delete_registered_model_alias(model, name)
@@ -120,7 +119,7 @@ class MlflowRegistry:
                 _again(lambda: self._client.set_registered_model_alias(model, name, str(number)))
 
     def bundle(self, version: ModelVersion) -> Path | None:
-        """The file where MLflow keeps it on this machine, else a download into a temporary folder; None where it is lacking."""
+        """Path of the bundle: MLflow's own file if it is local, else a download in a temporary folder. None if missing."""
         with _answering(self.uri):
             number = version.registry_number or self._number(version.model, version.version)
             if number is None:
@@ -129,7 +128,7 @@ class MlflowRegistry:
             return self._file(location, f"{version.model}-{number}")
 
     def locate(self, version: ModelVersion) -> str:
-        """A page of the MLflow server; without a server a `models:/` URI."""
+        """URL of the version's page; without a server a `models:/` URI."""
         number = version.registry_number or version.version
         if self._has_server:
             return f"{self.uri.rstrip('/')}/#/models/{version.model}/versions/{number}"
@@ -149,7 +148,7 @@ class MlflowRegistry:
 
     # ------------------------------------------------------------ the ledger's witness
     def ledger_head(self, model: str) -> str | None:
-        """The head in the registered model's tag, None where it has none."""
+        """The head in the registered model's tag, or None."""
         with _answering(self.uri):
             found = self._model(model)
             return found.tags.get(HEAD_TAG) if found else None
@@ -168,7 +167,7 @@ class MlflowRegistry:
     def _client(self) -> Any:
         if self.uri.startswith(_SQLITE):
             _prepare_database(Path(self.uri.removeprefix(_SQLITE)))
-        # MLflow's client takes a login from nowhere else.
+        # MLflow's client reads the login only from the environment.
         os.environ.update({name: value for name, value in self._login.items() if value})
         return _connect(self.uri)
 
@@ -177,7 +176,7 @@ class MlflowRegistry:
         return tempfile.TemporaryDirectory(prefix="foundry-bundles-")
 
     def _model(self, model: str) -> Any:
-        """The registered model, None where there is none."""
+        """The registered model, or None."""
         return _unless(_ABSENT, lambda: self._client.get_registered_model(model))
 
     def _aliases(self, model: str) -> dict[str, int]:
@@ -185,18 +184,18 @@ class MlflowRegistry:
         return {name: int(number) for name, number in found.aliases.items()} if found else {}
 
     def _ensure_model(self, model: str) -> bool:
-        """Whether the registered model was there already."""
+        """Create the registered model if needed. Returns whether it existed."""
         return _unless(_PRESENT, lambda: self._client.create_registered_model(model)) is None
 
     def _same(self, wanted: Registration, identity: str) -> list[ModelVersion]:
-        """Versions with this bundle and evidence; not those whose number belongs to another version of the ledger."""
+        """Versions with this bundle and evidence, without those whose number belongs to another version of the ledger."""
         found = self._identical(wanted.model, identity)
         if wanted.version is not None:
             return [one for one in found if one.version == wanted.version]
         return [one for one in found if wanted.taken.get(one.version, wanted.sha256) == wanted.sha256]
 
     def _delete_misnumbered(self, wanted: Registration, identity: str) -> None:
-        """What a process left that was killed while it used up numbers of other versions."""
+        """Delete versions left by a process that was killed while it skipped numbers of other versions."""
         for one in self._identical(wanted.model, identity):
             if wanted.taken.get(one.version, one.sha256) != one.sha256:
                 self._delete(wanted.model, one.registry_number)
@@ -205,7 +204,7 @@ class MlflowRegistry:
         return self._search(model, f"name='{model}' and tags.`{IDENTITY_TAG}`='{identity}'")
 
     def _number(self, model: str, version: int) -> int | None:
-        """MLflow's number of the ledger's version."""
+        """MLflow's number of the ledger's version, or None."""
         found = (one for one in self._search(model, f"name='{model}'") if one.version == version)
         return next((one.registry_number for one in found), None)
 
@@ -222,14 +221,14 @@ class MlflowRegistry:
                 return sorted(found, key=lambda version: (version.version, version.registry_number))
 
     def _experiment(self) -> str:
-        """The experiment's id; without a server, its files lie where the settings say."""
+        """The experiment's id; created or restored if needed. Without a server the settings name the folder of its files."""
         location = None if self._has_server else self._artifacts
         if location and "://" not in location:
             location = str(Path(location).expanduser().resolve())
         for _ in range(2):
             found = self._client.get_experiment_by_name(EXPERIMENT)
             if found:
-                if found.lifecycle_stage == "deleted":  # MLflow takes no second one of that name
+                if found.lifecycle_stage == "deleted":  # MLflow refuses a second experiment of that name
                     self._client.restore_experiment(found.experiment_id)
                 return str(found.experiment_id)
             created = _unless(_PRESENT, lambda: self._client.create_experiment(EXPERIMENT, artifact_location=location))
@@ -238,7 +237,10 @@ class MlflowRegistry:
         raise TransientError(f"MLflow at {self.uri} has no experiment {EXPERIMENT!r} and does not make one. Try again.")
 
     def _log(self, wanted: Registration, identity: str) -> int:
-        """Log a run with the evidence and a model with the bundle, register it; its number. Half of it is marked so."""
+        """Log a run with the evidence and a model with the bundle, and register it. Returns MLflow's number.
+
+        If a step fails, the run's status is FAILED.
+        """
         from mlflow.entities import LoggedModelOutput, LoggedModelStatus, Metric  # noqa: PLC0415
 
         experiment = self._experiment()
@@ -279,9 +281,9 @@ class MlflowRegistry:
         version: int | None,
         taken: Mapping[int, str],
     ) -> int:
-        """A version of a logged model; MLflow's number of it.
+        """Create a version of a logged model. Returns MLflow's number.
 
-        MLflow counts up and never gives a number twice. Numbers that belong to other versions of the ledger are used up.
+        MLflow counts up and never reuses a number. Numbers of other versions of the ledger are skipped: created, then deleted.
         """
         kept = {key: value for key, value in tags.items() if not key.startswith("mlflow.")}
         if version is not None:
@@ -304,14 +306,14 @@ class MlflowRegistry:
         return number
 
     def _logged(self, model: str, version: int, sha256: str) -> Any:
-        """MLflow's logged model that was registered as this version and whose bundle is whole, None where there is none."""
+        """The logged model of this version whose bundle has this digest, or None."""
         experiment = self._client.get_experiment_by_name(EXPERIMENT)
         if experiment is None:
             return None
         query = f"name = '{model}' and tags.`{SHA256_TAG}` = '{sha256}'"
         found = self._client.search_logged_models([experiment.experiment_id], query)
         numbered = [(_registered_as(one), one) for one in found if one.status == "READY"]
-        for wanted in (version, None):  # None: a process was killed before it said which version it is
+        for wanted in (version, None):  # None: a process was killed before it set the version's tag
             for number, logged in numbered:
                 if number == wanted and self._is_whole(logged, sha256):
                     return logged
@@ -322,7 +324,7 @@ class MlflowRegistry:
         return file is not None and sha256_of(file.read_bytes()) == sha256
 
     def _file(self, location: str, folder: str) -> Path | None:
-        """The bundle of a model's files, None where they lack it. folder: where it is kept if it has to be fetched."""
+        """The bundle among a model's files, or None. folder: name of the folder for a download."""
         from mlflow.artifacts import download_artifacts, list_artifacts  # noqa: PLC0415
 
         if location.startswith(("/", "file://")):
@@ -337,7 +339,7 @@ class MlflowRegistry:
         return Path(download_artifacts(artifact_uri=source, dst_path=str(fetched), tracking_uri=self.uri))
 
     def _end_leftovers(self, experiment: str, identity: str) -> None:
-        """Runs that a killed process left as if they were still running."""
+        """Set runs of a killed process, which MLflow still shows as RUNNING, to KILLED."""
         query = f"tags.`{IDENTITY_TAG}` = '{identity}' and attributes.status = 'RUNNING'"
         for run in self._client.search_runs([experiment], query):
             self._client.set_terminated(run.info.run_id, "KILLED")
@@ -351,7 +353,7 @@ def _version(found: Any, aliases: dict[str, int]) -> ModelVersion:
 
 
 def _registered_as(logged: Any) -> int | None:
-    """The ledger's number of the version that was made of a logged model."""
+    """The ledger's number of a logged model's version, or None."""
     tagged = logged.tags.get(VERSION_TAG)
     if tagged is not None:
         return int(tagged)
@@ -360,7 +362,7 @@ def _registered_as(logged: Any) -> int | None:
 
 
 def _unless(codes: set[str], call: Any) -> Any:
-    """What `call` returns, None where MLflow answers with one of `codes`."""
+    """The result of `call`, or None if MLflow answers with one of `codes`."""
     from mlflow.exceptions import MlflowException  # noqa: PLC0415
 
     try:
@@ -372,10 +374,10 @@ def _unless(codes: set[str], call: Any) -> Any:
 
 
 def _prepare_database(path: Path) -> None:
-    """Let MLflow make its tables, once and whole: beside their place, then moved there.
+    """Let MLflow create its tables in a temporary file, then rename it. A lock makes this happen once.
 
-    Two processes that made them at once would trip over each other, and one killed half-way would leave a database that
-    MLflow cannot mend. Where the place cannot be written MLflow would try for minutes.
+    Two processes that create tables at once fail, and a process killed meanwhile leaves a database that MLflow cannot repair.
+    Raises ConfigError at once if the file cannot be written; MLflow would retry for minutes.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -396,18 +398,18 @@ def _prepare_database(path: Path) -> None:
 
 
 def _connect(uri: str) -> Any:
-    """MLflow's client, told to be quiet, not to phone home and to give up soon."""
+    """MLflow's client without log output, telemetry and long retries."""
     for key, value in (_QUIET | _PATIENCE).items():
         os.environ.setdefault(key, value)
     from mlflow import MlflowClient  # noqa: PLC0415
 
     for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)  # what matters is raised
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # errors are raised
     return MlflowClient(tracking_uri=uri, registry_uri=uri)
 
 
 def _again(call: Callable[[], Any]) -> None:
-    """Call, and again where somebody wrote the same row meanwhile: MLflow looks and then inserts, and one of two fails."""
+    """Call, and retry if another process wrote the same row: MLflow reads before it inserts, so one of two calls fails."""
     for _ in range(_LOST_RACES):
         try:
             call()
@@ -421,7 +423,7 @@ def _again(call: Callable[[], Any]) -> None:
 
 @contextmanager
 def _answering(uri: str) -> Iterator[None]:
-    """MLflow's errors, as the two things they mean to a run."""
+    """Turn MLflow's errors into ConfigError (refused) or TransientError (no answer)."""
     try:
         yield
     except FoundryError:
@@ -441,7 +443,7 @@ def _answering(uri: str) -> Iterator[None]:
 
 
 def _code(error: Exception) -> str | None:
-    """MLflow's own code for an error, None for what is neither MLflow's nor its database's."""
+    """MLflow's code of an error; None if the error comes from neither MLflow nor its database."""
     if type(error).__module__.startswith("sqlalchemy"):
         return "TEMPORARILY_UNAVAILABLE" if type(error).__name__ == "OperationalError" else "BAD_REQUEST"
     return getattr(error, "error_code", None)

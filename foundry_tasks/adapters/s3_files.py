@@ -1,4 +1,4 @@
-"""Objects of a bucket as files: listed; downloaded and uploaded whole or not at all, large ones in parts side by side."""
+"""List, download and upload objects of a bucket. Transfers are atomic; large files go in parallel parts."""
 
 import hashlib
 import os
@@ -21,15 +21,15 @@ from foundry_tasks.contract.ports import StoredKey
 
 _CHUNK = 1 << 20
 PART = 8 << 20
-"""Bytes; a server takes 10,000 parts of an object, and none but the last below 5 MiB."""
+"""Bytes per part. S3 allows 10,000 parts, each but the last of at least 5 MiB."""
 _CHECKSUM = "CRC32"
-"""Of a part on its way, where its SHA-256 would be a third pass; what is read is held against the object's own."""
+"""Checksum of a part in transit. SHA-256 would be a third pass; a download is checked against the object's SHA-256."""
 _SIDE_BY_SIDE = 8
-"""Parts under way at once, which are in memory."""
+"""Parallel parts; each is held in memory."""
 
 
 def split_uri(uri: str) -> tuple[str, str]:
-    """Bucket and key of `s3://bucket/key`; the key may be empty. Raises ConfigError where there is no bucket."""
+    """Bucket and key of `s3://bucket/key`; the key may be empty. Raises ConfigError without a bucket."""
     bucket, _, key = uri.removeprefix("s3://").partition("/")
     if not bucket:
         raise ConfigError(f"{uri} names no bucket. Write it as s3://bucket/prefix.")
@@ -49,7 +49,7 @@ def listed_under(client: S3Client, bucket: str, prefix: str) -> list[StoredKey]:
 
 
 def fetch_file(client: S3Client, bucket: str, key: str, path: Path) -> str | None:
-    """Download an object to `path`, which appears once it is whole. Its sha256; None where there is no such object."""
+    """Download an object to `path` atomically. Returns its sha256, or None if there is no such object."""
 
     def fetched() -> str | None:
         try:
@@ -75,7 +75,7 @@ def fetch_file(client: S3Client, bucket: str, key: str, path: Path) -> str | Non
 
 
 def _saved(client: S3Client, at: Mapping[str, str], answer: Any, path: Path) -> str:
-    """Write an object to a file; its sha256. The first part comes with the answer, the others are asked for beside it."""
+    """Write an object to a file. Returns its sha256. `answer` carries the first part; the others are requested in parallel."""
     size, body, digest = answer["ContentLength"], answer["Body"], hashlib.sha256()
 
     def fetched(start: int) -> bytes:
@@ -106,10 +106,10 @@ def _saved(client: S3Client, at: Mapping[str, str], answer: Any, path: Path) -> 
 def send_file(
     client: S3Client, bucket: str, key: str, path: Path, sha256: bytes, conditions: Mapping[str, str]
 ) -> None:
-    """Upload a file; the server holds every byte against a checksum before there is an object.
+    """Upload a file. The server verifies a checksum of every byte before the object exists.
 
-    sha256: the file's digest, the checksum of one that goes as a whole. conditions: `IfNoneMatch` and the like; one that
-    does not hold is no error.
+    sha256: the file's digest, used as checksum if the file is sent in one request. conditions: such as `IfNoneMatch`; a
+    condition that does not hold is no error.
     """
     at, what = {"Bucket": bucket, "Key": key}, f"writing s3://{bucket}/{key}"
     if path.stat().st_size <= PART:
@@ -130,12 +130,12 @@ def send_file(
         )
     finally:
         if not completed:
-            with suppress(FoundryError):  # what stopped it matters more
+            with suppress(FoundryError):  # the first error is the one to raise
                 ask(lambda: client.abort_multipart_upload(**at), what)
 
 
 def _send_parts(client: S3Client, at: Mapping[str, str], path: Path, what: str) -> list[dict[str, Any]]:
-    """Every part as `complete_multipart_upload` wants it."""
+    """Upload all parts. Returns them in the form of `complete_multipart_upload`."""
 
     def send(start: int) -> dict[str, Any]:
         with path.open("rb") as stream:
@@ -150,9 +150,9 @@ def _send_parts(client: S3Client, at: Mapping[str, str], path: Path, what: str) 
 
 
 def _unless_there(put: Callable[..., Any], **given: Any) -> bool:
-    """Whether it was done.
+    """Put; False if the server refused because the object exists or the upload is finished.
 
-    If not, somebody has put the same content, we ourselves perhaps, whose answer was lost: whoever looks at the size sees.
+    Then the same content was put before, perhaps by this process, whose answer was lost. The caller checks the size.
     """
     try:
         put(**given)
@@ -164,7 +164,10 @@ def _unless_there(put: Callable[..., Any], **given: Any) -> bool:
 
 
 def download(client: S3Client, uri: str, folder: Path) -> Path:
-    """A user's object, or all objects right under a prefix, as a file or a folder of files below `folder`."""
+    """Download a user's object to a file, or all objects directly under a prefix to a folder, below `folder`.
+
+    Raises ConfigError if there is nothing at `uri`.
+    """
     bucket, key = split_uri(uri)
     place = folder / (key.rpartition("/")[2] or bucket)
     if key and not uri.endswith("/") and fetch_file(client, bucket, key, place) is not None:

@@ -1,4 +1,4 @@
-"""An S3 server as Foundry sees it: requests that are repeated for a moment, and every refusal in one clear line."""
+"""Requests to an S3 server: short retries, and errors in one line."""
 
 import random
 import re
@@ -11,7 +11,7 @@ from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
-    ConnectionError,  # noqa: A004 - botocore's own, of an endpoint out of reach
+    ConnectionError,  # noqa: A004 - botocore's class: endpoint not reachable
     FlexibleChecksumError,
     HTTPClientError,
     IncompleteReadError,
@@ -26,13 +26,13 @@ from foundry_tasks.contract.errors import ConfigError, FoundryError, MissingInpu
 
 Answer = TypeVar("Answer")
 S3Client: TypeAlias = Any
-"""boto3 makes its clients when it runs; its stubs know no S3 without an extra."""
+"""boto3 creates client classes at run time; its stubs have S3 only with an extra."""
 
 PATIENCE_S = 8.0
-"""For so long a request is begun anew. Who restarts a server is waited for; what lasts longer is the scheduler's retry."""
+"""Time in which a request is retried: enough for a restart of the server. Longer outages are left to Airflow's retry."""
 _CONNECT_S = 5
 _ANSWER_S = 25
-"""Of silence. With the line that a failing stage adds to its log, a frozen server costs a stage less than 90 s."""
+"""Read timeout. A frozen server costs a stage less than 90 s, including the log line that a failing stage writes."""
 _FULL = {"InsufficientStorage", "QuotaExceeded", "XMinioStorageFull", "XMinioDiskFull"}
 _LATER = {
     "ConditionalRequestConflict",
@@ -48,11 +48,11 @@ _STRANGERS = {"InvalidAccessKeyId", "InvalidToken", "ExpiredToken", "SignatureDo
 
 
 def connect(endpoint: str, access_key: str | None, secret_key: str | None) -> S3Client:
-    """A client; nothing is asked yet. endpoint: URL, empty: AWS. Keys that are None are left to the SDK's own search."""
+    """A client; sends no request. endpoint: URL, empty for AWS. Keys that are None are looked up by the SDK."""
     config = Config(
         connect_timeout=_CONNECT_S,
         read_timeout=_ANSWER_S,
-        retries={"total_max_attempts": 1},  # `ask` repeats: only so is it known whether a lost answer was a won race
+        retries={"total_max_attempts": 1},  # `ask` retries: a put whose answer was lost may have won
         max_pool_connections=32,
         s3={"addressing_style": "path"} if endpoint else {},
     )
@@ -67,9 +67,9 @@ def connect(endpoint: str, access_key: str | None, secret_key: str | None) -> S3
 
 
 def ask(call: Callable[[], Answer], what: str) -> Answer:
-    """The answer of a request that may be made again. what: for the reader of an error, such as `reading s3://b/k`.
+    """Send a request, with retries, and return its answer. what: text for errors, such as `reading s3://b/k`.
 
-    Raises ConfigError where it is refused, TransientError where the server has not answered in time.
+    Raises ConfigError if the server refuses, TransientError if it does not answer in time.
     """
     until = time.monotonic() + PATIENCE_S
     pause = 0.1
@@ -80,17 +80,17 @@ def ask(call: Callable[[], Answer], what: str) -> Answer:
             explained = explain(error, what)
             if not isinstance(explained, TransientError) or time.monotonic() + pause > until:
                 raise explained from error
-        time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - many writers must not come back together
+        time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - spreads the retries of many writers
         pause = min(2 * pause, 2.0)
 
 
 def code_of(error: Exception) -> str:
-    """S3's name for an error, such as NoSuchKey; "" for one that is not the server's."""
+    """S3's code of an error, such as NoSuchKey; "" if the error is not the server's."""
     return str(error.response.get("Error", {}).get("Code", "")) if isinstance(error, ClientError) else ""
 
 
 def status_of(error: Exception) -> int:
-    """The HTTP status of a refusal, 0 for what is not the server's."""
+    """HTTP status of an error; 0 if the error is not the server's."""
     return (
         int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
         if isinstance(error, ClientError)
@@ -99,7 +99,7 @@ def status_of(error: Exception) -> int:
 
 
 def explain(error: Exception, what: str) -> FoundryError:
-    """boto's error as one of the two things that it means to a run."""
+    """Turn boto's error into ConfigError, TransientError or MissingInputError."""
     code, status, line = code_of(error), status_of(error), _line(error)
     meanings: tuple[tuple[bool, type[FoundryError], str], ...] = (
         (isinstance(error, NoCredentialsError | PartialCredentialsError), ConfigError,
@@ -128,5 +128,5 @@ def explain(error: Exception, what: str) -> FoundryError:
 
 
 def _line(error: Any) -> str:
-    """boto's own words, of an address only the server: what was asked for is said already."""
+    """boto's message in one line, URLs cut to the server, since the caller names the object."""
     return re.sub(r"(https?://[^/\s\"]+)[^\s\"]*", r"\1", " ".join(str(error).split()))[:160].rstrip(".")

@@ -1,4 +1,4 @@
-"""A registered version as `mlflow.pyfunc` loads and serves it: requests in JSON, CSV and Parquet, refusals in one line."""
+"""A registered version for `mlflow.pyfunc` and MLflow's scoring server, with errors in one line."""
 
 import csv
 import json
@@ -21,23 +21,23 @@ if TYPE_CHECKING:
 
 _KEYS = ("date", "ticker")
 _MISSING = ("", "NA", "N/A", "NaN", "nan", "NULL", "null", "None", "<NA>")
-"""What a feature may be in a CSV file where it is not known."""
+"""Texts in a CSV file that mean a missing feature value."""
 _mlflow_parse_csv = scoring_server.parse_csv_input
 
 
 class RequestRefusedError(DataRejectedError, MlflowException):  # type: ignore[misc]  # MLflow brings no types
-    """The answer to a request that is refused: status 400, and the line alone where MLflow would put the rows before it."""
+    """Refused request: status 400 and one line. MLflow's own error would also contain the rows."""
 
     def __init__(self, line: str) -> None:
         MlflowException.__init__(self, line, error_code=BAD_REQUEST)
 
     def serialize_as_json(self) -> str:
-        """What MLflow's scoring server answers."""
+        """Body of the scoring server's answer."""
         return json.dumps({"error_code": self.error_code, "message": str(self)})
 
 
 class ServedModel:
-    """A `PyfuncBundle` whose refusals MLflow's scoring server hands on."""
+    """A `PyfuncBundle` whose errors the scoring server returns to the client."""
 
     def __init__(self, model: PyfuncBundle) -> None:
         self._model = model
@@ -51,12 +51,12 @@ class ServedModel:
 
 
 def parse_csv(csv_input: Any, schema: Any = None) -> "pd.DataFrame":
-    """A request in CSV. date and ticker stay text, so that NA is a ticker.
+    """Parse a request in CSV. date and ticker stay text, so that NA is a ticker.
 
-    MLflow's own parser cannot read a signature with dates, and takes a ticker NA for a missing value; it still reads the
-    requests of other models. Raises RequestRefusedError.
+    MLflow's parser cannot read a signature with dates and reads the ticker NA as missing. It still parses requests to other
+    models. Raises RequestRefusedError.
     """
-    import pandas as pd  # noqa: PLC0415 - as elsewhere in this package
+    import pandas as pd  # noqa: PLC0415 - only CSV needs it here
 
     features = tuple(schema.input_names()[len(_KEYS) :]) if schema is not None and schema.has_input_names() else ()
     if not features or schema != input_schema(features):
@@ -73,13 +73,13 @@ def parse_csv(csv_input: Any, schema: Any = None) -> "pd.DataFrame":
         )
     except (DataRejectedError, csv.Error) as error:
         raise RequestRefusedError(str(error)) from error
-    except ValueError as error:  # pandas' own errors are among them
+    except ValueError as error:  # includes pandas' errors
         raise RequestRefusedError(
             f"the CSV cannot be read: {str(error).strip()}. Separate values by commas and write numbers with a decimal point."
         ) from error
 
 
 def _load_pyfunc(path: str) -> ServedModel:
-    """What `mlflow.pyfunc` calls; path: the bundle. From here on this process's scoring server reads CSV by `parse_csv`."""
+    """Called by `mlflow.pyfunc`; path: the bundle. Also sets `parse_csv` as the parser of this process's scoring server."""
     scoring_server.parse_csv_input = parse_csv
     return ServedModel(PyfuncBundle(Bundle.from_file(Path(path))))

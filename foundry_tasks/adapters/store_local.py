@@ -1,4 +1,4 @@
-"""A store in a folder: what is written is whole or absent, and one writer wins a race."""
+"""A store in a folder. Writes are atomic, and exactly one of several racing writers wins."""
 
 import errno
 import fcntl
@@ -28,14 +28,14 @@ class LocalStore:
     def __init__(self, root: str | Path) -> None:
         try:
             self.root = Path(root).expanduser().resolve()
-        except RuntimeError as error:  # a user or a link that leads nowhere
+        except RuntimeError as error:  # unknown user after ~, or a loop of links
             raise ConfigError(f"the store cannot be used: {str(error).lower()} ({root}). Set FOUNDRY_STORE.") from error
         self.uri = str(self.root)
         with _explained(self.root):
             self.root.mkdir(parents=True, exist_ok=True)
 
     def read(self, key: str) -> bytes | None:
-        """The content of the file, None where there is none."""
+        """The content of the file, or None."""
         with _explained(self.root / key):
             try:
                 return (self.root / key).read_bytes()
@@ -43,12 +43,12 @@ class LocalStore:
                 return None
 
     def write(self, key: str, data: bytes) -> None:
-        """Replace the file by a finished one, in one rename."""
+        """Write a temporary file and rename it to the key."""
         with self._staged(key, data) as staged:
             staged.replace(self.root / key)
 
     def create(self, key: str, data: bytes) -> bool:
-        """Hard-link a finished file to its name; False where the name is taken."""
+        """Write a temporary file and hard-link it to the key. False if the key exists."""
         with self._staged(key, data) as staged:
             try:
                 os.link(staged, self.root / key)
@@ -57,7 +57,7 @@ class LocalStore:
         return True
 
     def swap(self, key: str, expected: bytes | None, data: bytes) -> bool:
-        """Compare and replace under a lock file beside the key."""
+        """Compare and replace, under the lock file `<key>.lock`."""
         lock = self.root / f"{key}.lock"
         with _explained(lock):
             lock.parent.mkdir(parents=True, exist_ok=True)
@@ -69,7 +69,7 @@ class LocalStore:
                 return True
 
     def append(self, key: str, line: bytes) -> None:
-        """Write the line in one call, so that lines of several processes do not mix."""
+        """Append the line in one call, so that lines of several processes do not mix."""
         path = self.root / key
         with _explained(path):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -77,8 +77,8 @@ class LocalStore:
                 log.write(line + b"\n")
 
     def put_object(self, source: Path) -> str:
-        """Copy and hash at the same time, flush to the disk, and rename to the sha256; read-only from then on."""
-        # What it is called is known once it is hashed, which takes as long as copying: so both at once.
+        """Copy and hash in parallel, fsync, make the file read-only and rename it to its sha256."""
+        # Hashing takes as long as copying, so both run at the same time; the name is known afterwards.
         with self._part_of(self.root / object_key("new")) as part, ThreadPoolExecutor(1) as hasher:
             hashed = hasher.submit(_sha256, source)
             shutil.copyfile(source, part)
@@ -95,7 +95,7 @@ class LocalStore:
         return (self.root / object_key(sha256)).is_file()
 
     def object_path(self, sha256: str) -> Path:
-        """The object's own file in the store. Raises MissingInputError."""
+        """The object's file in the store. Raises MissingInputError."""
         path = self.root / object_key(sha256)
         if not path.is_file():
             raise MissingInputError(
@@ -104,20 +104,20 @@ class LocalStore:
         return path
 
     def keys(self, prefix: str) -> Iterator[str]:
-        """Files below the folder of `prefix`, without locks and unfinished files."""
+        """Keys with this prefix, sorted, without lock files and temporary files."""
         folder = self.root / prefix.rpartition("/")[0]
         found = (path.relative_to(self.root).as_posix() for path in folder.rglob("*") if path.is_file())
         yield from sorted(key for key in found if key.startswith(prefix) and not key.endswith((".lock", ".part")))
 
     def listed(self, prefix: str) -> Iterator[StoredKey]:
-        """As `keys`; a file that is deleted meanwhile is left out."""
+        """As `keys`, with size and time; a file that is deleted meanwhile is skipped."""
         for key in self.keys(prefix):
-            with suppress(FileNotFoundError):  # gone since it was listed
+            with suppress(FileNotFoundError):  # deleted since it was listed
                 found = (self.root / key).stat()
                 yield StoredKey(key, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
 
     def delete(self, key: str) -> None:
-        """Unlink the file; one that is not there is no fault."""
+        """Delete the file; a missing file is no error."""
         with _explained(self.root / key):
             (self.root / key).unlink(missing_ok=True)
 
@@ -127,7 +127,7 @@ class LocalStore:
 
     @contextmanager
     def _staged(self, key: str, data: bytes) -> Iterator[Path]:
-        """`data` in a file beside its target, on the disk already."""
+        """A temporary file with `data`, fsynced, in the folder of its target."""
         with self._part_of(self.root / key) as part:
             with part.open("wb") as stream:
                 stream.write(data)
@@ -138,7 +138,7 @@ class LocalStore:
 
     @contextmanager
     def _part_of(self, target: Path) -> Iterator[Path]:
-        """An empty file beside its target that nobody reads; gone afterwards unless it was moved."""
+        """An empty temporary file in the folder of its target. Deleted on exit unless it was renamed."""
         with _explained(target):
             target.parent.mkdir(parents=True, exist_ok=True)
             handle, name = tempfile.mkstemp(dir=target.parent, prefix=".", suffix=".part")
@@ -157,7 +157,7 @@ def _sha256(path: Path) -> str:
 
 @contextmanager
 def _explained(path: Path) -> Iterator[None]:
-    """The operating system's errors, as the two things they mean to a run."""
+    """Turn OSError into ConfigError (store cannot be used) or TransientError (full, or failed)."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""A store in an S3 bucket: conditional puts decide its races, and a put whose answer was lost is looked up."""
+"""A store in an S3 bucket. Conditional puts decide races; a put without an answer is checked by its mark."""
 
 import hashlib
 import secrets
@@ -21,9 +21,9 @@ from foundry_tasks.contract.errors import MissingInputError, TransientError
 from foundry_tasks.contract.ports import StoredKey
 
 _APPENDS = 400
-"""Races for one log that a writer may lose; a hundred shards that end at once need tens."""
+"""Lost races after which `append` gives up. A hundred shards that end at once need tens."""
 _MARK = "foundry-put"
-"""The metadata that tells a put of ours from another one of the same bytes."""
+"""Metadata that distinguishes this process's put from another put of the same bytes."""
 _ABSENT = {"IfNoneMatch": "*"}
 
 
@@ -37,21 +37,21 @@ class S3Store:
         self._downloads: Path | None = None
 
     def read(self, key: str) -> bytes | None:
-        """The content at the key, None where there is none."""
+        """The content at the key, or None."""
         return self._read(key)[0]
 
     def write(self, key: str, data: bytes) -> None:
-        """One unconditional put; an interrupted one leaves what was there."""
+        """One unconditional put. An interrupted put changes nothing."""
         ask(lambda: self._client.put_object(**self._at(key), Body=data), f"writing {self.locate(key)}")
 
     def create(self, key: str, data: bytes) -> bool:
-        """A put with `If-None-Match: *`; False where the server refuses it."""
+        """A put with `If-None-Match: *`. False if the server refuses it."""
         return self._put_if(key, data, _ABSENT) is True
 
     def swap(self, key: str, expected: bytes | None, data: bytes) -> bool:
         """A put with `If-Match` on the ETag that was read.
 
-        Raises TransientError where the answer was lost and others have written since: then nobody knows who won.
+        Raises TransientError if the answer was lost and others have written since: the winner is then unknown.
         """
         found, condition = self._read(key)
         if found != expected:
@@ -65,7 +65,7 @@ class S3Store:
         return won
 
     def append(self, key: str, line: bytes) -> None:
-        """Read, add the line and swap, again after each lost race. Raises TransientError after the last try."""
+        """Read, add the line and swap; repeat after a lost race. Raises TransientError after the last try."""
         pause = 0.005
         for _ in range(_APPENDS):
             found, condition = self._read(key)
@@ -78,9 +78,9 @@ class S3Store:
         raise TransientError(f"{self.locate(key)} is too busy: {_APPENDS} races lost. The run can be repeated.")
 
     def put_object(self, source: Path) -> str:
-        """Upload with a checksum that the server verifies, under the sha256; an object of the same size is not sent again.
+        """Upload under the sha256 with a checksum that the server verifies. An object of the same size is not sent again.
 
-        Raises TransientError where the server holds fewer bytes than were sent.
+        Raises TransientError if the server holds fewer bytes than were sent.
         """
         with source.open("rb") as stream:
             digest = hashlib.file_digest(stream, "sha256")
@@ -96,11 +96,11 @@ class S3Store:
         return sha256
 
     def has_object(self, sha256: str) -> bool:
-        """Whether the server knows the key of the object."""
+        """Whether the server has the object's key."""
         return self._size(object_key(sha256)) is not None
 
     def object_path(self, sha256: str) -> Path:
-        """As the port has it: downloaded once a process, its sha256 proved before anyone reads it."""
+        """As in the port. Downloads the object once per process and verifies its sha256."""
         path = self._folder() / sha256
         if path.is_file():
             return path
@@ -130,7 +130,7 @@ class S3Store:
             yield replace(one, key=one.key[cut:])
 
     def delete(self, key: str) -> None:
-        """One delete request; a key that is not there is no fault."""
+        """One delete request; a missing key is no error."""
         ask(lambda: self._client.delete_object(**self._at(key)), f"deleting {self.locate(key)}")
 
     def locate(self, key: str) -> str:
@@ -145,7 +145,7 @@ class S3Store:
         return {"Bucket": self._bucket, "Key": self._full(key)}
 
     def _read(self, key: str) -> tuple[bytes | None, dict[str, str]]:
-        """What is at a key, and the condition under which a put replaces just that."""
+        """Content of a key (or None), and the condition under which a put replaces exactly this content."""
 
         def get() -> tuple[bytes | None, dict[str, str]]:
             try:
@@ -160,13 +160,13 @@ class S3Store:
         return ask(get, f"reading {self.locate(key)}")
 
     def _head(self, key: str) -> Any:
-        """What is known of a key without its bytes; None where there is nothing."""
+        """Size and metadata of a key, or None."""
 
         def head() -> Any:
             try:
                 return self._client.head_object(**self._at(key))
             except ClientError as error:
-                if status_of(error) == 404:  # an answer to HEAD has no body that could say more
+                if status_of(error) == 404:  # HEAD has no body with a code
                     return None
                 raise
 
@@ -180,10 +180,10 @@ class S3Store:
         send_file(self._client, self._bucket, self._full(key), source, sha256, conditions)
 
     def _put_if(self, key: str, data: bytes, condition: dict[str, str]) -> bool | None:
-        """Put under a condition: whether it was done.
+        """Put under a condition. Returns whether it was done; None if unknown.
 
-        Where an answer was lost, the put may have been done all the same, and its repetition is then refused. Our mark
-        on what is there tells. None: an answer was lost, and what is there is not ours, now.
+        If an answer was lost, the put may have been done, and its repetition is then refused. The mark on the stored
+        object tells. None: an answer was lost, and the object now carries another mark.
         """
         mark, what = secrets.token_hex(8), f"writing {self.locate(key)}"
         until, pause, lost = time.monotonic() + PATIENCE_S, 0.1, False
@@ -193,7 +193,7 @@ class S3Store:
             except (BotoCoreError, ClientError) as error:
                 if status_of(error) == 412 or code_of(error) == "NoSuchKey":
                     return (self._mark(key) == mark or None) if lost else False
-                busy = code_of(error) == "ConditionalRequestConflict"  # another put is under way, this one was not done
+                busy = code_of(error) == "ConditionalRequestConflict"  # another put runs; this one was not done
                 explained = explain(error, what)
                 if not (busy or isinstance(explained, TransientError)) or time.monotonic() + pause > until:
                     raise explained from error
@@ -208,7 +208,7 @@ class S3Store:
         return found["Metadata"].get(_MARK) if found else None
 
     def _folder(self) -> Path:
-        """Where this process keeps what it has downloaded; gone when it ends."""
+        """Folder of this process's downloads, deleted when the process ends."""
         if self._downloads is None:
             self._downloads = Path(tempfile.mkdtemp(prefix="foundry-objects-"))
             weakref.finalize(self, shutil.rmtree, self._downloads, ignore_errors=True)

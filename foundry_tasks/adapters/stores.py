@@ -1,4 +1,4 @@
-"""Which store and which S3 server the settings name. An SDK is loaded for whoever needs it and for nobody else."""
+"""Opens the store and the S3 server of the settings. boto3 is imported only if needed."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,9 +14,9 @@ S3 = "s3://"
 
 
 def open_store(settings: Settings) -> Store:
-    """The store that FOUNDRY_STORE names. Raises ConfigError where it cannot be used."""
+    """The store of FOUNDRY_STORE. Raises ConfigError if it cannot be used."""
     if settings.store.startswith(S3):
-        from foundry_tasks.adapters.store_s3 import S3Store  # noqa: PLC0415 - S3's SDK is loaded for S3 alone
+        from foundry_tasks.adapters.store_s3 import S3Store  # noqa: PLC0415 - imports boto3, needed for S3 only
 
         return S3Store(settings.store, _s3_client(settings))
     if "://" in settings.store:
@@ -27,9 +27,9 @@ def open_store(settings: Settings) -> Store:
 
 
 def fetch(settings: Settings, uri: str, folder: Path) -> Path:
-    """A copy in `folder` of what a user's `s3://` URI means: a file, or for a prefix a folder of files.
+    """Download a user's `s3://` URI into `folder`: a file, or for a prefix a folder of files.
 
-    Raises ConfigError where there is nothing or it may not be read, TransientError where the server does not answer.
+    Raises ConfigError if nothing is there or access is denied, TransientError if the server does not answer.
     """
     from foundry_tasks.adapters.s3_files import download  # noqa: PLC0415 - as above
 
