@@ -1,7 +1,7 @@
-"""Write what is inside each built image as CycloneDX 1.6 JSON: Python's packages, Debian's, and the S3 server's Go modules.
+"""Write each image's contents as CycloneDX 1.6 JSON: Python packages, Debian packages, Go modules of the S3 server.
 
-Packages are read out of the image itself and held against the lock they came from: one that the lock does not know, or
-knows in another version, ends this with a line that names it.
+Packages are read from the image and compared with the lock file. A Python package that the lock lacks, or has in another
+version, ends the program with a line that names it.
 """
 
 import json
@@ -32,24 +32,24 @@ DEBIAN = r"dpkg-query --show --showformat '${Package}\t${Version}\t${Architectur
 
 
 def inside(image: str, *command: str) -> str:
-    """What a command prints in a container of the image that can reach nothing."""
+    """Output of a command in a container of the image, without network."""
     run = ["docker", "run", "--rm", "--network=none", "--read-only", f"--entrypoint={command[0]}", image, *command[1:]]
     return subprocess.run(run, check=True, capture_output=True, text=True).stdout  # noqa: S603 - fixed words
 
 
 def normal(name: str) -> str:
-    """The name as PEP 503 normalises it."""
+    """The name, normalised by PEP 503."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def locked(group: str) -> dict[str, str]:
-    """Package → version, as the lock file of a group pins them."""
+    """Package → version, from the lock file of a group."""
     lock = (REPOSITORY / "requirements" / f"{group}.txt").read_text()
     return dict(re.findall(r"^([a-z0-9][a-z0-9._-]*)(?:\[[^]]*])?==([^ ;\\]+)", lock, re.MULTILINE))
 
 
 def components(name: str, image: str, group: str | None) -> Iterator[Component]:
-    """Everything installed in the image. Exits where a Python package is not the one its lock names."""
+    """All packages in the image. Exits if a Python package differs from its lock."""
     if group is not None:
         lock = locked(group)
         installed = {
@@ -71,14 +71,14 @@ def components(name: str, image: str, group: str | None) -> Iterator[Component]:
 
 
 def library(name: str, version: str, purl: PackageURL) -> Component:
-    """A package as a component; its package URL is its reference."""
+    """A package as a component with its package URL as reference."""
     return Component(type=ComponentType.LIBRARY, name=name, version=version, purl=purl, bom_ref=purl.to_string())
 
 
 def sbom(variable: str, image_id: str) -> None:
     """Write `.foundry/sbom/<image>.cdx.json` and print how many packages it lists.
 
-    variable: name of a line in `.images.env`. Exits where a package is not the locked one, or the document is not valid.
+    variable: name of a line in `.images.env`. Exits if a package differs from its lock or the document is not valid.
     """
     name = variable.removeprefix("FOUNDRY_IMAGE_").lower().replace("_", "-")
     group = name.removeprefix("stage-")

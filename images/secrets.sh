@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes what is missing in secrets/: one value a file, none with a default, none ever overwritten.
-# The folder is for its owner alone; the files in it are read by the containers they are mounted into.
+# Create the missing files in secrets/, one value per file, without defaults. Existing files are never overwritten.
+# Only the owner can open the folder. The files are readable, for the containers that mount them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 umask 022
@@ -21,6 +21,6 @@ for account in root stage promote reports mlflow; do
   keep "s3_${account}_access_key" "foundry-$account"
   keep "s3_${account}_secret_key" "$(random)"
 done
-keep tiingo_api_key not-given  # yours, where a market's source is tiingo
+keep tiingo_api_key not-given  # write your key here if a market's source is tiingo
 keep airflow_fernet_key "$(head -c 32 /dev/urandom | base64 -w 0 | tr '+/' '-_')"
 keep airflow_db_url "postgresql+psycopg2://airflow:$(cat secrets/airflow_db_password)@postgres/airflow"

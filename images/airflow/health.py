@@ -1,4 +1,4 @@
-"""Whether a component of Airflow is at work, as the API server sees it: `health.py scheduler`. No heavy import."""
+"""Health check of an Airflow component by the API server: `health.py scheduler`. Starts without heavy imports."""
 
 import json
 import os
@@ -7,6 +7,6 @@ import urllib.request
 
 URL = os.environ.get("AIRFLOW_API_SERVER", "http://api-server:8080") + "/api/v2/monitor/health"
 
-with urllib.request.urlopen(URL, timeout=8) as answer:  # noqa: S310 - the address is the operator's own
+with urllib.request.urlopen(URL, timeout=8) as answer:  # noqa: S310 - the operator sets the address
     status = json.load(answer)[sys.argv[1]]["status"]
 sys.exit(0 if status == "healthy" else f"{sys.argv[1]} is {status}")

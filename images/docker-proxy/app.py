@@ -1,14 +1,14 @@
-"""docker-proxy: the one way from Airflow to the Docker engine, and a narrow one.
+"""docker-proxy: Airflow's only access to the Docker engine, limited to stages' containers.
 
-Who may make containers freely owns the host: `Binds: ["/:/host"]` and it is theirs. So Airflow never sees the engine's
-socket. It may make a stage's container, and then watch, stop and remove containers that carry Foundry's label; all else is
-refused with 403 and one line.
+A client that may create any container controls the host, for example by `Binds: ["/:/host"]`. So Airflow has no access to
+the engine's socket. It may create a stage's container, and watch, stop and remove containers with Foundry's label. All
+other calls are refused with 403 and one line.
 
-Existing proxies do not do it. Most look at method and path alone. Those that look into the body (wollomatic/socket-proxy,
-HAProxy's json_query) ask for a few keys by name, and the engine, written in Go, reads the body in another way: it matches
-keys whatever their case ("privileged"), takes the last of a repeated key, and a query cannot walk an array of mounts. So
-the body is parsed here, held against a closed list of keys (container.py) and this host's rules (rules.py), and what goes
-on is written anew from what was understood: the engine never reads a byte that the client wrote.
+Existing proxies are not enough. Most check method and path only. Those that check the body (wollomatic/socket-proxy,
+HAProxy's json_query) query a few keys by name, but the engine, written in Go, reads the body differently: it ignores the
+case of keys ("privileged") and takes the last of repeated keys; and a query cannot walk an array of mounts. So this proxy
+parses the body, checks it against a closed list of keys (container.py) and this host's rules (rules.py), and sends a new
+body, serialised from the parsed one. The engine never reads a byte that the client wrote.
 """
 
 import json
@@ -33,22 +33,22 @@ log = logging.getLogger("uvicorn.error")
 
 MAX_BODY = 256 << 10
 OLDEST_API = 40
-"""Of API 1.x; older ones read bodies in other ways."""
+"""Oldest minor version of API 1.x. Older versions read bodies differently."""
 _KEPT_HEADERS = ("content-type", "content-length", "api-version", "ostype", "docker-experimental", "server")
 
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """A call that may be made: what it is, and the parameters that it may have."""
+    """An allowed call: method, path and query parameters."""
 
     method: str
     path: str
-    """Whole, as a pattern; a container's name or ID, or an image's, is its only group."""
+    """Regular expression for the whole path. Its only group is the name or ID of a container or image."""
     parameters: frozenset[str] = frozenset()
 
     @classmethod
     def call(cls, method: str, path: str, *parameters: str) -> "Allowed":
-        """A call whose path may hold `{container}`, a name or ID."""
+        """An allowed call. `{container}` in the path stands for a name or ID."""
         return cls(method, path.replace("{container}", r"([A-Za-z0-9][A-Za-z0-9_.-]*)"), frozenset(parameters))
 
 
@@ -70,8 +70,8 @@ ON_OURS = (
 )
 
 
-class Refused(Exception):  # noqa: N818 - an answer more than an error
-    """The call is not made; the text says why."""
+class Refused(Exception):  # noqa: N818 - an answer rather than an error
+    """The call is refused. The text says why."""
 
     def __init__(self, why: str, status: int = 403) -> None:
         super().__init__(why)
@@ -79,10 +79,10 @@ class Refused(Exception):  # noqa: N818 - an answer more than an error
 
 
 class EngineAnswer(StreamingResponse):
-    """The engine's answer as it comes; where the engine breaks off, so does this, and nobody takes it for the end."""
+    """Streams the engine's answer. If the engine breaks off, the client must see an incomplete answer."""
 
     async def stream_response(self, send: Send) -> None:
-        """Pass the body on as it comes. Where the engine breaks off, the connection is closed without an end."""
+        """Stream the body. If the engine breaks off, close the connection without the final chunk."""
         try:
             await super().stream_response(send)
         except httpx.HTTPError as error:
@@ -90,7 +90,7 @@ class EngineAnswer(StreamingResponse):
 
 
 class DockerProxy:
-    """The application. It keeps nothing, in memory or on disk."""
+    """The ASGI application. It has no state, in memory or on disk."""
 
     def __init__(self, rules: Rules) -> None:
         self.rules = rules
@@ -99,11 +99,11 @@ class DockerProxy:
                 uds=rules.engine, limits=httpx.Limits(max_connections=None, max_keepalive_connections=0)
             ),
             base_url="http://docker",
-            timeout=httpx.Timeout(None, connect=5.0),  # a stage is waited for, and its log followed, for hours
+            timeout=httpx.Timeout(None, connect=5.0),  # waiting for a stage and following its log take hours
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request: 403 and a sentence for what is refused, 502 where the engine does not answer.
+        """Answer one request: 403 and one line if refused, 502 if the engine does not answer.
 
         Raises NotImplementedError for anything but HTTP.
         """
@@ -124,7 +124,7 @@ class DockerProxy:
         await answer(scope, receive, send)
 
     async def answer(self, request: Request, path: str) -> Response:
-        """What the engine says to a call that is allowed. Raises Refused for every other."""
+        """The engine's answer to an allowed call. Raises Refused for any other call."""
         version, rest = _api_version(path)
         call, name = _allowed(request.method, rest)
         query = _parameters(request, call)
@@ -145,7 +145,7 @@ class DockerProxy:
         return await self._engine(call.method, version + rest, query, body)
 
     async def _checked(self, request: Request, name: str | None) -> bytes:
-        """The body of a container that may be made, written anew."""
+        """The checked body of `containers/create`, serialised again. Raises Refused."""
         body = bytearray()
         async for part in request.stream():
             body += part
@@ -157,7 +157,7 @@ class DockerProxy:
         return write_container(wanted)
 
     async def _inspected(self, version: str, name: str) -> str | Response:
-        """The whole ID of a container of ours, or the engine's answer where it knows no such container."""
+        """Full ID of one of Foundry's containers, or the engine's answer if it does not know the container."""
         answer = await self.engine.get(f"{version}/containers/{name}/json")
         if answer.status_code != httpx.codes.OK:
             return Response(answer.content, answer.status_code, _headers(answer))
@@ -175,7 +175,7 @@ class DockerProxy:
 
 
 async def _pieces(answer: httpx.Response) -> AsyncIterator[bytes]:
-    """The body piece by piece, and the connection given up where the client leaves."""
+    """The body in chunks. Closes the connection to the engine when the client disconnects."""
     try:
         async for piece in answer.aiter_raw():
             yield piece
@@ -188,7 +188,7 @@ def _headers(answer: httpx.Response) -> dict[str, str]:
 
 
 def _api_version(path: str) -> tuple[str, str]:
-    """The prefix of a path, empty where it has none, and the rest."""
+    """Version prefix of a path, which may be empty, and the rest of the path."""
     found = re.match(r"/v1\.([0-9]{1,3})(?=/)", path)
     if found is None:
         return "", path
@@ -198,7 +198,7 @@ def _api_version(path: str) -> tuple[str, str]:
 
 
 def _allowed(method: str, path: str) -> tuple[Allowed, str]:
-    """The call that a method and a path stand for, and the name in it; the path is taken as it came, never decoded."""
+    """The allowed call for a method and path, and the name in the path. The path is never URL-decoded. Raises Refused."""
     for call in (*PLAIN, LIST, CREATE, IMAGE, *ON_OURS):
         if call.method == method and (found := re.fullmatch(call.path, path)):
             return call, found[1] if found.groups() else ""

@@ -1,6 +1,6 @@
-"""The body of `containers/create`: every key that a stage's container needs, and no other.
+"""The body of `containers/create`: the keys that a stage's container needs, and no others.
 
-Keys are exact to the case and values to the type, so that nothing is left to how the engine would read them.
+Keys must match in case and values in type, so that the engine cannot read the body differently.
 """
 
 import json
@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
-WORKSPACE = "/tmp"  # noqa: S108 - the container's own
+WORKSPACE = "/tmp"  # noqa: S108 - the container's own volume
 _FOLDER = Field(pattern=rf"^({WORKSPACE}|/(run|var/lib)/foundry(/[A-Za-z0-9_-]+)*)$")
 _USER = Field(pattern=r"^[1-9][0-9]{0,8}(:[1-9][0-9]{0,8})?$")
 _SHOWN = 8
@@ -19,7 +19,7 @@ class _Closed(BaseModel):
 
 
 class Mount(_Closed):
-    """A volume. What it may be called and whether it may be written, the rules say; without a name it is the container's own."""
+    """A volume. The rules say which names may be mounted and written. Without a name it is an anonymous volume."""
 
     Type: Literal["volume"]
     Source: str | None = None
@@ -28,21 +28,21 @@ class Mount(_Closed):
 
 
 class LogSizes(_Closed):
-    """A log that cannot fill the disk."""
+    """Log sizes; limited, so that a log cannot fill the disk."""
 
     max_size: Annotated[str, Field(alias="max-size", pattern=r"^[1-9][0-9]{0,2}[km]$")]
     max_file: Annotated[str, Field(alias="max-file", pattern=r"^[1-9]$")]
 
 
 class LogConfig(_Closed):
-    """Logs of the engine itself, on this host; a driver that sends them elsewhere is refused."""
+    """Log drivers that store logs on this host. Drivers that send logs elsewhere are refused."""
 
     Type: Literal["json-file", "local"]
     Config: LogSizes
 
 
 class Gpus(_Closed):
-    """All or some of the host's NVIDIA GPUs, as docker-py asks for them."""
+    """All or some of the host's NVIDIA GPUs, in docker-py's form."""
 
     Driver: Literal["", "nvidia"] = ""
     Count: Annotated[int, Field(ge=-1)] = 0
@@ -52,7 +52,7 @@ class Gpus(_Closed):
 
 
 class HostConfig(_Closed):
-    """What the container gets of the host. A key that is absent keeps the engine's default, which is harmless."""
+    """The container's limits and rights. An absent key has the engine's default, which is harmless."""
 
     NetworkMode: str
     Mounts: list[Mount] = []
@@ -71,7 +71,7 @@ class HostConfig(_Closed):
 
 
 class Container(_Closed):
-    """A stage's container. Below the line stands what docker-py sends though nobody asked for it."""
+    """A stage's container. After the blank line: keys that docker-py always sends."""
 
     Image: str
     Cmd: Annotated[list[str], Field(min_length=1)]
@@ -102,7 +102,7 @@ class Container(_Closed):
 
 
 def read_container(body: bytes) -> Container:
-    """The container that a body asks for. Raises ValueError, one line, that says what is not allowed and where."""
+    """Parse a body. Raises ValueError with one line: what is not allowed, and where."""
     document = strict_json(body)
     try:
         return Container.model_validate(document)
@@ -114,12 +114,12 @@ def read_container(body: bytes) -> Container:
 
 
 def write_container(container: Container) -> bytes:
-    """The body as the engine gets it: only what was read and understood here."""
+    """The body for the engine, serialised from the parsed keys only."""
     return json.dumps(container.model_dump(by_alias=True, exclude_unset=True), allow_nan=False).encode()
 
 
 def strict_json(text: bytes | str) -> Any:
-    """JSON without what two readers may read differently: repeated keys, and anything but UTF-8. Raises ValueError."""
+    """Parse JSON. Raises ValueError for repeated keys and for other encodings than UTF-8, which parsers read differently."""
     try:
         decoded = text if isinstance(text, str) else text.decode("utf-8")
         return json.loads(decoded, object_pairs_hook=_unrepeated)

@@ -1,4 +1,4 @@
-"""What this host lets the proxy allow: FOUNDRY_PROXY_* read once, and held against a container that somebody wants."""
+"""The rules of this host, read once from FOUNDRY_PROXY_*, and the check of a container against them."""
 
 import os
 import re
@@ -10,9 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError,
 
 PREFIX = "FOUNDRY_PROXY_"
 MANAGED = ("foundry.managed", "true")
-"""The label of every container that is Foundry's, and so of every container that the proxy lets anybody touch."""
+"""Label of all of Foundry's containers. The proxy gives access to containers with this label only."""
 CONTAINER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*-[0-9a-f]{8}-[A-Za-z0-9_.-]+")
-"""DAG, run, stage, as Foundry names its containers: none takes the name, which is also the address, of a service."""
+"""Container name: DAG, run, stage. So no container can take the name of a service, which is also its address."""
 _NOT_NETWORKS = {"host", "none", "bridge", "default"}
 _SECRET_NAME = re.compile(r"PASSWORD|PASSWD|SECRET_|TOKEN|CREDENTIAL|ACCESS_KEY|PRIVATE_KEY|API_KEY")
 _SECRET_VALUE = re.compile(r"://[^/\s]*:[^/\s]*@")
@@ -20,20 +20,20 @@ _ENV_NAME = re.compile(r"FOUNDRY_[A-Z0-9_]+|OMP_NUM_THREADS|OMP_WAIT_POLICY|OPEN
 
 
 class Rules(BaseModel):
-    """One field a variable."""
+    """One field per variable."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     engine: str = "/var/run/docker.sock"
     """The engine's socket."""
     images: Annotated[frozenset[str], Field(min_length=1)]
-    """Images that containers are made of: `sha256:` IDs, which nobody can move, or names exactly as asked for."""
+    """Allowed images: `sha256:` IDs, which cannot be retagged, or exact names."""
     networks: Annotated[frozenset[str], Field(min_length=1)]
-    """Networks that a container may sit in, one each."""
+    """Allowed networks. A container has one."""
     volumes: Annotated[frozenset[str], Field(min_length=1)]
-    """Volumes that may be mounted; `name:ro` only read-only."""
+    """Allowed volumes; `name:ro` may be mounted read-only."""
     reserved: Mapping[str, frozenset[str]] = {}
-    """`name=stage|stage`: a network or volume that only these stages get, told by the command's first word."""
+    """`name=stage|stage`: network or volume for these stages only. The command's first word is the stage."""
     max_memory_mb: PositiveInt = 16384
     max_cpus: PositiveInt = 16
     max_pids: PositiveInt = 1024
@@ -62,7 +62,7 @@ class Rules(BaseModel):
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Rules":
-        """Raises ValueError, one line, that names every variable that is missing or wrong."""
+        """Read the rules. Raises ValueError with one line that names all missing and wrong variables."""
         given = {
             key.removeprefix(PREFIX).lower(): value for key, value in environment.items() if key.startswith(PREFIX)
         }
@@ -74,7 +74,7 @@ class Rules(BaseModel):
             ) from error
 
     def faults(self, wanted: Container, name: str | None) -> list[str]:
-        """Why this container is not made; empty where nothing speaks against it."""
+        """Reasons to refuse this container; empty if it is allowed."""
         return [*self._identity_faults(wanted, name), *self._resource_faults(wanted), *self._place_faults(wanted)]
 
     def _identity_faults(self, wanted: Container, name: str | None) -> Iterator[str]:
@@ -122,9 +122,9 @@ class Rules(BaseModel):
 
 
 def managed_filters(asked: Any) -> dict[str, list[str]]:
-    """Filters of a listing, narrowed to Foundry's containers: the engine wants every label to match.
+    """Filters of a listing with Foundry's label added. The engine requires every label to match.
 
-    asked: the client's own, name → values. Raises ValueError where they are no such thing.
+    asked: the client's filters, name → values. Raises ValueError if they have another form.
     """
     if not isinstance(asked, dict) or not all(
         isinstance(values, list) and all(isinstance(value, str) for value in values) for values in asked.values()

@@ -1,4 +1,4 @@
-"""Whether MLflow answers a real call, login and database included. Its /health says 200 even where every call is refused."""
+"""Health check by a real call, with login and database. MLflow's /health returns 200 even if it refuses every call."""
 
 import base64
 import os

@@ -1,10 +1,8 @@
-"""Start MLflow's server with secrets that are read from files.
-
-So neither the container's description nor a process list shows them.
+"""Start MLflow's server with secrets from files, so that neither `docker inspect` nor a process list shows them.
 
 Files in FOUNDRY_SECRETS: mlflow_db_password, mlflow_admin_password, mlflow_flask_secret_key, and s3_access_key and
-s3_secret_key where MLFLOW_ARTIFACTS_DESTINATION is on S3. MLFLOW_DATABASE is SQLAlchemy's URL without the password.
-Arguments go to `mlflow server`.
+s3_secret_key if MLFLOW_ARTIFACTS_DESTINATION is on S3. MLFLOW_DATABASE is SQLAlchemy's URL without the password.
+Arguments are passed on to `mlflow server`.
 """
 
 import os
@@ -13,11 +11,11 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 SECRETS = Path(os.environ.get("FOUNDRY_SECRETS", "/run/secrets"))
-AUTH_CONFIG = Path(os.environ.get("TMPDIR", "/tmp")) / "mlflow-auth.ini"  # noqa: S108 - the container's own tmpfs
+AUTH_CONFIG = Path(os.environ.get("TMPDIR", "/tmp")) / "mlflow-auth.ini"  # noqa: S108 - the container's tmpfs
 
 
 def secret(name: str) -> str:
-    """The content of a secret file. Exits with a line where it is empty or cannot be read."""
+    """The content of a secret file. Exits with a message if it is empty or cannot be read."""
     try:
         value = (SECRETS / name).read_text().strip()
     except OSError as error:
@@ -28,7 +26,7 @@ def secret(name: str) -> str:
 
 
 def with_password(url: str, password: str) -> str:
-    """SQLAlchemy's URL with the password quoted into it. Exits where it names no user, or a password already."""
+    """SQLAlchemy's URL with the quoted password. Exits if the URL has no user, or already has a password."""
     parts = urlsplit(url)
     if not parts.username or parts.password:
         sys.exit(
@@ -38,14 +36,14 @@ def with_password(url: str, password: str) -> str:
 
 
 def database() -> str:
-    """The database's URL, with its password."""
+    """The database URL with its password."""
     return with_password(
         os.environ.get("MLFLOW_DATABASE", "postgresql+psycopg2://mlflow@postgres/mlflow"), secret("mlflow_db_password")
     )
 
 
 def environment() -> dict[str, str]:
-    """What MLflow reads: its own variables are left as they are, where they are set."""
+    """MLflow's environment. MLflow variables that are set already are kept."""
     url = database()
     AUTH_CONFIG.unlink(missing_ok=True)
     AUTH_CONFIG.touch(mode=0o600)
@@ -54,11 +52,11 @@ def environment() -> dict[str, str]:
         "default_permission = READ\n"
         f"database_uri = {url.replace('%', '%%')}\n"
         "authorization_function = mlflow.server.auth:authenticate_request_basic_auth\n"
-        # A model is a hundred files, and a password takes a third of a second to verify; a changed one holds after this.
+        # A model has a hundred files, and each password check takes 0.3 s. A changed password takes effect after this time.
         "auth_cache_ttl_seconds = 60\n"
     )
     wanted = {
-        "MLFLOW_HOST": "0.0.0.0",  # noqa: S104 - a container's port is published by whoever starts it
+        "MLFLOW_HOST": "0.0.0.0",  # noqa: S104 - who starts the container decides which ports are published
         "MLFLOW_PORT": "5000",
         "MLFLOW_WORKERS": "2",
         "MLFLOW_ARTIFACTS_DESTINATION": "s3://mlflow",
@@ -81,4 +79,4 @@ def environment() -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    os.execvpe("mlflow", ["mlflow", "server", "--app-name", "basic-auth", *sys.argv[1:]], environment())  # noqa: S606, S607 - the image's own
+    os.execvpe("mlflow", ["mlflow", "server", "--app-name", "basic-auth", *sys.argv[1:]], environment())  # noqa: S606, S607 - the image's program

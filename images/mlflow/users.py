@@ -1,6 +1,6 @@
-"""MLflow's users: `stage` may read, `promote` owns what it registers. To be run after each start; it changes nothing twice.
+"""Create MLflow's users: `stage` may read, `promote` owns what it registers. Run it after each start; it is idempotent.
 
-The admin's password and theirs are files in FOUNDRY_SECRETS: mlflow_<user>_password.
+The passwords of the admin and of both users are files in FOUNDRY_SECRETS: mlflow_<user>_password.
 """
 
 import base64
@@ -18,14 +18,14 @@ USERS = ("stage", "promote")
 
 
 def password(user: str) -> str:
-    """The content of a user's secret file. Raises OSError where it cannot be read."""
+    """The content of a user's secret file. Raises OSError if it cannot be read."""
     return (SECRETS / f"mlflow_{user}_password").read_text().strip()
 
 
 def call(method: str, path: str, body: dict[str, Any]) -> int:
-    """The HTTP status of a call as the admin."""
+    """Call MLflow's REST API as the admin. Returns the HTTP status."""
     login = base64.b64encode(f"admin:{password('admin')}".encode()).decode()
-    request = urllib.request.Request(  # noqa: S310 - the address is the operator's own
+    request = urllib.request.Request(  # noqa: S310 - the operator sets the address
         f"{SERVER}/api/2.0/mlflow/{path}",
         method=method,
         data=json.dumps(body).encode(),

@@ -1,7 +1,7 @@
-"""The reports page: every run's report and Data Docs over HTTP, and the way to Airflow and MLflow.
+"""The reports page: reports and Data Docs of all runs over HTTP, and links to Airflow and MLflow.
 
-It reads the store and writes nothing. Nobody sees more than `/health` without the password, and a page, whoever wrote it,
-runs no script and loads nothing: the policy that goes with it says so to the browser.
+It reads the store and writes nothing. Only `/health` needs no password. The Content-Security-Policy forbids scripts and
+external resources in all pages, whoever wrote them.
 """
 
 import base64
@@ -33,7 +33,7 @@ from foundry_tasks.report import wording
 USER = "foundry"
 PASSWORD = "reports_password"  # noqa: S105 - the secret file's name
 SHOWN = 200
-"""Runs on the start page."""
+"""Number of runs on the start page."""
 TYPES = {"html": "text/html", "json": "application/json", "md": "text/markdown", "csv": "text/csv"}
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; "
@@ -44,19 +44,19 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 _PAGE = re.compile(r"pages(/[A-Za-z0-9_=-][A-Za-z0-9_.=-]*){2,6}\.(?P<kind>html|json|md|csv)", re.ASCII)
-"""No part of a key begins with a dot, so that no path climbs."""
+"""No part of a key begins with a dot, so `..` cannot leave the folder."""
 _STYLE = Path(foundry_tasks.report.__file__).parent / "page.css"
 
 
 class Guarded:
-    """Asks everyone but `/health` for the password, and sends the headers with every answer."""
+    """Requires the password, except for `/health`, and adds the headers to every answer."""
 
     def __init__(self, app: ASGIApp, password: str) -> None:
         self._app = app
         self._expected = f"{USER}:{password}".encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or answer 401 and where the password is."""
+        """Pass a request on, or answer 401 and name the file of the password."""
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -80,7 +80,7 @@ class Guarded:
 
 
 def make_app(store: Store, password: str, links: Mapping[str, str]) -> Starlette:
-    """links: `airflow` and `mlflow` → address, empty where there is none."""
+    """The application. links: `airflow` and `mlflow` → address, or ""."""
     runs = Runs(store)
     template = _template()
 
@@ -97,7 +97,7 @@ def make_app(store: Store, password: str, links: Mapping[str, str]) -> Starlette
         return Response(content, media_type=f"{TYPES[known['kind']]}; charset=utf-8")
 
     def health(_: Request) -> Response:
-        store.read("pages/health")  # absent or not, the store answered
+        store.read("pages/health")  # the key need not exist; the store must answer
         return JSONResponse({"status": "ok"})
 
     return Starlette(
@@ -129,7 +129,7 @@ def _template() -> Template:
 
 
 def from_environment(environment: Mapping[str, str] = os.environ) -> Starlette:
-    """The page as FOUNDRY_*, AIRFLOW_URL and MLFLOW_URL say. Raises ConfigError where it must not start."""
+    """The application with settings of FOUNDRY_*, AIRFLOW_URL and MLFLOW_URL. Raises ConfigError without a password."""
     settings = Settings.from_environment(environment)
     password = settings.secret(PASSWORD)
     if not password:

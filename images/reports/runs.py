@@ -1,4 +1,4 @@
-"""What the start page tells of each run: its verdicts, how far it got, and the pages that it laid out."""
+"""Rows of the start page: each run's verdicts, progress and pages."""
 
 import json
 import threading
@@ -12,7 +12,7 @@ from typing import Any
 from foundry_tasks.contract.ports import Store
 
 KEPT_S = 10.0
-"""How long an answer is good for, so that a page that is loaded again and again does not read the store as often."""
+"""Seconds for which the list is cached, so that reloads of the page do not read the store each time."""
 _READERS = 16
 _REPORT = "report.html"
 _DOCS = "data_docs/"
@@ -20,7 +20,7 @@ _DOCS = "data_docs/"
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the gates said of one horizon."""
+    """The gates' verdict on one horizon."""
 
     horizon: str
     verdict: str
@@ -29,27 +29,27 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run of one DAG, as far as it got."""
+    """One run of one DAG, finished or not."""
 
     dag: str
     key: str
-    """Its folder in the store."""
+    """The run's folder in the store."""
     run_id: str
     market: str
     as_of: str
-    """The last session of its prices, ISO 8601; empty where it has none yet."""
+    """Last session of its prices, ISO 8601; "" before the stage prices has ended."""
     last_at: str
-    """When its last stage began, ISO 8601 in UTC; empty where it has no log."""
+    """Start of its last stage, ISO 8601 in UTC; "" without a run log."""
     headline: str
     verdicts: tuple[Verdict, ...]
     last_stage: str
     error: str
-    """Stage and sentence of what failed and was not mended since."""
+    """Stage and message of failures that no later try has repaired."""
     warnings: int
     report: str
-    """Key of its report, empty where it has none yet."""
+    """Key of its report; "" before the stage report has ended."""
     data_docs: Mapping[str, str] = field(default_factory=dict)
-    """Suite → key of its page."""
+    """Suite → key of its Data Docs page."""
 
 
 class Runs:
@@ -62,7 +62,7 @@ class Runs:
         self._at = float("-inf")
 
     def newest_first(self) -> tuple[Run, ...]:
-        """Every run. Raises FoundryError where the store cannot be read."""
+        """All runs. Raises FoundryError if the store cannot be read."""
         with self._lock:
             if time.monotonic() - self._at > KEPT_S:
                 self._found = self._read()
@@ -111,7 +111,7 @@ class Runs:
         )
 
     def _document(self, key: str) -> dict[str, Any]:
-        """A JSON object; empty where it is absent or damaged, since a page that shows the rest helps more than none."""
+        """A JSON object; empty if it is missing or damaged, so that the page can show the rest."""
         try:
             found = json.loads(self._store.read(key) or b"{}")
         except ValueError:
@@ -119,7 +119,7 @@ class Runs:
         return found if isinstance(found, dict) else {}
 
     def _log(self, dag: str, key: str) -> Iterator[dict[str, Any]]:
-        """Lines of the run log, but for those that are none."""
+        """Valid lines of the run log."""
         for text in (self._store.read(f"runs/{dag}/{key}/run_log.jsonl") or b"").splitlines():
             try:
                 line = json.loads(text)
@@ -130,7 +130,7 @@ class Runs:
 
 
 def _verdicts(gates: Mapping[str, Any]) -> Iterator[Verdict]:
-    """Of `metrics` of the gates stage, shortest horizon first."""
+    """Verdicts from `metrics` of the gates stage, shortest horizon first."""
     metrics = gates.get("metrics", {})
     horizons = [name for name in metrics if name.endswith("d") and name[:-1].isdecimal()]
     for name in sorted(horizons, key=lambda name: int(name[:-1])):

@@ -1,10 +1,10 @@
-"""Buckets, accounts and rights on a versitygw server, made as often as one likes, and then proved.
+"""Create buckets, accounts and rights on a versitygw server, and verify the rights. It can be run any number of times.
 
-An account reads what it needs and writes what is its own: stages all but the ledger, `promote` the ledger too, the
-reports page nothing. No account deletes a ledger record. Another S3 server has ways of its own to make accounts; their
-rights are those of `policies`.
+Account `stage` reads the store and writes all but the ledger; `promote` also writes the ledger; `reports` reads pages and
+runs; `mlflow` has its own bucket. No account may delete a ledger record. On another S3 server, create the accounts with its
+own tools and give them the rights of `policies`.
 
-    provision.py [folder of secret files]      FOUNDRY_SECRETS, FOUNDRY_S3_ENDPOINT and FOUNDRY_STORE name the rest
+    provision.py [folder of secret files]      also reads FOUNDRY_SECRETS, FOUNDRY_S3_ENDPOINT, FOUNDRY_STORE
 """
 
 import contextlib
@@ -33,7 +33,7 @@ Keys = tuple[str, str]
 
 
 def provision(endpoint: str, store: str, secrets: Path) -> None:
-    """Make buckets, accounts and policies, and prove the rights. store: `s3://bucket/prefix`. Exits with one line."""
+    """Create buckets, accounts and policies; verify the rights. store: `s3://bucket/prefix`. Exits with one line on failure."""
     keys = {name: _keys(secrets, name) for name in ("root", *ACCOUNTS)}
     root = _client(endpoint, keys["root"])
     _wait(root, endpoint)
@@ -51,7 +51,7 @@ def provision(endpoint: str, store: str, secrets: Path) -> None:
 
 
 def policies(bucket: str, prefix: str, principals: dict[str, str]) -> dict[str, Any]:
-    """Bucket → policy."""
+    """Bucket → policy. principals: account → access key."""
     below = f"{prefix}/" if prefix else ""
 
     def may(who: str, what: str, where: str, effect: str = "Allow", **more: Any) -> dict[str, Any]:
@@ -91,9 +91,9 @@ def policies(bucket: str, prefix: str, principals: dict[str, str]) -> dict[str, 
 
 
 def unproved(clients: dict[str, Any], bucket: str, prefix: str) -> list[str]:
-    """What an account may do and should not, or should and may not, by asking for it. Writes nothing anywhere.
+    """Rights that differ from `policies`, found by trying each call. Writes nothing.
 
-    A put under a condition that cannot hold is refused either way, and how it is refused tells whether it was allowed.
+    Puts carry a condition that cannot hold, so all are refused; the status tells whether the account has the right.
     """
     below = f"{prefix}/" if prefix else ""
     writes, reads, lists, deletes = "put_object", "head_object", "list_objects_v2", "delete_object"
@@ -141,10 +141,10 @@ def _allowed(client: Any, act: str, bucket: str, key: str) -> bool:
 
 
 def _account(endpoint: str, root: Keys, access: str, secret: str) -> None:
-    """Make an account without rights of its own, or give the one that is there this secret."""
+    """Create an account without rights, or set the secret of an existing account."""
     account = f"<Account><Access>{escape(access)}</Access><Secret>{escape(secret)}</Secret><Role>user</Role></Account>"
     status = _admin(endpoint, root, "/create-user", account)
-    if status == 409:  # it is there
+    if status == 409:  # it exists
         query = urllib.parse.urlencode({"access": access})
         secret_alone = f"<MutableProps><Secret>{escape(secret)}</Secret></MutableProps>"
         status = _admin(endpoint, root, f"/update-user?{query}", secret_alone)
@@ -153,7 +153,7 @@ def _account(endpoint: str, root: Keys, access: str, secret: str) -> None:
 
 
 def _admin(endpoint: str, keys: Keys, path: str, body: str) -> int:
-    """The status of a request of versitygw's own, signed as S3's are."""
+    """Send a request to versitygw's admin API, signed like an S3 request. Returns the HTTP status."""
     request = AWSRequest("PATCH", endpoint.rstrip("/") + path, data=body.encode())
     S3SigV4Auth(Credentials(*keys), "s3", REGION).add_auth(request)
     return int(URLLib3Session(timeout=30).send(request.prepare()).status_code)
