@@ -1,23 +1,23 @@
-# Foundry: every command a person types. `make help` lists them.
+# Foundry's commands for people. `make help` lists them.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 
-# The project's processes write and read compiled bytecode whatever the caller's shell says: it halves their start-up.
+# Python writes and reads compiled bytecode even if the caller's shell disables it: this halves the start-up time.
 unexport PYTHONDONTWRITEBYTECODE
 
-# TAKES.<command>: the variables that a person gives to a command. A recipe reads them from its environment, as "$$NAME", where
-# they arrive as they were typed (see the end of this file); a path by `$(call path,NAME)`, whose ~ is the home folder.
+# TAKES.<command>: the variables of a command. A recipe reads them from its environment as "$$NAME", where they have the text
+# that was typed (see the end of this file). It reads a path by `$(call path,NAME)`, which replaces ~ by the home folder.
 path = "$${$(1)/\#\~\//$$HOME/}"
 
-# What the machine's python3 really is: uv does not see interpreters behind shims.
+# The real path of python3: uv does not find interpreters behind shims.
 THIS_PYTHON = "$$(given=$(call path,PYTHON); printf %s "$${given:-$$(python3 -c 'import sys; print(sys.executable)')}")"
 UV     := .tools/python/bin/uv
 VENV   := .venv
 BIN    := $(VENV)/bin
 GROUPS_LOCKED := tools cpu cuda airflow mlflow docker-proxy reports laptop deep dev dev-deep
 
-# First, since a prerequisite is expanded where it is read.
+# Included first, since make expands prerequisites when it reads them.
 include images/images.mk
 
 .PHONY: help
@@ -34,7 +34,7 @@ $(UV): requirements/tools.txt
 	  || $(THIS_PYTHON) -m pip install --upgrade --require-hashes --no-deps --target .tools/python -r $<
 	@touch $@
 
-# One environment; a stamp names a group that is in it. Groups add to each other, and each of the later holds laptop.
+# One environment. A stamp per installed group. Groups are added to the environment; dev, deep and dev-deep include laptop.
 .venv/%.stamp: requirements/%.txt pyproject.toml | $(UV)
 	@test -x $(BIN)/python || $(UV) venv --quiet --python $(THIS_PYTHON) $(VENV)
 	@echo "installing the $* group (hash-pinned) into $(VENV)"
@@ -43,7 +43,7 @@ $(UV): requirements/tools.txt
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@touch $@
 
-# What benchmarks are measured beside and what builds the site have environments of their own.
+# The benchmarks' peers and the site's builder have their own environments.
 .venv-peers/peers.stamp: requirements/peers.txt
 .venv-docs/docs.stamp: requirements/docs.txt
 .venv-peers/peers.stamp .venv-docs/docs.stamp: | $(UV)
@@ -53,14 +53,14 @@ $(UV): requirements/tools.txt
 	@touch $@
 
 # ---------------------------------------------------------------- use
-# Everything the demo makes lies in .foundry/: Airflow's SQLite, the store, MLflow's SQLite and files.
+# The demo writes to .foundry/ only: Airflow's SQLite, the store, MLflow's SQLite and files.
 export AIRFLOW_HOME := $(CURDIR)/.foundry/airflow
 export AIRFLOW__CORE__DAGS_FOLDER := $(CURDIR)/dags
 export AIRFLOW__CORE__PLUGINS_FOLDER := $(CURDIR)/dags/plugins
 export AIRFLOW__CORE__LOAD_EXAMPLES := False
 export AIRFLOW__CORE__EXECUTOR := LocalExecutor
 export AIRFLOW__USAGE_DATA_COLLECTION__ENABLED := False
-# What the stages print, and of Airflow's own only warnings.
+# Log the stages' output, and only warnings of Airflow itself.
 export AIRFLOW__LOGGING__LOGGING_LEVEL ?= WARNING
 export AIRFLOW__LOGGING__NAMESPACE_LEVELS ?= airflow.task.operators._process_stage=INFO
 export FOUNDRY_RUNTIME := process
@@ -68,17 +68,17 @@ export FOUNDRY_RUNTIME := process
 LAPTOP := $(or $(firstword $(wildcard .venv/dev-deep.stamp .venv/dev.stamp .venv/deep.stamp)),.venv/laptop.stamp)
 
 # make demo PRICES=… SECTORS=… BENCHMARK=… VIX=… UNIVERSE=… HORIZONS=1,5 MODELS=logistic,lightgbm, or any key: SET="seeds=1".
-# What they mean, foundry_tasks/contract/typed.py says.
+# foundry_tasks/contract/typed.py explains them.
 TAKES.demo := PRICES SECTORS BENCHMARK VIX UNIVERSE HORIZONS MODELS SET QUICK
 
 .PHONY: setup
-setup: $(LAPTOP)  ## The environment alone: .venv/bin/foundry
+setup: $(LAPTOP)  ## Only the environment: .venv/bin/foundry
 
 .PHONY: deep
 deep: .venv/deep.stamp  ## Add TensorFlow, which fits the deep models, to this checkout's environment
 
 .PHONY: demo
-demo: $(LAPTOP)  ## Prices to a promoted model, or an honest refusal, through Airflow; QUICK=1 fits one seed
+demo: $(LAPTOP)  ## From prices to a promoted or a refused model, through Airflow; QUICK=1 fits one seed
 	@$(BIN)/python dags/_laptop.py foundry_train
 
 .PHONY: report
@@ -96,9 +96,9 @@ ui: $(LAPTOP)  ## Airflow and MLflow on the demo's results
 # make audit, or a policy of your own: SET="min_auc=0.53 simulated_markets=20"
 TAKES.audit := SET
 .PHONY: audit
-audit: $(LAPTOP)  ## How often the gates promote noise, and find an edge that is there, on simulated markets
+audit: $(LAPTOP)  ## How often the gates promote noise and find a real edge, on simulated markets
 	@$(BIN)/foundry audit --dag foundry_audit --run-id "audit__$$(date -u +%Y-%m-%dT%H:%M:%S)" --from-make \
-	  2>&1 | cat  # a line a kind of market, where a bar would be gone at the end
+	  2>&1 | cat  # prints a line per kind of market instead of a progress bar
 
 # ---------------------------------------------------------------- the stack
 ON_THE_STACK := up markets down destroy trigger foundry prune backup restore
@@ -108,7 +108,7 @@ STACK = DOCKER_GROUP="$$(stat -c %g $(call path,DOCKER_SOCKET))" DOCKER_SOCKET=$
 
 .PHONY: up down destroy markets trigger
 $(ON_THE_STACK): $(COMPOSE) .images.env
-up:  ## Everything on this host, with Docker: Airflow, MLflow, the store and the reports
+up:  ## Start Airflow, MLflow, the store and the reports on this host, with Docker
 	@test -s secrets/postgres_password || ! docker volume inspect foundry_postgres-data >/dev/null 2>&1 || { \
 	  echo 'this host keeps the data of a stack whose secrets/ are not here: copy that folder here, or delete the data with `make destroy`'; exit 1; }
 	@images/secrets.sh
@@ -119,14 +119,14 @@ up:  ## Everything on this host, with Docker: Airflow, MLflow, the store and the
 	  '  MLflow    http://127.0.0.1:5000   user admin, password in secrets/mlflow_admin_password' \
 	  '  reports   http://127.0.0.1:8000   user foundry, password in secrets/reports_password' \
 	  'To train on the sample: `make trigger`, or open Airflow, choose foundry_train, click Trigger, leave the form empty.'
-markets:  ## Hand what is in markets/ to the stages of a running stack
+markets:  ## Copy the market files of markets/ to the stages of a running stack
 	@$(STACK) --progress quiet up --no-deps --no-log-prefix stage-files promote-files
 # make trigger DAG=foundry_backtest SET="horizons=1 seeds=1": any DAG, any keys of its conf
 TAKES.trigger := DAG SET
 DAG ?= foundry_train
 trigger:  ## Start a run on the stack and follow it to its report: make trigger DAG=foundry_train SET="horizons=1 seeds=1"
 	@STACK='$(STACK)' $(THIS_PYTHON) images/trigger "$$DAG"
-# Stages run beside Compose's services. The scheduler, which would start them again, ends before them, and the store after.
+# Stages do not belong to Compose. First the scheduler is stopped, since it would restart them; the store is stopped last.
 OF_STAGES := docker ps --all --quiet --filter label=foundry.managed=true | xargs --no-run-if-empty docker
 down:  ## Stop the stack; its data stays
 	@$(STACK) stop --timeout 60 scheduler
@@ -143,13 +143,13 @@ destroy:  ## Stop the stack and delete its data, after asking
 .PHONY: foundry prune
 TAKES.foundry := ARGS
 TAKES.prune := KEEP_DAYS
-# Its arguments, and behind them the words of ARGS: split as a shell does, evaluated by none.
+# Runs its arguments plus the words of ARGS, which are split as in a shell but not evaluated.
 WITH_ARGS := python3 -c 'import os, shlex, sys; sys.excepthook = lambda *error: print("ARGS:", error[1], file=sys.stderr); \
   os.execvp(sys.argv[1], sys.argv[1:] + shlex.split(os.environ["ARGS"]))'
 foundry:  ## A foundry command on the stack's store: make foundry ARGS='ledger verify'
 	@$(WITH_ARGS) env $(STACK) --progress quiet run --rm --no-TTY --no-deps foundry
 KEEP_DAYS ?= 90
-prune:  ## Delete what is older than KEEP_DAYS: runs that led to nothing, and Airflow's own records of them
+prune:  ## Delete runs older than KEEP_DAYS that led to no model version, and Airflow's records of them
 	@$(STACK) --progress quiet run --rm --no-TTY --no-deps foundry gc --keep-days "$$KEEP_DAYS"
 	@$(STACK) exec -T scheduler airflow db clean --yes --skip-archive --clean-before-timestamp "$$(date -u -d "-$$KEEP_DAYS days" +%F)"
 
@@ -157,9 +157,9 @@ prune:  ## Delete what is older than KEEP_DAYS: runs that led to nothing, and Ai
 TAKES.backup := TO
 TAKES.restore := FROM
 .PHONY: backup restore
-backup:  ## Save the databases and the store with its ledger; secrets/ you keep yourself
+backup:  ## Save the databases and the store with its ledger, but not secrets/
 	@TO="$${TO:-backups/$$(date -u +%Y%m%dT%H%M%SZ)}"; STACK='$(STACK)' images/backup save $(call path,TO)
-restore:  ## Bring a backup back, in the place of what is there
+restore:  ## Restore a backup; it replaces all present data
 	@: "$${FROM:?name the folder of a backup: make restore FROM=backups/…}"; STACK='$(STACK)' images/backup restore $(call path,FROM)
 	@$(MAKE) --no-print-directory up
 
@@ -181,13 +181,13 @@ chart: $(HELM)  ## Lint the chart with every file of values, render it, and pack
 	@$(HELM) package $(CHART) --destination dist
 
 # ---------------------------------------------------------------- checks
-# A module's tests run in one process; the modules are shared out among at most four, the fast ones first (tests/conftest.py).
+# Tests of one module run in one process; at most four processes share the modules, fast ones first (tests/conftest.py).
 SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder --quiet
 
 .PHONY: test test-fast test-tools test-deep test-containers
-test: .venv/dev.stamp test-tools  ## All tests that need neither Docker nor TensorFlow: some eight minutes on two cores
+test: .venv/dev.stamp test-tools  ## All tests that need neither Docker nor TensorFlow: about eight minutes on two cores
 	@$(BIN)/pytest $(SIDE_BY_SIDE) -m 'not containers and not stack and not deep'
-test-fast: .venv/dev.stamp test-tools  ## Those of them that are not slow: some 80 seconds on two cores
+test-fast: .venv/dev.stamp test-tools  ## The same tests without the slow ones: about 80 seconds on two cores
 	@$(BIN)/pytest $(SIDE_BY_SIDE) -m 'not containers and not stack and not deep and not slow' --durations 5 --durations-min 5
 test-tools:
 	@if command -v go >/dev/null; then $(MAKE) --silent .tools/bin/versitygw $(HELM); \
@@ -199,7 +199,7 @@ test-containers: .venv/dev.stamp  ## The tests of the images and of the stack th
 	@$(BIN)/pytest -m 'containers or stack'
 
 .PHONY: check
-check: format-check lint types imports lock-check test  ## All that CI asks of the code
+check: format-check lint types imports lock-check test  ## All checks of the code that CI runs
 
 .PHONY: format format-check lint types imports lock-check
 format: .venv/dev.stamp  ## Format the code
@@ -227,9 +227,9 @@ TAKES.bench-check := $(TAKES.bench)
 MARKET_DATA ?= ../shared/data
 BENCH = set -f; $(BIN)/python -m benchmarks $(call path,MARKET_DATA) .venv-peers/bin/python $${ONLY:+--only $$ONLY}
 .PHONY: bench bench-check
-bench: .venv/dev.stamp .venv-peers/peers.stamp  ## Measure Foundry beside its peers; writes benchmarks/results and docs/benchmarks.md
+bench: .venv/dev.stamp .venv-peers/peers.stamp  ## Measure Foundry and its peers; write benchmarks/results and docs/benchmarks.md
 	@$(BENCH)
-bench-check: .venv/dev.stamp .venv-peers/peers.stamp  ## Measure the quick ones again; fails where a ratio has fallen
+bench-check: .venv/dev.stamp .venv-peers/peers.stamp  ## Repeat the quick measurements; fails if a ratio has fallen
 	@$(BENCH) --check
 
 .PHONY: docs
@@ -247,7 +247,7 @@ changelog: .venv-docs/docs.stamp  ## Move the notes of changelog.d/ into CHANGEL
 # ---------------------------------------------------------------- locks
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
            --no-annotate --custom-compile-command 'make lock'
-# XGBoost asks for it on every Linux and uses it on several GPUs alone: 469 MB.
+# 469 MB. XGBoost requires it on every Linux, but uses it with several GPUs only.
 WITHOUT_CUDA := --no-emit-package nvidia-nccl-cu12
 
 .PHONY: lock
@@ -258,9 +258,9 @@ lock: | $(UV)  ## Resolve pyproject.toml's groups into requirements/*.txt
 	    --constraint requirements/all.txt --group pyproject.toml:$$group -o requirements/$$group.txt; done
 	@for group in peers docs; do $(COMPILE) --group pyproject.toml:$$group -o requirements/$$group.txt; done
 
-# ---------------------------------------------------------------- what is typed
-# What stands on make's command line reaches the recipes by the environment alone, as it was typed: make would expand a `$`.
-# Only variables that somebody reads are taken: those that a person gives, that a makefile or docker-compose.yaml names, and settings.
+# ---------------------------------------------------------------- variables on the command line
+# Variables of make's command line reach the recipes by the environment only, with the typed text: make would expand `$`.
+# Known variables: those of TAKES.<command>, of a makefile, of docker-compose.yaml, and settings. Others are refused.
 TYPED    := $(strip $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name))))
 GIVEN    := PYTHON DOCKER_SOCKET $(sort $(foreach taken,$(filter TAKES.%,$(.VARIABLES)),$($(taken))))
 SETTINGS := FOUNDRY_% AIRFLOW__% TESTS_%
@@ -277,8 +277,8 @@ $(error unknown variable $(UNKNOWN)$(NEAREST) Known: $(sort $(GIVEN)). Any other
   a variable of the environment before `make`)
 endif
 
-# A command refuses what only others read. PYTHON and what a makefile defines are for all of them. A make that a recipe starts
-# has inherited what was typed for another command.
+# A command refuses variables that only other commands read. All commands take PYTHON and variables of the makefiles. A make
+# that a recipe starts does not check, since it inherits the variables of another command.
 ON_SETTINGS := demo report ui audit bench bench-check
 ON_TESTS    := test test-fast test-deep test-containers check
 COMMANDS    := $(shell sed -nE 's/^([a-z][a-z-]*):.*/\1/p' $(MAKEFILE_LIST)) $(addprefix image-,$(IMAGES) stage-cuda postgres)

@@ -1,7 +1,7 @@
-# The images, and what builds and starts them where the host lacks it. Included by the Makefile.
+# Builds the images, and the tools for it that the host lacks. Included by the Makefile.
 
 # ---------------------------------------------------------------- tools
-# Docker's own plugins where they are installed, otherwise Debian's, which also run on their own.
+# Docker's plugins if installed, else Debian's, which also run as standalone programs.
 COMPOSE := .tools/bin/docker-compose
 BUILDX  := .tools/bin/docker-buildx
 .tools/bin/docker-%: images/closed-network/debian-binary
@@ -10,7 +10,7 @@ BUILDX  := .tools/bin/docker-buildx
 	@if docker $* version >/dev/null 2>&1; then printf '#!/bin/sh\nexec docker $* "$$@"\n' >$@ && chmod 755 $@; \
 	  else images/closed-network/debian-binary docker-$* usr/libexec/docker/cli-plugins/docker-$* $@; fi
 
-# A tool for which the rule names a Go package is compiled once a version on this machine; each clone takes a copy.
+# Compiles a Go package once per version on this machine. Each clone copies the binary.
 COMPILED := $${XDG_CACHE_HOME:-$$HOME/.cache}/foundry
 define go_tool
 @kept="$(COMPILED)/$(@F)-$$(cat $<)"; \
@@ -26,7 +26,7 @@ test -x "$$kept" || { \
 mkdir -p $(@D); cp "$$kept" "$@.$$$$"; mv "$@.$$$$" $@
 endef
 
-# The S3 server of the stack, at a version whose conditional puts are atomic: earlier ones let two writers win.
+# The S3 server of the stack. Earlier versions have no atomic conditional puts: two writers could win.
 .tools/bin/versitygw: images/s3/version
 	$(call go_tool,github.com/versity/versitygw/cmd/versitygw,some two minutes)
 
@@ -35,7 +35,7 @@ comma       := ,
 IMAGES      := stage-cpu airflow mlflow docker-proxy reports s3
 CLOSED_BASE := foundry/base:trixie
 # BASE (any image of Debian trixie), DEBIAN_MIRROR, DEBIAN_SECURITY_MIRROR, PACKAGE_INDEX, and EXTRA_CA_BUNDLE: a file of
-# certificates to trust while building, which no layer keeps; what this shell was told to trust, where it was.
+# certificates to trust during the build, which no layer keeps. Default: SSL_CERT_FILE.
 BUILD_TAKES := DEBIAN_MIRROR DEBIAN_SECURITY_MIRROR PACKAGE_INDEX EXTRA_CA_BUNDLE IMAGE_SOURCE
 $(foreach command,images image-cuda $(addprefix image-,$(IMAGES) stage-cuda postgres),$(eval TAKES.$(command) := BASE $(BUILD_TAKES)))
 TAKES.closed-network-images := $(BUILD_TAKES)
@@ -44,7 +44,7 @@ TAKES.closed-network-base := DEBIAN_MIRROR DEBIAN_SECURITY_MIRROR
 
 REVISION = $(shell git describe --always --abbrev=40 --dirty --exclude '*' 2>/dev/null || echo unknown)
 VERSION  = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
-# A build argument without a value has that of the environment. A field of --secret is one of CSV: a path may hold commas.
+# A build argument without a value takes it from the environment. --secret is CSV, so a path with commas is quoted.
 BUILD    = EXTRA_CA_BUNDLE="$${EXTRA_CA_BUNDLE:-$${SSL_CERT_FILE-}}"; ca=$(call path,EXTRA_CA_BUNDLE); \
   source="$${IMAGE_SOURCE:-$$(git config --get remote.origin.url | sed -n 's,^https://\([^@/]*@\)\?,https://,p' || :)}"; \
   $(BUILDX) build --quiet --tag foundry/$* \
@@ -54,11 +54,11 @@ BUILD    = EXTRA_CA_BUNDLE="$${EXTRA_CA_BUNDLE:-$${SSL_CERT_FILE-}}"; ca=$(call 
     --label org.opencontainers.image.$(label)) --label "org.opencontainers.image.source=$${source:-unknown}"
 
 .PHONY: images image-cuda closed-network-images closed-network-image-cuda closed-network-base sbom $(addprefix image-,$(IMAGES) stage-cuda postgres)
-images: $(addprefix image-,$(IMAGES))  ## Build the images, but for CUDA's, and say how big each is
+images: $(addprefix image-,$(IMAGES))  ## Build all images but the CUDA image, and print their sizes
 	@images/built $(IMAGES)
-image-cuda: image-stage-cuda  ## Build the image of the deep models, 8 GB, for CPUs too
+image-cuda: image-stage-cuda  ## Build the image of the deep models: 8 GB, for GPUs and CPUs
 	@images/built --add stage-cuda
-closed-network-images: closed-network-base  ## The same where no registry is in reach, from packages of Debian, PyPI and Go alone
+closed-network-images: closed-network-base  ## Build all images without a registry, from packages of Debian, PyPI and Go
 	@$(MAKE) --no-print-directory BASE=$(CLOSED_BASE) $(addprefix image-,$(IMAGES) postgres)
 	@images/built $(IMAGES) postgres
 closed-network-image-cuda: closed-network-base
@@ -74,5 +74,5 @@ image-postgres: image-%: | $(BUILDX)
 	@echo "building foundry/$*, in the place of the official image"
 	@$(BUILD) --file images/closed-network/$*/Dockerfile . >/dev/null
 
-sbom: .venv/dev.stamp  ## What is inside each image, as CycloneDX JSON, into .foundry/sbom/
+sbom: .venv/dev.stamp  ## Write the contents of each image as CycloneDX JSON into .foundry/sbom/
 	@$(BIN)/python images/sbom.py
