@@ -1,5 +1,5 @@
 #!/bin/sh
-# Run once, on a new database: Airflow and MLflow each have a database and a user of their own.
+# Runs once, on a new server: creates a database and a user for Airflow, and for MLflow.
 set -eu
 for owner in airflow mlflow; do
   psql --set ON_ERROR_STOP=1 --username "$POSTGRES_USER" --dbname postgres \

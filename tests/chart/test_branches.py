@@ -13,20 +13,20 @@ READ_BACK = {"web/_web.tpl"}
 ACTION = re.compile(r"\{\{-?\s*(if|with|range|define|else|end|fail)\b.*?\}\}", re.DOTALL)
 
 REFUSED = {
-    "stages.namespace must not be the release's own": ['stages.namespace="foundry"'],
-    "has passwords that cannot be made up here": [
+    "stages.namespace must not be the release's namespace": ['stages.namespace="foundry"'],
+    "cannot generate the passwords of an external database or object store": [
         "s3.enabled=false",
     ],
-    "externalDatabase.mlflowUrl is set and postgres.enabled too": [
+    "externalDatabase.mlflowUrl and postgres.enabled are both set": [
         'externalDatabase.mlflowUrl="postgresql://mlflow@db/mlflow"'
     ],
     "postgres.enabled=false leaves MLflow without a database": ["postgres.enabled=false", 'secrets.existing="s"'],
-    "externalObjectStore.endpoint is set and s3.enabled too": ['externalObjectStore.endpoint="https://s3"'],
-    "airflow.existing names an Airflow of the cluster's own": ['airflow.existing.namespace="airflow"'],
-    "airflow.enabled=false leaves nobody to start a stage": ["airflow.enabled=false"],
+    "externalObjectStore.endpoint and s3.enabled are both set": ['externalObjectStore.endpoint="https://s3"'],
+    "airflow.existing names an existing Airflow": ['airflow.existing.namespace="airflow"'],
+    "airflow.enabled=false: without an Airflow no stage starts": ["airflow.enabled=false"],
     "web.ingress and web.gateway are both enabled": ["web.ingress.enabled=true", "web.gateway.enabled=true"],
     "is enabled and no page has a host": ["web.ingress.enabled=true"],
-    "let nobody in from web.ingress or web.gateway": ["web.ingress.enabled=true", 'web.hosts.mlflow="m.example.org"'],
+    "block web.ingress or web.gateway": ["web.ingress.enabled=true", 'web.hosts.mlflow="m.example.org"'],
     "web.gateway.enabled needs a Gateway": [
         "web.gateway.enabled=true", 'web.hosts.mlflow="m.example.org"', "networkPolicy.enabled=false",
     ],

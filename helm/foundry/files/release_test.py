@@ -1,7 +1,7 @@
-"""What `helm test` asks of a release: a whole training run of a tiny market, a model's alias, and the store.
+"""The check of `helm test`: a training run on a tiny market, a model's alias, and the store.
 
-It runs in the Airflow image beside the release, with the rights of a stage. Each part prints a line; the first that fails
-ends it with one that says what to look at.
+It runs in the Airflow image with the rights of a stage. Each part prints a line. The first failure ends the test with a
+line that says where to look.
 """
 
 import base64
@@ -25,8 +25,8 @@ ENDED = ("success", "failed")
 def call(
     url: str, *, body: Any = None, method: str | None = None, headers: dict[str, str] | None = None
 ) -> tuple[int, Any]:
-    """The status and the JSON of a call; a refusal is an answer."""
-    request = urllib.request.Request(  # noqa: S310 - the addresses are the release's own
+    """Status and JSON of a call. HTTP errors are returned, not raised."""
+    request = urllib.request.Request(  # noqa: S310 - addresses of the release
         url,
         data=None if body is None else json.dumps(body).encode(),
         method=method,
@@ -44,12 +44,12 @@ def call(
 
 
 def secret(name: str) -> str:
-    """The content of a secret file. Raises OSError where it cannot be read."""
+    """The content of a secret file. Raises OSError if it cannot be read."""
     return (SECRETS / name).read_text().strip()
 
 
 def train(airflow: str, timeout_s: float) -> str:
-    """Run `foundry_train` on the tiny market and wait for its end; a DAG that was paused is paused again."""
+    """Run `foundry_train` on the tiny market and wait for its end. The DAG's pause is restored."""
     login = {"username": "admin", "password": secret("airflow_admin_password")}
     status, answer = call(f"{airflow}/auth/token", body=login)
     if "access_token" not in answer:
@@ -77,7 +77,7 @@ def train(airflow: str, timeout_s: float) -> str:
 
 
 def unfinished(tasks: dict[str, Any]) -> str:
-    """Which tasks did not end well, in a sentence; those behind a failed one only waited for it."""
+    """Name the failed and unfinished tasks, without those that waited for a failed one."""
     states = {one["task_id"]: one["state"] for one in tasks.get("task_instances", [])}
     fine = ("success", "skipped", "upstream_failed")
     wrong = [f"{name} is {state or 'not begun'}" for name, state in states.items() if state not in fine]
@@ -85,7 +85,7 @@ def unfinished(tasks: dict[str, Any]) -> str:
 
 
 def alias(mlflow: str) -> str:
-    """Read the champion of the tiny market, as a stage would."""
+    """Read the champion of the tiny market with a stage's login."""
     login = base64.b64encode(f"stage:{secret('mlflow_password')}".encode()).decode()
     query = urllib.parse.urlencode({"name": f"foundry-{MARKET}-{HORIZON}d", "alias": "champion"})
     found = call(
@@ -95,7 +95,7 @@ def alias(mlflow: str) -> str:
 
 
 def verdict(status: int, answer: dict[str, Any]) -> str:
-    """What MLflow says of an alias. The gates may have refused the tiny run's model: then there is none, and rightly."""
+    """A line for MLflow's answer about an alias. No champion is correct if the gates refused the tiny run's model."""
     if status == 200:
         return f"MLflow: champion is version {answer['model_version']['version']}"
     if answer.get("error_code") in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
@@ -104,8 +104,8 @@ def verdict(status: int, answer: dict[str, Any]) -> str:
 
 
 def store() -> str:
-    """Write an object and read it again, with a stage's keys."""
-    from foundry_tasks.adapters.stores import open_store  # noqa: PLC0415 - so the rest of this needs no package
+    """Write a key and read it again, with a stage's keys."""
+    from foundry_tasks.adapters.stores import open_store  # noqa: PLC0415 - the other parts need no package
     from foundry_tasks.contract.settings import Settings  # noqa: PLC0415
 
     opened = open_store(Settings.from_environment())
@@ -122,4 +122,4 @@ if __name__ == "__main__":
         parts.append(lambda: train(os.environ["AIRFLOW_URL"], float(os.environ["TIMEOUT_S"])))
     parts.append(lambda: alias(os.environ["FOUNDRY_MLFLOW_URI"]))
     for part in parts:
-        print(part(), flush=True)  # noqa: T201 - a command's answer
+        print(part(), flush=True)  # noqa: T201 - output of a command

@@ -1,4 +1,4 @@
-{{/* What every name of this release begins with. */}}
+{{/* Prefix of all names in this release. */}}
 {{- define "foundry.name" -}}
 {{ .Release.Name | trunc 36 | trimSuffix "-" }}
 {{- end }}
@@ -8,19 +8,19 @@
 {{ .Values.stages.namespace | default (printf "%s-stages" .Release.Namespace) }}
 {{- end }}
 
-{{/* The namespace of Airflow: this one, or that of the cluster's own. */}}
+{{/* Airflow's namespace: the release's, or that of an existing Airflow. */}}
 {{- define "foundry.airflow.namespace" -}}
 {{ ternary .Release.Namespace .Values.airflow.existing.namespace .Values.airflow.enabled }}
 {{- end }}
 
-{{/* (list $ component): what selects its pods. Nothing that a version or a value changes: selectors are immutable. */}}
+{{/* (list $ component): labels that select its pods. They do not depend on versions or values: selectors are immutable. */}}
 {{- define "foundry.selector" -}}
 app.kubernetes.io/name: foundry
 app.kubernetes.io/instance: {{ (first .).Release.Name }}
 app.kubernetes.io/component: {{ last . }}
 {{- end }}
 
-{{/* (list $ component): what every object is labelled with. */}}
+{{/* (list $ component): labels of every object. */}}
 {{- define "foundry.labels" -}}
 {{ include "foundry.selector" . }}
 app.kubernetes.io/part-of: foundry
@@ -29,7 +29,7 @@ app.kubernetes.io/managed-by: {{ (first .).Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" (first .).Chart.Name (first .).Chart.Version | replace "+" "_" }}
 {{- end }}
 
-{{/* (list $ image): a digest goes before a tag. */}}
+{{/* (list $ image): the image's reference; a digest takes precedence over a tag. */}}
 {{- define "foundry.image" -}}
 {{- $root := first . }}
 {{- $image := index $root.Values.images (last .) }}
@@ -39,7 +39,7 @@ helm.sh/chart: {{ printf "%s-%s" (first .).Chart.Name (first .).Chart.Version | 
 {{- ternary (printf "@%s" $image.digest) (printf ":%s" $tag) (not (empty $image.digest)) }}
 {{- end }}
 
-{{/* (list $ component): what every pod of this namespace has in common. No links: they would be FOUNDRY_* variables. */}}
+{{/* (list $ component): the part that all pods share. No service links: they would set FOUNDRY_* variables. */}}
 {{- define "foundry.pod" -}}
 enableServiceLinks: false
 securityContext:
@@ -74,19 +74,19 @@ tolerations:
 {{- end }}
 {{- end }}
 
-{{/* What a container may do: nothing that it does not need. */}}
+{{/* Security context of every container: only the needed rights. */}}
 {{- define "foundry.hardening" -}}
 allowPrivilegeEscalation: false
 readOnlyRootFilesystem: true
 capabilities: {drop: [ALL]}
 {{- end }}
 
-{{/* The Secret that holds everything. */}}
+{{/* Name of the Secret with all passwords and keys. */}}
 {{- define "foundry.secret" -}}
 {{ .Values.secrets.existing | default (printf "%s-secrets" (include "foundry.name" .)) }}
 {{- end }}
 
-{{/* (list $ key …): a volume source that shows these keys of it alone; old=new names a file anew. */}}
+{{/* (list $ key …): a volume source with only these keys of the Secret; old=new renames a file. */}}
 {{- define "foundry.files" -}}
 projected:
   defaultMode: 0440
@@ -99,12 +99,12 @@ projected:
           {{- end }}
 {{- end }}
 
-{{/* Where the store's server is, for pods of every namespace; empty: AWS. */}}
+{{/* URL of the store's server, valid in all namespaces; empty: AWS. */}}
 {{- define "foundry.s3Endpoint" -}}
 {{- ternary (printf "http://%s-s3.%s.svc:7070" (include "foundry.name" .) .Release.Namespace) .Values.externalObjectStore.endpoint .Values.s3.enabled }}
 {{- end }}
 
-{{/* (list $ page port): its address in a browser. */}}
+{{/* (list $ page port): the page's address in a browser. */}}
 {{- define "foundry.url" -}}
 {{- $root := index . 0 }}
 {{- $host := get $root.Values.web.hosts (index . 1) }}

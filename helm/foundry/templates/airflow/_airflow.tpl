@@ -1,6 +1,6 @@
-{{/* What Airflow's pods have in common, as docker-compose.yaml has it in x-airflow. */}}
+{{/* Parts that all Airflow pods share, like x-airflow in docker-compose.yaml. */}}
 
-{{/* Where things are: Settings, variable by variable. Secrets are files. */}}
+{{/* Foundry's settings as environment variables. Secrets are files. */}}
 {{- define "foundry.settings" -}}
 - {name: FOUNDRY_RUNTIME, value: kubernetes}
 - {name: FOUNDRY_STORE, value: {{ .Values.store | quote }}}
@@ -29,11 +29,11 @@
 - {name: AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_CMD, value: cat /run/airflow/airflow_db_url}
 - {name: AIRFLOW__DATABASE__EXTERNAL_DB_MANAGERS, value: airflow.providers.fab.auth_manager.models.db.FABDBManager}
 - {name: AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK, value: "True"}
-# Whoever takes over from a dead scheduler looks for its tasks this often; Airflow's own five minutes are long.
+# Interval at which a scheduler looks for tasks of a dead one. Airflow's default is five minutes.
 - {name: AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL, value: "20"}
 - {name: AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT, value: {{ .Values.airflow.taskHeartbeatTimeoutS | quote }}}
-# How long a worker may take to see that a task's process is gone: at five seconds, Airflow's own, a pod that is done as
-# soon may wake its task before, and then the task fails and is tried again.
+# Time until a worker notices that a task's process has ended. With Airflow's default of 5 s, a pod that ends earlier resumes
+# its task before that; the task then fails and is retried.
 - {name: AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL, value: "1"}
 - {name: AIRFLOW__USAGE_DATA_COLLECTION__ENABLED, value: "False"}
 {{- if .Values.web.hosts.airflow }}
@@ -59,7 +59,7 @@
 - {name: pod-templates, mountPath: /run/foundry/pod-templates, readOnly: true}
 {{- end }}
 
-{{/* All but `logs`, which is a volume that stays or one that does not. */}}
+{{/* All volumes but `logs`, which is persistent in some pods only. */}}
 {{- define "foundry.airflow.volumes" -}}
 - name: tmp
   emptyDir: {sizeLimit: 512Mi}
@@ -71,7 +71,7 @@
   configMap: {name: "{{ include "foundry.name" . }}-pod-templates"}
 {{- end }}
 
-{{/* What a task needs to read a stage's result, and where a message goes, if that is a secret. */}}
+{{/* Keys with which a task reads a stage's result, and the address for notices if it is a secret. */}}
 {{- define "foundry.airflow.stageFiles" -}}
 - name: stage-files
   projected:
@@ -88,7 +88,7 @@
           items: [{key: notify, path: notify}]
 {{- end }}
 
-{{/* Nothing of Airflow starts before the database is this version's: the migration is a Job beside it, no hook. */}}
+{{/* Airflow's components wait until the database is migrated. A Job migrates it, not a hook. */}}
 {{- define "foundry.airflow.waitForMigration" -}}
 - name: wait-for-migration
   image: {{ include "foundry.image" (list . "airflow") }}
@@ -104,7 +104,7 @@
     {{- include "foundry.airflow.mounts" . | nindent 4 }}
 {{- end }}
 
-{{/* (list $ logs): the volume of a StatefulSet's logs. Its size cannot be changed later, so nothing else may be in it. */}}
+{{/* (list $ logs): volume claim template for a StatefulSet's logs. Its size cannot change later, so it holds only logs. */}}
 {{- define "foundry.airflow.logs" -}}
 - metadata:
     name: logs
@@ -116,7 +116,7 @@
     resources: {requests: {storage: {{ (last .).size }}}}
 {{- end }}
 
-{{/* (list job-type): whether this pod's own heartbeat is in the database. It costs seconds of CPU, so once a minute. */}}
+{{/* (list job-type): probes that look for this pod's heartbeat in the database. Once per minute, as it costs seconds of CPU. */}}
 {{- define "foundry.airflow.probes" -}}
 {{- range $probe, $failures := dict "startupProbe" 10 "livenessProbe" 5 }}
 {{ $probe }}:

@@ -1,15 +1,15 @@
-{{/* (list $ component …): the pods of this release that are one of these, as a NetworkPolicy's selector. */}}
+{{/* (list $ component …): selector of the pods of these components. */}}
 {{- define "foundry.components" -}}
 matchLabels: {app.kubernetes.io/name: foundry, app.kubernetes.io/instance: {{ (first .).Release.Name }}}
 matchExpressions: [{key: app.kubernetes.io/component, operator: In, values: {{ rest . | toJson }}}]
 {{- end }}
 
-{{/* (list $ network): the pods of this release that are in a network, as Compose has it in `networks`. */}}
+{{/* (list $ network): selector of the pods in a network, like Compose's `networks`. */}}
 {{- define "foundry.members" -}}
 matchLabels: {app.kubernetes.io/instance: {{ (first .).Release.Name }}, foundry.network/{{ last . }}: "true"}
 {{- end }}
 
-{{/* (list $ name namespace): how a policy begins. */}}
+{{/* (list $ name namespace): the head of a policy. */}}
 {{- define "foundry.policy" -}}
 {{- $root := index . 0 -}}
 apiVersion: networking.k8s.io/v1
@@ -21,7 +21,7 @@ metadata:
     {{- include "foundry.labels" (list $root "network") | nindent 4 }}
 {{- end }}
 
-{{/* Names are asked for at the cluster's DNS, or at its cache on the node. */}}
+{{/* Egress to the cluster's DNS, or to its cache on the node. */}}
 {{- define "foundry.dns" -}}
 - to:
     - namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: kube-system}}

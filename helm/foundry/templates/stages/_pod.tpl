@@ -1,4 +1,4 @@
-{{/* (list $ cpu|cuda): what the cluster decides of a stage's pod. */}}
+{{/* (list $ cpu|cuda): the part of a stage's pod that depends on the cluster. */}}
 {{- define "foundry.stages.pod" -}}
 {{- $root := first . }}
 {{- $pool := get $root.Values.stages (last .) -}}

@@ -1,4 +1,4 @@
-{{/* The pages that have a host: name, service, port and host of each, as a YAML list. */}}
+{{/* Pages with a host, as a YAML list: name, service, port, host. */}}
 {{- define "foundry.pages" -}}
 {{- $services := dict "airflow" (list "api-server" 8080) "mlflow" (list "mlflow" 5000) "reports" (list "reports" 8000) }}
 {{- if not .Values.airflow.enabled }}
