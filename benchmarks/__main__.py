@@ -1,4 +1,4 @@
-"""Measure and keep, or measure the quick ones again and compare: see the package's docstring."""
+"""Measure and store, or measure the quick rows again and compare: see the package's docstring."""
 
 import argparse
 import importlib
@@ -13,7 +13,7 @@ BENCHMARKS = ("demo", "features", "models", "validation", "expectations", "daily
 
 
 def main() -> int:
-    """Exit code 1 where a bar is missed, or, with --check, where a ratio has fallen."""
+    """Returns exit code 1 if a bar is missed or, with --check, if a ratio has fallen."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("market_data", type=Path)
     parser.add_argument("peers", type=Path, help="interpreter of the peers' environment")
@@ -28,7 +28,7 @@ def main() -> int:
 
 
 def _measure(name: str, options: argparse.Namespace) -> list[str]:
-    """Keep what is measured; which rows miss their bar."""
+    """Measure and store. Returns the rows that miss their bar."""
     rows = tuple(_rows(name, options))
     write_record(name, Record(machine(options.peers), rows))
     DOCUMENT.write_text(benchmarks_markdown())

@@ -1,12 +1,12 @@
-"""The bars of the backtester on the five-year S&P set, and how it compares with vectorbt.
+"""Bars of the backtester on the five-year S&P set, and a comparison with vectorbt.
 
     python benchmarks/backtest.py DATA_FOLDER [--vectorbt PYTHON]
 
 Prints the fastest of several calls: a backtest of 505 tickers × 1,259 sessions with lag and costs, the sizing of its
-positions, and the ladder of 36 cells. With the interpreter of an environment that holds vectorbt (`uv venv ENV && uv pip
-install --python ENV/bin/python vectorbt`), the same orders go through it on the tickers without a gap: the models coincide
-for a holding of one session, costs in proportion to what is traded and no missing prices, and there the daily P&L
-has to be equal to 1e-9. The signal is a reversal of one session, which trades nearly all of the capital every day.
+positions, and the ladder of 36 cells. With --vectorbt, the interpreter of an environment with vectorbt (`uv venv ENV && uv
+pip install --python ENV/bin/python vectorbt`), vectorbt executes the same orders on tickers without missing prices. Both
+models agree for a holding period of one session and proportional costs: daily P&L must be equal to 1e-9. The signal is a
+one-session reversal, which trades nearly all of the capital every day.
 """
 
 import argparse
@@ -35,7 +35,7 @@ PEER = Path(__file__).with_name("backtest_vectorbt.py")
 
 
 def main() -> int:
-    """Measure, print the table; the exit code is 1 where a bar is missed."""
+    """Measure and print the table. Returns exit code 1 if a bar is missed."""
     options = _options()
     rows = list(_rows(options))
     width = max(len(row[0]) for row in rows)
@@ -52,7 +52,7 @@ def _options() -> argparse.Namespace:
 
 
 def _fastest(call: Callable[[], object], times: int) -> float:
-    """Seconds; the fastest of several calls is the one that the machine disturbed least."""
+    """Seconds of the fastest call, which other programs disturbed least."""
     elapsed = []
     for _ in range(times):
         started = time.perf_counter()
@@ -122,7 +122,7 @@ def _rows(options: argparse.Namespace) -> Iterator[tuple[str, str, str, bool]]:
 
 
 def _peer(python: Path, panel: PricePanel, targets: FloatArray, entry: str) -> tuple[FloatArray, float, float]:
-    """Daily P&L by vectorbt, and the seconds of its first call, which compiles, and of the fastest later one."""
+    """vectorbt's daily P&L, the seconds of its first call, which compiles, and of the fastest later call."""
     with tempfile.TemporaryDirectory() as folder:
         orders = np.full_like(targets, np.nan)
         orders[1:] = targets[:-1] * CAPITAL
@@ -135,7 +135,7 @@ def _peer(python: Path, panel: PricePanel, targets: FloatArray, entry: str) -> t
             fees=COST_BP * 1e-4,
             capital=CAPITAL,
         )
-        subprocess.run([python, PEER, folder], check=True, stdout=sys.stderr)  # noqa: S603 - our own file
+        subprocess.run([python, PEER, folder], check=True, stdout=sys.stderr)  # noqa: S603 - our file
         answer = np.load(Path(folder) / "answer.npz")
         return answer["net"], float(answer["first"]), float(answer["later"])
 

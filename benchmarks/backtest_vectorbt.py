@@ -1,9 +1,9 @@
-"""The orders of `benchmarks/backtest.py` through vectorbt; runs in an environment of its own, which has no Foundry.
+"""Executes the orders of `benchmarks/backtest.py` with vectorbt, in an environment without Foundry.
 
     PYTHON benchmarks/backtest_vectorbt.py FOLDER
 
 Reads FOLDER/orders.npz (sessions × tickers: target values in money, prices to trade at, closes) and writes
-FOLDER/answer.npz: the daily P&L as a decimal of the capital, and the seconds of the first and of the fastest later call.
+FOLDER/answer.npz: daily P&L as a decimal of the capital, and the seconds of the first and of the fastest later call.
 """
 
 import sys
@@ -15,7 +15,7 @@ import vectorbt as vbt
 
 
 def main(folder: Path) -> None:
-    """Order every ticker to its target value each session, all from one purse that is never empty."""
+    """Order every ticker to its target value each session. All tickers share cash that is never used up."""
     given = np.load(folder / "orders.npz")
     capital = float(given["capital"])
 

@@ -1,4 +1,4 @@
-"""A day of the scale set: the stages of the daily pipeline beside the same stages on every session that there is."""
+"""A daily run on the scale set, compared with the same stages on all sessions."""
 
 import json
 import subprocess
@@ -20,16 +20,16 @@ from foundry_tasks.data.tables import read_features, read_table
 
 STAGES = ("prices", "features", "predict", "report")
 EVERY_SESSION = "every_session"
-"""A DAG that Foundry does not know is taken to need all sessions."""
+"""Foundry does not know this DAG, so its stages load all sessions."""
 TRAINED_UNTIL = "2024-02-29"
 DAYS = ("2024-03-06", "2024-03-07", "2024-03-08")
 SMALL = {"models": ["logistic", "lightgbm"], "seeds": 1, "folds": 2, "test_sessions": 60, "warmup_blocks": 1,
          "audit_dates": 1, "resamples": 200}  # fmt: skip
-"""A recipe that is trained in minutes: what a day costs does not depend on how well it predicts."""
+"""A recipe that trains in minutes. The cost of a day does not depend on the model's quality."""
 
 
-def rows(market_data: Path, peers: Path, *, quick: bool) -> Iterator[Row]:  # noqa: ARG001 - it stands beside itself
-    """Train once, then every day twice; what both predict is held against each other before anything is reported."""
+def rows(market_data: Path, peers: Path, *, quick: bool) -> Iterator[Row]:  # noqa: ARG001 - no peers
+    """Train once, then run every day both ways. Asserts equal predictions before it yields a row."""
     if quick:
         return
     with tempfile.TemporaryDirectory() as temporary:
@@ -47,7 +47,7 @@ def rows(market_data: Path, peers: Path, *, quick: bool) -> Iterator[Row]:  # no
 
 
 class Desk:
-    """A store of its own, and Foundry's own commands on it."""
+    """A new store, and Foundry's commands on it."""
 
     def __init__(self, folder: Path, market_data: Path) -> None:
         files = {
@@ -66,7 +66,7 @@ class Desk:
         self._foundry("run", dag.removeprefix("foundry_"), "--run-id", run_id, conf=conf)
 
     def seconds(self, dag: str, day: str) -> float:
-        """What the stages count themselves, start-up included."""
+        """Seconds that the stages report, including start-up."""
         for stage in STAGES:
             self._foundry(stage, "--dag", dag, "--run-id", day, conf={"end": day})
         elapsed = {stage: self._result(dag, day, stage).elapsed_s["total"] for stage in STAGES}
@@ -74,7 +74,7 @@ class Desk:
         return sum(elapsed.values())
 
     def difference(self, day: str) -> dict[str, float]:
-        """Of P(up), and of any feature relative to its size but at least 1. Raises AssertionError above 1e-6."""
+        """Largest difference of P(up), and of any feature divided by max(1, |value|). Raises AssertionError above 1e-6."""
         recent, whole = (self._features(dag, day) for dag in ("foundry_daily", EVERY_SESSION))
         whole = whole.last(len(recent.sessions))
         across = [whole.tickers.index(ticker) for ticker in recent.tickers]
@@ -90,7 +90,7 @@ class Desk:
 
     def _foundry(self, *command: str, conf: Mapping[str, Any]) -> None:
         config = json.dumps({**self.conf, **conf})
-        subprocess.run(  # noqa: S603 - our own program
+        subprocess.run(  # noqa: S603 - our program
             [sys.executable, "-m", "foundry_tasks", *command, "--config", config],
             check=True, env=self.environment, stdout=subprocess.DEVNULL,
         )  # fmt: skip

@@ -1,11 +1,11 @@
-"""Sequences a second that the deep models learn from, by precision, with and without XLA, on this machine's device.
+"""Training speed of the deep models in sequences per second, by precision, with and without XLA, on this machine.
 
     KERAS_BACKEND=tensorflow python benchmarks/deep_training.py [--batch 512] [--steps 60] [--inputs 64] [--width 64] [--blocks 4]
 
-A training step is forward, backward and update on one batch that stays the same; every line of the table runs in a process
-of its own, so that memory is its own too. With `--peer`, the interpreter of an environment that holds the packages `xlstm` and
-`torch`, NX-AI's xLSTM of the same width, blocks, heads and steps stands beside, in its own plain PyTorch kernels. The table
-goes to benchmarks/deep_training.md, a section a device and backend.
+A training step is forward, backward and update on one fixed batch. Each line of the table runs in a new process, so that its
+memory is measured alone. `--peer` names the interpreter of an environment with the packages `xlstm` and `torch`; it adds
+NX-AI's xLSTM with equal width, blocks, heads and steps, on its plain PyTorch kernels. The table is written to
+benchmarks/deep_training.md, one section per device and backend.
 """
 
 import argparse
@@ -27,7 +27,7 @@ HEAD = ("network", "precision", "XLA", "sequences a second", "step, ms", "peak m
 
 
 def main() -> None:
-    """Measure every line, print the table, and keep it."""
+    """Measure every line; print and store the table."""
     options = _options()
     if options.line:
         print(json.dumps(_measure(options, *options.line.split(","))))
@@ -57,7 +57,7 @@ def _options() -> argparse.Namespace:
 
 
 def _xla(network: str) -> tuple[str, ...]:
-    """JAX compiles everything; TensorFlow may, but for Keras' own LSTM."""
+    """Settings of XLA: JAX always compiles; TensorFlow can, except for Keras' LSTM."""
     if os.environ.get("KERAS_BACKEND") == "jax":
         return ("yes",)
     return ("no",) if network == "lstm_transformer" else ("no", "yes")
@@ -65,7 +65,7 @@ def _xla(network: str) -> tuple[str, ...]:
 
 def _in_its_own_process(line: tuple[str, str, str], python: str) -> dict[str, Any]:
     command = [python, *sys.argv, "--line", ",".join(line)]
-    ended = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603 - this very program
+    ended = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603 - this program
     if ended.returncode:
         why = [line for line in ended.stderr.splitlines() if re.match(r"\w*Error: ", line)]
         return {"sequences": "failed", "step": why[-1] if why else f"exit code {ended.returncode}", "memory": "–"}
@@ -74,7 +74,7 @@ def _in_its_own_process(line: tuple[str, str, str], python: str) -> dict[str, An
 
 
 def _measure(options: argparse.Namespace, network: str, precision: str, xla: str) -> dict[str, Any]:
-    import numpy as np  # noqa: PLC0415 - the parent process needs none of it
+    import numpy as np  # noqa: PLC0415 - the parent process does not need it
 
     rng = np.random.default_rng(0)
     windows = rng.normal(size=(options.batch, options.steps, options.inputs)).astype(np.float32)
@@ -121,7 +121,7 @@ def _keras_step(
 
 
 def _device() -> Any:
-    """Its name, and how to ask for the most memory that was in use: of the GPU, else of this process."""
+    """Name of the device, and a function for the peak memory: of the GPU, else of this process."""
     import keras  # noqa: PLC0415
 
     from foundry_tasks.models.deep.training import gpus  # noqa: PLC0415
@@ -144,7 +144,7 @@ def _resident() -> int:
 
 
 def _peer_step(options: argparse.Namespace, precision: str, windows: Any, target: Any) -> Any:
-    """NX-AI's block stack between two linear layers, the second of its blocks an sLSTM."""
+    """A training step of NX-AI's block stack between two linear layers; its second block is an sLSTM."""
     import torch  # noqa: PLC0415
     import xlstm  # noqa: PLC0415
 
@@ -182,7 +182,7 @@ def _markdown(rows: list[list[Any]]) -> str:
 
 
 def _keep(title: str, section: str) -> None:
-    """The section in the place of an earlier one of the same device and backend."""
+    """Write the section; replaces an earlier one of the same device and backend."""
     sections = TABLE.read_text().split("\n\n## ") if TABLE.exists() else ["# What the deep models learn in a second"]
     kept = [sections[0], *(f"## {one}" for one in sections[1:] if not f"## {one}".startswith(title))]
     TABLE.write_text("\n\n".join(part.strip() for part in [*kept, section]) + "\n")

@@ -1,11 +1,10 @@
-"""What the deep models add on the five-year S&P set: one day, five purged folds, with the three others beside them.
+"""Gain of the deep models on the five-year S&P set: one day, five purged folds, together with the three other models.
 
     python benchmarks/deep_walk.py DATA_FOLDER [--every 3] [--precision float32] [--set key=value …] [--keep FOLDER]
 
-Needs TensorFlow (`make deep`). Every third ticker of the set by default, since two cores have twenty minutes; the walk is
-that of `five_year.py`, and ends with the ensemble's comparison. Prints each model's per-session AUC with its interval, whether
-a fold collapsed or holds a NaN, what the ensemble with the deep models has over the one without, paired by session, and the
-minutes of every stage.
+Needs TensorFlow (`make deep`). Default: every third ticker, which takes two cores twenty minutes. The walk is that of
+`five_year.py`, up to the ensemble's comparison. Prints per model the per-session AUC with interval, collapsed folds and NaN;
+the difference between the ensembles with and without deep models, paired by session; and the minutes of each stage.
 """
 
 import argparse
@@ -34,7 +33,7 @@ LIGHT = ("logistic", "lightgbm", "xgboost")
 
 
 def main() -> int:
-    """Run the stages, print the figures; the exit code is 1 where a fold collapsed or holds a NaN."""
+    """Run the stages and print the figures. Returns exit code 1 if a fold collapsed or has a NaN."""
     options = _options()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(options.keep or temporary)
@@ -55,7 +54,7 @@ def _options() -> argparse.Namespace:
 
 
 def _run(options: argparse.Namespace, folder: Path) -> dict[str, StageResult]:
-    """Stage → its result."""
+    """Run the stages. Returns stage → result."""
     prices = (options.data / "sp500_2013_2018.parquet").resolve()
     tickers = np.unique(pq.read_table(prices, columns=["ticker"])["ticker"].to_numpy(zero_copy_only=False).astype(str))
     conf = {
@@ -77,13 +76,13 @@ def _run(options: argparse.Namespace, folder: Path) -> dict[str, StageResult]:
     for stage in STAGES:
         command = [sys.executable, "-m", "foundry_tasks", stage, "--dag", "deep_walk", "--run-id", "walk"]
         command += ["--config", json.dumps(conf), *more]
-        subprocess.run(command, check=True, env=environment, stdout=sys.stderr)  # noqa: S603 - our own program
+        subprocess.run(command, check=True, env=environment, stdout=sys.stderr)  # noqa: S603 - our program
     found = folder.glob("store/runs/deep_walk/*/*/-/result.json")
     return {path.parts[-3]: StageResult.model_validate_json(path.read_bytes()) for path in found}
 
 
 def _print(store: Path, results: dict[str, StageResult]) -> bool:
-    """Print what was found. True where every fold of every model is sound."""
+    """Print the figures. Returns whether no fold of any model collapsed or has a NaN."""
 
     def artifact(stage: str, name: str) -> Path:
         return store / "objects" / results[stage].outputs[name].sha256

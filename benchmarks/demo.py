@@ -1,6 +1,6 @@
-"""`make demo` once packages are installed: all of it, its parts, and QUICK=1, beside the version before it was made quick.
+"""`make demo` with installed packages: the whole, its parts, and QUICK=1, compared with the version before the speed-up.
 
-The version before is run from its own sources by the commands that its Makefile gave, in the same environment.
+The earlier version runs from its sources, with the commands of its Makefile, in the same environment.
 """
 
 import json
@@ -24,12 +24,12 @@ PARTS: Mapping[str, float] = {
     "models": 72,
     "the nine other stages": 25,
 }
-"""What is measured → its bar in seconds."""
+"""Measurement → its bar in seconds."""
 QUICK_S = 75
 
 
-def rows(market_data: Path, peers: Path, *, quick: bool) -> Iterator[Row]:  # noqa: ARG001 - on the sample
-    """Wall time on two cores; one turn, since the version before takes minutes."""
+def rows(market_data: Path, peers: Path, *, quick: bool) -> Iterator[Row]:  # noqa: ARG001 - uses the sample
+    """Wall time on two cores. One turn, since the earlier version takes minutes."""
     if quick:
         return
     with tempfile.TemporaryDirectory() as temporary:
@@ -44,10 +44,10 @@ def rows(market_data: Path, peers: Path, *, quick: bool) -> Iterator[Row]:  # no
 
 
 def _before(folder: Path) -> tuple[list[list[str]], Path]:
-    """The commands of the version before, and where its sources lie."""
+    """Commands of the earlier version, and the folder of its sources."""
     folder.mkdir()
     packed = subprocess.run(["git", "archive", BEFORE], check=True, cwd=REPOSITORY, capture_output=True).stdout  # noqa: S603, S607 - as below
-    subprocess.run(["tar", "--extract"], check=True, cwd=folder, input=packed)  # noqa: S607 - as above, our own tools
+    subprocess.run(["tar", "--extract"], check=True, cwd=folder, input=packed)  # noqa: S607 - as above
     airflow, foundry = [str(Path(sys.executable).with_name("airflow"))], [sys.executable, "-m", "foundry_tasks"]
     return [
         [*airflow, "db", "migrate"],
@@ -58,7 +58,7 @@ def _before(folder: Path) -> tuple[list[list[str]], Path]:
 
 
 def _seconds(folder: Path, commands: list[list[str]], sources: Path) -> dict[str, float]:
-    """Seconds of each part of a run with a store and an Airflow of its own."""
+    """Seconds of each part of a run with a new store and a new Airflow."""
     folder.mkdir()
     settings = {
         "FOUNDRY_STORE": str(folder / "store"),

@@ -1,7 +1,7 @@
-"""Great Expectations: the seconds and the memory of every suite on 2.7 million rows, as stages ask them.
+"""Great Expectations: seconds and memory of every suite on 2.7 million rows, called as in the stages.
 
-What a suite has no peer for stands beside reading the rows at all. Each suite runs in a process of its own, Great Expectations
-loaded, from what its stage holds to the verdict with its page.
+There is no peer, so a suite is compared with reading its rows. Each suite runs in a new process with Great Expectations
+loaded, from the stage's data to the verdict with its page.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -34,8 +34,8 @@ MOST_MB = 2000
 QUICK = ("prices", "predictions")
 
 
-def rows(market_data: Path, peers: Path, *, quick: bool) -> Iterator[Row]:  # noqa: ARG001 - nobody else has these suites
-    """Two a suite: its seconds, its memory."""
+def rows(market_data: Path, peers: Path, *, quick: bool) -> Iterator[Row]:  # noqa: ARG001 - no peer has these suites
+    """Two rows per suite: seconds and memory."""
     for suite in QUICK if quick else PREPARED:
         found = in_its_own_process(_measured, market_data, suite)
         name = f"{suite}: {found.expectations} expectations of {found.rows:,} rows"
@@ -47,7 +47,7 @@ def rows(market_data: Path, peers: Path, *, quick: bool) -> Iterator[Row]:  # no
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One suite: seconds in turns, the peak of the process, and what a pandas frame of the bars takes."""
+    """One suite: seconds in turns, peak memory of the process, and memory of a pandas frame of the bars."""
 
     expectations: int
     rows: int
@@ -57,13 +57,13 @@ class Measured:
 
 
 class Guard:
-    """What a stage's io is to its guard: Great Expectations behind it, and the last verdict, which nobody acts on."""
+    """Stands in for StageIO in a stage's guard: validates, and stores the verdict without acting on it."""
 
     def __init__(self) -> None:
         self._expectations = GreatExpectations(SUITES)
 
     def guard(self, suite: str, table: pd.DataFrame, facts: Mapping[str, Any]) -> None:
-        """Hold the table against the suite."""
+        """Validate the table against the suite."""
         self.n_rows = len(table)
         self.verdict = self._expectations.validate(suite, table, facts)
 
@@ -76,7 +76,7 @@ def _measured(market_data: Path, suite: str) -> Measured:
     bars_mb = float(bars.memory_usage(deep=False).sum() / 1e6)
     ask = PREPARED[suite](market_data, bars, guard)
     del bars
-    ask()  # loads Great Expectations
+    ask()  # imports Great Expectations
     with PeakMemory() as memory:
         ask()
     turns = taking_turns(cpu_timed(ask), cpu_timed(read), pairs=3)
@@ -90,7 +90,7 @@ def _prices(market_data: Path, table: pd.DataFrame, guard: Guard) -> Callable[[]
     sessions = sessions_between(config.calendar, table["date"].min().date(), as_of)
     bars = bars_of(table, sessions)
     intake = take_in(bars, sessions, None)
-    stage = prices._guard  # noqa: SLF001 - the frame and the facts that the stage itself makes
+    stage = prices._guard  # noqa: SLF001 - the stage's own frame and facts
     return lambda: stage(config, cast("StageIO", guard), intake)
 
 

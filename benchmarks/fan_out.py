@@ -1,11 +1,10 @@
-"""What cutting the models stage into mapped tasks gains: measured on two cores, and what more cores would make of it.
+"""Gain of splitting the models stage into mapped tasks: measured on two cores, computed for more cores.
 
     python -m benchmarks.fan_out DATA_FOLDER        # the five-year set: three horizons, three models, five folds, one seed
 
-Every shard, however fine, is a process of one thread. Each is run alone, which is its cost; then two at a time, in the
-order in which Airflow starts them. What more cores make of it is computed from the costs alone: whoever is free takes the
-next shard. That the same computation for two cores meets what two cores took is the check of it. Kept in fan_out.json;
-docs/growth.md shows it.
+Every shard is a process with one thread. Each is run alone, which gives its cost; then two in parallel, in Airflow's order.
+For more cores the time is computed from the costs: a free core takes the next shard. The computation is checked against the
+measured time on two cores. Stored in fan_out.json and shown in docs/growth.md.
 """
 
 import argparse
@@ -33,7 +32,7 @@ BEFORE = ("prices", "features", "labels")
 
 
 def main() -> int:
-    """Measure every cut and write the page anew."""
+    """Measure every split and rewrite the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("market_data", type=Path)
     data = parser.parse_args().market_data.resolve()
@@ -78,7 +77,7 @@ def _measured(folder: Path, conf: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def makespan(costs: Sequence[float], cores: int) -> float:
-    """Seconds until the last shard has ended, where whoever is free takes the next one."""
+    """Seconds until the last shard ends, if a free core takes the next shard."""
     free = [0.0] * cores
     for cost in costs:
         heapq.heappush(free, heapq.heappop(free) + cost)
@@ -86,12 +85,12 @@ def makespan(costs: Sequence[float], cores: int) -> float:
 
 
 def _seconds(folder: Path, conf: Mapping[str, Any], stage: str, shard: str = "") -> float:
-    """Run a stage, or a shard of one, in a process of one thread. Raises CalledProcessError where it fails."""
+    """Run a stage or a shard in a process with one thread. Returns seconds. Raises CalledProcessError."""
     identity = ["--dag", "foundry_train", "--run-id", "fan-out", "--config", json.dumps(conf)]
     option = ["--shard", shard] if shard else []
     began = time.perf_counter()
     command = stage_command(stage, [*identity, *option])
-    subprocess.run(command, env=environment_in(folder), check=True, stdout=sys.stderr)  # noqa: S603 - our own program
+    subprocess.run(command, env=environment_in(folder), check=True, stdout=sys.stderr)  # noqa: S603 - our program
     return round(time.perf_counter() - began, 2)
 
 

@@ -1,4 +1,4 @@
-"""Features: the seconds and the memory of a set, beside pandas, Polars and Qlib's Alpha158 on the same bars."""
+"""Features: seconds and memory of a set, compared with pandas, Polars and Qlib's Alpha158 on the same bars."""
 
 import tempfile
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from foundry_tasks.data.panel import PricePanel
 from foundry_tasks.features import FEATURES, build_features
 from foundry_tasks.features.build import BLOCK_SESSIONS, compute_features, feature_blocks
 
-# Some of every kind: return, mean, deviation, extreme, covariance, skewness, correlation, volume, sector, rank.
+# Features of all kinds: return, mean, deviation, extreme, covariance, skewness, correlation, volume, sector, rank.
 COMPARED = (
     "ret_1d", "ret_5d", "ret_20d", "ma_ratio_20_50", "vol_20d", "zscore_20d", "rsi_14d", "max_ret_20d", "high_252d",
     "range_position_20d", "beta_60d", "skew_60d", "volume_move_corr_20d", "vol_ratio_20d", "ret_5d_vs_sector", "rank_ret_5d",
@@ -30,7 +30,7 @@ LEAST_RATIO = {"pandas": 4, "polars": 1.5}
 
 
 def rows(market_data: Path, peers: Path, *, quick: bool) -> Iterator[Row]:
-    """Equal first, then timed: what a user waits for on all cores, and the seconds of CPU, which nobody else disturbs."""
+    """Assert equal values, then measure wall time on all cores, and CPU seconds, which other programs do not disturb."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         market = read_market(market_data, FIVE_YEAR)
@@ -86,7 +86,7 @@ def _beside_alpha158(market: PricePanel, peers: Path, folder: Path) -> Row:
 
 
 def _linear(small: PricePanel, large: PricePanel) -> Row:
-    """CPU a row, which a cost that is linear in rows does not raise."""
+    """CPU seconds per row, large market compared with small one. They are equal if the cost is linear in rows."""
     turns = each(
         taking_turns(*(cpu_timed(partial(_all_blocks, market)) for market in (large, small)), pairs=5),
         large.member.size,
@@ -97,14 +97,14 @@ def _linear(small: PricePanel, large: PricePanel) -> Row:
 
 
 def _all_blocks(market: PricePanel) -> None:
-    """All features, as the stage computes them: a block is written before the next."""
+    """Compute all features as the stage does: one block is written before the next."""
     for _ in feature_blocks(market, FEATURES, threads=THREADS):
         pass
 
 
 def _memory(market_data: Path, name: str) -> Row:
-    """What computing takes beside the prices, which are the input: a block of features and what it is made of."""
-    import scipy.linalg  # noqa: F401, PLC0415 - the factors load it, which is no memory of theirs
+    """Peak memory of the computation without the prices: a block of features and its intermediate arrays."""
+    import scipy.linalg  # noqa: F401, PLC0415 - imported before the measurement, as the factors import it
 
     market = read_market(market_data, name)
     with PeakMemory() as memory:
@@ -116,7 +116,7 @@ def _memory(market_data: Path, name: str) -> Row:
 
 # ---------------------------------------------------------------- the same features
 def _write_bars(market: PricePanel, path: Path) -> None:
-    """One row a bar, sorted by ticker and date, as peers read it."""
+    """Write the peers' input: one row per bar, sorted by ticker and date."""
     bar = np.isfinite(market.adjusted_close.T)
     ticker, session = np.nonzero(bar)
     long = {name: values.T[bar] for name, values in market.fields.items()}
@@ -134,7 +134,7 @@ def _write_bars(market: PricePanel, path: Path) -> None:
 
 
 def _without_gaps(market: PricePanel) -> PricePanel:
-    """The tickers that trade from the first session to the last: where a bar is missing everyone has a rule of their own."""
+    """Tickers with a bar on every session, since each library treats missing bars differently."""
     whole = np.isfinite(market.adjusted_close).all(axis=0)
     return replace(
         market,
@@ -146,7 +146,7 @@ def _without_gaps(market: PricePanel) -> PricePanel:
 
 
 def assert_equal(market: PricePanel, peers: Path, program: str, folder: Path) -> None:
-    """Peers compute what we compute, once every window is full."""
+    """Assert that peers compute equal values once all windows are full."""
     _write_bars(market, folder / "whole.parquet")
     with Peer(peers, f"{program}_features", folder / "whole.parquet") as peer:
         peer.save(folder / "theirs.npz")

@@ -1,10 +1,10 @@
-"""The bars of a run on the five-year S&P set: seconds, memory, what an honest recipe reaches, and what that would earn.
+"""Bars of a run on the five-year S&P set: seconds, memory, AUC of the default recipe, and its backtest.
 
     python benchmarks/five_year.py DATA_FOLDER [--pipeline train|backtest] [--seeds 3] [--keep FOLDER] [--scale]
 
-Runs the pipeline on a store of its own and prints every bar with the figure that was measured. Folds are those of the
-figures it is compared with: five expanding ones of 150 sessions from session 500. With --scale, the members of the S&P 500
-from 2000 to 2024 in its place, on the default folds: what that takes, and what it finds beside the same bars.
+Runs the pipeline on a new store and prints every bar with its measured figure. The folds are those of the reference figures:
+five expanding folds of 150 sessions from session 500. With --scale: the members of the S&P 500 from 2000 to 2024, on the
+default folds, with the same bars.
 """
 
 import argparse
@@ -22,11 +22,11 @@ from typing import Any
 RUN = "five-year"
 
 Bar = tuple[str, str, str, bool]
-"""What is measured, the figure, what is asked of it, and whether it is met."""
+"""Measurement, figure, requirement, and whether it is met."""
 
 
 def main() -> int:
-    """Run, read the results, print the table; the exit code is 1 where a bar is missed."""
+    """Run, read the results, print the table. Returns exit code 1 if a bar is missed."""
     options = _options()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(options.keep or temporary)
@@ -53,7 +53,7 @@ def _options() -> argparse.Namespace:
 
 
 def _minutes(options: argparse.Namespace) -> float:
-    """What a whole run may take."""
+    """Maximum minutes of a whole run."""
     if options.scale:
         return float("inf")
     if options.pipeline == "backtest":
@@ -62,7 +62,7 @@ def _minutes(options: argparse.Namespace) -> float:
 
 
 def _run(options: argparse.Namespace, folder: Path) -> tuple[float, float]:
-    """Minutes of the whole run, and the memory of its largest stage in GB."""
+    """Run the pipeline. Returns minutes, and the memory of its largest stage in GB."""
     data = options.data.resolve()
     market = "sp500_2000_2024" if options.scale else "sp500_2013_2018"
     conf = {
@@ -82,14 +82,14 @@ def _run(options: argparse.Namespace, folder: Path) -> tuple[float, float]:
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     command = [sys.executable, "-m", "foundry_tasks", "run", options.pipeline, "--run-id", RUN, "--config"]
     started = time.perf_counter()
-    subprocess.run([*command, json.dumps(conf)], check=True, env=environment, stdout=sys.stderr)  # noqa: S603 - our own program
-    # Stages are grandchildren: the largest of them, in KiB on Linux.
+    subprocess.run([*command, json.dumps(conf)], check=True, env=environment, stdout=sys.stderr)  # noqa: S603 - our program
+    # The largest grandchild (stages are grandchildren), in KiB on Linux.
     peak_kib = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     return (time.perf_counter() - started) / 60, peak_kib / 2**20
 
 
 class Published:
-    """What the stages of the one run in a store have published."""
+    """Documents of the only run in a store."""
 
     def __init__(self, store: Path) -> None:
         self.store = store

@@ -1,11 +1,11 @@
-"""What a train run and its backtest cost as their market grows: seconds and memory of every stage, by tickers and years.
+"""Cost of a train run and its backtest by size of the market: seconds and memory of every stage, by tickers and years.
 
     python -m benchmarks.growth DATA_FOLDER [CELL …]        # such as 100x5 2000x20; all of them by default
 
-Real tickers of the scale set up to 500, beyond them bootstrapped ones: month for month the bars of another real ticker, chained,
-so that the market still moves together. One horizon (a third factor of a cell says how many), one seed, the default walk and
-models; a process a stage, its seconds, its processor seconds and its largest resident memory as the kernel counted them. What
-is measured is kept in growth.json, cell by cell; docs/growth.md and its plot are made of all that is kept.
+Up to 500 real tickers of the scale set, then bootstrapped ones: for each month the bars of a random real ticker, chained, so
+that tickers stay correlated. One horizon (or the cell's third factor), one seed, the default walk and models. Each stage is a
+process; the kernel counts its seconds, CPU seconds and peak resident memory. growth.json stores the cells; docs/growth.md
+and its plot are made from all stored cells.
 """
 
 import argparse
@@ -31,11 +31,11 @@ BLOCK_SESSIONS = 21
 EVERY = (*CELLS, THREE_HORIZONS)
 SEED = 7
 MOST_MB = 8e9 / 2**20
-"""What no stage may take, however large the cell."""
+"""Memory limit of every stage in every cell."""
 
 
 def main() -> int:
-    """Measure the cells that were asked for, and write the page anew after each; 1 where a stage took too much memory."""
+    """Measure the cells and rewrite the page after each. Returns 1 if a stage exceeded the memory limit."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("market_data", type=Path)
     parser.add_argument("cells", nargs="*", default=EVERY, metavar="CELL", help=f"of {' '.join(EVERY)}")
@@ -56,7 +56,7 @@ def main() -> int:
 def measured(
     market_data: Path, folder: Path, tickers: int, years: int, n_horizons: int = 1
 ) -> dict[str, dict[str, float]]:
-    """Stage → seconds, processor seconds and megabytes of its process; and the rows of the market."""
+    """Stage → seconds, CPU seconds and megabytes of its process; and the rows of the market."""
     market = read_market(market_data, SCALE)
     fields = {name: values[-years * SESSIONS_A_YEAR :] for name, values in market.fields.items()}
     sessions = market.sessions[-years * SESSIONS_A_YEAR :]
@@ -89,14 +89,14 @@ used = resource.getrusage(resource.RUSAGE_CHILDREN)
 print(used.ru_utime + used.ru_stime, used.ru_maxrss)
 sys.exit(code)
 """
-"""A child's largest memory is at first its parent's: this parent has next to none."""
+"""Starts the stage. A child's peak memory begins with its parent's, so this parent uses almost none."""
 
 
 def one_stage(command: list[str], environment: dict[str, str]) -> dict[str, float]:
-    """Run a stage in a process of its own. Raises CalledProcessError where it fails."""
+    """Run a stage in a new process. Raises CalledProcessError if it fails."""
     started = time.perf_counter()
     launched = [sys.executable, "-S", "-c", _LAUNCHER, *command]
-    ended = subprocess.run(launched, env=environment, check=True, stdout=subprocess.PIPE, text=True)  # noqa: S603 - our own program
+    ended = subprocess.run(launched, env=environment, check=True, stdout=subprocess.PIPE, text=True)  # noqa: S603 - our program
     cpu_s, peak_kib = map(float, ended.stdout.split())
     return {
         "wall_s": round(time.perf_counter() - started, 2),
@@ -108,7 +108,7 @@ def one_stage(command: list[str], environment: dict[str, str]) -> dict[str, floa
 def grown(
     fields: dict[str, FloatArray], sectors: tuple[str, ...], tickers: int
 ) -> tuple[dict[str, FloatArray], list[str]]:
-    """As many tickers as are asked for: evenly chosen real ones, then bootstrapped ones, in a sector of a real one."""
+    """The wanted number of tickers: evenly chosen real ones, then bootstrapped ones with the sector of a real one."""
     rng = np.random.default_rng(SEED)
     n_real = fields["close"].shape[1]
     chosen = np.linspace(0, n_real - 1, min(tickers, n_real)).round().astype(int)
@@ -119,7 +119,7 @@ def grown(
 
 
 def _bootstrapped(fields: dict[str, FloatArray], rng: np.random.Generator) -> dict[str, FloatArray]:
-    """One ticker: in each block of sessions the moves of another real one that traded throughout it."""
+    """One ticker. Each block of sessions has the returns of a random real ticker that traded in the whole block."""
     close = fields["close"]
     n_sessions = len(close)
     source = np.empty(n_sessions, dtype=int)
@@ -140,7 +140,7 @@ def _bootstrapped(fields: dict[str, FloatArray], rng: np.random.Generator) -> di
 def write_market(
     folder: Path, fields: dict[str, FloatArray], sessions: DateArray, names: list[str], sectors: list[str]
 ) -> int:
-    """prices.parquet and sectors.csv; how many bars there are."""
+    """Write prices.parquet and sectors.csv. Returns the number of bars."""
     session, ticker = np.nonzero(np.isfinite(fields["close"]))
     columns = {name: values[session, ticker] for name, values in fields.items()}
     bars = pd.DataFrame(

@@ -1,4 +1,4 @@
-"""docs/growth.md: what the kept cells of `benchmarks.growth` say, how each stage grows, and where its first wall is."""
+"""docs/growth.md: the stored cells of `benchmarks.growth`, how each stage grows, and which limit it reaches first."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -11,18 +11,18 @@ from foundry_tasks.contract.stages import PIPELINES, STAGES
 
 CELLS = ("100x5", "500x5", "1000x5", "2000x5", "100x20", "500x20", "1000x20", "2000x20")
 THREE_HORIZONS = "2000x20x3"
-"""The largest cell as the pipeline's own default has it; no law is fitted through it."""
+"""The largest cell, with the pipeline's default settings. It is not used for the fits."""
 KEPT = Path(__file__).with_name("growth.json")
 MEASURED = (*PIPELINES["foundry_train"], "portfolio", "simulate")
-"""A train run, and what a backtest adds to it."""
+"""A train run, and the stages that a backtest adds."""
 FAN_OUT = Path(__file__).with_name("fan_out.json")
 CLUSTER_TICKERS = (500, 5_000, 50_000)
 POD_S = 15
-"""What a cluster takes to be asked for a pod, to start it and to see that it ended, as docs/kubernetes.md measured it."""
+"""Seconds of a cluster per pod: request, start, detection of its end. Measured in docs/kubernetes.md."""
 DOCS = Path(__file__).parents[1] / "docs"
 
 Cells = Mapping[str, Mapping[str, Mapping[str, float]]]
-"""Cell → stage → what was measured."""
+"""Cell → stage → figures."""
 
 _HEAD = """# As the market grows
 
@@ -38,14 +38,14 @@ runs in its own process. The table does not include the disk space of inputs and
 _MAPPED = """
 The rows of one horizon, and the fits to them, were measured when panels were still memory-mapped. The current memory is lower.
 """
-"""Said as long as a cell is kept whose `mapped` says so; measuring it again takes that away."""
+"""Shown while a stored cell has `mapped`; a new measurement removes it."""
 
 _LEAKAGE = """
 Leakage was measured with 0.2.0, which refitted every audited model twice. It now refits a second time only where the scores
 differ: at 100 tickers 3.7 s for 5 years and 21.7 s for 20, a power of years of 1.3. The audited block is the first one, and its
 fit window grows from some 200 sessions to 3,900, which is 19 times, while the history grows 4 times.
 """
-"""Said until every cell is measured anew."""
+"""Shown until every cell is measured again."""
 
 _FANNED_OUT = """
 ## Fanned out
@@ -68,7 +68,7 @@ to its end. Memory is that of the stage with the largest memory at one horizon, 
 
 
 def write_page() -> None:
-    """The page and its plot, from what is kept."""
+    """Write the page and its plot from the stored cells."""
     (DOCS / "growth.md").write_text(growth_markdown())
     _plot(_kept())
 
@@ -119,7 +119,7 @@ def _table(cells: Cells) -> list[str]:
 
 
 def _laws(cells: Cells) -> list[str]:
-    """A line a stage: the exponents of its seconds, what a million bars takes of memory, and how many fit its limit."""
+    """One line per stage: exponents of its seconds, memory per million bars, and how many bars fit its limit."""
     rows = np.array([found["market"]["rows"] for found in cells.values()], dtype=float)
     large = rows > 1e6
     size = np.array(
@@ -150,7 +150,7 @@ def _laws(cells: Cells) -> list[str]:
 
 
 def _fanned_out() -> list[str]:
-    """What `benchmarks.fan_out` kept: the models stage by cut and cores, and a whole run with it."""
+    """Figures of `benchmarks.fan_out`: the models stage by split and cores, and a whole run with it."""
     if not FAN_OUT.exists():
         return []
     kept = json.loads(FAN_OUT.read_text())
@@ -184,12 +184,12 @@ def _fanned_out() -> list[str]:
 
 
 def _one_after_the_other(stages_s: Mapping[str, float]) -> float:
-    """Seconds of all stages but models: leakage runs beside ensemble."""
+    """Seconds of all stages but models. leakage runs in parallel to ensemble."""
     return sum(stages_s.values()) - min(stages_s["ensemble"], stages_s["leakage"])
 
 
 def _on_a_cluster(cells: Cells) -> list[str]:
-    """Minutes, core-hours and memory of a train run by tickers and cut, from the laws of what was measured."""
+    """Minutes, core-hours and memory of a train run by tickers and split, from the fits of the measurements."""
     five_years = [found for cell, found in cells.items() if cell.endswith("x5")]
     if len(five_years) < 2 or not FAN_OUT.exists():
         return []
@@ -221,21 +221,21 @@ def _on_a_cluster(cells: Cells) -> list[str]:
 
 
 def _growth(cells: Sequence[Mapping[str, Mapping[str, float]]], stage: str, tickers: int) -> float:
-    """How many times the seconds of 500 tickers a stage takes, by a straight line through these cells."""
+    """A stage's seconds divided by those of 500 tickers, by a straight line through these cells."""
     sizes = [found["market"]["tickers"] for found in cells]
     line = np.polyfit(sizes, [found[stage]["cpu_s"] for found in cells], 1)
     return float(np.polyval(line, tickers) / np.polyval(line, 500))
 
 
 def _memory_line(cells: Cells, stage: str) -> npt.NDArray[np.float64]:
-    """Slope and base: MB (2²⁰ bytes) by million bars."""
+    """Slope and intercept of memory in MB (2²⁰ bytes) over million bars."""
     bars = [found["market"]["rows"] / 1e6 for found in cells.values()]
     return np.polyfit(bars, [found[stage]["peak_mb"] for found in cells.values()], 1)
 
 
 def _plot(cells: Cells) -> None:
     """Seconds and megabytes of the heavy stages over bars, on logarithmic axes."""
-    import matplotlib as mpl  # noqa: PLC0415 - a second, and only the plot needs it
+    import matplotlib as mpl  # noqa: PLC0415 - takes a second; only the plot needs it
 
     mpl.use("svg")
     mpl.rcParams["svg.hashsalt"] = "growth"

@@ -13,7 +13,7 @@ SCALE = "sp500_2000_2024"
 
 
 def read_market(market_data: Path, name: str) -> PricePanel:
-    """All bars of a market's file as they are, with sectors, benchmark and VIX."""
+    """All bars of a market's file, unchanged, with sectors, benchmark and VIX."""
     bars = pd.read_parquet(market_data / f"{name}.parquet")
     sectors = pd.read_csv(market_data / f"sectors_{name}.csv", keep_default_na=False).set_index("ticker")["sector"]
     wide = {field: bars.pivot(index="date", columns="ticker", values=field) for field in PRICE_FIELDS if field in bars}

@@ -1,4 +1,4 @@
-"""Models: the fits of a walk beside the same fits made from rows in a frame, each from its beginning, at equal AUC."""
+"""Models: the fits of a walk, compared with the same fits from rows of a frame without shared work, at equal AUC."""
 
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -35,14 +35,14 @@ from foundry_tasks.walk.block_fits import BlockFitter
 from foundry_tasks.walk.walk_forward import WalkForwardValidator
 
 SAME_AUC = 0.005
-"""Other rows drawn and other bins cut move an AUC as another seed does: by 0.001 at one day, and by more at twenty."""
+"""Tolerance of the AUC. Different sampled rows and bins change it like another seed: by 0.001 at 1 day, more at 20."""
 
 Scores = dict[tuple[int, str, ModelName], FloatArray]
 """Horizon, fold and model → the scores of the fold's test, (n_sessions, n_tickers)."""
 
 
-def rows(market_data: Path, peers: Path, *, quick: bool) -> Iterator[Row]:  # noqa: ARG001 - the libraries are the same here
-    """One block of the walk, and the whole of it."""
+def rows(market_data: Path, peers: Path, *, quick: bool) -> Iterator[Row]:  # noqa: ARG001 - the same libraries, no peers
+    """Rows for one block of the walk, and for the whole walk."""
     market = read_market(market_data, FIVE_YEAR)
     features = build_features(market, "extended").panel
     labels = {horizon: build_labels(market, horizon) for horizon in ModelsConfig().horizons}
@@ -55,7 +55,7 @@ def _beside(contest: "Contest", *, pairs: int, quick: bool) -> Row:
     scores: dict[str, Scores] = {}
     one = timed(lambda: scores.update(ours=contest.ours()))
     other = timed(lambda: scores.update(theirs=contest.from_frames()))
-    # What takes minutes needs no turn that does not count.
+    # No warm-up turn for what takes minutes.
     turns = taking_turns(one, other, pairs=pairs) if pairs > 1 else [(one(), other())]
     ours, theirs = contest.auc(scores["ours"]), contest.auc(scores["theirs"])
     print({horizon: (round(auc, 4), round(theirs[horizon], 4)) for horizon, auc in ours.items()})
@@ -70,7 +70,7 @@ def _beside(contest: "Contest", *, pairs: int, quick: bool) -> Row:
 
 @dataclass(frozen=True)
 class Contest:
-    """The same fits twice: as the models stage makes them, and as a notebook does."""
+    """The same fits, made by the models stage and made as in a notebook."""
 
     features: FeaturePanel
     labels: dict[int, Labels]
@@ -87,7 +87,7 @@ class Contest:
         return {horizon: validator.folds(len(self.features.sessions), horizon) for horizon in self.labels}
 
     def auc(self, scores: Scores) -> dict[int, float]:
-        """Horizon → mean per-session AUC against up or down of the average of the models."""
+        """Horizon → mean per-session AUC of the models' average."""
         found = {}
         for horizon, walk in self.walk.items():
             folds = [walk[block] for block in self.blocks]
@@ -97,7 +97,7 @@ class Contest:
         return found
 
     def ours(self) -> Scores:
-        """Bins shared by horizons and seeds, fits side by side."""
+        """Foundry's fits: bins shared by horizons and seeds, fits in parallel."""
         fitter = BlockFitter(
             self.config, tuple(self.labels), self.walk, {horizon: horizon for horizon in self.labels}, Designs(self.features),
             lambda horizon, kind: getattr(self.labels[horizon], kind), lambda _: nullcontext(),
@@ -111,7 +111,7 @@ class Contest:
         return found
 
     def from_frames(self) -> Scores:
-        """Rows chosen from a frame by date, and everything made of them anew for each fit."""
+        """A notebook's fits: rows chosen from a frame by date, everything computed again for each fit."""
         names = list(input_names(self.features))
         shape = (len(self.features.sessions), len(self.features.tickers))
         index = pd.MultiIndex.from_product([range(shape[0]), range(shape[1])], names=["session", "ticker"])
@@ -136,7 +136,7 @@ class Contest:
 
 
 def _fitted(estimator: Any, learn: pd.DataFrame, target: pd.Series, test: pd.DataFrame, config: ModelsConfig) -> Any:
-    """The mean log-odds of the seeds' fits; the libraries have all threads, the settings are ours."""
+    """Mean log-odds of the seeds' fits, with Foundry's settings and all threads."""
     seeds = range(config.seed, config.seed + config.seeds)
     if isinstance(estimator, OurLogistic):
         strength = 1 / (estimator.l2 * len(learn))

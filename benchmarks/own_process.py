@@ -1,4 +1,4 @@
-"""A measurement in a process of its own, whose memory is its own too."""
+"""Measurements in a new process, whose memory is measured alone."""
 
 import ctypes
 import gc
@@ -20,20 +20,20 @@ _OWN = Path("/proc/self")
 
 
 def in_its_own_process(call: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
-    """What `call` returns in a fresh interpreter."""
+    """The result of `call` in a new interpreter."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         return pool.submit(call, *args, **kwargs).result()
 
 
 class PeakMemory:
-    """The most memory that the process held inside a `with` block, in MB (10⁶ bytes), and what it held before. Linux only."""
+    """Peak memory of the process inside a `with` block, and memory before it, in MB (10⁶ bytes). Linux only."""
 
     def __enter__(self) -> Self:
         gc.collect()
-        # What is free already is nobody's need.
+        # Return free memory to the system first, so that it does not count.
         pa.default_memory_pool().release_unused()
         ctypes.CDLL(None).malloc_trim(0)
-        (_OWN / "clear_refs").write_text("5")  # forgets the peak so far
+        (_OWN / "clear_refs").write_text("5")  # resets the peak
         self.before_mb = _resident("VmRSS")
         return self
 
@@ -50,11 +50,11 @@ def _resident(what: str) -> float:
 
 
 def environment_in(folder: Path) -> dict[str, str]:
-    """What a stage's process is told, with a store and a registry of its own in `folder`."""
+    """Environment of a stage's process, with store and registry in `folder`."""
     environment = os.environ | {
         "FOUNDRY_STORE": str(folder / "store"),
         "FOUNDRY_MLFLOW_URI": f"sqlite:///{folder / 'mlflow.db'}",
         "FOUNDRY_MLFLOW_ARTIFACTS": str(folder / "mlartifacts"),
     }
-    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # compiled code halves start-up
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # compiled bytecode halves start-up
     return environment

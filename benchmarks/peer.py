@@ -1,4 +1,4 @@
-"""What we are compared with, in a process and an environment of its own that holds its data between turns."""
+"""A peer in its own process and environment; it keeps its data between turns."""
 
 import json
 import subprocess
@@ -11,13 +11,13 @@ PACKAGES = ("polars", "pandas", "pyqlib")
 
 
 class Peer:
-    """A program of `benchmarks/peers`, which answers every line on its stdin with a line of JSON (`peers/turns.py`)."""
+    """A program of `benchmarks/peers`. It answers each line on stdin with a line of JSON (`peers/turns.py`)."""
 
     def __init__(self, python: Path, program: str, *arguments: str | Path) -> None:
         self._command = [str(python), str(PROGRAMS / f"{program}.py"), *map(str, arguments)]
 
     def __enter__(self) -> Self:
-        self._process = subprocess.Popen(  # noqa: S603 - a program of ours
+        self._process = subprocess.Popen(  # noqa: S603 - our program
             self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         return self
@@ -25,18 +25,18 @@ class Peer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._process.communicate()  # closes its stdin, which ends it
+        self._process.communicate()  # closing stdin ends the program
 
     def seconds(self) -> float:
-        """One turn."""
+        """Seconds of one turn."""
         return float(self._ask("turn")["seconds"])
 
     def cpu_seconds(self) -> float:
-        """One turn, in seconds of CPU of its own process."""
+        """CPU seconds of one turn, of the peer's process."""
         return float(self._ask("turn")["cpu_seconds"])
 
     def save(self, path: Path) -> None:
-        """Take a turn and write what it makes as npz, an array a name."""
+        """Take a turn and write its arrays as npz, by name."""
         self._ask(f"save {path}")
 
     def _ask(self, line: str) -> dict[str, Any]:
@@ -51,7 +51,7 @@ class Peer:
 
 
 def peer_versions(python: Path) -> dict[str, str]:
-    """Package → version, of those of PACKAGES that the environment holds."""
+    """Package → version, for those of PACKAGES in the environment."""
     code = "import json, sys; from importlib.metadata import distributions as all; "
     code += "print(json.dumps({one.name: one.version for one in all() if one.name in sys.argv}))"
     printed = subprocess.run([python, "-c", code, *PACKAGES], check=True, capture_output=True, text=True)  # noqa: S603 - ours

@@ -1,4 +1,4 @@
-"""What was measured, kept as JSON, one file a benchmark, and shown as a table in docs/benchmarks.md."""
+"""Stored measurements: one JSON file per benchmark, shown as tables in docs/benchmarks.md."""
 
 import json
 import os
@@ -26,14 +26,14 @@ named machine: elapsed time, or CPU time of all threads of the process where the
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """The rows of one benchmark, and what they were measured on."""
+    """The rows of one benchmark, and the machine."""
 
     machine: Mapping[str, str]
     rows: tuple[Row, ...]
 
 
 def machine(peers: Path) -> dict[str, str]:
-    """Cores, CPU, memory, Python and packages of ours and of the peers' environment."""
+    """Cores, CPU, memory, Python, and packages of both environments."""
     about = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
     model = [line.partition(":")[2].strip() for line in about.splitlines() if line.startswith("model name")]
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
@@ -48,20 +48,20 @@ def machine(peers: Path) -> dict[str, str]:
 
 
 def write_record(name: str, record: Record) -> None:
-    """Keep it, in the place of what was kept before."""
+    """Store it; replaces the earlier record."""
     RESULTS.mkdir(exist_ok=True)
     rows = [{key: _rounded(value) for key, value in asdict(row).items()} for row in record.rows]
     _path(name).write_text(json.dumps({"machine": record.machine, "rows": rows}, indent=2, ensure_ascii=False) + "\n")
 
 
 def read_record(name: str) -> Record:
-    """What was kept. Raises FileNotFoundError where nothing was."""
+    """The stored record. Raises FileNotFoundError without one."""
     document = json.loads(_path(name).read_text())
     return Record(document["machine"], tuple(Row(**row) for row in document["rows"]))
 
 
 def benchmarks_markdown() -> str:
-    """The page: a table a benchmark, in the order of their names."""
+    """The page: one table per benchmark, in alphabetical order."""
     names = sorted(path.stem for path in RESULTS.glob("*.json"))
     return "\n".join([_HEAD, *(_section(name, read_record(name)) for name in names)])
 
@@ -73,7 +73,7 @@ def _section(name: str, record: Record) -> str:
 
 
 def table_line(row: Row) -> str:
-    """A row of the page."""
+    """A row as a line of the table."""
     spread = "" if row.ratio_low == row.ratio_high else f" ({row.ratio_low:.2g}–{row.ratio_high:.2g})"
     cells = (
         f"{row.name}{' ↻' if row.quick else ''}",

@@ -1,23 +1,23 @@
-"""Which ratios have fallen behind the kept ones: ratios, since seconds are another machine's."""
+"""Finds ratios below the stored ones. Ratios, since seconds depend on the machine."""
 
 from collections.abc import Callable, Iterable
 
 from benchmarks.row import Row
 
 TOLERANCE = 0.3
-"""A ratio is too small where it is smaller than the kept one by more than this share of it.
+"""A ratio has fallen if it is below the stored one by more than this share.
 
-Five runs of the quick rows of features and validation on two cores, under loads of 5 to 26: ratios fell up to 17 % below their
-median, and one, of what takes 14 ms, once by 36 %.
+From five runs of the quick rows of features and validation on two cores, under loads of 5 to 26: ratios fell up to 17 %
+below their median; one, of a 14 ms measurement, fell once by 36 %.
 """
 TRIES = 3
-"""A regression is too small every time; what another program on the machine disturbed is so once: the 36 % were gone the next."""
+"""A regression repeats; a disturbance by another program does not: the 36 % were gone in the next run."""
 
 
 def regressions(kept: Iterable[Row], measure: Callable[[], Iterable[Row]]) -> list[str]:
-    """One line a row that has fallen, in every try. kept: the quick ones count. measure: gives them anew.
+    """One line per row that has fallen in every try. kept: stored rows, of which the quick ones count. measure: repeats them.
 
-    Raises KeyError where a kept row is no longer measured.
+    Raises KeyError if a stored row is no longer measured.
     """
     least = {row.key: row.ratio * (1 - TOLERANCE) for row in kept if row.quick}
     fallen = dict.fromkeys(least, 0.0)

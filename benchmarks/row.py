@@ -1,4 +1,4 @@
-"""One line of a benchmark: ours beside theirs, and the bar."""
+"""One line of a benchmark: ours, theirs and the bar."""
 
 import statistics
 import time
@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from typing import Literal, Self
 
 Seconds = Callable[[], float]
-"""Does its work once and says how many seconds that took."""
+"""Does its work once and returns the seconds."""
 Unit = Literal["s", "s of CPU", "MB", "ns a row"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """What was measured, against what; the ratio is theirs over ours, so that more is better.
+    """A measurement and its peer. The ratio is theirs / ours, so more is better.
 
-    ours, theirs: medians, in `unit`. ratio: the median of the pairs, ratio_low and ratio_high the smallest and the largest.
-    least_ratio, most: the bars, of the ratio and of ours; None where there is none. quick: `make bench-check` compares it.
+    ours, theirs: medians, in `unit`. ratio: median of the pairs; ratio_low, ratio_high: smallest and largest. least_ratio, most:
+    bars for the ratio and for ours, or None. quick: `make bench-check` compares it.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Row:
         most: float | None = None,
         quick: bool = False,
     ) -> Self:
-        """A row of turns taken in pairs."""
+        """A row from turns in pairs."""
         ratios = [theirs / ours for ours, theirs in turns]
         return cls(
             name=name,
@@ -61,34 +61,34 @@ class Row:
 
     @property
     def key(self) -> str:
-        """What names it among the rows of its benchmark."""
+        """Identifies the row in its benchmark."""
         return f"{self.name}, against {self.against}, in {self.unit}"
 
     @property
     def bar(self) -> str:
-        """What is asked of it, in words."""
+        """The bar as text."""
         ratio = "" if self.least_ratio is None else f"ratio ≥ {self.least_ratio:g}"
         ours = "" if self.most is None else f"ours ≤ {self.most:g} {self.unit}"
         return ", ".join(part for part in (ratio, ours) if part)
 
     @property
     def met(self) -> bool:
-        """Whether its bars are reached; a row without one informs."""
+        """Whether its bars are met; True without bars."""
         enough = self.least_ratio is None or self.ratio >= self.least_ratio
         return enough and (self.most is None or self.ours <= self.most)
 
 
 Turns = list[tuple[float, float]]
-"""Ours and theirs, measured one after the other, once a pair."""
+"""Seconds of ours and theirs, one entry per pair."""
 
 
 def timed(call: Callable[[], object], *, repeats: int = 1) -> Seconds:
-    """A call as one that says how long it took. repeats: for what takes milliseconds, the mean of so many."""
+    """Wrap a call so that it returns its seconds. repeats: number of calls for the mean, for calls of milliseconds."""
     return _clocked(call, time.perf_counter, repeats)
 
 
 def cpu_timed(call: Callable[[], object], *, repeats: int = 1) -> Seconds:
-    """The same in seconds of CPU, all threads together: what it takes on a core of its own, however busy the machine is."""
+    """As `timed`, in CPU seconds of all threads, which do not depend on the machine's load."""
     return _clocked(call, time.process_time, repeats)
 
 
@@ -103,12 +103,12 @@ def _clocked(call: Callable[[], object], clock: Seconds, repeats: int) -> Second
 
 
 def taking_turns(ours: Seconds, theirs: Seconds, *, pairs: int) -> Turns:
-    """Let both take turns, after one each that does not count."""
+    """Let both take turns, after one warm-up turn each."""
     ours()
     theirs()
     return [(ours(), theirs()) for _ in range(pairs)]
 
 
 def each(turns: Turns, our_parts: int, their_parts: int) -> Turns:
-    """The same a part, where both made so many of them in a turn, such as features."""
+    """The turns divided by the number of parts that each turn makes, such as features."""
     return [(ours / our_parts, theirs / their_parts) for ours, theirs in turns]

@@ -1,8 +1,8 @@
-"""What the DAG costs beyond its stages' own seconds, on the stack that `make up` started: scheduling, container, result.
+"""Overhead of the DAG over its stages' seconds, on the running stack: scheduling, container, result.
 
-    python -m benchmarks.stage_overhead [RUN_ID]        # without one: a small run on the sample is triggered first
+    python -m benchmarks.stage_overhead [RUN_ID]        # without RUN_ID, a small run on the sample is triggered first
 
-Of each stage: the wait since its last upstream task ended, and its task's seconds less those that the stage counts itself.
+Per stage: the wait since its last upstream task ended, and its task's seconds minus the seconds that the stage reports.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Start-up: a stage beside the libraries that it cannot do without, a DAG file beside Airflow's SDK, a whole run."""
+"""Start-up: a stage compared with its required libraries, a DAG file compared with Airflow's SDK, a whole run."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from foundry_tasks.contract.settings import REPOSITORY
 from foundry_tasks.contract.stages import PIPELINES
 
 LIBRARIES = "import numpy, pyarrow.parquet\nfrom pydantic import BaseModel"
-"""Pydantic loads itself once a model is wanted."""
+"""Imports BaseModel, since Pydantic loads its modules lazily."""
 PARSED = """
 import resource, runpy, sys
 def seconds():
@@ -31,8 +31,8 @@ SMALL = {"horizons": [1], "models": ["logistic", "lightgbm", "xgboost"], "seeds"
 PAIRS = 9
 
 
-def rows(market_data: Path, peers: Path, *, quick: bool) -> Iterator[Row]:  # noqa: ARG001 - on the sample
-    """Seconds of CPU where a process does nothing but start, so that another program on the machine counts for less."""
+def rows(market_data: Path, peers: Path, *, quick: bool) -> Iterator[Row]:  # noqa: ARG001 - uses the sample
+    """CPU seconds for processes that only start, since other programs disturb them less."""
     with tempfile.TemporaryDirectory() as temporary:
         environment = _environment(Path(temporary))
         gates = [sys.executable, "-m", "foundry_tasks", "gates", "--run-id", "that nobody has started"]
@@ -63,13 +63,13 @@ def _environment(folder: Path) -> dict[str, str]:
 
 def _cpu(command: list[str], environment: dict[str, str]) -> float:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(command, check=False, env=environment, capture_output=True)  # noqa: S603 - our own programs
+    subprocess.run(command, check=False, env=environment, capture_output=True)  # noqa: S603 - our programs
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def _parsed(dag: str, runtime: str, environment: dict[str, str]) -> tuple[float, float]:
-    """A file's own seconds, and those of the SDK before it, in a process that parses it."""
+    """Seconds of a DAG file and of the SDK imported before it, in one process."""
     command = [sys.executable, "-c", PARSED, str(REPOSITORY / "dags" / f"{dag}.py")]
     variables = environment | {"FOUNDRY_RUNTIME": runtime, "FOUNDRY_IMAGE_CPU": "of no account here"}
     printed = subprocess.run(command, check=True, env=variables, capture_output=True, text=True).stdout  # noqa: S603 - as above

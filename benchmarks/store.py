@@ -1,4 +1,4 @@
-"""The store: a large artifact put and read back, beside a plain copy and beside boto3's own transfer on the same server."""
+"""The store: writing and reading a large artifact, compared with a copy and with boto3's transfer on the same server."""
 
 import itertools
 import os
@@ -20,11 +20,11 @@ from tests.s3_server import S3Server
 MEGABYTES = 500
 PAIRS = 5
 LEAST_RATIO = 1 / 1.2
-"""Naming an object by its content, proving and syncing it may cost a fifth of the copy."""
+"""Allowed cost: hashing, verifying and syncing may take a fifth of the copy."""
 
 
-def rows(market_data: Path, peers: Path, *, quick: bool) -> Iterator[Row]:  # noqa: ARG001 - bytes are bytes, and all rows are quick
-    """Every turn puts content that no store has seen."""
+def rows(market_data: Path, peers: Path, *, quick: bool) -> Iterator[Row]:  # noqa: ARG001 - random bytes; all rows are quick
+    """Rows. Every turn writes new content."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         yield _row(_local(folder), "put into a folder", "cp and sync")
@@ -42,7 +42,7 @@ def _row(turns: Turns, name: str, against: str) -> Row:
 
 
 def _renewed(path: Path) -> Path:
-    """The file with other content: a few bytes of each part change its name and nothing else."""
+    """Change a few bytes of each part of the file, so that its digest is new."""
     with path.open("r+b") as stream:
         for start in range(0, MEGABYTES * 1_000_000, 1 << 20):
             stream.seek(start)
@@ -72,7 +72,7 @@ def _local(folder: Path) -> Turns:
 
 
 def _copied(source: Path, copy: Path) -> None:
-    subprocess.run(["cp", source, copy], check=True)  # noqa: S603, S607 - the system's own
+    subprocess.run(["cp", source, copy], check=True)  # noqa: S603, S607 - a program of the system
     subprocess.run(["sync", copy], check=True)  # noqa: S603, S607 - as above
 
 

@@ -1,4 +1,4 @@
-"""Validation: the bootstrap and the null distribution of what is gated, on 600,000 forecasts, beside plain loops."""
+"""Validation: bootstrap and null distribution of the gated figures on 600,000 forecasts, compared with plain loops."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,8 +19,8 @@ LOOPED_SHIFTS = 10
 MOST_S = 3
 
 
-def rows(market_data: Path, peers: Path, *, quick: bool) -> Iterator[Row]:  # noqa: ARG001 - forecasts are drawn
-    """Equal first, then timed; all of it is quick."""
+def rows(market_data: Path, peers: Path, *, quick: bool) -> Iterator[Row]:  # noqa: ARG001 - random forecasts
+    """Assert equal values, then measure. All rows are quick."""
     evidence = _evidence()
     size = f"{N_SESSIONS * N_TICKERS:,} forecasts"
 
@@ -88,7 +88,7 @@ def _interval(e: Evidence) -> Interval:
 
 # ---------------------------------------------------------------- as loops
 def _looped_interval(e: Evidence) -> Interval:
-    """Moving blocks, resample by resample."""
+    """Moving-block bootstrap in a loop over resamples."""
     auc = np.array([roc_auc_score(up, p_up) for up, p_up in zip(e.up, e.p_up, strict=True)])
     rng, block = np.random.default_rng(1), block_length(HORIZON)
     n_blocks = len(auc) // block
@@ -102,5 +102,5 @@ def _looped_interval(e: Evidence) -> Interval:
 
 
 def _looped_null(e: Evidence, shifts: np.ndarray) -> list[float]:
-    """The mean AUC at every shift."""
+    """Mean AUC at every shift, in a loop."""
     return [float(np.nanmean(session_auc(e.p_up, np.roll(e.up, -shift, axis=0)))) for shift in shifts]

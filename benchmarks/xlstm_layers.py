@@ -1,10 +1,10 @@
-"""What the xLSTM layers cost over the least that they could: a training step at batch 512 × 60 steps × 64 units.
+"""Cost of the xLSTM layers compared with a lower bound: a training step at batch 512 × 60 steps × 64 units.
 
     python -m benchmarks.xlstm_layers [ROUNDS]              # KERAS_BACKEND=jax for the other backend
 
-sLSTM: a Keras model of one layer against the recurrence written by hand in the backend itself, same products, same update.
-mLSTM: value and gradient of the parallel form against its two products alone, Q Kᵀ and S V, and theirs.
-Turns alternate, so that a busy machine slows each the same; the ratio is the median of a turn's ratios.
+sLSTM: a Keras model of one layer, compared with the recurrence in plain backend code, same products, same update.
+mLSTM: value and gradient of the parallel form, compared with its two products Q Kᵀ and S V and their gradients.
+Turns alternate, so that a busy machine slows both equally. The ratio is the median of the turns' ratios.
 """
 
 import statistics
@@ -38,7 +38,7 @@ def main() -> None:
 
 
 def compare(what: str, steps: Mapping[str, Callable[[], Any]], rounds: int) -> None:
-    """The first is what the others are measured against."""
+    """Measure in turns. The first is the baseline."""
     for step in steps.values():
         step()
     turns = [{name: seconds(step) for name, step in steps.items()} for _ in range(rounds)]
@@ -56,11 +56,11 @@ def seconds(step: Callable[[], Any]) -> float:
 
 
 def training_step(layer: keras.layers.Layer) -> Callable[[], Any]:
-    """Forward, backward and update of: every W x as one product, the layer, the last step's head."""
+    """Forward, backward and update of: all W x as one product, the layer, the head of the last step."""
     window = keras.Input((STEPS, UNITS))
     h = layer(keras.layers.Dense(4 * UNITS)(window))
     model = keras.Model(window, keras.layers.Dense(1)(h[:, -1]))
-    # XLA makes a scan slower on the CPU, but JAX has nothing else.
+    # XLA slows a scan on the CPU; JAX has no alternative.
     model.compile("adam", "mse", jit_compile=keras.backend.backend() == "jax")
     random = np.random.default_rng(7)
     x, y = random.normal(size=(BATCH, STEPS, UNITS)).astype("float32"), random.normal(size=(BATCH, 1))
@@ -75,7 +75,7 @@ def slstm_layers() -> Mapping[str, keras.layers.Layer]:
 
 
 class ByHand(keras.layers.Layer):  # type: ignore[misc] # Keras has no types
-    """A recurrence in the backend's own words: (gates (steps, batch, 4 · units), R) → h (steps, batch, units)."""
+    """A recurrence in plain backend code: (gates (steps, batch, 4 · units), R) → h (steps, batch, units)."""
 
     def __init__(self, recurrence: Callable[[Any, Any], Any]) -> None:
         super().__init__()
@@ -92,7 +92,7 @@ class ByHand(keras.layers.Layer):  # type: ignore[misc] # Keras has no types
 
 
 def tf_step(kernel: Any, state: Any, gates: Any) -> Any:
-    """The equations as the paper writes them."""
+    """One step by the paper's equations."""
     import tensorflow as tf  # noqa: PLC0415 - the other backend has none
 
     h, c, n, m = state
@@ -163,7 +163,7 @@ def products(q: Any, k: Any, v: Any) -> Any:
 
 
 def gradient_step(form: Callable[..., Any], *inputs: Any) -> Callable[[], Any]:
-    """The gradient of Σ h² in all inputs."""
+    """The gradient of Σ h² with respect to all inputs."""
 
     def loss(*inputs: Any) -> Any:
         return ops.sum(ops.square(form(*inputs)))

@@ -1,6 +1,6 @@
-"""Alpha158 by Qlib's own expression engine, on all cores: `python alpha158.py FILE FOLDER`, FOLDER takes its binary files.
+"""Alpha158 by Qlib's expression engine, on all cores: `python alpha158.py FILE FOLDER`. FOLDER is for its binary files.
 
-FILE is long, a row a bar. Nothing is cached between turns.
+FILE has one row per bar. Nothing is cached between turns.
 """
 
 import sys
@@ -17,7 +17,7 @@ FIELDS = ("open", "high", "low", "close", "volume", "vwap")
 
 
 def write_binary(bars: pd.DataFrame, folder: Path) -> None:
-    """Qlib's files: the calendar, when each ticker was there, and float32 from its first session on, its index in front."""
+    """Write Qlib's files: calendar, dates of each ticker, and float32 values after the index of the first session."""
     bars = bars.assign(vwap=(bars["high"] + bars["low"] + bars["close"]) / 3)
     sessions = np.sort(bars["date"].unique())
     days = [str(day)[:10] for day in sessions]
@@ -38,7 +38,7 @@ def write_binary(bars: pd.DataFrame, folder: Path) -> None:
 
 
 def main() -> None:
-    """Write the files, then take turns."""
+    """Write Qlib's files, then take turns."""
     folder = Path(sys.argv[2])
     write_binary(pd.read_parquet(sys.argv[1]), folder)
     qlib.init(provider_uri=str(folder), region="us", expression_cache=None, dataset_cache=None)

@@ -1,6 +1,6 @@
-"""Features as people write them in pandas: `python pandas_features.py FILE`, a long file sorted by ticker and date.
+"""Features in usual pandas code: `python pandas_features.py FILE`, a long file sorted by ticker and date.
 
-A moving window is a `groupby.rolling`, which is several times faster than a `transform` of a lambda.
+Windows use `groupby.rolling`, which is several times faster than `transform` with a lambda.
 """
 
 import math
@@ -15,7 +15,7 @@ MIN_SHARE = 0.8
 
 
 def features(bars: pd.DataFrame) -> dict[str, np.ndarray]:
-    """Name → one value a row."""
+    """Name → one value per row."""
     frame = bars.copy()
     by_ticker = frame.groupby("ticker", sort=False, observed=True)
 
@@ -55,7 +55,7 @@ def features(bars: pd.DataFrame) -> dict[str, np.ndarray]:
     high, low = moving(close, 20).max().to_numpy(), moving(close, 20).min().to_numpy()
     frame["range_position_20d"] = (close - low) / (high - low)
     frame["beta_60d"] = covariance(ret, market, 60) / deviation(market, 60) ** 2
-    n = 60  # pandas corrects the bias of skewness, Foundry does not
+    n = 60  # pandas corrects the bias of skewness; Foundry does not
     frame["skew_60d"] = moving(ret, n).skew().to_numpy() * (n - 2) / math.sqrt(n * (n - 1))
     change, size = np.log(volume), ret.abs()
     spread = deviation(size, 20) * deviation(change.where(ret.notna()), 20)

@@ -28,7 +28,7 @@ def _rank(name: str) -> pl.Expr:
 
 
 def features(bars: pl.DataFrame) -> dict[str, np.ndarray]:
-    """Name → one value a row."""
+    """Name → one value per row."""
     close, volume, ret, market = (pl.col(name) for name in ("close", "volume", "ret_1d", "market"))
     high, low = _moving("max", close, 20), _moving("min", close, 20)
     gain, loss = _moving("mean", ret.clip(0, None), 14), _moving("mean", (-ret).clip(0, None), 14)

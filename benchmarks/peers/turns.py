@@ -1,4 +1,4 @@
-"""A peer's side of `benchmarks.peer.Peer`; peers know nothing of Foundry."""
+"""The peer's side of `benchmarks.peer.Peer`, without Foundry."""
 
 import json
 import os
@@ -10,13 +10,13 @@ import numpy as np
 
 
 def take_turns(compute: Callable[[], Mapping[str, np.ndarray]]) -> None:
-    """Compute whenever asked: `turn` is answered with the seconds it took, of CPU too, `save PATH` writes what it made."""
+    """Serve requests: `turn` computes and answers with seconds and CPU seconds; `save PATH` computes and writes the arrays."""
     answers = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)  # what libraries print is no answer
+    os.dup2(2, 1)  # output of libraries must not mix with answers
     for line in sys.stdin:
         started, cpu_started = time.perf_counter(), time.process_time()
         made = compute()
         spent = {"seconds": time.perf_counter() - started, "cpu_seconds": time.process_time() - cpu_started}
         if line.startswith("save "):
-            np.savez(line.removeprefix("save ").strip(), **made)  # type: ignore[arg-type] # one name is a flag of NumPy's
+            np.savez(line.removeprefix("save ").strip(), **made)  # type: ignore[arg-type] # one argument name is a flag of NumPy
         print(json.dumps(spent), file=answers)
