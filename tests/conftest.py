@@ -1,4 +1,4 @@
-"""What every test may ask for: the shared market data, and no skips where they would hide something."""
+"""For all tests: the shared market data, the order of modules, and failure instead of skips on request."""
 
 import os
 from collections.abc import Generator
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from tests.s3_server import own_s3_server, s3_server  # noqa: F401 - fixtures, for whoever names them
+from tests.s3_server import own_s3_server, s3_server  # noqa: F401 - fixtures
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as `foundry` itself does
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -22,14 +22,14 @@ DATA = Path(os.environ.get("TESTS_MARKET_DATA") or Path(__file__).resolve().pare
 
 @pytest.fixture(scope="session")
 def market_data() -> Path:
-    """Folder of the real market data; the project's repository holds none of it."""
+    """Folder of the real market data, which is not in the repository."""
     if not (DATA / "README.md").is_file():
         pytest.skip(f"no market data in {DATA}; set TESTS_MARKET_DATA")
     return DATA
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Unit tests first, then the other fast modules; of those with slow tests the longest first, so that none ends alone."""
+    """Order: unit tests, other fast modules, then modules with slow tests, longest first, so that all processes end together."""
     seconds: dict[Path, float] = {}
     for item in items:
         for mark in item.iter_markers("slow"):
@@ -40,7 +40,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, None]:
-    """Where TESTS_NO_SKIPS is set, a skipped test is a failed one, but for reasons that begin as TESTS_MAY_SKIP says.
+    """With TESTS_NO_SKIPS a skipped test fails, unless its reason begins with an entry of TESTS_MAY_SKIP.
 
     TESTS_MAY_SKIP: beginnings of reasons, separated by commas, such as "no helm".
     """

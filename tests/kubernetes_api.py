@@ -1,4 +1,4 @@
-"""As much of a Kubernetes API as Airflow asks for to run pods. It remembers what it was asked; what a pod does, a test says."""
+"""The part of a Kubernetes API that Airflow uses to run pods. It records requests; the test sets what a pod does."""
 
 import json
 import re
@@ -16,7 +16,7 @@ MADE = "2026-07-01T12:00:00Z"
 
 
 class KubernetesApi:
-    """`work` is what a pod's container does while the pod is made: its exit code and what it printed; None: it goes on."""
+    """work: exit code and output of a pod's container, set when the pod is created; None: it keeps running."""
 
     def __init__(self, work: Callable[[Object], tuple[int, str] | None]) -> None:
         self.asked: list[tuple[str, str, Object | None]] = []
@@ -39,7 +39,7 @@ class KubernetesApi:
                 self.end_headers()
                 self.wfile.write(payload)
 
-            do_GET = do_POST = do_PATCH = do_DELETE = answer  # noqa: N815 - the library's names
+            do_GET = do_POST = do_PATCH = do_DELETE = answer  # noqa: N815 - names of the library
 
             def log_message(self, *_: Any) -> None:
                 pass
@@ -48,7 +48,7 @@ class KubernetesApi:
         threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
 
     def answer(self, method: str, path: str, query: dict[str, list[str]], body: Object | None) -> tuple[int, Any]:
-        """The status and the JSON, or the text, of an answer."""
+        """Status and JSON (or text) of an answer."""
         where = PATH.fullmatch(path)
         assert where, f"nobody should ask for {path}"
         name = where["name"]
@@ -71,20 +71,20 @@ class KubernetesApi:
         return 200, self.pods.pop(name) if method == "DELETE" else self.pods[name]
 
     def make(self, pod: Object) -> Object:
-        """A pod as it was asked for. No schema says what a label may be, so this does."""
+        """Create a pod. Also checks label values, which no schema checks."""
         assert not [value for value in pod["metadata"]["labels"].values() if not LABEL.fullmatch(value)]
         self.pods[pod["metadata"]["name"]] = pod
         ended = self.work(pod)
         return self.end(pod, *ended) if ended else self.put(pod, "Running", {"running": {"startedAt": MADE}})
 
     def end(self, pod: Object, code: int, log: str = "", reason: str = "") -> Object:
-        """The end of a pod's container."""
+        """End a pod's container."""
         self.logs[pod["metadata"]["name"]] = log
         state = {"exitCode": code, "reason": reason or ("Error" if code else "Completed"), "message": log[-2048:]}
         return self.put(pod, "Failed" if code else "Succeeded", {"terminated": state})
 
     def put(self, pod: Object, phase: str, state: Object) -> Object:
-        """A pod in a phase, and its container in a state."""
+        """Set a pod's phase and its container's state."""
         metadata = {"uid": pod["metadata"]["name"], "creationTimestamp": MADE} | pod["metadata"]
         container = {"name": "base", "image": "i", "imageID": "i", "ready": False, "restartCount": 0, "state": state}
         made = pod | {"metadata": metadata, "status": {"phase": phase, "containerStatuses": [container]}}
@@ -93,7 +93,7 @@ class KubernetesApi:
 
     @property
     def made(self) -> list[Object]:
-        """Every pod that was asked for, as it was asked for."""
+        """All requested pods, as in the requests."""
         return [body for method, _, body in self.asked if method == "POST" and body]
 
     def close(self) -> None:
@@ -102,7 +102,7 @@ class KubernetesApi:
 
 
 def kubeconfig(server: ThreadingHTTPServer, path: Path) -> str:
-    """A file that leads to a server."""
+    """A kubeconfig file for a server."""
     path.write_text(json.dumps({
         "apiVersion": "v1", "kind": "Config", "current-context": "c", "users": [{"name": "u", "user": {}}],
         "clusters": [{"name": "c", "cluster": {"server": f"http://127.0.0.1:{server.server_port}"}}],
@@ -113,7 +113,7 @@ def kubeconfig(server: ThreadingHTTPServer, path: Path) -> str:
 
 
 def fits(selector: str, labels: dict[str, str]) -> bool:
-    """Whether a label selector means these labels; of its forms, those that Airflow uses: a=b, a!=b and !a."""
+    """Whether a label selector matches these labels. Only Airflow's forms: a=b, a!=b and !a."""
     for term in filter(None, selector.split(",")):
         key, unequal, value = term.partition("!=") if "!=" in term else term.partition("=")
         met = key[1:] not in labels if key.startswith("!") else (labels.get(key) == value) is (unequal == "=")

@@ -1,4 +1,4 @@
-"""Small, sound markets to break: daily bars of a few tickers on real sessions."""
+"""Small valid markets for tests to damage: daily bars of a few tickers on real sessions."""
 
 from datetime import date
 

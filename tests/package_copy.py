@@ -10,7 +10,7 @@ REPOSITORY = Path(__file__).parents[1]
 
 
 def copy_package(folder: Path) -> Path:
-    """Copy what stages run from into `folder`. Returns the copied package."""
+    """Copy the package and its resources into `folder`. Returns the copied package."""
     for name in ("foundry_tasks", "expectations"):
         shutil.copytree(REPOSITORY / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(REPOSITORY / "pyproject.toml", folder)
@@ -18,7 +18,7 @@ def copy_package(folder: Path) -> Path:
 
 
 def python_in(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run Python on the copied package, and on nothing of the repository. Both streams are in `stdout`."""
+    """Run Python on the copied package, without the repository. `stdout` has both streams."""
     return subprocess.run(
         [sys.executable, "-P", *arguments],
         cwd=folder,

@@ -1,6 +1,6 @@
-"""The internet of live price sources, on this machine: an HTTPS proxy that answers for their hosts itself.
+"""Local servers for the hosts of live price sources: an HTTPS proxy that answers itself.
 
-Clients find it through the variables that any of them reads (`HTTPS_PROXY`, `REQUESTS_CA_BUNDLE`), so they run unchanged.
+Clients find it by the usual variables (`HTTPS_PROXY`, `REQUESTS_CA_BUNDLE`), so they run unchanged.
 """
 
 import json
@@ -35,11 +35,11 @@ HOSTS = (
 NEW_YORK = "America/New_York"
 
 Trouble = Callable[[str], None]
-"""Of a ticker, or of the path of another question: raises ReplyError, sleeps, or does nothing."""
+"""Called with a ticker or another request's path: raises ReplyError, sleeps, or does nothing."""
 
 
 class ReplyError(Exception):
-    """What a host answers instead of bars."""
+    """The host's answer instead of bars."""
 
     def __init__(self, status: int, body: Any, **headers: str) -> None:
         super().__init__(status)
@@ -47,11 +47,11 @@ class ReplyError(Exception):
 
 
 class PriceServers(socketserver.ThreadingTCPServer):
-    """bars: the tidy frame that the hosts know, with columns split and dividend where there are any.
+    """bars: tidy frame of the hosts' data, with optional columns split and dividend.
 
-    asked: how often a ticker's bars were asked for. trouble: called with the ticker (or the path of another question)
-    before an answer; raises ReplyError or sleeps. live: what Yahoo makes of the newest bar, `daily` like the others, `instead`
-    with the time of the last trade, at noon, `beside`: both. elsewhere: what Tiingo knows, where it is not `bars`.
+    asked: number of requests per ticker. trouble: called before each answer with the ticker or another request's path; raises
+    ReplyError or sleeps. live: Yahoo's form of the newest bar: `daily` like the others, `instead` with the time of the last
+    trade (noon), `beside` both. elsewhere: Tiingo's data if not `bars`.
     """
 
     allow_reuse_address = True
@@ -82,7 +82,7 @@ class PriceServers(socketserver.ThreadingTCPServer):
         }
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that hangs up is no error of a test."""
+        """Ignore clients that disconnect."""
 
     def answer(self, host: str, path: str, query: Mapping[str, str], headers: Message) -> Any:
         if host == "api.tiingo.com":
@@ -163,7 +163,7 @@ def _chart(result: dict[str, Any] | None = None, error: tuple[str, str] | None =
 
 def _chart_result(ticker: str, bars: pd.DataFrame, seconds: "pd.Series[int]") -> dict[str, Any]:
     def numbers(name: str) -> list[float | None]:
-        return [None if value != value else float(value) for value in bars[name]]  # noqa: PLR0124 - NaN alone differs
+        return [None if value != value else float(value) for value in bars[name]]  # noqa: PLR0124 - true for NaN only
 
     last = int(seconds.iloc[-1])
     return {
@@ -240,8 +240,8 @@ def price_servers(folder: Path, bars: pd.DataFrame) -> Iterator[PriceServers]:
 
 @contextmanager
 def reachable(folder: Path, bars: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> Iterator[PriceServers]:
-    """The servers, running, and every client of this process finds them. Nobody waits between two rounds."""
-    import yfinance  # noqa: PLC0415 - it is slow to import
+    """The running servers, used by every client of this process, without waits between rounds of retries."""
+    import yfinance  # noqa: PLC0415 - slow to import
 
     folder.mkdir()
     with price_servers(folder, bars) as running:
@@ -254,7 +254,7 @@ def reachable(folder: Path, bars: pd.DataFrame, monkeypatch: pytest.MonkeyPatch)
 
 
 def too_many(tickers_or_all: Collection[str] | None = None, times: int = 10**9) -> Trouble:
-    """Trouble: 429 for the first `times` questions about a ticker."""
+    """Trouble: 429 for the first `times` requests for a ticker."""
     left: Counter[str] = Counter()
 
     def trouble(ticker: str) -> None:
@@ -276,7 +276,7 @@ def hang(seconds: float, tickers: Collection[str]) -> Trouble:
 
 
 def _certificates(folder: Path) -> Path:
-    """`host.pem`, a key and a certificate for HOSTS; returns the file of the authority that signed it."""
+    """Write `host.pem`, key and certificate for HOSTS. Returns the file of the signing authority."""
     now = datetime.now(UTC)
     keys = {name: ec.generate_private_key(ec.SECP256R1()) for name in ("ca", "host")}
     names = {name: x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"Foundry test {name}")]) for name in keys}

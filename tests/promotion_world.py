@@ -1,4 +1,4 @@
-"""A store, a registry and runs that are ready to be promoted. Run as a module, it is one promote as a process."""
+"""A store, a registry and runs ready for promotion. As a program it runs one promote in a process."""
 
 import json
 import os
@@ -38,7 +38,7 @@ DAG, MODEL, AS_OF = "foundry_train", "foundry-us-5d", date(2022, 12, 28)
 REPOSITORY = Path(__file__).resolve().parents[1]
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 _UNUSED: Any = None
-"""What promote does not ask for."""
+"""Stands in for ports that promote does not use."""
 
 
 UNKNOWN = Interval(value=None)
@@ -55,7 +55,7 @@ NULL = NullSummary(min_shift_sessions=0, shifts=0, blocks=0, figures={})
 
 
 class World:
-    """A store, a registry and runs whose stages before promote have published."""
+    """A store, a registry and runs that have the results of all stages before promote."""
 
     def __init__(self, folder: Path, uri: str = "") -> None:
         self.folder = folder
@@ -80,7 +80,7 @@ class World:
         )
 
     def publish(self, run_id: str, stage: str, files: Mapping[str, bytes], *documents: Document) -> None:
-        """What a stage before promote would have left."""
+        """Publish the result of a stage before promote."""
         io = self.io(run_id, stage)
         for document in documents:
             io.publish(document)
@@ -103,7 +103,7 @@ class World:
         horizons: tuple[int, ...] = (5,),
         validate_only: bool = False,
     ) -> None:
-        """Everything before promote. Each run has a bundle of its own."""
+        """Publish all results before promote. Each run has its own bundle."""
         answers: dict[ModelVerdict, GateVerdict] = {"challenger": "near miss", "refused": "failed"}
         answer = answers.get(verdict, "passed")
         auc = Gate(name="auc", question="", value=0.53, lower=0.51, upper=0.55, threshold="≥ 0.52", verdict=answer)
@@ -130,11 +130,11 @@ class World:
         self.publish(run_id, "refit", bundles, Refits(horizons=refits))
 
     def refit(self, run_id: str) -> Refit:
-        """What refit.json says of the one horizon."""
+        """The entry of refit.json for the only horizon."""
         return self.io(run_id).read(Refits).horizons[5]
 
     def promote(self, run_id: str, **arguments: Any) -> dict[str, Any]:
-        """promotion.json of one horizon, and the warnings."""
+        """Run promote. Returns promotion.json of one horizon, and the warnings."""
         self.prepare(run_id, **arguments)
         return self.repeat(run_id)
 
@@ -165,7 +165,7 @@ class World:
 
 # ------------------------------------------------------------------ a promote as a process
 class DyingStore(LocalStore):
-    """A store whose process is killed right after a record has been appended."""
+    """A store that kills the process directly after it has appended a record."""
 
     def __init__(self, root: Path, die: str) -> None:
         super().__init__(root)
@@ -202,7 +202,7 @@ def one_promote(folder: str, uri: str, run_id: str, die: str) -> int:
     except FoundryError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
-    print(io.metrics["5d"]["event"])  # noqa: T201 - that is what this process is for
+    print(io.metrics["5d"]["event"])  # noqa: T201 - output of the program
     return 0
 
 

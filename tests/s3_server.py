@@ -1,4 +1,4 @@
-"""A real S3 server of the test's own, started as its image starts it; and a line to it that can be cut."""
+"""A real S3 server for tests, started like its image, and a connection to it that can be cut."""
 
 import contextlib
 import os
@@ -40,7 +40,7 @@ class S3Server:
         self.start()
 
     def start(self) -> None:
-        """Start it, or start it again, and wait until it answers."""
+        """Start or restart it, and wait until it answers."""
         environment = {"PATH": _path(), "FOUNDRY_SECRETS": str(self.secrets), "DATA": str(self.data)}
         self.process = subprocess.Popen(
             [str(ENTRYPOINT)], env=environment | {"VGW_PORT": f"127.0.0.1:{self.port}"}, stdout=subprocess.DEVNULL
@@ -52,13 +52,13 @@ class S3Server:
             time.sleep(0.02)
 
     def kill(self) -> None:
-        """As a power cut would: no time to say goodbye."""
+        """Kill it with SIGKILL, like a power cut."""
         self.process.kill()
         self.process.wait()
 
     @contextlib.contextmanager
     def frozen(self) -> Iterator[None]:
-        """It takes connections and answers nothing."""
+        """Stop the process: it accepts connections but does not answer."""
         self.process.send_signal(signal.SIGSTOP)
         try:
             yield
@@ -66,7 +66,7 @@ class S3Server:
             self.process.send_signal(signal.SIGCONT)
 
     def keys_of(self, account: str) -> Path:
-        """The folder of secret files as a container of this account has it."""
+        """Folder of secret files of this account, as in its container."""
         folder = self.secrets / account
         folder.mkdir(exist_ok=True)
         for name in ("access_key", "secret_key"):
@@ -74,7 +74,7 @@ class S3Server:
         return folder
 
     def settings(self, store: str | None = None, *, account: str = "root", endpoint: str = "") -> Settings:
-        """Settings of a store: `store`, else one in a bucket of its own."""
+        """Settings for `store`, or for a store in a new bucket."""
         if store is None:
             store = f"s3://{self.bucket()}/a/prefix"
         return Settings(store=store, s3_endpoint=endpoint or self.endpoint, secrets=str(self.keys_of(account)))
@@ -86,7 +86,7 @@ class S3Server:
         return name
 
     def client(self, account: str = "root") -> S3Client:
-        """boto3 itself, to look at what the adapter did."""
+        """A boto3 client, to check the adapter's work."""
         access, secret = (
             (self.secrets / f"s3_{account}_{name}").read_text().strip() for name in ("access_key", "secret_key")
         )
@@ -97,7 +97,7 @@ class S3Server:
 
 
 class CutLine:
-    """A line to a server, on which answers get lost: those to a method, before they begin or after some bytes."""
+    """A connection to a server that loses answers to a method, before they begin or after some bytes."""
 
     def __init__(self, port: int) -> None:
         self._port = port
@@ -107,7 +107,7 @@ class CutLine:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def lose(self, method: str, *, after_bytes: int = 0, times: int = 1) -> None:
-        """Lose the next answers to `method`, once the server has given them."""
+        """Lose the next answers to `method`, after the server has sent them."""
         self._lose += [(method.encode() + b" ", after_bytes)] * times
 
     @property
@@ -124,7 +124,7 @@ class CutLine:
                 threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:
-        """One connection. A client sends its next request once it has the answer to the one before."""
+        """Serve one connection. A client sends a request only after the answer to the previous one."""
         with contextlib.suppress(OSError), client, socket.create_connection(("127.0.0.1", self._port)) as server:
             method = [b""]
             threading.Thread(target=self._upwards, args=(client, server, method), daemon=True).start()
@@ -146,14 +146,14 @@ class CutLine:
 
 
 def need_versitygw() -> None:
-    """Skip the test where there is no S3 server."""
+    """Skip the test without an S3 server."""
     if shutil.which("versitygw", path=_path()) is None:
         pytest.skip("no versitygw: install Go, and `make test` compiles it")
 
 
 @pytest.fixture(scope="session")
 def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    """One server for all tests that leave it running."""
+    """One server, shared by tests that leave it running."""
     server = S3Server(tmp_path_factory.mktemp("s3"))
     yield server
     server.kill()
@@ -161,7 +161,7 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
 
 @pytest.fixture
 def own_s3_server(tmp_path: Path) -> Iterator[S3Server]:
-    """A server to be killed, frozen and started again."""
+    """A server that the test may kill, stop and restart."""
     server = S3Server(tmp_path / "s3")
     yield server
     server.kill()

@@ -1,4 +1,4 @@
-"""Small markets to trade in: by hand, or random with gaps, halts and a delisting."""
+"""Small markets for backtests: built by hand, or random with gaps, halts and a delisting."""
 
 import numpy as np
 import numpy.typing as npt
@@ -34,10 +34,10 @@ def market(
 def random_market(
     seed: int, *, n_sessions: int = 70, n_tickers: int = 6, gaps: bool = True
 ) -> tuple[PricePanel, FloatArray]:
-    """Prices with opens and volume, and P(up) scores with holes.
+    """Prices with opens and volume, and P(up) scores with missing values.
 
-    With gaps: missing bars, opens without a close and closes without an open, a halt of some sessions, one that is long
-    enough for a delisting and ends, a ticker that never comes back, and one that starts late.
+    With gaps: missing bars, opens without a close, closes without an open, a short halt, a halt that is long enough for a
+    delisting but ends, a ticker that never returns, and one that starts late.
     """
     rng = np.random.default_rng(seed)
     shape = (n_sessions, n_tickers)

@@ -1,7 +1,7 @@
-"""Mutated files, read one after the other in a process of their own: `python -m tests.cases.damage KIND COUNT FOLDER`.
+"""Reads mutated files one after the other in a separate process: `python -m tests.cases.damage KIND COUNT FOLDER`.
 
-Native readers can crash, hang, or take all memory: each of them ends this process, and `FOLDER` then holds the file that
-did it. Prints what else was wrong, as JSON.
+Native readers can crash, hang, or use all memory. Each of these ends the process, and `FOLDER` then has the file that
+caused it. Prints other faults as JSON.
 """
 
 import io
@@ -25,7 +25,7 @@ KINDS = (".csv", *CHECKED, ".parquet", ".crc.parquet")
 
 
 def original(kind: str) -> bytes:
-    """A small sound file."""
+    """A small valid file."""
     bars = market(tickers=("AAA", "BBB"), sessions=24)
     if kind.endswith("parquet"):
         return parquet(bars, checksums=kind.startswith(".crc"))
@@ -40,7 +40,7 @@ def parquet(bars: pd.DataFrame, *, checksums: bool) -> bytes:
 
 
 def mutated(content: bytes, rng: np.random.Generator) -> bytes:
-    """One to three bytes changed, bits flipped, or the file cut, emptied in the middle or repeated."""
+    """The file with one to three changed bytes, flipped bits, a cut, zeros in the middle, or repeated."""
     data = bytearray(content)
     what = rng.integers(0, 6)
     if what < 3:
@@ -51,14 +51,14 @@ def mutated(content: bytes, rng: np.random.Generator) -> bytes:
     elif what == 4:
         at = rng.integers(0, len(data))
         del data[at : at + rng.integers(1, 40)]
-    else:  # the end, where zip and parquet say what is in them
+    else:  # the end, where zip and Parquet have their index
         at = len(data) - 1 - min(int(rng.exponential(200)), len(data) - 1)
         data[at] ^= 1 << rng.integers(0, 8)
     return bytes(data)
 
 
 def verdict(path: Path, sound: pd.DataFrame, *, checked: bool) -> str:
-    """What is wrong with how a mutated file is read; "" for nothing."""
+    """The fault in the reader's behaviour on a mutated file, or ""."""
     try:
         found = FileSource(str(path), str(path)).fetch((), None, None)
     except FoundryError as error:

@@ -1,4 +1,4 @@
-"""One small sound market, written in the ways in which people write theirs."""
+"""One small valid market in the file formats and layouts that people use."""
 
 import bz2
 import gzip
@@ -24,12 +24,12 @@ def market(tickers: tuple[str, ...] = TICKERS, sessions: int = 150) -> pd.DataFr
 
 
 def wide_closes(bars: pd.DataFrame) -> pd.DataFrame:
-    """Dates down, a column a ticker."""
+    """One row per date, one column per ticker."""
     return bars.pivot(index="date", columns="ticker", values="close").rename_axis(columns=None)
 
 
 def pairs(bars: pd.DataFrame, *, ticker_first: bool = False) -> pd.DataFrame:
-    """As yfinance gives several tickers: columns of price field and ticker, dates in the index."""
+    """yfinance's layout for several tickers: columns of price field and ticker, dates in the index."""
     named = bars.rename(columns=str.capitalize)
     frame = named.pivot(index="Date", columns="Ticker", values=["Close", "High", "Low", "Open", "Volume"])
     frame.columns = frame.columns.set_names(["Price", "Ticker"])
@@ -39,12 +39,12 @@ def pairs(bars: pd.DataFrame, *, ticker_first: bool = False) -> pd.DataFrame:
 def text(
     frame: pd.DataFrame, *, index: bool = False, separator: str = ",", decimal: str = ".", dates: str = "%Y-%m-%d"
 ) -> str:
-    """A frame as csv, floats with the digits that give them back."""
+    """A frame as CSV; floats have enough digits to be read back exactly."""
     return frame.to_csv(index=index, sep=separator, decimal=decimal, date_format=dates, lineterminator="\n")
 
 
 def packed(content: bytes, packing: str, *, name: str) -> bytes:
-    """`content` packed as a suffix says; `name` is that of a zip's member."""
+    """`content` compressed by suffix. name: name of a zip's member."""
     if packing == ".zip":
         stream = io.BytesIO()
         with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -62,7 +62,7 @@ def packed(content: bytes, packing: str, *, name: str) -> bytes:
 
 
 def _zstd(content: bytes) -> bytes:
-    """A frame with its checksum, as the zstd command writes it; pyarrow's own has none."""
+    """A zstd frame with checksum, as the zstd command writes it; pyarrow writes none."""
     frame = bytearray(pa.compress(content, codec="zstd", asbytes=True))
     frame[4] |= 4
     return bytes(frame) + (_xxh64(content) & 0xFFFFFFFF).to_bytes(4, "little")

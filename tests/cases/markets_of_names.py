@@ -1,4 +1,4 @@
-"""One sound market under the names that people give columns and tickers."""
+"""One valid market under various names of columns and tickers."""
 
 import re
 from typing import Any
@@ -15,7 +15,7 @@ SESSIONS = pd.bdate_range("2020-01-02", periods=30).astype("datetime64[s]")
 
 
 def market() -> pd.DataFrame:
-    """Bars of three tickers with every column of the schema, as `tidy` gives them."""
+    """Bars of three tickers with every column of the schema, in the form of `tidy`."""
     rng = np.random.default_rng(5)
     parts = [
         pd.DataFrame(
@@ -27,13 +27,13 @@ def market() -> pd.DataFrame:
 
 
 def synonyms(role: str) -> list[str]:
-    """Every name of a role, in normal form."""
+    """All names of a role, normalised."""
     return [*NAMES[role], *((*IDENTIFIERS, *COMPANIES) if role == "ticker" else ())]
 
 
 @st.composite
 def written(draw: Any, name: str) -> str:
-    """A name in normal form as somebody may write it: any case, blanks, dots and lines within, signs around."""
+    """Spellings of a normalised name: any case, with blanks, dots and underscores inside and signs around."""
     letters = [
         draw(st.sampled_from((letter, letter.upper())))
         + (draw(st.sampled_from(("", "", "", "_", " ", ".", "-"))) if last else "")
@@ -51,7 +51,7 @@ def renamings(draw: Any) -> dict[str, str]:
 
 @st.composite
 def extra_columns(draw: Any, rows: int, named: Any) -> dict[str, Any]:
-    """Columns of any content under names out of `named`."""
+    """Columns of any content with names from `named`."""
     contents = (
         st.just(np.arange(rows)),
         st.just(np.linspace(-5, 1e9, rows)),
@@ -67,6 +67,6 @@ def extra_columns(draw: Any, rows: int, named: Any) -> dict[str, Any]:
 
 
 def irrelevant() -> Any:
-    """Names that speak for no role."""
+    """Names that belong to no role."""
     words = st.text("abcdefgxyz_ ", min_size=2, max_size=12)
     return words.filter(lambda name: normal(name) and normal(name) not in ROLE_OF and len(normal(name)) > 1)

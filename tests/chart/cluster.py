@@ -1,4 +1,4 @@
-"""As much of a Kubernetes API as `helm template --dry-run=server` asks for: which kinds there are, and one Secret or none."""
+"""The part of a Kubernetes API that `helm template --dry-run=server` uses: its kinds, and at most one Secret."""
 
 import json
 from collections import defaultdict
@@ -12,7 +12,7 @@ MISSING = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": 
 
 
 class Cluster:
-    """It knows the kinds of `objects`, holds `secret`, and remembers what it was asked for."""
+    """Knows the kinds of `objects`, has `secret`, and records the requests."""
 
     def __init__(self, objects: list[Object], secret: Object | None) -> None:
         answers = {"/version": {"major": "1", "minor": "37", "gitVersion": "v1.37.0"}, **discovery(objects)}
@@ -44,7 +44,7 @@ class Cluster:
 
 
 def discovery(objects: list[Object]) -> dict[str, Any]:
-    """Path → what an API says there of the kinds that it has."""
+    """Path → the API's answer about its kinds."""
     kinds = defaultdict(set)
     for one in objects:
         kinds[one["apiVersion"]].add(one["kind"])

@@ -1,4 +1,4 @@
-"""Helm, for whoever names it."""
+"""The fixture of Helm."""
 
 import shutil
 

@@ -1,4 +1,4 @@
-"""What Kubernetes says of an object without a cluster: the schemas of its API, and the pod security profile `restricted`."""
+"""Checks of objects without a cluster: by the schemas of Kubernetes' API and by the pod security profile `restricted`."""
 
 import functools
 import json
@@ -9,20 +9,20 @@ import kubernetes_validate
 from tests.chart.helm import Object, containers
 
 VERSIONS = ("1.29", "1.33", "1.37")
-"""The oldest that Chart.yaml lets in, one between, and the newest whose schemas there are."""
+"""The oldest version that Chart.yaml allows, one between, and the newest with schemas."""
 VOLUMES = {"configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim", "projected", "secret"}
 
 _read = functools.cache(kubernetes_validate.utils.schema_contents)
 
 
 def schema_fault(one: Object, version: str) -> str:
-    """What a version's schemas find wrong in an object, empty where nothing is; unknown fields are wrong."""
+    """The first fault of an object by a version's schemas, or "". Unknown fields are faults."""
     return _schema_fault(json.dumps(one, sort_keys=True), version)
 
 
 @functools.cache
 def _schema_fault(document: str, version: str) -> str:
-    with patch("kubernetes_validate.utils.schema_contents", _read):  # it would read them anew for every object
+    with patch("kubernetes_validate.utils.schema_contents", _read):  # else it reads them again for every object
         try:
             kubernetes_validate.validate(json.loads(document), version, strict=True)
         except kubernetes_validate.ValidationError as error:
@@ -31,7 +31,7 @@ def _schema_fault(document: str, version: str) -> str:
 
 
 def restricted_faults(pod: Object) -> list[str]:
-    """What the profile finds wrong in a pod, control by control as the Pod Security Standards list them."""
+    """Faults of a pod by the profile, in the order of the Pod Security Standards."""
     spec = pod["spec"]
     around = spec.get("securityContext", {})
     found = [key for key in ("hostNetwork", "hostPID", "hostIPC") if spec.get(key)]

@@ -1,4 +1,4 @@
-"""Who reaches whom under a set of NetworkPolicies, as Kubernetes reads them."""
+"""Evaluates NetworkPolicies by Kubernetes' rules."""
 
 import ipaddress
 from dataclasses import dataclass, field
@@ -17,12 +17,12 @@ class Peer:
 
 
 def reaches(policies: list[Object], source: Peer, target: Peer, port: int, protocol: str = "TCP") -> bool:
-    """Whether the source's policies let it out and the target's let it in."""
+    """Whether the source's policies allow egress and the target's allow ingress."""
     return all(allows(policies, way, source, target, port, protocol) for way in ("Egress", "Ingress"))
 
 
 def allows(policies: list[Object], way: str, source: Peer, target: Peer, port: int, protocol: str = "TCP") -> bool:
-    """Whether one end allows it: the source's for Egress, the target's for Ingress."""
+    """Whether one end allows it: the source for Egress, the target for Ingress."""
     own, other = (source, target) if way == "Egress" else (target, source)
     if own.address:
         return True
@@ -62,7 +62,7 @@ def _is_in(block: Any, address: str) -> bool:
 
 
 def selects(selector: Any, labels: dict[str, str]) -> bool:
-    """Whether a label selector means these labels."""
+    """Whether a label selector matches these labels."""
     return all(labels.get(key) == value for key, value in selector.get("matchLabels", {}).items()) and all(
         labels.get(one["key"]) in one["values"] for one in selector.get("matchExpressions", ())
     )

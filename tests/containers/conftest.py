@@ -1,4 +1,4 @@
-"""What tests of containers ask for: the Docker engine, the images, the running stack."""
+"""Fixtures for tests of containers: the Docker engine, the images, the running stack."""
 
 import pytest
 

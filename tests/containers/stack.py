@@ -1,4 +1,4 @@
-"""The stack that `make up` started, as its users meet it: Airflow's and MLflow's REST, the reports page, the engine."""
+"""The stack that `make up` started, by its interfaces: REST of Airflow and MLflow, the reports page, the engine."""
 
 import base64
 import json
@@ -24,14 +24,14 @@ AIRFLOW, MLFLOW, REPORTS = (f"http://127.0.0.1:{port}" for port in (8080, 5000, 
 PROJECT = "foundry"
 ENDED = {"success", "failed"}
 NEW = secrets.token_hex(3)
-"""In the names of runs, so that a second round of tests on one stack is another round of runs."""
+"""Part of run names, so that repeated tests on one stack use new runs."""
 SMALL = TINY | {"start": "2021-01-04"}
-"""A run of seconds a stage on the sample's real prices."""
+"""Conf of a run on the sample that takes seconds per stage."""
 
 
 @dataclass
 class Answer:
-    """What an HTTP request came back with."""
+    """The answer to an HTTP request."""
 
     status: int
     body: bytes
@@ -45,7 +45,7 @@ class Answer:
 def request(
     url: str, *, method: str = "GET", body: Any = None, headers: dict[str, str] | None = None, timeout_s: float = 60
 ) -> Answer:
-    """One HTTP request; a refusal is an answer, not an exception."""
+    """Send an HTTP request. HTTP errors are returned, not raised."""
     data = None if body is None else json.dumps(body).encode()
     asked = urllib.request.Request(
         url, data=data, method=method, headers={"Content-Type": "application/json"} | (headers or {})
@@ -81,20 +81,20 @@ class Stack:
         return token
 
     def airflow(self, path: str, *, method: str = "GET", body: Any = None) -> Answer:
-        """Airflow's REST API as its admin."""
+        """Call Airflow's REST API as admin."""
         return request(
             f"{AIRFLOW}/api/v2{path}", method=method, body=body, headers={"Authorization": f"Bearer {self._token}"}
         )
 
     def trigger(self, dag: str, conf: Mapping[str, Any], run_id: str) -> Answer:
-        """Trigger a run, as the UI's form does."""
+        """Trigger a run like the UI's form."""
         self.airflow(f"/dags/{dag}", method="PATCH", body={"is_paused": False})
         return self.airflow(
             f"/dags/{dag}/dagRuns", method="POST", body={"dag_run_id": run_id, "logical_date": None, "conf": conf}
         )
 
     def state(self, dag: str, run_id: str) -> str:
-        """A run's state; "unknown" while Airflow cannot tell."""
+        """A run's state; "unknown" while Airflow does not answer."""
         answer = self.airflow(f"/dags/{dag}/dagRuns/{run_id}")
         state: str = answer.json["state"] if answer.status == 200 else "unknown"
         return state
@@ -105,13 +105,13 @@ class Stack:
         return found
 
     def wait(self, dag: str, run_id: str, *, timeout_s: float = 900) -> str:
-        """The state that a run ends in."""
+        """Wait for a run. Returns its final state."""
         return self.until(lambda: self.state(dag, run_id), lambda state: state in ENDED, timeout_s=timeout_s)
 
     def wait_for_task(
         self, dag: str, run_id: str, task: str, states: set[str], *, timeout_s: float = 600
     ) -> dict[str, Any]:
-        """A task's instance once it is in one of `states`."""
+        """Wait until a task is in one of `states`. Returns the task instance."""
 
         def look() -> dict[str, Any]:
             found = [one for one in self.tasks(dag, run_id) if one["task_id"] == task]
@@ -120,7 +120,7 @@ class Stack:
         return self.until(look, bool, timeout_s=timeout_s)
 
     def log(self, dag: str, run_id: str, task: str, attempt: int = 1, map_index: int = -1) -> str:
-        """A task's log, as the UI shows it: one line an event."""
+        """A task's log as in the UI, one line per event."""
         path = (
             f"/dags/{dag}/dagRuns/{run_id}/taskInstances/{task}/logs/{attempt}?full_content=true&map_index={map_index}"
         )
@@ -132,7 +132,7 @@ class Stack:
 
     # ------------------------------------------------------------ MLflow
     def mlflow(self, path: str, *, user: str = "admin", method: str = "GET", body: Any = None) -> Answer:
-        """MLflow's REST API as one of its users."""
+        """Call MLflow's REST API as one of its users."""
         login = basic(user, secret(f"mlflow_{user}_password"))
         return request(f"{MLFLOW}/api/2.0/mlflow/{path}", method=method, body=body, headers=login)
 
@@ -149,12 +149,12 @@ class Stack:
         return found
 
     def stage_containers(self, run_id: str | None = None) -> list[Any]:
-        """Containers of stages, whatever they are doing."""
+        """Containers of stages, in any state."""
         found = self.engine.containers.list(all=True, ignore_removed=True, filters={"label": "foundry.managed=true"})
         return [one for one in found if run_id is None or one.labels["foundry.run"].startswith(run_id)]
 
     def healthy(self, *names: str, timeout_s: float = 300) -> None:
-        """Wait until services say that they are well."""
+        """Wait until the services are healthy."""
         for name in names:
             self.until(
                 partial(self._health, name),
@@ -167,12 +167,12 @@ class Stack:
         return status
 
     def sql(self, database: str, statement: str) -> None:
-        """A statement to the stack's Postgres, as its administrator."""
+        """Run a statement on the stack's Postgres as administrator."""
         done = self.service("postgres").exec_run(["psql", "-d", database, "-c", statement], user="postgres")
         assert done.exit_code == 0, done.output
 
     def foundry(self, *arguments: str, files: str = "foundry-promote") -> subprocess.CompletedProcess[str]:
-        """`foundry …` in a container with the keys of a volume."""
+        """Run `foundry …` in a container with the keys of a volume."""
         image = images()["FOUNDRY_IMAGE_STAGE_CPU"]
         settings = {
             "FOUNDRY_STORE": "s3://foundry", "FOUNDRY_S3_ENDPOINT": "http://s3:7070",
@@ -187,7 +187,7 @@ class Stack:
 
     @staticmethod
     def until(look: Callable[[], Seen], good: Callable[[Seen], object], *, timeout_s: float) -> Seen:
-        """What `look` sees once it is good."""
+        """Repeat `look` until its result is good. Returns the result."""
         deadline = time.monotonic() + timeout_s
         while not good(seen := look()):
             assert time.monotonic() < deadline, f"still {seen!r} after {timeout_s} s"
@@ -196,7 +196,7 @@ class Stack:
 
 
 def make(*goals: str) -> str:
-    """`make …` in the checkout, as a person types it. Returns what it says."""
+    """Run `make …` in the checkout. Returns its output."""
     done = subprocess.run(
         ["make", "--no-print-directory", *goals],
         cwd=REPOSITORY,
@@ -210,6 +210,6 @@ def make(*goals: str) -> str:
 
 
 def images() -> dict[str, str]:
-    """What `make images` wrote: variable → image ID."""
+    """Variable → image ID, from `make images`."""
     lines = (REPOSITORY / ".images.env").read_text().split()
     return dict(line.split("=", 1) for line in lines if "=" in line)

@@ -1,4 +1,4 @@
-"""DAG files import from their own folder and from that of the plugins, as under Airflow."""
+"""Puts the folders of DAG files and plugins on the import path, like Airflow."""
 
 import importlib
 import sys

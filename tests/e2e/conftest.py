@@ -1,4 +1,4 @@
-"""A stage's door to the outside, with a real store and real expectations."""
+"""StageIO with a real store and real expectations."""
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime
@@ -24,7 +24,7 @@ RunPrices = Callable[..., StageIO]
 
 @pytest.fixture
 def make_io(tmp_path: Path) -> Callable[..., StageIO]:
-    """A StageIO of a run whose store outlives it."""
+    """A StageIO of a run. Several runs can share the store."""
 
     def make(run_id: str = "run", as_of: date = AS_OF, stage: str = "prices") -> StageIO:
         workspace = tmp_path / "workspace" / run_id
@@ -46,7 +46,7 @@ def make_io(tmp_path: Path) -> Callable[..., StageIO]:
 
 @pytest.fixture
 def run_prices(make_io: Callable[..., StageIO]) -> RunPrices:
-    """Run the prices stage on a config; returns the StageIO that it published through."""
+    """Run the prices stage on a config. Returns its StageIO."""
 
     def run(io: StageIO | None = None, **config: Any) -> StageIO:
         io = io or make_io()

@@ -1,4 +1,4 @@
-"""The whole pipeline in this process: real store, real Great Expectations, real MLflow on SQLite, one run after another."""
+"""The whole pipeline in this process, with real store, Great Expectations, and MLflow on SQLite."""
 
 import time
 from collections.abc import Mapping
@@ -37,14 +37,14 @@ TINY = {
     "feature_set": "core",
     "threads": 1,
 }
-"""A conf whose whole run takes seconds: what goes wrong or right around a run, not how well it predicts."""
+"""A conf for runs of seconds, for tests of a run's outcome, not of the model's quality."""
 
 
 class Foundry:
-    """A laptop's foundry under one folder."""
+    """A laptop's installation in one folder."""
 
     def __init__(self, folder: Path, elsewhere: Settings | None = None) -> None:
-        """elsewhere: settings of a store that is not in `folder`."""
+        """elsewhere: settings of a store outside `folder`."""
         self.folder = folder
         self.settings = (elsewhere or Settings(store=str(folder / "store"))).model_copy(
             update={"mlflow_uri": f"sqlite:///{folder / 'mlflow.db'}", "mlflow_artifacts": str(folder / "mlartifacts")}
@@ -64,7 +64,7 @@ class Foundry:
         now: datetime = NOW,
         progress: Progress | None = None,
     ) -> StageResult:
-        """Run one stage as its container would."""
+        """Run one stage like its container."""
         context = runner.RunContext(
             settings=self.settings,
             store=self.store,
@@ -77,7 +77,7 @@ class Foundry:
         return runner.execute(Identity(dag, run_id, name, shard, as_of), conf, context)
 
     def train(self, run_id: str, conf: Mapping[str, Any], *, until: str = "report") -> dict[str, StageResult]:
-        """Run the training pipeline up to and with a stage; skipped stages are not in what comes back."""
+        """Run the training pipeline up to and including a stage. Returns the results without skipped stages."""
         results, skipping = {}, False
         stages = PIPELINES["foundry_train"]
         for name in stages[: stages.index(until) + 1]:
@@ -90,12 +90,12 @@ class Foundry:
         return results
 
     def document(self, result: StageResult, name: str) -> bytes:
-        """An artifact's bytes."""
+        """The bytes of an artifact."""
         return self.store.object_path(result.outputs[name].sha256).read_bytes()
 
 
 def write_market(folder: Path, panel: PricePanel) -> dict[str, Any]:
-    """A market's prices, sectors and benchmark as files; returns the conf that reads them."""
+    """Write a market's prices, sectors and benchmark to files. Returns the conf that reads them."""
     folder.mkdir(parents=True, exist_ok=True)
     n_sessions, n_tickers = panel.member.shape
     columns = {"date": np.repeat(panel.sessions, n_tickers), "ticker": np.tile(np.array(panel.tickers), n_sessions)}

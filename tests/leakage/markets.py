@@ -1,4 +1,4 @@
-"""The audit's simulated markets, as tests want them: their prices."""
+"""Prices of the audit's simulated markets."""
 
 from typing import Any
 
@@ -7,5 +7,5 @@ from foundry_tasks.data.panel import PricePanel
 
 
 def simulated_market(**how: Any) -> PricePanel:
-    """The prices of `simulate`, whose keys these are."""
+    """The prices of `simulate`, with its keys."""
     return simulate(**how).prices

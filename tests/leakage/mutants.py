@@ -1,7 +1,7 @@
-"""Faults that somebody could well plant, each with the tests that have to notice it.
+"""Plausible faults, each with the tests that must detect it.
 
-A mutant is the package with one text replaced. What kills it is named, so that a test which cannot fail is found: every
-test of this folder is somebody's killer.
+A mutant is the package with one replaced text. The tests that kill it are named, so that a test that cannot fail is found:
+every test of this folder must kill a mutant.
 """
 
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Mutant:
-    """name: the fault in words. text: stands in `module` once. killed_by: tests of this folder, all of which must fail."""
+    """name: description of the fault. text: occurs once in `module`. killed_by: tests of this folder; all must fail."""
 
     name: str
     module: str

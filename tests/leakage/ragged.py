@@ -1,4 +1,4 @@
-"""A market as rough as real ones: who joins, leaves, is halted or dies; and prices whose future is another."""
+"""A simulated market with joiners, leavers, halts and delistings, and copies of it with another future."""
 
 from dataclasses import replace
 
@@ -8,7 +8,7 @@ from foundry_tasks.data.panel import FloatArray, PricePanel
 from tests.leakage.markets import simulated_market
 
 JOINS, LEAVES, HALTED, DIES = 0, 1, 2, 3
-"""Columns of the tickers that this happens to."""
+"""Columns of these tickers."""
 JOINS_AT, LEAVES_AT, DIES_AT = 280, 300, 330
 HALTS = ((255, 258), (296, 298), (309, 312))
 """Sessions without a bar, [first, end)."""
@@ -30,10 +30,10 @@ def ragged_market(*, sessions: int = 360, tickers: int = 12, seed: int = 0) -> P
 
 
 def with_future(prices: PricePanel, after: int, kind: str, seed: int = 99) -> PricePanel:
-    """The same prices up to session index `after`, and another future.
+    """The same prices up to session index `after`, then other prices.
 
-    kind: `noise` multiplies every later value at random, `gone` makes it NaN, `shuffled` brings the later sessions in
-    another order. Later membership is turned round.
+    kind: `noise` multiplies later values by random factors, `gone` sets them to NaN, `shuffled` reorders the later
+    sessions. Later membership is inverted.
     """
     rng = np.random.default_rng(seed)
     order = after + 1 + rng.permutation(len(prices.sessions) - after - 1)

@@ -1,7 +1,7 @@
-"""A mutant's trial: leakage tests in a process of its own, on a copy of the package that has the fault.
+"""A mutant's trial: leakage tests in a separate process, on a copy of the package with the fault.
 
-The process is forked from one that has imported what is not the package's, so a trial costs its tests and little else.
-It reads this module before the copy is in place: nothing here imports the package.
+The process is forked from one that has imported all other packages, so a trial costs little more than its tests. This module
+is imported before the copy exists, so it must not import the package.
 """
 
 import io
@@ -26,12 +26,12 @@ PRELOADED = "ignore:Module already imported:pytest.PytestAssertRewriteWarning"
 _LIBRARIES = ("bottleneck", "hypothesis.extra._patching", "hypothesis.strategies", "lightgbm", "numpy", "pandas",
               "pyarrow.parquet", "pydantic", "pytest", "scipy.linalg", "sklearn.isotonic", "threadpoolctl",
               "xgboost")  # fmt: skip
-"""What tests and package import, and what hypothesis does for a test that fails."""
+"""Imports of the tests and the package, and those of hypothesis for a failing test."""
 
 
 @dataclass
 class Outcome:
-    """exit_code: pytest's. failed: test → whether an assertion failed, and not the code under test. said: its report."""
+    """exit_code: pytest's. failed: test → whether an assertion failed (not the code under test). said: pytest's report."""
 
     exit_code: int = -1
     failed: dict[str, bool] = field(default_factory=dict)
@@ -46,9 +46,9 @@ class Outcome:
 
 
 def forked_processes() -> ForkServerContext:
-    """Where trials' processes come from. Where the system has no OpenMP library, the package loads LightGBM, a trial each.
+    """Forks the trials' processes. Without a system OpenMP library, each trial loads LightGBM through the package.
 
-    Asked of the system: in this process a copy of that library may be loaded already.
+    The system is asked, since this process may have loaded a copy of that library.
     """
     context = mp.get_context("forkserver")
     left_out = {"lightgbm"} if find_library("gomp") is None else set()
@@ -57,14 +57,14 @@ def forked_processes() -> ForkServerContext:
 
 
 def try_mutant(mutant: Mutant) -> Outcome:
-    """Plant the fault in a copy and run the tests that have to notice it. Once a process."""
+    """Plant the fault in a copy and run the tests that must detect it. Once per process."""
     with TemporaryDirectory() as folder:
         plant(mutant, Path(folder))
         return run_tests(mutant.killed_by, folder)
 
 
 def plant(mutant: Mutant, folder: Path) -> None:
-    """Lay a copy of the package in `folder`, with the fault. Raises ValueError where its text does not stand there once."""
+    """Copy the package with the fault to `folder`. Raises ValueError unless the text occurs exactly once."""
     source = (PACKAGE / mutant.module).read_text()
     if (times := source.count(mutant.text)) != 1:
         raise ValueError(
@@ -75,8 +75,8 @@ def plant(mutant: Mutant, folder: Path) -> None:
 
 
 def run_tests(tests: tuple[str, ...], root: str) -> Outcome:
-    """Run tests of this folder with the package that lies in `root`. Once a process."""
-    from hypothesis import Phase, settings  # noqa: PLC0415 - the parent needs none
+    """Run tests of this folder with the package in `root`. Once per process."""
+    from hypothesis import Phase, settings  # noqa: PLC0415 - the parent does not need it
 
     os.chdir(root)
     sys.path.insert(0, root)

@@ -1,4 +1,4 @@
-"""Any walk that hypothesis may think of, anchored or rolling, of any horizon and sizes."""
+"""Hypothesis strategy for walks: anchored or rolling, any horizon and sizes."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -25,13 +25,13 @@ class Walk:
 
     @property
     def reported(self) -> list[Fold]:
-        """Those that are evidence."""
+        """The blocks that are used as evidence."""
         return [fold for fold in self.folds if fold.reported]
 
 
 @st.composite
 def walks(draw: st.DrawFn, walk: Literal["anchored", "rolling"] | None = None) -> Walk:
-    """Any walk, with more fit sessions than it needs: room for a fault that takes some of them."""
+    """Any walk, with more fit sessions than needed, so that a fault can use some of them."""
     horizon, embargo = draw(st.integers(1, 60)), draw(st.integers(0, 30))
     folds, test, validation = draw(st.integers(2, 8)), draw(st.integers(20, 200)), draw(st.integers(20, 150))
     warmup, least = draw(st.integers(0, 4)), draw(st.integers(1, 200))

@@ -1,4 +1,4 @@
-"""The proxy in front of the real engine, and in front of one that only counts what reaches it."""
+"""The proxy in front of the real engine, and in front of a recorder."""
 
 import contextlib
 import io
@@ -28,7 +28,7 @@ from tests.containers.docker_proxy.surroundings import (
 
 @pytest.fixture(scope="session")
 def engine() -> Iterator[docker.APIClient]:
-    """The real engine, asked directly."""
+    """The real engine, without the proxy."""
     if not Path(ENGINE).exists():
         pytest.skip(f"no Docker engine at {ENGINE}")
     client = docker.APIClient(base_url=f"unix://{ENGINE}", version="auto")
@@ -38,7 +38,7 @@ def engine() -> Iterator[docker.APIClient]:
 
 @pytest.fixture(scope="session")
 def image(engine: docker.APIClient, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """ID of an image that is a shell and no more; kept by the engine for the next time."""
+    """ID of an image with a shell only. It stays in the engine for later runs."""
     if not engine.images(name=IMAGE):
         archive = io.BytesIO()
         with tarfile.open(fileobj=archive, mode="w") as root:
@@ -66,7 +66,7 @@ def network(engine: docker.APIClient) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def proxy(image: str) -> Iterator[Proxy]:
-    """In front of the real engine."""
+    """A proxy in front of the real engine."""
     with running_proxy(ENGINE, image) as running:
         yield running
 
@@ -105,5 +105,5 @@ def recorder(_recorder: tuple[Recorder, Proxy]) -> Recorder:
 
 @pytest.fixture
 def recording(_recorder: tuple[Recorder, Proxy]) -> Proxy:
-    """In front of an engine that only counts."""
+    """A proxy in front of a recorder."""
     return _recorder[1]

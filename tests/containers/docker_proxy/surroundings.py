@@ -1,4 +1,4 @@
-"""A docker-proxy in a process of its own, an engine that only remembers, and the containers that are asked of both."""
+"""A docker-proxy in a separate process, a recording engine, and bodies of containers for both."""
 
 import contextlib
 import http.client
@@ -39,7 +39,7 @@ NAME = "foundry_train-manual-0123abcd-models"
 
 
 class Proxy:
-    """A proxy in a process of its own."""
+    """A proxy in a separate process."""
 
     def __init__(self, process: subprocess.Popen[str], port: int) -> None:
         self.process = process
@@ -51,7 +51,7 @@ class Proxy:
     def call(
         self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
     ) -> tuple[int, dict[str, Any]]:
-        """Status and JSON of a call sent as it stands; what is no bytes goes out as JSON."""
+        """Status and JSON of a call. The path is sent unchanged; a body that is not bytes is sent as JSON."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         with contextlib.closing(connection):
             encoded = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
@@ -86,7 +86,7 @@ def running_proxy(engine: str, images: str, **rules: str) -> Iterator[Proxy]:
 
 
 def busybox(folder: Path) -> Path:
-    """A shell that needs no libraries: Debian's package of it."""
+    """A shell without libraries, from Debian's package."""
     fetched = subprocess.run(["apt-get", "download", "busybox-static"], cwd=folder, capture_output=True, check=False)
     if fetched.returncode:
         pytest.skip("Debian's busybox-static cannot be downloaded")
@@ -96,7 +96,7 @@ def busybox(folder: Path) -> Path:
 
 
 class Recorder(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
-    """An engine that does nothing but remember what reached it; /wait holds until the caller leaves, /logs breaks off."""
+    """An engine that only records requests. /wait blocks until the client leaves; /logs breaks off."""
 
     daemon_threads = True
 
@@ -140,7 +140,7 @@ class RecorderAnswer(BaseHTTPRequestHandler):
 
 
 def a_container(**changes: Any) -> dict[str, Any]:
-    """The body of a container that may be made, with HostConfig's keys among the changes; `...` takes a key away."""
+    """The body of an allowed container. Changes may also name keys of HostConfig; `...` removes a key."""
     body: dict[str, Any] = {
         "Image": "sha256:cafe",
         "Cmd": ["models", "--dag", "foundry_train"],
@@ -185,7 +185,7 @@ def a_container(**changes: Any) -> dict[str, Any]:
 
 
 def host_config(**changes: Any) -> dict[str, Any]:
-    """As docker-py makes it for a stage."""
+    """The HostConfig that docker-py makes for a stage."""
     asked = {
         "network_mode": NETWORK,
         "mounts": [Mount("/run/foundry", FILES, type="volume", read_only=True), Mount(TMP, None, type="volume")],

@@ -1,4 +1,4 @@
-"""Live price sources against servers of our own."""
+"""Live price sources with local servers."""
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date
@@ -13,17 +13,17 @@ from tests.market_bars import sound_bars
 from tests.price_servers import PriceServers, reachable
 
 _UNUSED: Any = None
-"""What a price source does not ask for."""
+"""Stands in for ports that a price source does not use."""
 
 
 class Counting:
-    """A progress that remembers what it was told."""
+    """A Progress that records its calls."""
 
     def __init__(self) -> None:
         self.total = 0
         self.notes: list[str] = []
 
-    def start(self, label: str, total: int) -> None:  # noqa: ARG002 - Progress has it
+    def start(self, label: str, total: int) -> None:  # noqa: ARG002 - signature of Progress
         self.total += total
 
     def advance(self, note: str = "") -> None:
@@ -32,7 +32,7 @@ class Counting:
 
 @pytest.fixture
 def servers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PriceServers]:
-    """The hosts of the live sources; two tickers until a test gives it others."""
+    """The hosts of the live sources. Default: two tickers."""
     bars = sound_bars(("AAA", "BBB")).assign(adj_close=lambda table: table["close"] * 0.98)
     with reachable(tmp_path / "servers", bars, monkeypatch) as running:
         yield running
@@ -40,7 +40,7 @@ def servers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PriceSe
 
 @pytest.fixture
 def make_io(tmp_path: Path) -> Callable[..., StageIO]:
-    """A StageIO of the prices stage; its store outlives it."""
+    """A StageIO of the prices stage. Several can share the store."""
 
     def make(run_id: str = "run", secrets: Mapping[str, str] | None = None) -> StageIO:
         workspace = tmp_path / "workspace" / run_id

@@ -1,4 +1,4 @@
-"""A market small enough to compute by hand and long enough to fill every window."""
+"""A market that is small enough for a calculation by hand and long enough to fill every window."""
 
 from collections.abc import Callable
 

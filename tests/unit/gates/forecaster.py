@@ -1,4 +1,4 @@
-"""A forecaster made by hand: calibrated, with a ranking of a given AUC, and validated as it is tested."""
+"""Evidence of a simulated forecaster: calibrated, with a given AUC, equal in validation and test."""
 
 from collections.abc import Callable
 
@@ -14,7 +14,7 @@ SESSIONS, TICKERS, FOLDS = 400, 100, 4
 def evidence(
     auc: float = 0.54, *, seed: int = 1, leaks: tuple[str, ...] = (), horizon: int = 1, base: float = 0.52
 ) -> Evidence:
-    """A calibrated forecaster whose ranking has about the given AUC, validated as it is tested."""
+    """Evidence of a calibrated forecaster with about this AUC, equal in validation and test."""
     rng = np.random.default_rng(seed)
     slope = (auc - 0.5) * 2 * np.sqrt(np.pi)
     score = rng.normal(size=(2 * SESSIONS, TICKERS))

@@ -1,4 +1,4 @@
-"""A panel in which one input ranks a session's tickers a little, and the rest are noise."""
+"""A panel in which one input ranks tickers weakly and the others are noise."""
 
 from collections.abc import Callable
 
@@ -26,12 +26,12 @@ def make_features() -> Callable[..., FeaturePanel]:
 
 @pytest.fixture
 def features() -> FeaturePanel:
-    """One such panel."""
+    """A panel with default sizes."""
     return _panel()
 
 
 @pytest.fixture
 def labels(features: FeaturePanel) -> FloatArray:
-    """Reversal: what rose is likelier to be below, (n_sessions, n_tickers) 0/1."""
+    """Reversal: a ticker that rose is likelier to have label 0. Shape (n_sessions, n_tickers), 0/1."""
     noise = np.random.default_rng(1).normal(size=features.values.shape[1:])
     return (noise - 1.0 * features["ret_1d"] > 0).astype(float)

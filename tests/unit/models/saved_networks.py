@@ -1,4 +1,4 @@
-"""Deep models that Keras built, saved and scored, on TensorFlow, and a program that scores them.
+"""Deep models, built, saved and scored by Keras on TensorFlow, and a program that scores them.
 
 saved_networks.json holds models as `to_bytes` wrote them in version 0.1.0, and their networks' log-odds of a panel.
 """
@@ -30,7 +30,7 @@ rows = Sequences(np.array(saved["panel"], np.float32), *(np.array(saved[key], np
 scores = [load_model(json.dumps(one["model"]).encode()).score(rows).tolist() for one in saved["networks"]]
 print(json.dumps([scores, sorted(sys.modules)]))
 """
-"""Prints the scores, and the modules that were loaded. usage: python -c SCORE FILE"""
+"""Prints the scores and the loaded modules. usage: python -c SCORE FILE"""
 
 
 def model_of(saved: dict[str, Any]) -> FittedModel:

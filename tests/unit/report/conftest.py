@@ -1,4 +1,4 @@
-"""A run of a small made-up market, as its stages would have published it."""
+"""The published documents of a run on a small invented market."""
 
 import itertools
 from collections.abc import Callable, Iterable, Mapping
@@ -61,7 +61,7 @@ class SilentProgress:
 
 
 class Market:
-    """Prices, forecasts with some skill, and what the gates made of them."""
+    """Prices, forecasts with some skill, and the gates' report on them."""
 
     def __init__(self) -> None:
         rng = np.random.default_rng(3)
@@ -116,7 +116,7 @@ class Market:
 
 
 def _diagnostics(evidence: Evidence) -> Diagnostics:
-    """What the gates stage publishes, but for figures that are round enough to be looked for."""
+    """Diagnostics as the gates stage publishes them, with round figures that tests can search for."""
     relative = Edge(evidence.validation_relative, evidence.test_relative, neutral=0.5)
     edges = Edges(relative, relative, relative)
     found = gate_diagnostics(evidence, edges, {"close": evidence.forward_return}, POLICY, seed=1)
@@ -124,7 +124,7 @@ def _diagnostics(evidence: Evidence) -> Diagnostics:
 
 
 def _trials() -> TrialFigures:
-    """What the gates stage tells of the ledger's trials."""
+    """The gates stage's figures of the ledger's trials."""
     sessions, rng = np.datetime64("2020-06-01") + np.arange(N_TEST), np.random.default_rng(8)
     trials = [DailyPnl(sessions, rng.normal(0.0, 0.01, N_TEST)) for _ in range(12)]
     return trial_figures(selection_bias(trials[0], trials))
@@ -145,7 +145,7 @@ def _round_figures() -> dict[str, Any]:
 
 
 class Run:
-    """Publishes what stages would publish, then makes the report."""
+    """Publishes the stages' documents, then runs the report stage."""
 
     def __init__(self, folder: Path, dag: str, run_id: str) -> None:
         self.store, self.dag, self.run_id, self.folder = LocalStore(folder / "store"), dag, run_id, folder
@@ -207,7 +207,7 @@ class Run:
         ensemble = self.io("ensemble")
         for horizon in HORIZONS:
             for fold in market.folds:
-                rows = slice(fold.validation.start, fold.test.stop)  # type: ignore[union-attr]  # reported folds have one
+                rows = slice(fold.validation.start, fold.test.stop)  # type: ignore[union-attr]  # reported folds have a validation block
                 p_up = market.p_up[horizon][rows]
                 matrices = Matrices(
                     market.sessions[rows], TICKERS, {"p_up": p_up, "base_rate": np.full_like(p_up, 0.52)}
@@ -274,7 +274,7 @@ LEAKAGE = {"leaks": [], "checked": ["84 features, prices cut after 3 dates"]}
 
 
 def publish_train_run(run: Run, market: Market, *, until: str = "predict", gates: Gates | None = None) -> None:
-    """Every stage of a train run, in order, up to and with `until`."""
+    """Publish every stage of a train run in order, up to and including `until`."""
     prices = run.io("prices")
     prices.publish(PRICES)
     prices.warn("prices: T07 has one bar outside [low, high]")
@@ -328,7 +328,7 @@ def market() -> Market:
 
 @pytest.fixture
 def document(train_run: Run) -> Report:
-    """`report.json` of that run."""
+    """`report.json` of this run."""
     return train_run.document()
 
 

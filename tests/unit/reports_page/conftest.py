@@ -1,4 +1,4 @@
-"""A reports page for whoever asks."""
+"""The fixture of a running reports page."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -19,7 +19,7 @@ def secret_files(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def serve(secret_files: Path) -> Iterator[Callable[..., Page]]:
-    """Serve a store folder; further variables by name."""
+    """Serve a store folder. Further arguments are environment variables."""
     with ExitStack() as running:
 
         def start(store: Path, **environment: str) -> Page:

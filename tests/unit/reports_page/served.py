@@ -1,4 +1,4 @@
-"""The reports page in a process of its own, as its image starts it, in front of a real store."""
+"""The reports page in a separate process, started like its image, on a real store."""
 
 import base64
 import contextlib
@@ -16,12 +16,12 @@ from typing import Any
 
 from foundry_tasks.contract.settings import REPOSITORY
 
-PASSWORD = "pass:wörd"  # noqa: S105 - a colon and an umlaut are what goes wrong
+PASSWORD = "pass:wörd"  # noqa: S105 - colons and umlauts are likely to fail
 
 
 @dataclass
 class Answer:
-    """What came over HTTP."""
+    """An HTTP answer."""
 
     status: int
     headers: http.client.HTTPMessage
@@ -35,7 +35,7 @@ class Page:
         self.port = port
 
     def get(self, path: str, user: str | None = "foundry", password: str = PASSWORD, method: str = "GET") -> Answer:
-        """The path goes out as it stands; without a user nobody logs in."""
+        """GET a path, sent unchanged. Without a user the request has no login."""
         token = base64.b64encode(f"{user}:{password}".encode()).decode()
         return self.ask(path, {"Authorization": f"Basic {token}"} if user is not None else {}, method)
 
@@ -81,7 +81,7 @@ def write_run(
     dag: str = "foundry_train",
     prices_until: str = "",
 ) -> str:
-    """A run by hand, as far as the page reads it; prices_until: the last session of its prices. Returns its folder's name."""
+    """Write the documents of a run that the page reads. prices_until: last session of its prices. Returns the run's folder."""
     key = f"{run_id}-0123abcd"
     folder = store / "runs" / dag / key
     folder.mkdir(parents=True)

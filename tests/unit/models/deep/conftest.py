@@ -1,4 +1,4 @@
-"""Deep models: every test here is marked `deep`, and Keras has its backend before a test imports it."""
+"""Deep models: marks every test `deep`, and sets Keras' backend before a test imports Keras."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -8,11 +8,11 @@ import pytest
 import foundry_tasks.models.deep.keras_backend  # noqa: F401 - before Keras
 
 HERE = Path(__file__).parent
-collect_ignore_glob = [] if find_spec("tensorflow") else ["*"]  # `make test` has none, and asks for none of these
+collect_ignore_glob = [] if find_spec("tensorflow") else ["*"]  # `make test` has no TensorFlow and runs none of these
 
 
 def pytest_ignore_collect(config: pytest.Config) -> bool | None:
-    """Leave these modules alone where no deep test is wanted: curl, which yfinance asks by, fails beside TensorFlow."""
+    """Do not import these modules unless deep tests are wanted: yfinance's curl fails in a process with TensorFlow."""
     return True if "not deep" in config.option.markexpr else None
 
 

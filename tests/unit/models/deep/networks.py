@@ -1,4 +1,4 @@
-"""A network that is a network and no more, for what is asked of training and not of architecture."""
+"""Minimal networks for tests of training."""
 
 from dataclasses import replace
 from typing import get_args
@@ -23,7 +23,7 @@ def build_flat(
     dropout: float = 0.0,
     tasks: tuple[DeepTask, ...] = ("sign",),
 ) -> keras.Model:
-    """A window's steps side by side, one hidden layer; `blocks` is not used."""
+    """A flattened window and one hidden layer; `blocks` is not used."""
     window = keras.Input((steps, inputs))
     x = keras.layers.Dense(width, name="projection")(window)
     x = keras.layers.Flatten()(x)
@@ -32,7 +32,7 @@ def build_flat(
 
 
 def build_constant(*, steps: int, inputs: int, width: int, blocks: int, dropout: float = 0.0) -> keras.Model:
-    """The same of every ticker, whatever it learns."""
+    """A network with the same output for every ticker."""
     network = build_flat(steps=steps, inputs=inputs, width=width, blocks=blocks, dropout=dropout)
     zeros = keras.layers.Lambda(lambda window: window * 0.0)
     window = keras.Input((steps, inputs))
@@ -40,13 +40,13 @@ def build_constant(*, steps: int, inputs: int, width: int, blocks: int, dropout:
 
 
 def flat_shapes(*, steps: int, inputs: int, width: int, blocks: int) -> Shapes:
-    """Of build_flat's weights."""
+    """Shapes of build_flat's weights."""
     layers = {"projection": (inputs, width), "hidden": (steps * width, width), "sign": (width, 1)}
     return {name: {"kernel": shape, "kernel_bias": shape[1:]} for name, shape in layers.items()}
 
 
 def flat_log_odds(windows: FloatArray, weights: Weights) -> FloatArray:
-    """What build_flat says of the sign."""
+    """build_flat's log-odds of the sign."""
     x = dense(windows, weights["projection"], "kernel").reshape(len(windows), -1)
     return dense(np.tanh(dense(x, weights["hidden"], "kernel")), weights["sign"], "kernel")[:, 0]
 
@@ -57,7 +57,7 @@ CONSTANT = replace(FLAT, build=build_constant)
 
 
 def noise_panel(n_sessions: int = 120, n_tickers: int = 20, seed: int = 0) -> FeaturePanel:
-    """Features that say nothing."""
+    """Features without information."""
     rng = np.random.default_rng(seed)
     values = rng.normal(size=(len(NAMES), n_sessions, n_tickers)).astype(np.float32)
     sessions = np.datetime64("2020-01-01") + np.arange(n_sessions)
@@ -65,9 +65,9 @@ def noise_panel(n_sessions: int = 120, n_tickers: int = 20, seed: int = 0) -> Fe
 
 
 def with_moves(panel: FeaturePanel, labels: FloatArray, seed: int = 2002) -> FloatArray:
-    """The labels, and a move's size and volatility, (n_sessions, n_tickers, 3): the size is what ret_5d said two sessions ago.
+    """Label, size and volatility of a move, (n_sessions, n_tickers, 3). The size equals ret_5d of two sessions ago.
 
-    One in ten of either is unknown, as it is where a price on the way is missing.
+    One in ten sizes and volatilities is unknown, as with a missing price in between.
     """
     rng = np.random.default_rng(seed)
     size = np.exp(np.roll(panel["ret_5d"], 2, axis=0) + 0.5 * rng.normal(size=labels.shape))
@@ -77,7 +77,7 @@ def with_moves(panel: FeaturePanel, labels: FloatArray, seed: int = 2002) -> Flo
 
 
 def remembered(panel: FeaturePanel, *, lag: int, noise: float = 0.5, seed: int = 1001) -> FloatArray:
-    """Labels (n_sessions, n_tickers) that follow ret_1d of `lag` sessions ago: today's features do not tell them."""
+    """Labels (n_sessions, n_tickers) from ret_1d of `lag` sessions ago, which today's features do not show."""
     rng = np.random.default_rng(seed)
     past = np.roll(panel["ret_1d"], lag, axis=0)
     return (past + noise * rng.normal(size=past.shape) > 0).astype(float)

@@ -1,4 +1,4 @@
-"""What proves a layer on any backend that trains: gradients, and arrays back from tensors."""
+"""Helpers for tests of layers on any backend that trains: gradients, and arrays from tensors."""
 
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -22,7 +22,7 @@ def _gradients(function: Tensors, *inputs: npt.ArrayLike) -> list[FloatArray]:
     if keras.backend.backend() == "jax":
         found = _jax_gradient(function, len(tensors))(*tensors)
     else:
-        import tensorflow as tf  # noqa: PLC0415 - where it is the backend
+        import tensorflow as tf  # noqa: PLC0415 - if it is the backend
 
         with tf.GradientTape() as tape:
             tape.watch(tensors)
@@ -46,7 +46,7 @@ def gradients() -> Callable[..., list[FloatArray]]:
 
 @pytest.fixture(scope="session")
 def compiled() -> Callable[[Tensors], Tensors]:
-    """A function of arrays as its backend runs it soonest: JAX compiles all of it at once, or else each operation alone."""
+    """A function of arrays, run the fastest way: JAX compiles it as a whole, else it would compile each operation."""
     if keras.backend.backend() == "jax":
         import jax  # noqa: PLC0415 - as above
 
@@ -57,7 +57,7 @@ def compiled() -> Callable[[Tensors], Tensors]:
 
 @pytest.fixture
 def slopes() -> Callable[..., FloatArray]:
-    """Σ function along a random direction of each input alone: central differences in float64."""
+    """Slopes of Σ function along a random direction of each single input: central differences in float64."""
 
     def along(
         function: Callable[..., FloatArray],

@@ -1,4 +1,4 @@
-"""The two recurrences as the paper writes them, in NumPy and float64: what every form of ours is held against."""
+"""The paper's two recurrences in NumPy and float64: the reference for all our forms."""
 
 import numpy as np
 
