@@ -1,4 +1,4 @@
-"""Whatever columns are called, and whatever stands beside them, the prices are the same bytes or the file is refused."""
+"""For all column names and extra columns: prices are equal byte for byte, or the file is refused."""
 
 from contextlib import suppress
 

@@ -1,4 +1,4 @@
-"""A ticker is the same in prices, universe, sectors and the conf, however each of them writes it."""
+"""A ticker is matched between prices, universe, sectors and conf in all spellings."""
 
 import pandas as pd
 import pytest

@@ -1,4 +1,4 @@
-"""However a file is packed, encoded and laid out: the same prices, or one line that says why not."""
+"""For all compressions, encodings and layouts of a file: the same prices, or one line with the reason."""
 
 import json
 import subprocess
@@ -48,7 +48,7 @@ def refusal(path: Path) -> str:
 
 
 def same(found: pd.DataFrame, wanted: pd.DataFrame) -> None:
-    """Bit for bit."""
+    """Whether both are equal bit for bit."""
     found, wanted = ordered(found), ordered(wanted)
     assert list(found.columns) == list(wanted.columns)
     assert found["ticker"].tolist() == wanted["ticker"].tolist()
@@ -350,7 +350,7 @@ def test_members_sectors_and_series_are_opened_as_prices_are(tmp_path):
 
 # ---------------------------------------------------------------- damage
 def test_values_outside_of_what_a_footer_names_are_no_prices(tmp_path):
-    """A zstd page has no checksum of its own: one flipped byte made 72 other highs of it."""
+    """A zstd page has no checksum: one flipped byte changed 72 highs."""
     path = tmp_path / "bars.parquet"
     BARS.to_parquet(path, compression=None)
     content = path.read_bytes()

@@ -1,4 +1,4 @@
-"""Prices on the wrong scale and prices that end early: taken rightly, or refused by one line, from the file to the model."""
+"""Prices on the wrong scale, and prices that end early: handled correctly or refused with one line, from file to model."""
 
 import json
 
@@ -30,14 +30,14 @@ def conf_of(foundry, frame, **more):
 
 
 def published(foundry, conf):
-    """The stage's result, its panel and what it says of it."""
+    """The stage's result, its panel and its prices.json."""
     result = foundry.stage("prices", "run", conf)
     panel = read_prices(foundry.store.object_path(result.outputs["prices.parquet"].sha256))
     return result, panel, json.loads(foundry.document(result, "prices.json"))
 
 
 def scaled(frame, ticker, factor, first=AT, length=None, *, spread=0.0):
-    """Prices of a ticker times a factor, from a session on; `spread`: how much wider its first bar is."""
+    """Prices of a ticker times a factor, from a session on. spread: factor for the range of its first bar."""
     at = frame.index[frame["ticker"] == ticker]
     rows = at[first : None if length is None else first + length]
     frame.loc[rows, PRICES] *= factor
@@ -67,7 +67,7 @@ def test_an_unadjusted_action_is_named_and_nothing_reaches_across_it(foundry, fa
     assert about["set_aside"] == []
     assert np.argwhere(panel.breaks).tolist() == [[AT, 3]]
     assert np.nanmax(np.abs(panel.returns)) < 0.2
-    # The overnight noise of the day is in the ratio, so a reader sees it within a few percent.
+    # The ratio contains the day's overnight return, so it is exact within a few per cent only.
     first, second = map(float, ratio.split(":"))
     assert 1 + move["move"] == pytest.approx(second / first, rel=0.1)
 

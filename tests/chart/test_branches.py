@@ -1,4 +1,4 @@
-"""Every `if` and `with` of the templates is taken in one of the renders and not taken in another; every `fail` is reached."""
+"""Branch coverage of the templates: every `if` and `with` is both taken and not taken, and every `fail` is reached."""
 
 import re
 import shutil
@@ -9,7 +9,7 @@ from tests.chart.helm import CHART, EVERY, Refused, files
 
 TEMPLATES = sorted(path for path in (CHART / "templates").rglob("*") if path.suffix in {".yaml", ".tpl", ".txt"})
 READ_BACK = {"web/_web.tpl"}
-"""What the templates themselves read as YAML, where a mark would be lost; test_web.py takes its branches."""
+"""Templates whose output is parsed as YAML by other templates, so marks would be lost; test_web.py covers them."""
 ACTION = re.compile(r"\{\{-?\s*(if|with|range|define|else|end|fail)\b.*?\}\}", re.DOTALL)
 
 REFUSED = {
@@ -35,11 +35,11 @@ REFUSED = {
     "mlflow.autoscaling: minReplicas is 9 and maxReplicas 5": ["mlflow.autoscaling.minReplicas=9"],
     "markets holds helm_test.toml": ['markets={"helm_test.toml":""}'],
 }  # fmt: skip
-"""What the chart says → values that make it say so."""
+"""Message of the chart → values that cause it."""
 
 
 def marked(text: str, name: str) -> tuple[str, set[str]]:
-    """A template that says where it went, and the branches that it has: an `if` that only fails has no way through."""
+    """A template with marks in its branches, and their names. An `if` that only fails has no taken branch."""
     pieces, branches, open_ones, last = [], set(), [], 0
 
     def mark(branch):
@@ -75,7 +75,7 @@ def marked(text: str, name: str) -> tuple[str, set[str]]:
 
 @pytest.fixture(scope="module")
 def marked_chart(tmp_path_factory):
-    """A copy of the chart whose templates say where they went, and all the branches that they have."""
+    """A copy of the chart with marked templates, and the names of all branches."""
     copy = tmp_path_factory.mktemp("marked") / "foundry"
     shutil.copytree(CHART, copy)
     branches = set()

@@ -1,4 +1,4 @@
-"""Who reaches whom: the whole table, and nothing beside it."""
+"""Allowed connections: the complete table."""
 
 import re
 
@@ -23,7 +23,7 @@ def policies(helm, values="default"):
 
 
 def peers(helm, values="default"):
-    """Name of a component → its pods; the stages and a stranger beside them."""
+    """Name of a component → its pods; also the stages and an unknown pod."""
     found = {
         re.sub(r"-[0-9a-f]{8}$", "", name).removeprefix("foundry-"): Peer("foundry", pod["metadata"]["labels"])
         for name, pod in workloads(helm.objects(values)).items()
@@ -32,7 +32,7 @@ def peers(helm, values="default"):
 
 
 def table(helm, way):
-    """Target → who reaches it, as the policies of one end have it."""
+    """Target → sources that may reach it, by the policies of one end."""
     there, rules = peers(helm), policies(helm)
     return {
         f"{target}:{port}": {

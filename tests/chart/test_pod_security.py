@@ -1,4 +1,4 @@
-"""Pod security `restricted`; and limits, probes and tokens."""
+"""Pod security `restricted`, limits, probes and tokens."""
 
 import pytest
 import yaml
@@ -7,7 +7,7 @@ from tests.chart.helm import EVERY, containers, workloads
 from tests.chart.kubernetes import restricted_faults
 
 JOBS = {"foundry-airflow-migrate", "foundry-mlflow-users", "foundry-s3-accounts", "foundry-test"}
-"""What runs once: its end says whether it went well, a probe would say nothing."""
+"""Containers that run once. They need no probe: their exit code shows success."""
 
 
 def is_once(name):
@@ -85,7 +85,7 @@ def test_what_a_service_sends_calls_to_says_when_it_is_ready(helm):
     behind = {one["spec"]["selector"]["app.kubernetes.io/component"] for one in objects if one["kind"] == "Service"}
     pods = workloads(objects)
     assert "api-server" in behind
-    for component in behind - {"triggerer"}:  # whose service gives its pods their names and is ready for everybody
+    for component in behind - {"triggerer"}:  # its service only gives its pods their host names
         for container in pods[f"foundry-{component}"]["spec"]["containers"]:
             assert "readinessProbe" in container, component
 

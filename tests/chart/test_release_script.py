@@ -1,4 +1,4 @@
-"""The script of `helm test`: what it says of answers, and the store part on a store of its own."""
+"""The script of `helm test`: its messages for answers, and the store part on a temporary store."""
 
 import importlib.util
 import json
@@ -24,7 +24,7 @@ def script(tmp_path, monkeypatch):
 
 @pytest.fixture
 def server():
-    """server(answers): a URL that answers each path, in turn, with a status and JSON; what it was asked is in `asked`."""
+    """server(answers): URL of a server that answers each path, in turn, with status and JSON. `asked` has the requests."""
     servers = []
 
     def serve(answers):
@@ -40,7 +40,7 @@ def server():
                 self.end_headers()
                 self.wfile.write(payload)
 
-            do_GET = do_POST = do_PATCH = answer  # noqa: N815 - the library's names
+            do_GET = do_POST = do_PATCH = answer  # noqa: N815 - names of the library
 
             def log_message(self, *_):
                 pass
@@ -57,7 +57,7 @@ def server():
 
 
 class AnyRun(dict):
-    """Answers for a run whose name nobody knows beforehand."""
+    """Answers for a run whose name is not known in advance."""
 
     def __missing__(self, path):
         return self["tasks" if path.endswith("/taskInstances") else "run"]

@@ -1,4 +1,4 @@
-"""Every file of values: it lints, renders, is what three versions of Kubernetes understand, and is the same each time."""
+"""Every file of values lints and renders, is valid for three versions of Kubernetes, and renders equally each time."""
 
 import pytest
 import yaml
@@ -9,7 +9,7 @@ from tests.chart.kubernetes import VERSIONS, schema_fault
 pytestmark = pytest.mark.slow(14)
 
 CUSTOM = {"monitoring.coreos.com/v1", "gateway.networking.k8s.io/v1"}
-"""Not Kubernetes' own, hence without a schema there; test_web.py looks at them."""
+"""Kinds without a schema in Kubernetes; test_web.py checks them."""
 
 
 @pytest.mark.parametrize("values", EVERY)

@@ -1,4 +1,4 @@
-"""Who may ask the Kubernetes API for what."""
+"""Rights of the service accounts on the Kubernetes API."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Several of each: budgets, autoscalers, spread; and the pools of the stages."""
+"""Several replicas: budgets, autoscalers, spread over nodes; and the node pools of the stages."""
 
 import pytest
 import yaml

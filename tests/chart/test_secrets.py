@@ -1,4 +1,4 @@
-"""Secrets: made on install, kept on upgrade, shown to whoever needs them as files, and nowhere else."""
+"""Secrets: generated on install, kept on upgrade, mounted as files only where they are needed."""
 
 import base64
 import json
@@ -89,7 +89,7 @@ def test_with_secrets_of_ones_own_the_chart_makes_none(helm):
 
 
 def shown(objects, name):
-    """Where a pod has secrets mounted → the Secrets, and the files with the keys that they are."""
+    """Mount path of a pod → the Secrets, and file → key."""
     pod = next(pod for known, pod in workloads(objects).items() if known == name or known.rpartition("-")[0] == name)
     sources = {volume["name"]: volume.get("projected", {}).get("sources", []) for volume in pod["spec"]["volumes"]}
     return {
@@ -109,7 +109,7 @@ def shown(objects, name):
 
 
 def test_a_pod_is_shown_the_secrets_of_its_service_alone(helm):
-    """As docker-compose.yaml has it in `secrets`."""
+    """The same as `secrets` in docker-compose.yaml."""
     objects = helm.objects()
     airflow = {"airflow_db_url", "airflow_fernet_key", "airflow_jwt_secret", "airflow_api_secret_key"}
     s3 = {
@@ -154,7 +154,7 @@ def test_every_file_that_airflow_is_told_to_read_is_mounted(helm):
 # ------------------------------------------------------------------ an upgrade
 @pytest.fixture
 def rendered_against(helm, tmp_path):
-    """rendered_against(secret): the Secrets of a release in a cluster that holds that one, or none."""
+    """rendered_against(secret): the Secrets of a release in a cluster that has this Secret, or none."""
     clusters = []
 
     def render(secret):

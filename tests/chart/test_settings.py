@@ -1,4 +1,4 @@
-"""One system, three descriptions: Settings, Compose and the chart have the same keys, services, networks and logins."""
+"""Settings, Compose and the chart have the same keys, services, networks and logins."""
 
 import re
 import tomllib
@@ -13,19 +13,19 @@ from tests.chart.helm import CHART, EVERY, REPOSITORY, containers, workloads
 
 COMPOSE = yaml.safe_load((REPOSITORY / "docker-compose.yaml").read_text())
 CLUSTER_ONLY = {"FOUNDRY_POD_GPUS", "FOUNDRY_POD_TEMPLATES"}
-"""What no Compose has: where in a cluster a stage's pod goes, and how many GPUs it asks for."""
+"""Settings that Compose does not need: pod templates and number of GPUs."""
 NOT_OF_A_STACK = {
-    "mlflow_artifacts",  # MLflow's server decides it
-    "expectations",  # the image does
-    "image_digest",  # whoever starts a stage does
-    "stage_network", "outside_network",  # Docker's; here they are labels
-    "stage_files", "promote_files",  # by their defaults
+    "mlflow_artifacts",  # set by MLflow's server
+    "expectations",  # set by the image
+    "image_digest",  # set by the operator
+    "stage_network", "outside_network",  # Docker's networks; here they are labels
+    "stage_files", "promote_files",  # defaults
 }  # fmt: skip
 AIRFLOW = ("foundry-api-server", "foundry-scheduler", "foundry-dag-processor", "foundry-triggerer")
 
 
 def told(objects, name):
-    """The variables of a pod's first container."""
+    """Environment variables of a pod's first container."""
     container = workloads(objects)[name]["spec"]["containers"][0]
     return {one["name"]: str(one["value"]) for one in container["env"]}
 
@@ -68,20 +68,20 @@ def test_airflows_own_settings_are_composes(helm):
     chart = {
         key: value for key, value in told(helm.objects(), "foundry-scheduler").items() if key.startswith("AIRFLOW__")
     }
-    waking = {"AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL"}  # tasks sleep while their pods work; on a host they do not
+    waking = {"AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL"}  # tasks are deferred while their pods run; not so on a host
     assert set(chart) == set(compose) | waking
     differ = {key for key in compose if chart[key] != compose[key]}
     assert {key for key in differ if not key.endswith("_CMD")} == {
-        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL",  # a release has a name
-        "AIRFLOW__CORE__PARALLELISM",  # pods are elsewhere, so that a scheduler watches more of them
-        "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT",  # a variable there
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL",  # contains the release's name
+        "AIRFLOW__CORE__PARALLELISM",  # pods run elsewhere, so a scheduler can have more tasks
+        "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT",  # a variable in Compose
     }
 
 
 def test_every_service_of_compose_has_its_counterpart(helm):
     instead = {
-        "docker-proxy": "Role",  # what Airflow may ask for
-        "stage-files": "Secret", "promote-files": "Secret",  # what stages are given
+        "docker-proxy": "Role",  # the operations that Airflow may call
+        "stage-files": "Secret", "promote-files": "Secret",  # files for stages
         "foundry": "kubectl run",  # a person's command
     }  # fmt: skip
     pods = {re.sub(r"-[0-9a-f]{8}$", "", name).removeprefix("foundry-") for name in workloads(helm.objects())}
@@ -89,7 +89,7 @@ def test_every_service_of_compose_has_its_counterpart(helm):
 
 
 def test_every_service_is_in_the_networks_that_compose_puts_it_in(helm):
-    """`stages` has the store in it and MLflow; `docker` is the way to whoever starts stages; `ui` is the Ingress's."""
+    """`stages` contains the store and MLflow; `docker` stands for the Kubernetes API; `ui` is for the Ingress."""
     here = {"docker": "kubernetes", "airflow": "airflow", "database": "database", "store": "store"}
     servers = {"postgres": "database", "s3": "store", "api-server": "airflow"}
     for name, service in COMPOSE["services"].items():
@@ -101,7 +101,7 @@ def test_every_service_is_in_the_networks_that_compose_puts_it_in(helm):
         }
         expected = {here[network] for network in service.get("networks", ()) if network in here}
         if name == "triggerer":
-            expected |= {"kubernetes"}  # it watches the pods of deferred tasks, which no container of a host is
+            expected |= {"kubernetes"}  # it watches the pods of deferred tasks; on a host no task is deferred
         if name == "mlflow":
             expected |= {"store"}
         assert labels == expected, name

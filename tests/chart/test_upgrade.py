@@ -1,4 +1,4 @@
-"""What an upgrade may not do: change what Kubernetes lets nobody change, wait for itself, or run anything twice."""
+"""An upgrade must not change immutable fields, wait for itself, or run anything twice."""
 
 import re
 import shutil
@@ -22,12 +22,12 @@ MUTABLE = {
     "ordinals",
     "persistentVolumeClaimRetentionPolicy",
 }
-"""Of a StatefulSet."""
+"""Mutable fields of a StatefulSet."""
 
 
 @pytest.fixture(scope="module")
 def next_version(tmp_path_factory):
-    """This chart, a version later."""
+    """This chart with the next version."""
     copy = tmp_path_factory.mktemp("next") / "foundry"
     shutil.copytree(CHART, copy)
     text = (copy / "Chart.yaml").read_text()
@@ -42,7 +42,7 @@ FIXED = {
     "PersistentVolumeClaim": lambda spec: {key: value for key, value in spec.items() if key != "resources"},
     "Service": lambda spec: spec.get("clusterIP"),
 }
-"""Kind → the part of its spec that nobody can change."""
+"""Kind → the immutable part of its spec."""
 
 
 def fixed(one):
@@ -85,7 +85,7 @@ def test_a_job_is_another_one_when_its_pod_is_and_the_same_one_when_it_is_not(he
 
 @pytest.mark.parametrize("values", EVERY)
 def test_no_hook_runs_but_for_helm_test(helm, values):
-    """So that nothing waits for what waits for it, whoever installs: helm --wait, Argo CD, Flux."""
+    """Else parts could wait for each other, with helm --wait, Argo CD or Flux."""
     hooks = {
         one["metadata"]["name"]: one["metadata"]["annotations"]["helm.sh/hook"]
         for one in helm.objects(values)

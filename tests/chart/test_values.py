@@ -1,4 +1,4 @@
-"""The values: closed at every level, described, and as short as the schema says."""
+"""The values: closed at every level, with descriptions, in agreement with the schema."""
 
 import json
 
@@ -12,7 +12,7 @@ DEFAULTS = yaml.safe_load((CHART / "values.yaml").read_text())
 
 
 def resolved(schema):
-    """A schema with what it refers to in its place."""
+    """A schema with its references resolved."""
     if "allOf" in schema:
         target = SCHEMA["definitions"][schema["allOf"][0]["$ref"].rpartition("/")[2]]
         return {**target, "description": schema["description"]}
@@ -20,7 +20,7 @@ def resolved(schema):
 
 
 def levels(schema=SCHEMA, values=DEFAULTS, path=""):
-    """(path, schema, defaults) of every level that has keys of its own."""
+    """(path, schema, defaults) of every level with keys."""
     schema = resolved(schema)
     if "properties" in schema:
         yield path, schema, values
@@ -51,7 +51,7 @@ def test_every_key_has_a_default_and_every_default_a_key():
 
 @pytest.fixture(scope="module")
 def refusal(helm):
-    """What Helm says of values with an unknown key at every level below the top."""
+    """Helm's message for values with an unknown key at every level below the top."""
     with pytest.raises(Refused) as refused:
         helm.text("default", *(f"{path}.unknwon=1" for path, _, _ in levels() if path))
     return str(refused.value)

@@ -1,4 +1,4 @@
-"""The pages: hosts, their addresses in links, and what sends browsers there."""
+"""The pages: hosts, their addresses in links, and Ingress or HTTPRoutes."""
 
 import pytest
 

@@ -1,11 +1,11 @@
-"""A deep model that is fitted in the container of its stage, against the same fit in this process."""
+"""A deep model fitted in its stage's container, compared with the same fit in this process."""
 
 import json
 import subprocess
 
 import pytest
 
-import foundry_tasks.models.deep.keras_backend  # noqa: F401 - says how TensorFlow computes, before it is imported
+import foundry_tasks.models.deep.keras_backend  # noqa: F401 - configures TensorFlow before its import
 from tests.containers.stack import SMALL, images
 from tests.e2e.foundry_here import AS_OF, Foundry
 
@@ -29,10 +29,10 @@ cat $FOUNDRY_STORE/runs/foundry_train/the-same*/models/*/result.json
 
 @pytest.fixture(scope="module")
 def in_the_container():
-    """result.json of the piece."""
+    """result.json of the shard."""
     if "FOUNDRY_IMAGE_STAGE_CUDA" not in images():
         pytest.skip("no image of the deep models: `make image-cuda`")
-    told = {"FOUNDRY_STORE": "/tmp/store", "SHARD": SHARD, "AS_OF": str(AS_OF), "CONF": json.dumps(CONF)}  # noqa: S108 - the container's own
+    told = {"FOUNDRY_STORE": "/tmp/store", "SHARD": SHARD, "AS_OF": str(AS_OF), "CONF": json.dumps(CONF)}  # noqa: S108 - inside the container
     environment = [f"--env={name}={value}" for name, value in told.items()]
     image = images()["FOUNDRY_IMAGE_STAGE_CUDA"]
     command = ["docker", "run", "--rm", *LIKE_A_STAGES, *environment, "--entrypoint=sh", image, "-euc", SCRIPT]

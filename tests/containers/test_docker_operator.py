@@ -1,4 +1,4 @@
-"""The operator against a real engine: what asking again does not change fails at once, and a GPU is used where there is one."""
+"""The operator with a real engine: errors that a retry cannot change fail at once, and a GPU is used if there is one."""
 
 import importlib
 import sys
@@ -21,7 +21,7 @@ COMMAND = ["foundry", "ledger", "--help"]
 
 @pytest.fixture
 def place():
-    """A network and a volume of the test's own on the engine, and no container left in them."""
+    """A network and a volume for the test on the engine; its containers are removed."""
     engine = docker.from_env()
     network, volume = engine.networks.create(f"operator-{NEW}"), engine.volumes.create(f"operator-{NEW}")
     yield network.name
@@ -32,7 +32,7 @@ def place():
 
 @pytest.fixture
 def operator(place, monkeypatch):
-    """operator(**settings) → the models stage's, on the engine itself instead of behind the proxy."""
+    """operator(**settings) → the operator of the models stage, connected to the engine without the proxy."""
     monkeypatch.syspath_prepend(str(REPOSITORY / "dags"))
     monkeypatch.setenv("FOUNDRY_RUNTIME", "docker")
     image = images()["FOUNDRY_IMAGE_STAGE_CPU"]
@@ -84,7 +84,7 @@ def test_what_a_stage_writes_lies_on_disk_and_goes_with_its_container(operator):
     try:
         assert task.cli.wait(task.container["Id"])["StatusCode"] == 0
         mounts = {one["Destination"]: one for one in task.cli.inspect_container(task.container["Id"])["Mounts"]}
-        workspace = mounts["/tmp"]  # noqa: S108 - the container's
+        workspace = mounts["/tmp"]  # noqa: S108 - inside the container
         assert (workspace["Type"], workspace["RW"]) == ("volume", True)
     finally:
         task._remove()

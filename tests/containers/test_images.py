@@ -1,4 +1,4 @@
-"""The images as `make images` or `make closed-network-images` left them: what is in them, what is not, and that they run."""
+"""The images of `make images` or `make closed-network-images`: their contents, and that they run."""
 
 import json
 import os
@@ -34,7 +34,7 @@ def engine():
 
 
 class ImageIds(dict[str, str]):
-    """Image ID by name; a test of one that was not built is skipped."""
+    """Image ID by name. Skips the test if the image was not built."""
 
     def __missing__(self, name: str) -> str:
         pytest.skip(f"no {name} image: `make image-cuda` builds the one that `make images` leaves out")
@@ -42,7 +42,7 @@ class ImageIds(dict[str, str]):
 
 @pytest.fixture(scope="session")
 def image_ids() -> ImageIds:
-    """Of the images that were built."""
+    """IDs of the images that were built."""
     path = REPOSITORY / ".images.env"
     if not path.is_file():
         pytest.skip("no images: `make images`")
@@ -52,7 +52,7 @@ def image_ids() -> ImageIds:
 
 @pytest.fixture
 def ended(image_ids):
-    """A command's end in a container as hardened as a stage's: `ended("airflow", "id", "-u").stdout`."""
+    """Run a command in a container with a stage's hardening: `ended("airflow", "id", "-u").stdout`."""
 
     def run(name: str, *command: str, how: tuple[str, ...] = HARDENED) -> subprocess.CompletedProcess[str]:
         words = ["docker", "run", "--rm", *how, f"--entrypoint={command[0]}", image_ids[name], *command[1:]]
@@ -63,7 +63,7 @@ def ended(image_ids):
 
 @pytest.fixture
 def inside(ended):
-    """What such a command prints; it has to succeed."""
+    """Output of such a command, which must succeed."""
 
     def run(name: str, *command: str, how: tuple[str, ...] = HARDENED) -> str:
         end = ended(name, *command, how=how)
@@ -128,7 +128,7 @@ def test_the_code_in_an_image_is_the_checkouts(name, inside):
 
 @pytest.mark.parametrize("name", [name for name in OURS if name != "s3"])
 def test_packages_start_from_compiled_code(name, inside):
-    """A read-only root could never keep what Python would compile at each start."""
+    """With a read-only root, Python would compile at each start and could not store the result."""
     ask = (
         "from pathlib import Path; from importlib.util import MAGIC_NUMBER as magic, cache_from_source as cached\n"
         "import sysconfig\n"
@@ -141,17 +141,17 @@ def test_packages_start_from_compiled_code(name, inside):
     files = [line.rsplit(" ", 1) for line in inside(name, "python", "-c", ask).splitlines()]
     stale = [source for source, fresh in files if fresh != "True"]
     assert len(files) > 100
-    assert len(stale) <= 0.01 * len(files), stale[:10]  # templates that are no valid Python have none
+    assert len(stale) <= 0.01 * len(files), stale[:10]  # templates that are not valid Python have no bytecode
 
 
 # ---------------------------------------------------------------- what is not in them
 def layers_with(image_id: str, needles: Path) -> int:
-    """How many lines of the saved image, layers and description, hold one of the strings."""
+    """Number of lines in the saved image, layers and description, that contain one of the strings."""
     with subprocess.Popen(["docker", "save", image_id], stdout=subprocess.PIPE) as saved:
         found = subprocess.run(
             ["grep", "--text", "--count", "--fixed-strings", "--file", str(needles)],
             stdin=saved.stdout,
-            env={"PATH": os.defpath, "LC_ALL": "C"},  # as bytes: several times faster
+            env={"PATH": os.defpath, "LC_ALL": "C"},  # compares bytes: several times faster
             capture_output=True,
             text=True,
             check=False,
@@ -162,7 +162,7 @@ def layers_with(image_id: str, needles: Path) -> int:
 
 
 def test_no_layer_keeps_a_secret_or_the_builders_certificates(inside, image_ids, tmp_path):
-    """The certificates that this machine trusts and neither Debian nor a package brings along, and every value in secrets/."""
+    """Certificates that this machine trusts but neither Debian nor a package contains, and every value in secrets/."""
     brought = inside("stage-cpu", "cat", "/etc/ssl/certs/ca-certificates.crt").splitlines()
     for package in (botocore, certifi):
         brought += (Path(package.__file__).parent / "cacert.pem").read_text().splitlines()
@@ -243,7 +243,7 @@ def test_a_server_without_its_secrets_says_which_is_missing(name, command, ended
 
 # ---------------------------------------------------------------- how they are built
 def build(name: str) -> str:
-    """`make image-NAME` on the base that the images stand on; the image's ID."""
+    """Run `make image-NAME` on the images' base. Returns the image's ID."""
     closed = subprocess.run(
         ["docker", "image", "inspect", "foundry/base:trixie"], capture_output=True, check=False
     ).returncode  # fmt: skip
@@ -254,7 +254,7 @@ def build(name: str) -> str:
 
 @pytest.mark.parametrize("name", ["stage-cpu", "airflow"])
 def test_a_second_build_of_the_same_checkout_does_nothing(name, image_ids):
-    """A step that ran again would leave files with other times, so another image."""
+    """A repeated step would change file times, and so the image's ID."""
     assert build(name) == build(name)
 
 

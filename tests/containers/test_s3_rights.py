@@ -1,4 +1,4 @@
-"""The S3 server as its image starts it, and the rights that `images/s3/provision.py` gives its accounts."""
+"""The S3 server in its image, and the rights that `images/s3/provision.py` gives to accounts."""
 
 import importlib.util
 import json
@@ -23,7 +23,7 @@ STORE = "s3://foundry"
 
 
 def provision(server, **variables):
-    """Run the script as its container does."""
+    """Run the script like its container."""
     environment = {"FOUNDRY_S3_ENDPOINT": server.endpoint, "FOUNDRY_SECRETS": str(server.secrets), **variables}
     return subprocess.run(
         [sys.executable, str(PROVISION)],
@@ -181,7 +181,7 @@ def test_rights_that_a_server_does_not_keep_are_said(server, script, monkeypatch
     meant = script.policies
 
     def without_denials(*given):
-        """As a server that knows no Deny would understand the policies."""
+        """The policies as a server without Deny reads them."""
         for name, document in meant(*given).items():
             allowing = [one for one in document["Statement"] if one["Effect"] == "Allow"]
             yield name, document | {"Statement": allowing}

@@ -1,4 +1,4 @@
-"""The whole stack, as a user meets it: a run over Airflow's REST API, its verdict in MLflow, its report in a browser."""
+"""The whole stack by its interfaces: a run over Airflow's REST API, its verdict in MLflow, its report by HTTP."""
 
 import json
 import re
@@ -20,7 +20,7 @@ RUN = f"first-run-{NEW}"
 
 @pytest.fixture(scope="module")
 def sample(stack):
-    """The sample's real prices and the shortest horizon that has no version yet: on a new stack, one day."""
+    """Conf: the sample, and the shortest horizon without a version; on a new stack one day."""
     models = stack.mlflow("registered-models/search?max_results=100").json.get("registered_models", [])
     taken = {model["name"] for model in models}
     horizon = next(h for h in range(1, 61) if f"foundry-us-{h}d" not in taken)
@@ -29,7 +29,7 @@ def sample(stack):
 
 @pytest.fixture(scope="module")
 def trained(stack, sample):
-    """A training run on the sample, triggered as a user would."""
+    """A training run on the sample, triggered like by a user."""
     answer = stack.trigger("foundry_train", sample, RUN)
     assert answer.status == 200, answer.body
     return stack.wait("foundry_train", RUN, timeout_s=1200)

@@ -1,4 +1,4 @@
-"""Looking after a stack: a backup and what comes back of it, and what pruning leaves alone."""
+"""Maintenance of a stack: backup, restore, and what pruning keeps."""
 
 import subprocess
 
@@ -12,7 +12,7 @@ MODEL = "foundry-us-1d"
 
 
 def a_run(stack):
-    """A run that succeeded: one that is there, or else a new one."""
+    """A successful run: an existing one, else a new one."""
     found = stack.airflow("/dags/foundry_train/dagRuns?state=success&limit=1").json["dag_runs"]
     if found:
         return found[0]["dag_run_id"]
@@ -22,7 +22,7 @@ def a_run(stack):
 
 
 def seen(stack):
-    """What the ledger and the registry say."""
+    """Contents of the ledger and the registry."""
     versions = stack.mlflow(f"model-versions/search?filter=name%3D%27{MODEL}%27").json["model_versions"]
     return stack.foundry("ledger", "show", MODEL).stdout, sorted(int(version["version"]) for version in versions)
 

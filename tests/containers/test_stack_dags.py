@@ -1,5 +1,5 @@
-"""The other DAGs on the stack: the daily run, by hand and by the timetable, and a person's decisions under the name they
-logged in by, on a market of the user's own.
+"""The other DAGs on the stack: the daily run, by hand and by the timetable, and a person's decisions under their login
+name, on a user's market.
 """
 
 import json
@@ -24,7 +24,7 @@ MODEL = "foundry-us-1d"
 
 @pytest.fixture(scope="module")
 def version(stack):
-    """The newest version of the one-day model, which its gates refused: so small a run proves nothing."""
+    """The newest version of the one-day model, which the gates refused because the run is too small."""
 
     def versions():
         found = stack.mlflow(f"model-versions/search?filter=name%3D%27{MODEL}%27").json
@@ -67,7 +67,7 @@ def test_a_run_of_a_paused_dag_says_over_rest_and_on_the_shell_that_it_waits_and
 
 def test_make_trigger_starts_a_paused_dag_follows_the_run_and_ends_with_its_report(stack):
     stack.airflow("/dags/foundry_train", method="PATCH", body={"is_paused": True})
-    conf = SMALL | {"models": ["lightgbm"], "seed": 9}  # a model that no other test's run registers
+    conf = SMALL | {"models": ["lightgbm"], "seed": 9}  # a bundle that no other test registers
     keys = (f"{key}={','.join(map(str, value)) if isinstance(value, list) else value}" for key, value in conf.items())
     lines = make("trigger", "DAG=foundry_train", f"SET={' '.join(keys)}").splitlines()
     assert {line.split()[0] for line in lines if line.startswith("  ")} >= {"prices", "models", "gates", "report"}
@@ -81,7 +81,7 @@ def test_make_trigger_refuses_a_wrong_conf_before_anything_starts(stack):
         make("trigger", "SET=folds=none")
 
 
-@pytest.mark.filterwarnings("ignore:Series.values returning")  # exchange_calendars asks pandas in an old way
+@pytest.mark.filterwarnings("ignore:Series.values returning")  # exchange_calendars uses a deprecated call of pandas
 def test_a_session_that_came_while_nobody_scheduled_is_made_good_by_the_timetable(stack):
     new_york, now = ZoneInfo("America/New_York"), datetime.now(UTC)
     fortnight = timedelta(days=14)
@@ -97,14 +97,14 @@ def test_a_session_that_came_while_nobody_scheduled_is_made_good_by_the_timetabl
     planned = ", ".join(f"{column} = '{missed.isoformat()}'" for column in columns)
 
     def fired():
-        """The database as a scheduler left it that planned this session and was then stopped."""
-        stack.sql("airflow", f"update dag set {planned} where dag_id = 'foundry_daily'")  # noqa: S608 - a test's own
+        """Set the database to the state of a scheduler that planned this session and was then stopped."""
+        stack.sql("airflow", f"update dag set {planned} where dag_id = 'foundry_daily'")  # noqa: S608 - constants of the test
         return stack.airflow("/dags/foundry_daily/dagRuns?run_type=scheduled").json["dag_runs"]
 
     stack.airflow("/dags/foundry_daily", method="PATCH", body={"is_paused": False})
     (run,) = stack.until(fired, bool, timeout_s=120)
     assert datetime.fromisoformat(run["run_after"]) == missed
-    stack.wait("foundry_daily", run["dag_run_id"])  # predict fails where a horizon has no version yet, and says so
+    stack.wait("foundry_daily", run["dag_run_id"])  # predict fails with a message if a horizon has no version
     states = {one["task_id"]: one["state"] for one in stack.tasks("foundry_daily", run["dag_run_id"])}
     assert states["prices"] == states["features"] == "success"
     planned_next = stack.until(
@@ -133,10 +133,10 @@ def test_a_backtest_by_hand_ends_with_a_report_and_every_trade(stack):
 
 
 def decide(stack, run, conf, reason):
-    """Ask for a decision, approve it as a person does in the UI, and wait. Returns the run's end."""
+    """Trigger a decision, approve it as in the UI, and wait. Returns the run's final state."""
     assert stack.trigger("foundry_promote", conf, run).status == 200
     stack.wait_for_task("foundry_promote", run, "approval", {"awaiting_input", "deferred"})
-    time.sleep(15)  # Airflow fails a task that is answered before its worker has left it, which takes up to 6 s
+    time.sleep(15)  # Airflow fails a task that is answered before its worker has deferred it, which takes up to 6 s
     answer = {"chosen_options": ["Approve"], "params_input": {"reason": reason}}
     details = f"/dags/foundry_promote/dagRuns/{run}/taskInstances/approval/-1/hitlDetails"
     assert stack.airflow(details, method="PATCH", body=answer).status == 200
@@ -155,7 +155,7 @@ def test_what_the_gates_refused_is_refused_to_whoever_approves_it_by_name(stack,
 
 @pytest.fixture(scope="module")
 def market(stack):
-    """A market of the user's own with an edge in it: files in markets/, which `make markets` hands to the stages."""
+    """A user's market with an edge: files in markets/, which `make markets` copies to the stages."""
     name = f"own{NEW}"
     folder = REPOSITORY / "markets" / name
     write_market(folder, simulated_market(sessions=560, tickers=40, seed=11, signal=0.25))
@@ -179,7 +179,7 @@ def champion(stack, model):
 
 
 def events(stack, model):
-    """What Airflow tells DAGs that are scheduled on the model: (event, version)."""
+    """Asset events of the model: (event, version)."""
     found = stack.airflow("/assets/events?order_by=timestamp&limit=100").json["asset_events"]
     told = [one["extra"] for one in found if one["extra"].get("model") == model]
     return [(one["event"], one["version"]) for one in told]

@@ -1,7 +1,7 @@
-"""Faults on the real stack: the run completes or fails with a clear line, a rerun completes, and nothing is left behind.
+"""Faults on the real stack: the run completes or fails with a clear line, a rerun completes, and nothing remains.
 
-After every fault the same is asked: every service is well again, the ledger verifies against the registry's aliases, the
-store read through is whole, and no container of a stage is left.
+After every fault the tests check: all services are healthy, the ledger agrees with the registry's aliases, the store is
+intact, and no container of a stage remains.
 """
 
 import contextlib
@@ -23,18 +23,18 @@ import pytest
 from tests.containers.stack import NEW, SMALL
 
 AT_WORK = re.compile(r"airflow worker -- (LocalExecutor: )?[0-9a-f]{8}-")
-"""How Airflow calls the process that runs a task, and the one that watches over it."""
+"""Airflow's names of the process that runs a task and of its supervisor."""
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(1200)]
 
 
 def slow():
-    """The same with a quarter of a minute of work in its models stage, which nothing computed before makes shorter."""
+    """The same conf with 15 s of work in the models stage, which cannot reuse earlier results."""
     return SMALL | {"models": ["lightgbm"], "seeds": 150, "seed": secrets.randbelow(1 << 30)}
 
 
 @pytest.fixture(autouse=True)
 def sound(stack):
-    """What has to hold after every fault."""
+    """Assert the state that is required after every fault."""
     yield
     stack.healthy("postgres", "s3", "mlflow", "api-server", "scheduler", "docker-proxy")
     verified = stack.foundry("ledger", "verify")
@@ -46,7 +46,7 @@ def sound(stack):
 
 
 def running_container(stack, run, stage):
-    """The container of a stage at work."""
+    """The running container of a stage."""
 
     def look():
         return [
@@ -59,7 +59,7 @@ def running_container(stack, run, stage):
 
 
 def kill(stack, service):
-    """SIGKILL to a service's first process, as the kernel does it: its restart policy brings it back."""
+    """Send SIGKILL to a service's first process. Its restart policy restarts it."""
     before = stack.service(service).attrs["State"]["StartedAt"]
     os.kill(stack.service(service).attrs["State"]["Pid"], signal.SIGKILL)
     stack.until(lambda: stack.service(service).attrs["State"]["StartedAt"], lambda at: at != before, timeout_s=60)
@@ -134,7 +134,7 @@ def test_a_store_that_is_gone_for_a_minute(stack):
 
 @contextlib.contextmanager
 def crowded_disk(stack, room_kb):
-    """The store on a file system of its own with so little room left; on leaving, what is there goes back to its volume."""
+    """Put the store on a file system with this free space. On exit its files are copied back to its volume."""
     (mount,) = [one for one in stack.service("s3").attrs["Mounts"] if one["Destination"] == "/data"]
     volume = Path(mount["Source"])
     stack.service("s3").stop()

@@ -1,4 +1,4 @@
-"""What the stack does not let happen, tried on the running stack."""
+"""Forbidden operations, tried on the running stack."""
 
 import json
 import subprocess
@@ -14,7 +14,7 @@ PUBLISHED = {8080, 5000, 8000}
 
 
 def secrets():
-    """Every value that nobody may see; access keys are names."""
+    """All secret values. Access keys are names, not secrets."""
     return {path.name: path.read_text() for path in (REPOSITORY / "secrets").iterdir() if "access_key" not in path.name}
 
 
@@ -23,7 +23,7 @@ def leaks(text):
 
 
 def in_stage(network, files, program):
-    """A Python program where a stage runs, with a volume's keys."""
+    """Run a Python program in a stage's container, with a volume's keys."""
     command = [
         "docker", "run", "--rm", "--read-only", "--tmpfs", "/tmp", "--user", "10001:10001", "--network", network,  # noqa: S108
         "--volume", f"{files}:/run/foundry:ro", "--entrypoint", "python", images()["FOUNDRY_IMAGE_STAGE_CPU"], "-c", program,
@@ -166,7 +166,7 @@ def test_a_stage_reaches_the_store_and_mlflow_and_neither_the_proxy_nor_postgres
 
 @pytest.fixture
 def world():
-    """An address beyond this host: a network of its own, that the host routes to."""
+    """An address outside this host: another network, to which the host routes."""
     commands = (
         "ip netns add foundry-world",
         "ip link add foundry-w0 type veth peer name foundry-w1 netns foundry-world",

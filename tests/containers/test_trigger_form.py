@@ -1,6 +1,6 @@
-"""The trigger form in a real browser: what a person sees, and that a run's conf is what they filled in.
+"""The trigger form in a real browser: the shown fields, and that the run's conf equals the input.
 
-On the stack; TESTS_AIRFLOW names another Airflow, one that asks for no login, such as the one of `make ui`.
+Runs on the stack. TESTS_AIRFLOW names another Airflow without login, such as that of `make ui`.
 """
 
 import os
@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 PATIENCE_S = 90
 TRIGGER = (By.XPATH, "//button[normalize-space()='Trigger']")
 OPEN = "Run Parameters"
-"""Airflow's own section, the one that it opens."""
+"""Airflow's section, which is open at first."""
 
 
 class Airflow:
@@ -51,7 +51,7 @@ class Airflow:
 
     @contextmanager
     def paused(self, dag: str) -> Iterator[None]:
-        """While nothing of the DAG starts; runs that were added meanwhile are deleted."""
+        """Pause the DAG. On exit, runs that were added meanwhile are deleted."""
         was, before = self.ask(dag).json["is_paused"], self.runs(dag)
         self.ask(dag, "PATCH", {"is_paused": True})
         try:
@@ -63,7 +63,7 @@ class Airflow:
 
 
 class Dialog:
-    """The dialog that opens when somebody clicks Trigger."""
+    """The dialog of the button Trigger."""
 
     def __init__(self, browser: webdriver.Chrome, airflow: Airflow, dag: str) -> None:
         self.browser, self.wait = browser, WebDriverWait(browser, PATIENCE_S)
@@ -87,11 +87,11 @@ class Dialog:
         return self._texts("button[data-part=item-trigger]")
 
     def keys(self) -> list[str]:
-        """Names of the fields in the section that is open."""
+        """Names of the fields in the open section."""
         return self._texts("[data-part=item-content] label[data-scope=field]")
 
     def _texts(self, selector: str) -> list[str]:
-        """Of what is in sight."""
+        """Texts of visible elements."""
         found = "return [...arguments[0].querySelectorAll(arguments[1])].filter(one => one.offsetParent)"
         return self.browser.execute_script(f"{found}.map(one => one.innerText.trim())", self.root, selector)
 
@@ -99,7 +99,7 @@ class Dialog:
         self.click(self.root.find_element(By.XPATH, f".//button[normalize-space()='{title}']"))
 
     def field(self, key: str, control: str = "input, textarea") -> WebElement:
-        """What a person types into or clicks on, in the row that is labelled with the key."""
+        """The input element in the row of a key."""
         row = f"//label[@data-scope='field'][normalize-space()='{key}']/ancestor::*[@data-scope='field'][@data-part='root']"
         found = self.wait.until(visibility_of_element_located((By.XPATH, row)), f"no field {key}")
         return self._in_sight(found.find_element(By.CSS_SELECTOR, control))
@@ -109,12 +109,12 @@ class Dialog:
         return found
 
     def click(self, found: WebElement) -> None:
-        """Once nothing covers it: while one section opens and another closes, what they hold still moves."""
+        """Click once nothing covers the element: elements move while sections open and close."""
         wait = WebDriverWait(self.browser, PATIENCE_S, ignored_exceptions=[ElementClickInterceptedException])
         wait.until(lambda _: self._in_sight(found).click() is None)
 
     def choose(self, key: str, *values: str) -> None:
-        """In a select, of one value or of several."""
+        """Choose options of a select with one or several values."""
         for value in values:
             self.field(key).send_keys(value, Keys.ENTER)
 
@@ -156,7 +156,7 @@ def filled_in(conf: dict) -> dict:
 
 
 def added(airflow, dag, before, wait):
-    """The conf of the run that came to `before`."""
+    """The conf of the run that is new compared with `before`."""
     new = wait.until(lambda _: airflow.runs(dag).keys() - before.keys())
     assert len(new) == 1
     return airflow.runs(dag)[new.pop()]

@@ -1,4 +1,4 @@
-"""DAGs: they parse, hold every stage once, and their edges are what the stages read."""
+"""DAGs parse, contain every stage once, and have the edges that the stages' inputs require."""
 
 import ast
 

@@ -1,4 +1,4 @@
-"""What a DAG file has loaded once it is parsed and serialised, which happens all the time, whether or not its tasks run."""
+"""Modules that a DAG file imports when it is parsed and serialised, which Airflow does often."""
 
 import json
 import os
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow(12)
 DAGS = sorted((REPOSITORY / "dags").glob("foundry_*.py"))
 HEAVY = {"docker", "exchange_calendars", "kubernetes", "kubernetes_asyncio", "mlflow", "numpy", "pandas", "pyarrow"}
 NEEDED = {"process": set(), "docker": {"docker"}, "kubernetes": set()}
-"""Docker's client loads in 0.03 s and the task is its operator; that of Kubernetes takes 0.5 s."""
+"""Docker's client takes 0.03 s to import and the operator needs it; Kubernetes' client takes 0.5 s."""
 
 PROBE = """
 import json, os, runpy, sys
@@ -31,7 +31,7 @@ for path in sys.argv[2:]:
 
 @pytest.fixture(scope="module")
 def loaded(tmp_path_factory):
-    """Path and runtime → top-level modules that are loaded once the file is known."""
+    """Path and runtime → top-level modules that are imported after parsing."""
     folder, plugins = REPOSITORY / "dags", REPOSITORY / "dags" / "plugins"
     told = {
         "PYTHONPATH": os.pathsep.join(map(str, (REPOSITORY, folder, plugins))),

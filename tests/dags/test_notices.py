@@ -1,4 +1,4 @@
-"""Notices: one line in the log always, and the same line to a webhook or a mailbox that really answers."""
+"""Notices: one line in the log, and the same line to a real webhook or mail server."""
 
 import json
 import re
@@ -30,7 +30,7 @@ def context():
 
 @pytest.fixture
 def log(capsys):
-    """(level, text) of each line that Airflow logged."""
+    """(level, text) of each line in Airflow's log."""
     pattern = re.compile(r"\S+ \[(\w+) *\] (.*?) *\[_notices\.")
 
     def lines():
@@ -42,7 +42,7 @@ def log(capsys):
 
 @pytest.fixture
 def webhook():
-    """A server that keeps what it is posted: (url, posts)."""
+    """A server that records POST requests: (url, posts)."""
     posts = []
 
     class Hook(BaseHTTPRequestHandler):
@@ -60,7 +60,7 @@ def webhook():
 
 
 class Mailbox(socketserver.StreamRequestHandler):
-    """Enough of RFC 5321 to take a message."""
+    """A server with the part of RFC 5321 that receives a message."""
 
     def handle(self):
         self.say("220 mailbox")

@@ -1,4 +1,4 @@
-"""A stage as an Airflow task: what goes in follows from the run, what comes out is an address, and exit codes mean something."""
+"""A stage as an Airflow task: its command follows from the run, its XCom is an address, exit codes map to task states."""
 
 import importlib
 import json
@@ -34,7 +34,7 @@ NEXT_DAY = datetime(2026, 7, 1, 12, tzinfo=UTC)
 
 @pytest.fixture(scope="module")
 def dags_folder():
-    """Where a DAG file imports from."""
+    """Import path of DAG files."""
     sys.path.insert(0, str(DAGS))
     yield
     sys.path.remove(str(DAGS))
@@ -52,7 +52,7 @@ def stage_task(dags_folder):
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory):
-    """A run that stopped once its gates had spoken."""
+    """A run up to the stage gates."""
     folder = tmp_path_factory.mktemp("prepared")
     market = write_market(folder / "market", simulated_market(sessions=320, tickers=12, seed=5))
     conf = TINY | market | {"validate_only": True}
@@ -63,7 +63,7 @@ def prepared(tmp_path_factory):
 
 @pytest.fixture
 def foundry(prepared, monkeypatch, tmp_path):
-    """The settings of that foundry, as an Airflow worker's environment holds them."""
+    """The settings of this run in the environment, as in an Airflow worker."""
     foundry, _ = prepared
     for key, value in foundry.settings.model_dump().items():
         monkeypatch.setenv(f"FOUNDRY_{key.upper()}", str(value))
@@ -72,7 +72,7 @@ def foundry(prepared, monkeypatch, tmp_path):
 
 
 def context_of(conf, run_id=RUN, **keys):
-    """The context that Airflow gives a task of a run whose form was filled in with `conf`."""
+    """Airflow's context for a task of a run with `conf`."""
     run = DagRun(
         dag_id="foundry_train", run_id=run_id, logical_date=NEXT_DAY, run_after=NEXT_DAY, start_date=NEXT_DAY,
         run_type="manual", state="running", consumed_asset_events=[],
@@ -104,7 +104,7 @@ def test_the_command_line_follows_from_the_runs_identity(stage_task):
 
 def test_a_field_of_the_form_that_was_left_empty_is_left_out_of_the_conf(stages, stage_task):
     form = dict.fromkeys(stages.trigger_form("foundry_train")) | {"skip_gates": False, "vix": "", "folds": 3}
-    form["tickers"] = ["AAPL", "", "MSFT", ""]  # a line that was left empty is no ticker
+    form["tickers"] = ["AAPL", "", "MSFT", ""]  # an empty line is not a ticker
     conf = json.loads(stage_task.stage_command("models", None, context_of(form))[-1])
     assert conf == {"skip_gates": False, "vix": "", "folds": 3, "tickers": ["AAPL", "MSFT"]}, (
         "what is false or empty text was said"
@@ -221,7 +221,7 @@ def test_nothing_to_do_is_a_skip(task, prepared):
 # ------------------------------------------------------------------ killed
 @pytest.fixture
 def at_work(task, foundry, prepared, tmp_path):
-    """A models task with minutes of work before it, in a thread as Airflow's is; `ended` tells how it ended."""
+    """A models task with minutes of work, in a thread as in Airflow. `ended` has its result."""
     conf = prepared[1] | {"models": ["lightgbm"], "seeds": 2000}
     operator, ended = task("models"), []
     for name in ("prices", "features", "labels"):
@@ -295,7 +295,7 @@ def test_killing_the_task_stops_the_whole_group(task, child, says, monkeypatch):
 
 
 def is_alive(pid):
-    """Zombies that nobody has reaped yet are dead."""
+    """Whether a process runs. Zombies count as dead."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""A stage's pod and the tasks that wait for it: asked for once, adopted by whoever comes later, gone at the end."""
+"""A stage's pod and its tasks: created once, adopted by later tries, deleted at the end."""
 
 import asyncio
 import importlib
@@ -24,7 +24,7 @@ RESULT = {"outputs_digest": "d", "metrics": {"rows": 3}}
 
 @pytest.fixture
 def api():
-    """An API whose pods go on working until a test ends them."""
+    """An API whose pods run until a test ends them."""
     api = KubernetesApi(lambda _: None)
     yield api
     api.close()
@@ -32,12 +32,12 @@ def api():
 
 @pytest.fixture
 def attempt(api, monkeypatch, tmp_path):
-    """attempt(number) → one try of the task `labels`, as a new process has it, whose stage has published its result."""
+    """attempt(number) → one try of the task `labels`, as in a new process; its stage has published its result."""
     monkeypatch.syspath_prepend(str(REPOSITORY / "dags"))
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
     config = kubeconfig(api.server, tmp_path / "kubeconfig")
     monkeypatch.setenv("KUBECONFIG", config)
-    monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", config)  # it read the former once
+    monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", config)  # read at import
     monkeypatch.setenv("FOUNDRY_STORE", str(tmp_path / "store"))
     monkeypatch.setenv("FOUNDRY_IMAGE_CPU", "foundry/stage-cpu@sha256:" + "c" * 64)
     LocalStore(tmp_path / "store").write(result_key("foundry_train", RUN, "labels", None), json.dumps(RESULT).encode())
@@ -51,7 +51,7 @@ def attempt(api, monkeypatch, tmp_path):
 
 
 class Try:
-    """One try of a task: what Airflow calls, one after the other."""
+    """One try of a task, with the calls that Airflow makes."""
 
     def __init__(self, task, dag, number):
         self.task = task
@@ -68,18 +68,18 @@ class Try:
         self.context = {"dag_run": run, "run_id": RUN, "params": ParamsDict({}), "dag": dag, "ti": ti}
 
     def states(self, *, task_ids, run_ids, map_index, **_):
-        """What Airflow says that tasks are."""
+        """The tasks' states in Airflow."""
         key = f"_{map_index}" if map_index >= 0 else ""
         return {run: {task + key: self.state for task in task_ids} for run in run_ids}
 
     def falls_asleep(self):
-        """Until the task is deferred; what wakes it."""
+        """Run the task until it is deferred. Returns its trigger."""
         with pytest.raises(TaskDeferred) as deferred:
             self.task.execute(self.context)
         return deferred.value
 
     def wakes_up(self, deferred):
-        """The triggerer's event, and what the task makes of it."""
+        """Resume the task with the triggerer's event. Returns the task's result."""
 
         async def event():
             (said,) = [one.payload async for one in deferred.trigger.run()]
@@ -146,7 +146,7 @@ def test_a_task_that_is_ended_while_it_asks_for_its_pod_leaves_none_behind(api, 
     ended = attempt()
     ended.context["ti"].map_index = piece
     ended.state = "failed"
-    ended.falls_asleep()  # Airflow hears of it and refuses
+    ended.falls_asleep()  # Airflow refuses to defer it
     assert len(api.made) == 1
     assert api.pods == {}
 

@@ -1,4 +1,4 @@
-"""foundry_promote: a person's name and reason reach the stage, and a champion that moved is an asset's event."""
+"""foundry_promote: a person's name and reason reach the stage, and a new champion emits an asset event."""
 
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -17,7 +17,7 @@ def dag(load):
 
 
 def answered(dag, option="Approve", reason="as we agreed"):
-    """What the approval task hands on once a person has answered."""
+    """The approval task's XCom after a person's answer."""
     event = {
         "chosen_options": [option], "params_input": {"reason": reason}, "responded_by_user": ANN,
         "responded_at": datetime(2026, 11, 20, tzinfo=UTC),

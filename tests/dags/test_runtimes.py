@@ -1,4 +1,4 @@
-"""One stage, three runtimes: the same command, environment, resources and retries, and the same hardening."""
+"""A stage has the same command, environment, resources, retries and hardening in all three runtimes."""
 
 import importlib
 import json
@@ -54,7 +54,7 @@ def task(monkeypatch):
 
 @pytest.fixture
 def pod_of(monkeypatch):
-    """pod_of(operator) → the pod it would ask for, as the API server is sent it."""
+    """pod_of(operator) → its pod, in the form that is sent to the API server."""
     monkeypatch.setattr(
         "airflow.providers.cncf.kubernetes.operators.pod.KubernetesPodOperator._get_ti_pod_labels", lambda *_: {}
     )
@@ -69,7 +69,7 @@ def pod_of(monkeypatch):
 
 
 def docker_call(operator):
-    """What the operator asks of the Docker engine."""
+    """The operator's call of the Docker engine."""
     module = sys.modules[type(operator).__module__]
     limits = module.host_config(
         STAGES[operator.stage], version="1.41", network=operator.network_mode, files=operator.files, gpus=False
@@ -100,7 +100,7 @@ spec:
     assert (pod["spec"]["serviceAccountName"], pod["spec"]["nodeSelector"]) == ("foundry-stage", {"pool": "cheap"})
     assert container["image"] == SETTINGS["FOUNDRY_IMAGE_CPU"]
     assert container["securityContext"]["readOnlyRootFilesystem"]
-    assert {"/run/foundry/markets", "/tmp"} <= {mount["mountPath"] for mount in container["volumeMounts"]}  # noqa: S108 - the pod's
+    assert {"/run/foundry/markets", "/tmp"} <= {mount["mountPath"] for mount in container["volumeMounts"]}  # noqa: S108 - inside the pod
 
 
 @pytest.mark.parametrize("stage", list(STAGES))
@@ -146,7 +146,7 @@ def test_a_container_may_do_nothing_that_its_stage_does_not_need(task, pod_of, s
     assert limits["PidsLimit"] == STAGES[stage].pids
     assert {mount["Type"] for mount in limits["Mounts"]} == {"volume"}
     (own,) = (mount for mount in limits["Mounts"] if not mount["ReadOnly"])
-    assert (own["Target"], own["Source"]) == ("/tmp", None)  # noqa: S108 - the container's
+    assert (own["Target"], own["Source"]) == ("/tmp", None)  # noqa: S108 - inside the container
     assert not {"Tmpfs", "Binds", "Privileged", "CapAdd", "Devices"} & set(limits)
 
     pod = pod_of(task("kubernetes", stage))["spec"]
@@ -262,7 +262,7 @@ def test_a_pods_exit_code_means_what_a_processs_means(task, monkeypatch, code, o
     operator = task("kubernetes", "prices").pod
     monkeypatch.setattr(operator, "patch_already_checked", lambda *_, **__: None)
     monkeypatch.setattr(operator, "process_pod_deletion", lambda *_, **__: None)
-    monkeypatch.setattr(operator, "is_istio_enabled", lambda *_: False)  # it would ask an API server
+    monkeypatch.setattr(operator, "is_istio_enabled", lambda *_: False)  # it would call an API server
     ended = k8s.V1ContainerStateTerminated(exit_code=code, message="a\nfoundry: why")
     pod = k8s.V1Pod(
         metadata=k8s.V1ObjectMeta(name="p", annotations={}),

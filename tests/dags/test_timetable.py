@@ -1,4 +1,4 @@
-"""The timetable: fires on sessions and on nothing else, by New York's clocks, and Airflow can keep it in its database."""
+"""The timetable fires on sessions only, in New York's local time, and Airflow can serialise it."""
 
 import json
 import os
@@ -38,7 +38,7 @@ def weekly(sessions_timetable):
 
 @pytest.fixture(scope="module")
 def fired(sessions_timetable):
-    """Every daily firing of thirty-one years."""
+    """All daily firings of 31 years."""
     return [
         moment
         for year in YEARS

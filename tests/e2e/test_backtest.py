@@ -1,4 +1,4 @@
-"""foundry_backtest whole: real stages on a market with a planted edge, from prices to a report that says what it earned."""
+"""A whole foundry_backtest: real stages on a market with a planted edge, from prices to the report of its earnings."""
 
 import csv
 import io
@@ -133,7 +133,7 @@ def test_other_rules_reuse_the_forecasts(backtest, conf):
 
 
 def test_fitted_anew_on_the_folds_schedule_from_what_there_was_it_forecasts_what_the_folds_did(backtest, conf):
-    """Every value that the walk used was there at that close, from the features to the calibrator."""
+    """Every value that the walk used was known at that close, from the features to the calibrator."""
     foundry, _ = backtest
     stages = STAGES[: STAGES.index("report")]
     results = run_stages(foundry, conf | {"retrain_sessions": conf["test_sessions"]}, stages, "again")
@@ -150,7 +150,7 @@ def test_fitted_anew_on_the_folds_schedule_from_what_there_was_it_forecasts_what
 # ------------------------------------------------------------------ what the prices lack
 @pytest.fixture(scope="module")
 def closes_alone(conf, tmp_path_factory):
-    """(foundry, conf) of a run up to the ensemble on prices without open and volume."""
+    """(foundry, conf) of a run up to the stage ensemble, on prices without open and volume."""
     market = simulated_market(sessions=420, tickers=16, seed=5, signal=0.3)
     folder = tmp_path_factory.mktemp("closes")
     closes = replace(market, fields={"close": market.fields["close"]})
@@ -182,18 +182,18 @@ def test_what_is_asked_for_and_the_prices_lack_is_one_clear_line(closes_alone, a
 
 # ------------------------------------------------------------------ killed
 class Killed(PlainProgress):
-    """Kills its own process at the third piece of the simulation, as the kernel does."""
+    """Kills its process with SIGKILL at the third step of the simulation."""
 
     left = 3
 
-    def advance(self, note=""):  # noqa: ARG002 - Progress has it
+    def advance(self, note=""):  # noqa: ARG002 - signature of Progress
         self.left -= 1
         if not self.left:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
 class Counting(PlainProgress):
-    """Remembers what it was told."""
+    """A Progress that records its calls."""
 
     def __init__(self):
         self.notes = []

@@ -1,4 +1,4 @@
-"""Every way a price file can be wrong that we know of: one clear line and the right exit code, or a warning by name."""
+"""All known faults of price files: one clear line and the right exit code, or a named warning."""
 
 import json
 from collections.abc import Callable
@@ -21,7 +21,7 @@ Break = Callable[[pd.DataFrame, Path], dict[str, Any]]
 
 @dataclass(frozen=True)
 class Case:
-    """break_it: writes a broken market and returns the config that reads it. says: parts of the error or the warnings."""
+    """break_it: writes a faulty market and returns the config that reads it. says: parts of the error or of the warnings."""
 
     name: str
     exit_code: int
@@ -71,7 +71,7 @@ def changed(change: Callable[[pd.DataFrame], pd.DataFrame], write: Any = parquet
 
 
 def beside(name: str, content: str, key: str) -> Break:
-    """Sound prices, and a broken file beside them."""
+    """Valid prices, and another file with a fault."""
 
     def break_it(bars: pd.DataFrame, folder: Path) -> dict[str, Any]:
         (folder / name).write_text(content)
@@ -81,7 +81,7 @@ def beside(name: str, content: str, key: str) -> Break:
 
 
 def scaled_before(bars: pd.DataFrame, ticker: str, row: int, factor: float) -> pd.DataFrame:
-    """The bars of a ticker as they are before an unadjusted split that comes with its bar number `row`."""
+    """A ticker with an unadjusted split at its bar number `row`: earlier bars are scaled."""
     at = bars.index[bars["ticker"] == ticker][:row]
     bars.loc[at, ["open", "high", "low", "close"]] *= factor
     return bars
@@ -117,7 +117,7 @@ def truncated(bars: pd.DataFrame, folder: Path) -> dict[str, Any]:
 
 
 def benchmark(first: int, step: int) -> Break:
-    """Sound prices, and a benchmark of which only every step-th session from `first` on is there."""
+    """Valid prices, and a benchmark with only every step-th session from `first` on."""
 
     def break_it(bars: pd.DataFrame, folder: Path) -> dict[str, Any]:
         series = sound_bars(("SPY",)).iloc[first:]
@@ -134,7 +134,7 @@ def alone(**config: Any) -> Break:
 
 
 def asking(**config: Any) -> Break:
-    """Sound prices, wrongly asked for."""
+    """Valid prices with a wrong conf."""
     return lambda bars, folder: parquet(bars, folder, **config)
 
 

@@ -1,4 +1,4 @@
-"""Every other way a run can go wrong that we know of, through the command line: one clear line and the right exit code."""
+"""All other known faults of runs, by the command line: one clear line and the right exit code."""
 
 import ctypes
 import json
@@ -30,7 +30,7 @@ PR_CAPBSET_DROP, CAP_DAC_OVERRIDE = 24, 1
 
 @dataclass
 class Scene:
-    """A finished run in a store of its own, to be broken; and the command that meets it."""
+    """A finished run in a temporary store, which a case damages, and the command that meets the fault."""
 
     folder: Path
     conf: dict
@@ -41,7 +41,7 @@ class Scene:
     arguments: list[str] = field(default_factory=list)
     environment: dict[str, str] = field(default_factory=dict)
     before: Callable[[], None] | None = None
-    """Called in the child, before it becomes `foundry`."""
+    """Called in the child process before it executes `foundry`."""
     undo: list[Callable[[], object]] = field(default_factory=list)
 
     @property
@@ -81,7 +81,7 @@ class Scene:
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory):
-    """A run that came to its gates, and its conf."""
+    """A run up to the stage gates, and its conf."""
     folder = tmp_path_factory.mktemp("prepared")
     conf = TINY | write_market(folder / "market", simulated_market(sessions=320, tickers=12, seed=5))
     Foundry(folder).train(RUN, conf, until="refit")
@@ -90,7 +90,7 @@ def prepared(tmp_path_factory):
 
 @pytest.fixture
 def scene(prepared, tmp_path):
-    """A copy of it."""
+    """A copy of the prepared run."""
     folder, conf = prepared
     for name in ("store", "market"):
         shutil.copytree(folder / name, tmp_path / name)
@@ -155,7 +155,7 @@ def shard(stage: str, shard: str) -> Break:
 
 
 def too_early(stage: str) -> Break:
-    """In a run that has nothing yet."""
+    """Run the stage in a run without results."""
 
     def break_it(scene: Scene) -> None:
         scene.stage, scene.run_id = stage, "another"
@@ -183,7 +183,7 @@ def a_shard_is_missing(scene: Scene) -> None:
 
 
 def read_only(scene: Scene) -> None:
-    """For root too: the child goes without the right to pass over modes."""
+    """Make the store read-only, also for root: the child drops the capability to ignore modes."""
     scene.stage, scene.conf["min_rank_correlation"] = "refit", 0.7
     places = [scene.store, *(path for path in scene.store.rglob("*") if path.is_dir())]
     for place in places:
@@ -194,7 +194,7 @@ def read_only(scene: Scene) -> None:
 
 
 def full(scene: Scene) -> None:
-    """A file system without a byte to spare where we may mount one, else a limit on the size of any file."""
+    """A full file system if the test may mount one, else a limit on file sizes."""
     scene.stage, scene.conf["min_rank_correlation"] = "refit", 0.7
     small = scene.folder / "small"
     small.mkdir()
@@ -223,7 +223,7 @@ def cut_off_benchmark(scene: Scene) -> None:
 
 @dataclass(frozen=True)
 class Case:
-    """says: parts of the one line on stderr."""
+    """says: parts of the line on stderr."""
 
     name: str
     exit_code: int
@@ -313,7 +313,7 @@ CASES = (
 
 
 def told(stderr: str) -> list[str]:
-    """The lines that are no progress."""
+    """Lines without those of the progress."""
     return [line for line in stderr.splitlines() if not line.startswith(("progress: ", "warning: ", "done: "))]
 
 
@@ -357,7 +357,7 @@ def test_a_failed_stage_writes_its_line_into_the_run_log(scene):
 
 # ------------------------------------------------------------------ killed under way
 def running(scene: Scene) -> subprocess.Popen:
-    """A models stage with minutes of work before it, caught while it works."""
+    """A running models stage with minutes of work."""
     scene.stage, scene.conf = "models", scene.conf | {"models": ["lightgbm"], "seeds": 2000}
     scene.result("models").unlink()
     process = scene.start()

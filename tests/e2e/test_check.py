@@ -1,4 +1,4 @@
-"""`foundry check` end to end: what a run would say of a file, and nothing is written but the page."""
+"""`foundry check` end to end: the verdict of a run on a file; only the page is written."""
 
 import os
 import re
@@ -25,7 +25,7 @@ N = len(sound_bars(("AAA",)))
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """A user's folder, where they stand; their store, and where temporary files go, are beside it."""
+    """A user's working directory; store and temporary folder are next to it."""
     for name in ("here", "temporary"):
         (tmp_path / name).mkdir()
     monkeypatch.chdir(tmp_path / "here")
@@ -117,7 +117,7 @@ def test_a_file_that_is_rejected_ends_with_the_line_of_the_stage_and_what_was_fo
     assert err.startswith(
         "foundry: prices rejected: most tickers step by one factor on one session, so two scales meet"
     )
-    assert "/" not in err  # of the store that is gone
+    assert "/" not in err  # no path of the temporary store
     assert "bars whose open or close lies outside [low, high] are set aside (1 of" in " ".join(out.split())
     assert f"{8 * N:,}, {FIRST} to {LAST}" in out
     page = (folder / "page.html").read_text()

@@ -1,4 +1,4 @@
-"""A stage that is stopped half-way goes on where it was: every finished piece of it is kept, for just that work."""
+"""A stopped stage continues after its last checkpoint. A checkpoint is used for exactly the same work only."""
 
 import pytest
 
@@ -11,7 +11,7 @@ RUN, AGAIN = "manual__2026-07-01T12:00:00+00:00", "manual__2026-07-01T13:00:00+0
 
 
 class Stopping:
-    """A progress that stops the stage after so many steps, as SIGTERM does, and remembers what it was told."""
+    """A Progress that records its calls and stops the stage after a number of steps, like SIGTERM."""
 
     def __init__(self, after=None):
         self.left, self.notes = after, []

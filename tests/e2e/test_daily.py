@@ -1,4 +1,4 @@
-"""Day after day: a champion predicts, its predictions mature and are scored, and nobody rewrites what it said."""
+"""Daily runs: a champion predicts, later its predictions are scored, and stored predictions never change."""
 
 import json
 from datetime import UTC, date, datetime, timedelta
@@ -20,23 +20,23 @@ pytestmark = pytest.mark.slow(12)
 
 MODEL = "foundry-us-1d"
 MARKET = simulated_market(sessions=330, tickers=12, seed=5, signal=0.4)
-"""With an edge, so that P(up) is no constant."""
+"""A market with an edge, so that P(up) is not constant."""
 DAYS = [day.item() for day in MARKET.sessions.astype("datetime64[D]")]
 TRAINED, LAST = 323, 328
-"""The rows of the last session trained on and of the last daily run; one more session follows."""
+"""Rows of the last training session and of the last daily run; one more session follows."""
 DAILY_KEYS = {"horizons", "feature_set", "resamples"}
 
 
 def morning_after(row):
-    """08:15 in New York before the session that follows."""
+    """08:15 in New York before the next session."""
     return datetime.combine(DAYS[row + 1], datetime.min.time(), UTC) + timedelta(hours=12, minutes=15)
 
 
 class Desk(Foundry):
-    """A foundry that runs day after day on one market."""
+    """An installation with daily runs on one market."""
 
     def known(self, row, panel=MARKET, name="market"):
-        """The conf of a market whose files end with a session, as they do on the morning after it."""
+        """The conf of a market whose files end with this session."""
         return write_market(self.folder / name / str(row), panel.up_to(row + 1))
 
     def decide(self, run_id, **conf):
@@ -54,7 +54,7 @@ class Desk(Foundry):
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory):
-    """A week of daily runs behind a champion that a person approved."""
+    """A champion that a person approved, and a week of daily runs."""
     desk = Desk(tmp_path_factory.mktemp("desk"))
     desk.train("train", TINY | desk.known(TRAINED), until="promote")
     with pytest.raises(ConfigError, match="version 1 cannot be approved: its gates, or what followed them, refused it"):
@@ -240,7 +240,7 @@ def test_the_report_shows_it_as_page_text_and_data(desk):
 # ------------------------------------------------------------------ closed
 SATURDAY = date(2026, 6, 20)
 CLOSED_ROW = DAYS.index(date(2026, 6, 18))
-"""The last session before it: the 19th is a holiday."""
+"""The previous session: the 19th is a holiday."""
 
 
 def closed(desk, **conf):

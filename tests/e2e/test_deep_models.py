@@ -1,4 +1,4 @@
-"""A run with a deep model of several heads: a shard of its own, audited as all are, and predicting from what it looks back on."""
+"""A run with a deep model with several heads: its own shard, audited, and predictions from its window of sessions."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ CONF = TINY | {
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """A run in one piece, from prices to predictions."""
+    """A run without shards, from prices to predictions."""
     folder = tmp_path_factory.mktemp("deep")
     conf = CONF | write_market(folder / "market", simulated_market(sessions=320, tickers=12, seed=5, signal=0.5))
     foundry = Foundry(folder)

@@ -1,4 +1,4 @@
-"""Deep models in the models stage: they wait for the others, say what trains them, and go on in the epoch they were killed in."""
+"""Deep models in the models stage: fitted after the others, name their device, and resume in the epoch of a kill."""
 
 import pytest
 
@@ -24,7 +24,7 @@ def told():
 
 @pytest.fixture(scope="module")
 def undisturbed(conf, told, tmp_path_factory):
-    """foundry and what its models stage says of itself; `told` is what people saw of it."""
+    """The installation and the metrics of its models stage; `told` has the progress lines."""
     foundry: Foundry = prepared(tmp_path_factory.mktemp("undisturbed"), conf)
     return foundry, foundry.stage("models", RUN, conf, progress=told)
 

@@ -1,4 +1,4 @@
-"""However finely the models stage is mapped: the same scores, and the same ensemble on top of them."""
+"""For every split of the models stage into shards: the same scores and the same ensemble."""
 
 import time
 from datetime import UTC, datetime
@@ -34,7 +34,7 @@ FAN_OUT = {
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """A run in one piece up to its gates."""
+    """A run without shards, up to the stage gates."""
     folder = tmp_path_factory.mktemp("whole")
     conf = CONF | write_market(folder / "market", simulated_market(sessions=330, tickers=14, seed=3, signal=0.2))
     foundry = Foundry(folder)
@@ -85,7 +85,7 @@ def test_as_many_fits_side_by_side_as_one_likes_give_the_same_bytes(whole, threa
 
 def test_what_follows_a_fan_out_is_what_follows_the_whole(whole):
     foundry, conf, _ = whole
-    conf = conf | {"seed": 8}  # nothing of this is reused
+    conf = conf | {"seed": 8}  # results are not reused
     for stage in ("prices", "features", "labels"):
         foundry.stage(stage, "mapped", conf)
         foundry.stage(stage, "unmapped", conf)

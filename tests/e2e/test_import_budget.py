@@ -1,4 +1,4 @@
-"""What a stage has loaded by the time it ends: who judges and who reports needs neither pandas nor what fits models."""
+"""Modules that a stage has imported at its end: gates and report need neither pandas nor libraries that fit models."""
 
 import json
 import re
@@ -24,7 +24,7 @@ def foundry(tmp_path_factory):
 
 
 def loaded_by(foundry, stage):
-    """Modules that a stage's own process has loaded by its end, or tried to."""
+    """Modules that a stage's process has imported, or tried to import, at its end."""
     command = [sys.executable, "-X", "importtime", "-m", "foundry_tasks", stage, "--run-id", "train"]
     command += ["--as-of", AS_OF.isoformat(), "--config", json.dumps(foundry.conf)]
     settings = foundry.settings

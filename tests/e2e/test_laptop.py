@@ -1,4 +1,4 @@
-"""`make demo`'s process: a whole DAG through Airflow, shown line by line; and what a person sees where it cannot."""
+"""The process of `make demo`: a whole DAG through Airflow with progress lines, and its messages on failures."""
 
 import os
 import re
@@ -23,7 +23,7 @@ STAGES = PIPELINES["foundry_train"]
 
 
 def set_of(conf) -> str:
-    """A conf as the variable SET holds it."""
+    """A conf in the form of the variable SET."""
     return " ".join(
         f"{key}={','.join(map(str, value)) if isinstance(value, list) else value}" for key, value in conf.items()
     )
@@ -31,7 +31,7 @@ def set_of(conf) -> str:
 
 @pytest.fixture(scope="module")
 def laptop(tmp_path_factory):
-    """laptop(**variables): what the process says, as `make demo` starts it, in a folder of its own."""
+    """laptop(**variables): output of the process, started like `make demo`, in a temporary folder."""
     folder = tmp_path_factory.mktemp("laptop")
     market = write_market(folder / "market", simulated_market(sessions=320, tickers=12, seed=5))
     told = {
@@ -110,7 +110,7 @@ def test_a_file_that_holds_no_prices_fails_with_its_reason_and_the_place_of_the_
 
 
 def command_lines() -> list[str]:
-    """Of all processes."""
+    """Command lines of all processes."""
     found = []
     for file in Path("/proc").glob("[0-9]*/cmdline"):
         with suppress(OSError):  # ended meanwhile

@@ -1,4 +1,4 @@
-"""The leakage stage refits a base model among poison, and without poison only where that differs from what was published."""
+"""The leakage stage refits base models with poison; without poison only if the poisoned scores differ from the published."""
 
 import json
 from dataclasses import replace
@@ -18,7 +18,7 @@ TRANSFORMS = {"logistic": "rank", "lightgbm": "raw"}
 
 @pytest.fixture
 def designs(monkeypatch):
-    """(transform, whether it holds poison) of every design that the stage builds."""
+    """(transform, whether it contains poison) of every design matrix that the stage builds."""
     built = []
     build = leakage.build_design
 
@@ -31,7 +31,7 @@ def designs(monkeypatch):
 
 
 def trained(folder):
-    """A run up to `models`."""
+    """A run up to the stage models."""
     foundry = Foundry(folder)
     foundry.conf = CONF | write_market(folder, simulated_market(sessions=330, tickers=12, seed=5, signal=0.4))
     foundry.train("train", foundry.conf, until="models")
@@ -44,7 +44,7 @@ def healthy(tmp_path_factory):
 
 
 def leaks(foundry, **conf):
-    """conf: what tells this audit from others on the same run, whose result it would take over."""
+    """conf: keys that make this audit differ from others of the same run, so that no result is reused."""
     result = foundry.stage("leakage", "train", foundry.conf | conf)
     assert result.reused_from is None
     return json.loads(foundry.document(result, "leakage.json"))["leaks"]
@@ -75,7 +75,7 @@ def test_published_scores_that_no_refit_gives_are_found_by_a_refit_of_that_model
 
 
 def test_a_model_that_learns_from_later_sessions_is_found_as_such(tmp_path, designs, monkeypatch):
-    """Rows and labels of 30 sessions after the fit window: the clean refit sees them too, and gives what was published."""
+    """It uses 30 sessions after the fit window. The clean refit uses them too and gives the published scores."""
 
     def later(window):
         return replace(window, stop=window.stop + 30)

@@ -1,4 +1,4 @@
-"""The prices stage on live sources: their own clients, servers of ours."""
+"""The prices stage on live sources: real clients, local servers."""
 
 import json
 from dataclasses import replace

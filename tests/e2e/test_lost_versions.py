@@ -1,4 +1,4 @@
-"""MLflow has lost what the ledger knows: verify says so, repair makes it again, and the rest ends in one line or goes on."""
+"""MLflow has lost versions of the ledger: verify reports it, repair restores them; other commands work or end in one line."""
 
 import json
 import shutil
@@ -18,7 +18,7 @@ from tests.promotion_world import DAG, MODEL, NOON, World
 
 pytestmark = [
     pytest.mark.slow(60),
-    # MLflow's own
+    # of MLflow
     pytest.mark.filterwarnings("ignore:Operation with range is deprecated:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:.*Any type hint is inferred as AnyType:UserWarning"),
@@ -132,7 +132,7 @@ def repair(world):
 
 
 def evidence(world, version):
-    """gates.json as MLflow shows it beside a version."""
+    """gates.json in MLflow's evidence of a version."""
     found = next(one for one in world.registry.versions(MODEL) if one.version == version)
     run = world.registry._client.get_model_version(MODEL, str(found.registry_number)).run_id
     folder = Path(world.registry._client.get_run(run).info.artifact_uri) / "evidence"
@@ -150,7 +150,7 @@ def assert_all_there(world):
 
 
 def forget_bundle(world, run):
-    """As `foundry gc` does with a refused version's."""
+    """Delete the bundle, as `foundry gc` does for a refused version."""
     sha256 = sha256_of(f"{run}/5".encode())
     path = world.store.root / object_key(sha256)
     path.chmod(0o600)

@@ -1,4 +1,4 @@
-"""foundry_train as Airflow runs it with FOUNDRY_RUNTIME=kubernetes, told what the chart tells its scheduler: the very pods."""
+"""foundry_train in Airflow with FOUNDRY_RUNTIME=kubernetes and the chart's settings of the scheduler: the exact pods."""
 
 import json
 import os
@@ -26,10 +26,10 @@ PATIENCE_S = 300
 
 
 class Run:
-    """A run of foundry_train on the market of `helm test`; the pods' work is done here, by the stages themselves."""
+    """A run of foundry_train on the market of `helm test`. The stages run here in place of the pods."""
 
     def __init__(self, folder, told, configured):
-        """told: the variables of the chart's scheduler; configured: name of a ConfigMap → the files in it."""
+        """told: environment of the chart's scheduler. configured: name of a ConfigMap → its files."""
         for name, files in configured.items():
             (folder / name).mkdir()
             for file, text in files.items():
@@ -52,7 +52,7 @@ class Run:
         } | self.told  # fmt: skip
 
     def work(self, pod):
-        """What the pod's container does."""
+        """Do the work of the pod's container."""
         stage, *rest = pod["spec"]["containers"][0]["args"]
         said = dict(zip(rest[::2], rest[1::2], strict=True))
         try:
@@ -87,7 +87,7 @@ def run(helm, tmp_path_factory):  # noqa: F811 - the fixture
 
 
 def bare(one):
-    """An object without what says nothing: the client sends empty lists too."""
+    """An object without empty values, since the client also sends empty lists."""
     if isinstance(one, dict):
         return {key: bare(value) for key, value in one.items() if value not in ({}, [])}
     return [bare(value) for value in one] if isinstance(one, list) else one
@@ -162,7 +162,7 @@ def test_the_pod_is_the_charts_template_under_the_stages_command_environment_lim
                     },
                     "volumeMounts": [
                         {"name": "markets", "mountPath": "/run/foundry/markets", "readOnly": True},
-                        {"name": "workspace", "mountPath": "/tmp"},  # noqa: S108 - the pod's own
+                        {"name": "workspace", "mountPath": "/tmp"},  # noqa: S108 - inside the pod
                         {"name": "secrets", "mountPath": "/run/foundry/secrets", "readOnly": True},
                     ],
                 }

@@ -1,4 +1,4 @@
-"""foundry_promote as Airflow runs it: a person answers over the REST API, and the ledger holds their name."""
+"""foundry_promote in Airflow: a person answers over the REST API, and the ledger has their name."""
 
 import json
 import os
@@ -29,7 +29,7 @@ PATIENCE_S = 120
 
 
 class Airflow:
-    """Airflow on SQLite under one folder, its API server running and everybody an administrator."""
+    """Airflow on SQLite in one folder, with API server; all users are administrators."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -73,7 +73,7 @@ class Airflow:
             return json.load(answer)
 
     def add(self, event):
-        """A registered version about which `event` is said; its number."""
+        """Register a version with this event. Returns its number."""
         bundle = self.folder / "bundle.zip"
         bundle.write_bytes(f"bundle after {len(self.registry.versions(MODEL))}".encode())
         wanted = Registration(
@@ -95,9 +95,9 @@ class Airflow:
         return version.version
 
     def promote(self, log, answer, **conf):
-        """Run the DAG and answer its question; returns the path and the state of its run, and what was asked.
+        """Run the DAG and answer its question. Returns path and state of its run, and the question.
 
-        An answer that comes before `dags test` waits for it would be overwritten and never wake the task.
+        An answer that arrives before `dags test` waits for it would be overwritten, and the task would never resume.
         """
         running = self.start(log, "dags", "test", "foundry_promote", "--conf", json.dumps({"model": MODEL, **conf}))
         try:
@@ -114,7 +114,7 @@ class Airflow:
         return run, self.ask(run)["state"], asked["subject"]
 
     def asleep(self, details):
-        """The newest question whose task waits."""
+        """The newest question whose task is deferred."""
         asked = [one for one in self.ask(details)["hitl_details"] if one["task_instance"]["state"] == "awaiting_input"]
         return asked[-1] if asked else None
 
@@ -123,7 +123,7 @@ class Airflow:
 
 
 def until(attempt, explain):
-    """What `attempt` returns once it is something."""
+    """Repeat `attempt` until it returns something."""
     deadline = time.monotonic() + PATIENCE_S
     while True:
         try:

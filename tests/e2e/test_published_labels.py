@@ -1,4 +1,4 @@
-"""The labels stage publishes, for every entry, what is made of the same prices in memory: a study and a run learn the same."""
+"""The labels stage publishes exactly the labels that a study computes in memory from the same prices."""
 
 import numpy as np
 import pytest

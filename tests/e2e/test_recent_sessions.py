@@ -1,4 +1,4 @@
-"""A run that fits no model reads recent sessions alone, says so, and comes to what a run on all sessions comes to."""
+"""A predict-only run loads recent sessions only, reports it, and has the same results as a run on all sessions."""
 
 import json
 from datetime import date
@@ -18,7 +18,7 @@ DAGS = ("foundry_train", "foundry_daily")
 
 
 class Panels:
-    """What prices and features of both pipelines published of one market."""
+    """Published prices and features of both pipelines on one market."""
 
     def __init__(self, foundry, conf, as_of=date(2026, 11, 19)):
         self.foundry, self.prices, self.features, self.about = foundry, {}, {}, {}
@@ -76,13 +76,13 @@ def test_a_run_on_all_sessions_never_takes_over_what_one_of_recent_sessions_made
     conf = write_market(tmp_path / "market", simulated_market(sessions=300, tickers=12)) | {"horizons": [1]}
     foundry = Foundry(tmp_path)
     runs = [{name: foundry.stage(name, "run", conf, dag) for name in ("prices", "features")} for dag in reversed(DAGS)]
-    assert runs[0]["prices"].outputs == runs[1]["prices"].outputs  # short as it is, it is needed whole
+    assert runs[0]["prices"].outputs == runs[1]["prices"].outputs  # the history is short, so all of it is needed
     assert [run["features"].reused_from for run in runs] == [None, None]
     assert runs[0]["features"].outputs_digest != runs[1]["features"].outputs_digest
 
 
 def test_recent_features_of_the_scale_set_are_those_of_all_its_sessions(market_data, tmp_path):
-    """Every fifth ticker; `benchmarks/daily.py` holds all of them against each other."""
+    """Every fifth ticker; `benchmarks/daily.py` compares all of them."""
     sectors = (market_data / "sectors_sp500_2000_2024.csv").read_text().splitlines()[1::5]
     conf = {
         "source": "parquet",

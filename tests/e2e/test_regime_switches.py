@@ -17,7 +17,7 @@ from tests.leakage.markets import simulated_market
 
 pytestmark = [
     pytest.mark.slow(13),
-    # MLflow's own
+    # of MLflow
     pytest.mark.filterwarnings("ignore:Operation with range is deprecated:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:.*Any type hint is inferred as AnyType:UserWarning"),
@@ -29,7 +29,7 @@ CONF = TINY | SWITCHES | {"feature_set": "extended", "models": ["logistic", "lig
 
 @pytest.fixture(scope="module")
 def switched(tmp_path_factory):
-    """A strong planted signal, so that the gates let a refit happen."""
+    """A market with a strong planted signal, so that the gates pass and a refit runs."""
     folder = tmp_path_factory.mktemp("switched")
     foundry = Foundry(folder)
     market = simulated_market(sessions=560, tickers=30, seed=11, signal=0.3)

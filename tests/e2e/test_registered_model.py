@@ -1,4 +1,4 @@
-"""A registered model in a stranger's hands: a clean process, another folder, nothing of the project in reach."""
+"""A registered model in a clean process, in another folder, without the project's sources."""
 
 import ast
 import json
@@ -22,7 +22,7 @@ from foundry_tasks.models.design import build_design
 from foundry_tasks.models.stack import Stack
 from tests.promotion_world import AS_OF, MODEL, REPOSITORY, World
 
-pytestmark = [  # MLflow's own
+pytestmark = [  # of MLflow
     pytest.mark.filterwarnings("ignore:Operation with range is deprecated:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:.*Any type hint is inferred as AnyType:UserWarning"),
@@ -85,7 +85,7 @@ def test_a_stranger_loads_the_champion_and_predicts_with_the_code_and_the_librar
 
 
 def _panel():
-    """Five sessions of thirty tickers; two features of a ticker, one of the market."""
+    """Five sessions of thirty tickers; two features per ticker and one of the market."""
     generator = np.random.default_rng(7)
     values = generator.standard_normal((3, 5, 30)).astype(np.float32)
     values[2] = values[2, :, :1]
@@ -95,7 +95,7 @@ def _panel():
 
 
 def _bundle(panel, names):
-    """Base models, hastily fitted to the side of the first input's median that a row is on."""
+    """Base models, quickly fitted to whether a row's first input is above its median."""
     rows = build_design(panel, "rank").values[:, 0]
     target = (rows > np.median(rows)).astype(np.float64)
     models = {}
@@ -108,7 +108,7 @@ def _bundle(panel, names):
 
 
 def _imported(files):
-    """Distributions that Foundry's loaded modules import, some only when they need them."""
+    """Distributions that Foundry's loaded modules import, at the top or in functions."""
     imported = set()
     for file in files:
         for node in ast.walk(ast.parse(Path(file).read_text())):

@@ -16,7 +16,7 @@ from tests.promotion_world import DAG, MODEL, NOON, World
 
 pytestmark = [
     pytest.mark.slow(30),
-    # MLflow's own
+    # of MLflow
     pytest.mark.filterwarnings("ignore:Operation with range is deprecated:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:.*Any type hint is inferred as AnyType:UserWarning"),
@@ -93,7 +93,7 @@ def test_a_model_judged_against_another_champion_is_kept_out_and_told_to_run_the
 
 def test_validate_only_registers_nothing(world):
     world.prepare("first", validate_only=True)
-    (world.store.root / result_key(DAG, "first", "refit", None)).unlink()  # refit has nothing to do then, either
+    (world.store.root / result_key(DAG, "first", "refit", None)).unlink()  # refit publishes nothing then either
     with pytest.raises(NothingToDo, match="validate_only"):
         promote.run(PromoteConfig(), world.io("first"))
     assert (world.versions(), list(world.store.keys("ledger/"))) == ([], [])

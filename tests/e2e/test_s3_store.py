@@ -1,4 +1,4 @@
-"""The pipeline on an S3 server: the same bytes as in a folder, the same ledger, and an end when the server is gone."""
+"""The pipeline on an S3 server: the same bytes and ledger as in a folder, and a clean failure without the server."""
 
 import os
 import subprocess
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow(15)
 
 @pytest.fixture(scope="module")
 def market(tmp_path_factory):
-    """The conf of a small market in files."""
+    """Conf of a small market in files."""
     panel = simulated_market(sessions=330, tickers=14, seed=3, signal=0.4)
     return TINY | write_market(tmp_path_factory.mktemp("market"), panel)
 
@@ -33,7 +33,7 @@ def on_s3(market, s3_server, tmp_path_factory):
 
 
 def sha256s(results):
-    """Stage → output → sha256; the report is left out, since it says where things lie."""
+    """Stage → output → sha256, without the report, which contains addresses."""
     return {
         stage: {name: item.sha256 for name, item in result.outputs.items()}
         for stage, result in results.items()
@@ -78,7 +78,7 @@ FILES = ("prices", "benchmark", "sectors")
 
 @pytest.fixture
 def uploaded(market, s3_server, tmp_path):
-    """The market's files in a bucket: its conf, and a way to put another file in a place of one."""
+    """The market's files in a bucket: the conf, and a function that replaces a file."""
     bucket, client = s3_server.bucket(), s3_server.client()
     names = {key: f"some/folder/{Path(market[key]).name}" for key in FILES}
     for key, name in names.items():
@@ -90,7 +90,7 @@ def uploaded(market, s3_server, tmp_path):
 def test_prices_on_s3_are_the_same_prices(market, uploaded, on_s3, s3_server, tmp_path):
     conf, _ = uploaded
     _, results = on_s3
-    store_elsewhere = s3_server.settings(str(tmp_path / "store"))  # where prices lie says nothing of where results go
+    store_elsewhere = s3_server.settings(str(tmp_path / "store"))  # prices may be elsewhere than results
     made = Foundry(tmp_path, store_elsewhere).stage("prices", "run", conf)
     assert sha256s({"prices": made})["prices"] == sha256s(results)["prices"]
     assert made.config["prices"] == conf["prices"]

@@ -1,4 +1,4 @@
-"""A study and a run are the same pipeline: on the same prices, the same verdict to the last digit."""
+"""A study and a run give equal verdicts on the same prices, to the last digit."""
 
 import json
 
@@ -56,7 +56,7 @@ def test_the_audit_stage_publishes_a_tally_for_every_kind_of_market(foundry):
 
 @pytest.fixture(scope="module")
 def audited(foundry, tmp_path_factory):
-    """A market with an edge, and the null of a recipe on it."""
+    """A market with an edge, and a recipe's null distribution on it."""
     prices = simulated_market(sessions=700, tickers=12, seed=4, signal=0.2)
     conf = TINY | write_market(tmp_path_factory.mktemp("market"), prices)
     for stage in ("prices", "features", "labels", "nulls"):
@@ -68,7 +68,7 @@ def test_a_recipe_fitted_anew_under_shifted_labels_ranks_no_better_than_chance(a
     _, null = audited
     aucs = np.array(null["figures"]["auc"])
     assert len(aucs) == len(set(null["shifts"])) == MIN_REFITS
-    assert len(set(aucs)) > MIN_REFITS / 2  # where a fold's slope is clipped at 0 its AUC is one half
+    assert len(set(aucs)) > MIN_REFITS / 2  # a fold with a slope clipped at 0 has AUC 0.5
     assert abs(aucs.mean() - 0.5) < 4 * aucs.std() / np.sqrt(MIN_REFITS)
 
 
@@ -85,7 +85,7 @@ def test_the_gates_read_what_an_audit_of_the_same_recipe_has_found(foundry, audi
 
 
 class Killed(BaseException):
-    """What a signal does to a stage."""
+    """The exception of a signal in a stage."""
 
 
 class KilledAfter(PlainProgress):

@@ -1,4 +1,4 @@
-"""Simulated markets through the whole pipeline: a planted edge is promoted, noise is refused."""
+"""The whole pipeline on simulated markets: a planted edge is promoted, noise is refused."""
 
 import json
 import shutil
@@ -90,7 +90,7 @@ def newcomer(planted, folder):
 
 @pytest.fixture(scope="module")
 def counted(planted, tmp_path_factory):
-    """A store of its own with one run, for what adds trials."""
+    """A separate store with one run, for tests that add trials."""
     _, conf, _ = planted
     foundry = newcomer(planted, tmp_path_factory.mktemp("counted"))
     foundry.train("asked", conf, until="gates")
@@ -132,7 +132,7 @@ def test_of_two_versions_held_against_a_champion_within_a_window_the_second_wait
     results = [foundry.train(run, conf | keys) for run, keys in runs]
     events = [result["promote"].metrics["1d"]["event"] for result in results]
     assert events == ["promoted", "promoted", "challenger", "promoted"]
-    for result in results:  # as `foundry gc` does one day
+    for result in results:  # as `foundry gc` does later
         foundry.store.delete(object_key(result["gates"].outputs["gates.json"].sha256))
     assert foundry.train("much later", conf | {"seed": 10})["promote"].metrics["1d"]["event"] == "promoted"
 

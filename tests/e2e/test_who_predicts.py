@@ -1,4 +1,4 @@
-"""Which version predicts in a train run and in a daily run, where runs of two feature sets are registered in turn."""
+"""The version that predicts in train and daily runs, if runs of two feature sets are registered in turn."""
 
 import json
 import shutil
@@ -32,7 +32,7 @@ def trained(tmp_path_factory):
 
 @pytest.fixture
 def again(trained, tmp_path):
-    """A copy of it, where the first conf runs once more and finds its version registered."""
+    """A copy of the store in which the first conf runs again and finds its version registered."""
     folder, conf = trained
     for name in ("store", "mlartifacts"):
         shutil.copytree(folder / name, tmp_path / name)
@@ -43,7 +43,7 @@ def again(trained, tmp_path):
 
 
 def crown(foundry, version):
-    """A person approves what so small a market made a near miss at best."""
+    """Promote a version by a person's approval, since so small a market gives a near miss at best."""
     sha256 = Ledger(foundry.store).state(MODEL).versions[version].sha256
     near_miss = Entry(event="challenger", version=version, sha256=sha256, who="test", when=NOW, why="so")
     Ledger(foundry.store).append(MODEL, lambda _: near_miss)
@@ -51,7 +51,7 @@ def crown(foundry, version):
 
 
 def predict(foundry, run="again", keys=CORE):
-    """What predictions.json says of the one horizon, and the warnings that name a version."""
+    """The only horizon's entry of predictions.json, and the warnings that name a version."""
     foundry.train(run, foundry.conf | keys, until="promote")
     result = foundry.stage("predict", run, foundry.conf | keys)
     used = json.loads(foundry.document(result, "predictions.json"))["per_horizon"]["1"]
@@ -75,7 +75,7 @@ def test_a_champion_predicts_wherever_its_features_are(again, version, keys):
 def test_a_champion_whose_features_a_train_run_lacks_is_named_and_the_runs_own_version_is_its_shadow(again):
     crown(again, 2)
     used, (warning,) = predict(again)
-    own = max(Ledger(again.store).state(MODEL).versions)  # judged against a champion, it is a version of its own
+    own = max(Ledger(again.store).state(MODEL).versions)  # compared with a champion, so it is a new version
     assert (used["version"], used["kind"]) == (own, "shadow")
     lacks = "champion version 2 needs features that this run lacks (amihud_20d, "
     assert warning.startswith(f"1d: {lacks}")

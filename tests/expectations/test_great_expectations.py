@@ -1,4 +1,4 @@
-"""Great Expectations itself, behind the port: plain JSON in, a verdict with examples and a page that stands alone out."""
+"""Great Expectations behind the port: JSON suites in, a verdict with examples and a self-contained page out."""
 
 import json
 import re

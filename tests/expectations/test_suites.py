@@ -1,4 +1,4 @@
-"""The project's own suites, fact by fact; that of prices meets every kind of bad file in e2e besides."""
+"""The project's suites, fact by fact. tests/e2e tests the suite of prices with all kinds of bad files."""
 
 import json
 import re
@@ -63,7 +63,7 @@ def predictions(**changes):
 
 
 def prices(**changes):
-    """Judged bars of two tickers, without a fault."""
+    """Judged bars of two tickers, without faults."""
     days = np.tile(pd.to_datetime(["2020-01-02", "2020-01-03", "2020-01-06"]), 2)
     rows = {
         "ticker": ["A"] * 3 + ["B"] * 3, "date": days, "open": 10.0, "high": 10.5, "low": 9.5, "close": 10.0,
@@ -75,7 +75,7 @@ def prices(**changes):
 
 
 def at(places, value=True, otherwise=False):
-    """A column of `prices`: `value` at these places."""
+    """A column of `prices` with `value` at these rows."""
     return [value if place in places else otherwise for place in range(6)]
 
 
@@ -156,7 +156,7 @@ def test_a_suite_finds_its_fault_at_its_severity_and_nothing_more(gx, suite, tab
 
 
 def test_every_fact_that_is_judged_of_a_bar_is_asked_for_by_the_suite():
-    """A fact that no expectation asks for guards nothing."""
+    """A fact without an expectation has no effect."""
     bars = bars_of(sound_bars(("AAA",)), sessions_between("XNYS", FIRST, LAST))
     document = json.loads((FOLDER / "prices.json").read_text())
     asked = {expectation["kwargs"].get("column") for expectation in document["expectations"]}

@@ -1,4 +1,4 @@
-"""Group 4, the backtest's alignment: what is decided at the close of t trades at t + 1 and earns from then on."""
+"""Group 4, the backtest's alignment: a decision at the close of t trades at t + 1 and earns from then on."""
 
 from dataclasses import replace
 
@@ -35,14 +35,14 @@ def targets_of(prices, seed=4):
 
 
 def one_ticker(opens, closes):
-    """A market of one ticker, from its opens and closes."""
+    """A market of one ticker with these opens and closes."""
     fields = {name: np.array([values], dtype=float).T for name, values in (("open", opens), ("close", closes))}
     sessions = np.datetime64("2026-01-05") + np.arange(len(opens))
     return PricePanel(sessions, ("A",), fields, np.ones((len(opens), 1), dtype=bool), ("",))
 
 
 def only(t, n):
-    """Everything in the one ticker, wanted at the close of t alone."""
+    """Targets: all capital in the ticker, at the close of t only."""
     targets = np.zeros((n, 1))
     targets[t] = 1.0
     return targets
@@ -72,7 +72,7 @@ def test_what_the_close_decided_earns_from_the_next_close():
 @at_each_entry
 @pytest.mark.parametrize("horizon", [1, 5])
 def test_a_label_of_t_is_what_a_position_decided_at_t_earns(prices, entry, horizon):
-    """Trained on one return and traded on another, a model is judged by what it never learned."""
+    """Otherwise a model would be trained on one return and judged by another."""
     ticker, t = 7, 200
     wanted = np.zeros(prices.member.shape)
     wanted[t, ticker] = 1.0
@@ -97,7 +97,7 @@ def test_targets_of_t_move_no_figure_up_to_t(prices, entry):
 @pytest.mark.parametrize("future", ["gone", "noise"])
 @pytest.mark.parametrize("at", [256, 297, 329, 345])
 def test_figures_up_to_t_are_the_same_in_every_future(prices, entry, future, at):
-    """In a halt, at a death and before it is known to be one: nothing is marked or paid out with hindsight."""
+    """In halts, at delistings and before a delisting is known: no valuation or payout uses later knowledge."""
     wanted = targets_of(prices)
     wanted[:, HALTED] = 0.1
     rules = config(entry=entry, impact="square_root", max_turnover=0.3)

@@ -1,4 +1,4 @@
-"""The leakage audit is clean on the pipeline's own features, and finds each kind of leak that is planted."""
+"""The leakage audit finds nothing in the pipeline's features, and finds each kind of planted leak."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def clean(panel):
 
 
 def leaking(feature):
-    """The pipeline's features and one more."""
+    """The pipeline's features and one that leaks."""
 
     def build(panel):
         made = clean(panel)
@@ -38,7 +38,7 @@ def leaking(feature):
 
 
 def in_blocks(build):
-    """Features in two blocks, as the pipeline has those of a long history."""
+    """Features in two blocks, like the pipeline's for a long history."""
 
     def blocks(panel):
         made = build(panel)

@@ -1,4 +1,4 @@
-"""Group 5, end to end: prices in, P(up) out, and no forecast knows what came after it."""
+"""Group 5, end to end: prices in, P(up) out, and no forecast depends on later prices."""
 
 import numpy as np
 import pytest
@@ -35,7 +35,7 @@ def recipe(horizon=1, feature_set="core", **keys):
 
 
 def forecasts(prices, recipe, *, shift=0):
-    """The reported folds' forecasts. shift: sessions by which labels are moved away from their features."""
+    """Forecasts of the reported folds. shift: sessions by which labels are shifted from their features."""
     labels = shifted_labels(build_labels(prices, recipe.horizon), shift)
     return walk(build_features(prices, recipe.feature_set).panel, labels, recipe).folds
 
@@ -51,7 +51,7 @@ def whole(prices):
 
 
 def same_up_to(at, before, after):
-    """Every forecast of every session up to index `at`, and all that made them."""
+    """Assert equal forecasts up to session index `at`, and equal intermediate results."""
     compared = 0
     for one, other in zip(before, after, strict=False):
         if one.fold.test.start <= at:
@@ -75,7 +75,7 @@ def test_forecasts_of_folds_before_a_cut_are_those_of_the_whole_history(prices, 
 @pytest.mark.parametrize("future", ["noise", "shuffled"])
 @pytest.mark.parametrize("at", [FIRST_TEST, FIRST_TEST + 57, FIRST_TEST + 80])
 def test_forecasts_up_to_t_are_the_same_in_every_future(prices, whole, at, future, horizon):
-    """The first session of a test, one in the midst of the next, and the first of the last."""
+    """Sessions: the first of a test window, one in the middle of the next, and the first of the last."""
     other = forecasts(with_future(prices, at, future), recipe(horizon))
     same_up_to(at, whole[horizon], other)
     assert not np.array_equal(other[-1].p_up, whole[horizon][-1].p_up, equal_nan=True), "the poison is one"
@@ -92,7 +92,7 @@ def test_a_folds_stack_is_the_same_whatever_happens_from_its_validation_on(price
 
 @at_each_horizon
 def test_a_run_of_today_says_what_the_walk_says_of_today(prices, whole, horizon):
-    """Live and replay are one: prices end today, features and model are made anew, the session is scored alone."""
+    """Live equals walk-forward: prices end today, features and model are computed again, the session is scored alone."""
     last, estimator = whole[horizon][-1], LogisticRegression()
     window = fit_window(last.fold, label_span(horizon, "close"))
     for t in range(last.fold.test.start, last.fold.test.stop, 13):
@@ -108,7 +108,7 @@ def test_a_run_of_today_says_what_the_walk_says_of_today(prices, whole, horizon)
 
 # ------------------------------------------------------------------ what it is judged by
 def test_a_forecast_is_judged_by_the_labels_of_its_own_sessions(prices, whole):
-    """An oracle in the place of P(up) is right about every session, which it is not once a session is out of step."""
+    """An oracle in place of P(up) is right on every session; with labels shifted by one session it is not."""
     labels = build_labels(prices, 5)
     outputs = [FoldOutput(one.fold, labels.up[one.window.slice], np.full(one.p_up.shape, 0.5)) for one in whole[5]]
     evidence = gather_evidence(outputs, labels, prices.member, horizon=5, leaks=())
@@ -118,7 +118,7 @@ def test_a_forecast_is_judged_by_the_labels_of_its_own_sessions(prices, whole):
 
 
 def skill(prices, recipe, *, shift=0):
-    """Mean per-session AUC of the reported tests against the relative label, less ½, in the standard errors of chance."""
+    """Mean per-session AUC of the reported test windows for the relative label, minus ½, in standard errors of the null."""
     found = forecasts(prices, recipe, shift=shift)
     median = shifted_labels(build_labels(prices, recipe.horizon), shift).median
     auc = np.concatenate([session_auc(one.scores[-len(one.fold.test) :], median[one.fold.test.slice]) for one in found])
@@ -131,13 +131,13 @@ def skill(prices, recipe, *, shift=0):
 @pytest.mark.parametrize("feature_set", ["core", "extended"])
 @pytest.mark.parametrize("seed", range(3))
 def test_a_random_walk_cannot_be_forecast(seed, feature_set):
-    """Nothing is there to be found: whatever is, is a leak."""
+    """A random walk has no signal, so any skill is a leak."""
     noise = simulated_market(sessions=360, tickers=20, seed=seed)
     assert abs(skill(noise, recipe(feature_set=feature_set))) < 3.5
 
 
 def test_what_can_be_forecast_is_found_and_lost_with_labels_of_other_sessions():
-    """The other side of the coin; a random walk that cannot be forecast proves nothing about a model that is blind."""
+    """Power: without this test, a model without any skill would pass the test on random walks."""
     reversal = simulated_market(sessions=360, tickers=20, signal=0.4)
     assert skill(reversal, recipe()) > 5
     assert abs(skill(reversal, recipe(), shift=90)) < 3.5

@@ -1,4 +1,4 @@
-"""Jumps of prices: what spans one is unknown, and what later bars tell of it changes no earlier row."""
+"""Price jumps: values across a jump are NaN, and later bars about a jump change no earlier row."""
 
 from dataclasses import dataclass, replace
 
@@ -27,7 +27,7 @@ FACTORS = (1 / 100, 1 / 20, 1 / 4, 1 / 2, 2 / 3, 4 / 5, 5 / 4, 3 / 2, 3, 20, 100
 
 @dataclass(frozen=True)
 class Event:
-    """A ticker whose prices are `factor` times what they are from session `at` on, for `length` sessions or for good."""
+    """A ticker's prices times `factor` from session `at` on, for `length` sessions or permanently."""
 
     ticker: int
     at: int
@@ -70,7 +70,7 @@ def features(panel):
 
 
 def unchanged(later, earlier):
-    """Where both have a value it is the same one, and where the earlier has none the later has none."""
+    """Assert equal values where both have one, and NaN in the later where the earlier has NaN."""
     both = np.isfinite(earlier) & np.isfinite(later)
     return np.array_equal(earlier[both], later[both]) and not (np.isfinite(later) & ~np.isfinite(earlier)).any()
 
@@ -98,7 +98,7 @@ def test_every_session_around_a_jump_has_the_features_that_were_known_then(lengt
 
 @pytest.mark.parametrize("factor", FACTORS)
 def test_no_feature_reaches_across_an_action(factor):
-    """Whatever the ticker did before it, its own features from the action on are the same."""
+    """A ticker's features from the action on do not depend on its prices before."""
     panel = market([Event(2, AT, factor, N, volatile=False)])
     noise = np.random.default_rng(0).uniform(0.5, 2, AT)
     fields = {name: values.copy() for name, values in panel.fields.items()}

@@ -1,4 +1,4 @@
-"""What was known then: features, labels and membership up to a session are the same whatever comes after it."""
+"""Point in time: features, labels and membership up to a session do not depend on later data."""
 
 from dataclasses import replace
 
@@ -12,7 +12,7 @@ from foundry_tasks.models.design import build_design
 from tests.leakage.ragged import DIES, DIES_AT, HALTED, JOINS, JOINS_AT, LEAVES, LEAVES_AT, ragged_market, with_future
 
 CUTS = (256, JOINS_AT - 1, 297, LEAVES_AT - 1, 310, DIES_AT - 1)
-"""Sessions after which the future is another: in the midst of halts, and right before somebody joins, leaves or dies."""
+"""Sessions after which the future differs: during halts, and directly before a ticker joins, leaves or is delisted."""
 FUTURES = ("gone", "noise", "shuffled")
 KINDS = ("forward_return", "up", "median", "sector", "size", "volatility")
 at_each_cut = pytest.mark.parametrize("at", CUTS)
@@ -96,7 +96,7 @@ def test_a_label_that_has_ended_is_the_same_in_every_future(prices, future, entr
 
 @at_each_entry
 def test_a_label_asks_nothing_of_the_sessions_before_its_own(prices, entry):
-    """What a model could read off its features is no forecast."""
+    """Otherwise a model could read part of the label from its features."""
     at = 270
     rng = np.random.default_rng(5)
 
@@ -126,7 +126,7 @@ def test_a_universe_file_makes_nobody_a_member_before_the_day_it_joined():
 
 @at_each_cut
 def test_without_a_file_whoever_has_a_bar_is_a_member_then_as_in_hindsight(prices, at):
-    """The dead are members while they live: a universe of survivors alone is a look at the future."""
+    """Delisted tickers are members until they are delisted. A universe of survivors would use later knowledge."""
     bars = np.isfinite(prices.fields["close"])
     whole, then = first_to_last_bar(bars), first_to_last_bar(bars[: at + 1])
     np.testing.assert_array_equal((then & bars[: at + 1]), (whole[: at + 1] & bars[: at + 1]))

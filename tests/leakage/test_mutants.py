@@ -1,7 +1,7 @@
-"""Every planted fault is noticed: a leakage test that cannot fail proves nothing.
+"""Mutation tests: every planted fault is detected. A leakage test that cannot fail proves nothing.
 
-Each mutant is a copy of the package with one text replaced; the tests that have to kill it run on that copy. They have to
-fail by an assertion: a copy that no longer imports, or raises, has been broken and not noticed.
+Each mutant is a copy of the package with one replaced text; the tests that must kill it run on that copy. They must fail by
+an assertion: an import error or another exception does not count as detection.
 """
 
 import ast
@@ -20,7 +20,7 @@ PATIENCE_S = 300
 
 @pytest.fixture(scope="module")
 def processes():
-    """One trial a process, two at a time."""
+    """One process per trial, two in parallel."""
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(FOLDER.parents[1])
         with forked_processes().Pool(SIDE_BY_SIDE, maxtasksperchild=1) as pool:
@@ -29,7 +29,7 @@ def processes():
 
 @pytest.fixture(scope="module")
 def trials(request, processes) -> dict[str, "AsyncResult[Outcome]"]:
-    """Mutant's name → its trial, begun before anybody asks for it."""
+    """Mutant's name → its trial, started in advance."""
     asked = [item.callspec.params["mutant"] for item in request.session.items
              if getattr(item, "originalname", "") == test_every_mutant_dies.__name__]  # fmt: skip
     return {mutant.name: processes.apply_async(try_mutant, (mutant,)) for mutant in asked}
@@ -50,7 +50,7 @@ def test_every_mutant_dies(mutant, trials):
 
 @pytest.mark.slow(100)
 def test_a_copy_without_a_fault_passes(processes, tmp_path):
-    """What the mutants die of is the fault and not the copy."""
+    """The fault kills the mutants, not the copy."""
     shutil.copytree(PACKAGE, tmp_path / PACKAGE.name)
     killers = tuple(sorted({killer for mutant in MUTANTS for killer in mutant.killed_by}))
     outcome = processes.apply_async(run_tests, (killers, str(tmp_path))).get(PATIENCE_S)

@@ -1,4 +1,4 @@
-"""Group 2, the purge: no label of a window reaches into the next, by the calendar and by what real labels depend on."""
+"""Group 2, the purge: no label of a window reaches into the next, by the calendar and by the prices that labels use."""
 
 from dataclasses import replace
 from itertools import pairwise
@@ -34,7 +34,7 @@ def folds_of(prices, horizon, entry, config=WALK):
 
 
 def with_sequences(walk, config):
-    """The blocks of a walk that has as many more sessions as sequences may cost it."""
+    """The blocks of a walk with the additional sessions that sequences may need."""
     return WalkForwardValidator(config).folds(walk.n_sessions + 120, walk.horizon)
 
 
@@ -55,7 +55,7 @@ def test_an_embargo_comes_on_top_of_the_purge_on_both_sides(walk):
 
 @given(walks())
 def test_a_purge_costs_no_more_than_it_must(walk):
-    """Each fold has one purge a side; the fit window of an anchored walk ends right before the first."""
+    """Each fold has one purge on each side; the fit window of an anchored walk ends directly before the first."""
     purge = walk.horizon + walk.config.embargo_sessions
     for fold in walk.reported:
         assert fold.fit.stop == fold.test.start - 2 * purge - walk.config.validation_sessions
@@ -116,7 +116,7 @@ def test_no_price_of_a_later_window_moves_a_label_of_an_earlier_one(prices, hori
 
 @pytest.mark.parametrize("entry", ENTRIES)
 def test_a_purge_that_lacks_a_session_would_leak(prices, entry):
-    """The purge is not wider than it has to be: the first purged label does depend on the next window."""
+    """The purge is minimal: the first purged label depends on the next window."""
     labels = build_labels(prices, 5, entry).forward_return
     fold = folds_of(prices, 5, entry)[-1]
     other = build_labels(with_future(prices, fold.validation.start - 1, "noise"), 5, entry).forward_return
@@ -126,7 +126,7 @@ def test_a_purge_that_lacks_a_session_would_leak(prices, entry):
 @pytest.mark.parametrize("entry", ENTRIES)
 @pytest.mark.parametrize("horizon", [1, 5])
 def test_what_a_fold_has_learned_knows_no_price_of_its_validation(prices, horizon, entry):
-    """Prices, features, labels and all: a fold's model is the same whatever happens from its validation on."""
+    """With prices, features and labels: a fold's model does not depend on data from its validation on."""
     fold = folds_of(prices, horizon, entry)[-1]
 
     def fitted(market):

@@ -1,4 +1,4 @@
-"""Group 3, the simulation never looks ahead: its strategy is shown what there was, and what it decides trades later."""
+"""Group 3, the simulation never looks ahead: a strategy sees past data only, and its decisions trade later."""
 
 from dataclasses import dataclass, field
 
@@ -28,7 +28,7 @@ def prices():
 
 @dataclass
 class Reversal:
-    """Buys what fell and sells what rose since its last fit's close; keeps what it was shown."""
+    """Buys tickers that fell and sells tickers that rose since its last fit's close. Records the data that it was shown."""
 
     shown: list[int] = field(default_factory=list)
     fitted_on: list[int] = field(default_factory=list)
@@ -88,7 +88,7 @@ def test_days_up_to_t_are_the_same_in_every_future(prices, future, at):
 
 @pytest.mark.parametrize("entry", ["next_open", "next_close"])
 def test_a_replay_earns_what_the_backtest_earns(prices, entry):
-    """One is a matrix and the other an account kept by hand: a session's shift in either parts them."""
+    """One uses matrices, the other an account per session: a shift of one session in either makes them differ."""
     scores = np.random.default_rng(4).random(prices.member.shape)
     rules = RULES.model_copy(update={"entry": entry})
     wanted = target_weights(scores, prices.member, rules)
@@ -104,7 +104,7 @@ FIRST_TEST, TEST, VALIDATION, HORIZON = 240, 40, 20, 5
 
 @dataclass
 class Walked:
-    """Fits the logistic regression as a fold does whose test begins now, and keeps every session's scores."""
+    """Fits the logistic regression like a fold whose test begins now, and records every session's scores."""
 
     recipe: Recipe
     scores: list[np.ndarray] = field(default_factory=list)

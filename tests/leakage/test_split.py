@@ -1,4 +1,4 @@
-"""Group 1, the split: folds lie in the order of time and have the sizes that were asked for, whatever is asked for."""
+"""Group 1, the split: folds are in temporal order and have the requested sizes."""
 
 from itertools import pairwise
 

@@ -1,4 +1,4 @@
-"""Everything that learns is fitted inside its fold: scaler, bins, regimes, rounds, base rate, meta-learner, calibrator."""
+"""Everything that is learned is fitted inside its fold: scaler, bins, regimes, rounds, base rate, meta-learner, calibrator."""
 
 from dataclasses import dataclass, replace
 
@@ -47,7 +47,7 @@ def target(panel):
 
 
 def fitted(name, panel, target, *, window=FIT, beside=(), **keys):
-    """A model's bytes. beside: windows of other horizons, whose rows it shares."""
+    """The bytes of a fitted model. beside: windows of other horizons, whose rows it shares."""
     config = ModelsConfig(**{"seeds": 1, "threads": 1, **keys})
     estimator = ESTIMATORS[name]
     trainer = WindowTrainer(estimator, build_design(panel, estimator.transform), [window, *beside], config)
@@ -65,9 +65,9 @@ RECIPES = {
 @pytest.mark.parametrize("recipe", RECIPES)
 @by_model
 def test_nothing_after_its_fit_window_moves_a_model(name, recipe, panel, target):
-    """Neither inputs, which scalers and bins and regimes are made of, nor labels, which rounds and parameters are."""
+    """Neither inputs (scalers, bins, regimes) nor labels (rounds, parameters)."""
     before = fitted(name, panel, target, **RECIPES[recipe])
-    panel.values[:, FIT.stop :] = 1000 * (panel.values[:, FIT.stop :] > 0.5)  # larger, and their ranks full of ties
+    panel.values[:, FIT.stop :] = 1000 * (panel.values[:, FIT.stop :] > 0.5)  # larger, with many ties
     target[FIT.stop :] = 1 - target[FIT.stop :]
     assert fitted(name, panel, target, **RECIPES[recipe]) == before
 
@@ -98,7 +98,7 @@ def test_the_sessions_that_stop_a_model_are_its_fit_windows_last(name, panel, ta
 
 @by_model
 def test_scores_of_a_session_are_the_same_whatever_is_scored_beside_it(name, panel, target):
-    """No batch statistics: a live session comes alone, a fold's sessions come together."""
+    """No batch statistics: live, one session is scored alone; in a fold, sessions are scored together."""
     estimator = ESTIMATORS[name]
     trainer = WindowTrainer(
         estimator, build_design(panel, estimator.transform), [FIT], ModelsConfig(seeds=1, threads=1)
@@ -129,14 +129,14 @@ REPORTED = [fold for fold in FOLDS if fold.reported]
 
 @dataclass(frozen=True)
 class Scene:
-    """What the walk of a stack eats: base models' scores, the market's regime, labels."""
+    """Inputs of a stack's walk: base models' scores, the market's regime, labels."""
 
     scores: dict[str, FloatArray]
     regime: dict[str, FloatArray]
     labels: Labels
 
     def with_future(self, start: int) -> "Scene":
-        """Everything from a session on is other."""
+        """The same inputs, with other values from a session on."""
         rng = np.random.default_rng(99)
 
         def other(values: FloatArray) -> FloatArray:
@@ -158,7 +158,7 @@ class Scene:
 
 
 def scene(kind: str, seed: int = 0) -> Scene:
-    """`bent`: the size of one score says much and its sign nothing, which trees see and an average does not."""
+    """bent: the size of one score is informative, its sign is not. Trees can use this, an average cannot."""
     rng = np.random.default_rng(seed)
     shape = (N_SESSIONS, 30)
     scores = {"one": rng.normal(size=shape), "two": rng.normal(size=shape)}
@@ -196,7 +196,7 @@ CALIBRATIONS = {
 @pytest.mark.parametrize("calibration", CALIBRATIONS)
 @pytest.mark.parametrize("kind", ["straight", "bent"])
 def test_a_folds_stack_was_taught_by_nothing_after_its_fit_window(kind, calibration):
-    """Meta-learner, its verdict, calibrator and regimes: purged by a horizon before the fold's validation, like the fit."""
+    """Meta-learner, its acceptance, calibrator and regimes: purged by a horizon before the fold's validation, like the fit."""
     made = scene(kind)
     before = walked(made, **CALIBRATIONS[calibration])
     for place, fold in enumerate(REPORTED):
@@ -225,7 +225,7 @@ def test_the_calibrator_of_a_fold_never_saw_that_folds_test():
 
 @pytest.mark.parametrize("seed", range(4))
 def test_a_meta_learner_that_has_learned_noise_is_not_used(seed):
-    """It is judged on blocks that it had not seen; on those that taught it, it would win."""
+    """It is judged on blocks that it was not fitted on; on its training blocks it would win."""
     made = walked(scene("noise", seed))
     assert [made.final.meta, *(forecast.stack.meta for forecast in made.folds)] == [None] * 3
 

@@ -1,4 +1,4 @@
-"""What Airflow asks for a stage is what the proxy lets pass, under the limits that it has by itself."""
+"""The proxy, with its default limits, accepts the calls that Airflow makes for a stage."""
 
 import importlib
 import threading
@@ -21,7 +21,7 @@ RULES = {
     "FOUNDRY_PROXY_MAX_CPUS": "",
     "FOUNDRY_PROXY_MAX_PIDS": "",
 }
-"""As docker-compose.yaml has them."""
+"""The rules of docker-compose.yaml."""
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def engine(tmp_path_factory):
 
 @pytest.fixture
 def operator(engine, monkeypatch):
-    """operator(stage, shard) → its task, as the stack's Airflow makes it, and its container's labels."""
+    """operator(stage, shard) → its task, as in the stack's Airflow, and its container's labels."""
     monkeypatch.syspath_prepend(str(REPOSITORY / "dags"))
     told = {"FOUNDRY_STORE": "s3://foundry", "FOUNDRY_SECRETS": "/run/foundry/secrets", "FOUNDRY_RUNTIME": "docker"}
     for name, value in (told | IMAGES).items():

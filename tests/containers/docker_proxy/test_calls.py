@@ -1,4 +1,4 @@
-"""Calls that the proxy does not make."""
+"""Calls that the proxy refuses."""
 
 from collections.abc import Callable
 from typing import Any
@@ -70,7 +70,7 @@ CALLS = [
 @pytest.mark.parametrize(("method", "path"), CALLS)
 def test_a_call_that_stages_do_not_need_never_reaches_the_engine(recording, recorder, method, path):
     if "create" in path and "?" not in path:
-        path += f"?name={NAME}"  # with a body and a name that would be let through
+        path += f"?name={NAME}"  # with an allowed body and name
     status, answer = recording.call(method, path, a_container() if method == "POST" else None)
     assert (status, recorder.calls) == (403, [])
     assert answer["message"].startswith("docker-proxy: ")

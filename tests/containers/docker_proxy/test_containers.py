@@ -1,4 +1,4 @@
-"""Containers that the proxy does not make, and those that it does: the engine is reached by the latter alone."""
+"""Containers that the proxy refuses, and those that it creates. Only the latter reach the engine."""
 
 import json
 from typing import Any

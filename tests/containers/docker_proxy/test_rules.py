@@ -1,4 +1,4 @@
-"""The rules that the proxy starts with."""
+"""The proxy's rules from the environment."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""What a running stage needs of the engine, through the proxy."""
+"""Calls to the engine that a running stage needs, through the proxy."""
 
 import contextlib
 import http.client

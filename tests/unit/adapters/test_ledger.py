@@ -1,4 +1,4 @@
-"""The ledger: append only, one winner of a race, every kind of tampering named."""
+"""The ledger: append-only, one winner per race, and every kind of tampering is named."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -115,7 +115,7 @@ def test_a_moment_in_another_time_zone_is_kept_in_utc():
 
 def test_a_moment_without_a_time_zone_is_refused():
     with pytest.raises(ValueError, match="timezone"):
-        entry(when=datetime(2026, 11, 20))  # noqa: DTZ001 - that is the fault
+        entry(when=datetime(2026, 11, 20))  # noqa: DTZ001 - the fault under test
 
 
 # ------------------------------------------------------------------ races
@@ -273,7 +273,7 @@ def test_a_chain_cut_short_or_rewritten_contradicts_what_was_seen_of_it(ledger, 
 
 # ------------------------------------------------------------------ stores
 class ServerWhereAllWin(LocalStore):
-    """As SeaweedFS 4.16 did: a conditional put that is none."""
+    """A server that ignores the condition of puts, like SeaweedFS 4.16."""
 
     def create(self, key, data):
         self.write(key, data)

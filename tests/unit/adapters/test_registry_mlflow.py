@@ -15,7 +15,7 @@ from foundry_tasks.contract.ports import Registration
 
 pytestmark = [
     pytest.mark.slow(8),
-    # MLflow's own
+    # of MLflow
     pytest.mark.filterwarnings("ignore:Operation with range is deprecated:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:.*Any type hint is inferred as AnyType:UserWarning"),

@@ -1,4 +1,4 @@
-"""A version as MLflow's scoring server serves it: in every format the same P(up), or one line that says what is wrong."""
+"""A version in MLflow's scoring server: the same P(up) in every format, or one line with the fault."""
 
 import csv
 import http.client
@@ -37,9 +37,9 @@ from foundry_tasks.models.stack import Stack
 
 pytestmark = [
     pytest.mark.slow(30),
-    # MLflow's own
+    # of MLflow
     pytest.mark.filterwarnings("ignore:.*Any type hint is inferred as AnyType:UserWarning"),
-    # pandas' default, and what its callers send
+    # pandas' default, and the usual form of requests
     pytest.mark.filterwarnings("ignore:The default formatting of datetime:pandas.errors.Pandas4Warning"),
 ]
 
@@ -66,7 +66,7 @@ def bundle(panel):
 
 @pytest.fixture(scope="module")
 def frame(panel):
-    """Every row, in no order."""
+    """All rows, in random order."""
     at_session, at_ticker = (index.ravel() for index in np.indices(panel.values.shape[1:]))
     keys = {"date": SESSIONS[at_session].astype("datetime64[s]"), "ticker": np.array(TICKERS)[at_ticker]}
     whole = pd.DataFrame(keys | {name: values.ravel().astype(float) for name, values in panel.items()})
@@ -76,13 +76,13 @@ def frame(panel):
 
 @pytest.fixture(scope="module")
 def expected(bundle, panel, frame):
-    """P(up) by the bundle itself, in the order of `frame`."""
+    """P(up) of the bundle, in the order of `frame`."""
     return bundle.p_up(panel).ravel()[frame.index]
 
 
 @pytest.fixture(scope="module")
 def saved(bundle, tmp_path_factory):
-    """The folder that MLflow keeps of a version."""
+    """MLflow's folder of a version."""
     folder = tmp_path_factory.mktemp("version")
     (folder / "made.zip").write_bytes(bundle.to_bytes())
     example = {"date": "2021-06-30", "ticker": "T00"} | dict.fromkeys(NAMES, 0.5)
@@ -100,7 +100,7 @@ def model(saved):
 
 
 def ask(model, body, kind="application/json"):
-    """The predictions, or the answer's message, from MLflow's own handler of requests."""
+    """The predictions, or the error's message, from MLflow's request handler."""
     try:
         answer = scoring_server.invocations(body, kind, model, model.metadata.get_input_schema())
     except MlflowException as error:
@@ -126,7 +126,7 @@ def as_lists(frame, **options):
 
 
 def written(frame, **options):
-    """The rows in every form of JSON that the server takes. options: of pandas' `to_json`; by default dates are epoch ms."""
+    """The rows in every JSON form of the server. options: of pandas' `to_json`; by default dates are epoch ms."""
     options = {"double_precision": 15} | options
     return {
         "dataframe_split": as_split(frame, **options),

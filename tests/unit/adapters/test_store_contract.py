@@ -1,4 +1,4 @@
-"""What every store keeps, in a folder and on an S3 server alike: whole or absent, and one winner of a race."""
+"""The contract of every store, in a folder and on an S3 server: atomic writes, and one winner per race."""
 
 import hashlib
 import os
@@ -23,7 +23,7 @@ ROUNDS = 25
 
 @pytest.fixture(params=["folder", "s3"])
 def settings(request, tmp_path):
-    """Settings of a store that is empty."""
+    """Settings of an empty store."""
     if request.param == "folder":
         return Settings(store=str(tmp_path / "store"))
     return request.getfixturevalue("s3_server").settings()
@@ -144,7 +144,7 @@ RACE = textwrap.dedent("""
 
 
 def race_of_processes(settings, act):
-    """Wins of each of four processes that begin at one moment."""
+    """Number of wins of each of four processes that start at the same moment."""
     variables = {f"FOUNDRY_{name.upper()}": str(value) for name, value in settings.model_dump().items()}
     start = time.time() + 2.0
     racers = [

@@ -1,4 +1,4 @@
-"""The store in a folder: whole or absent, one winner of a race, and a disk's troubles in one line each."""
+"""The store in a folder: atomic writes, one winner per race, and disk errors in one line."""
 
 import hashlib
 import os
@@ -27,7 +27,7 @@ def store(tmp_path):
 
 
 def written(store):
-    """Every file in the store, locks left out: what anyone could mistake for something published."""
+    """All files in the store without locks: files that could be mistaken for published ones."""
     return sorted(
         path.relative_to(store.root).as_posix()
         for path in store.root.rglob("*")
@@ -101,7 +101,7 @@ def test_the_next_writer_succeeds_where_one_was_killed(store, tmp_path):
 # ------------------------------------------------------------------ a disk in trouble
 @pytest.fixture
 def full_store(tmp_path):
-    """A store without a byte to spare: a tiny file system of its own, else a limit on the size of any file."""
+    """A full store: a tiny file system, else a limit on file sizes."""
     place = tmp_path / "small"
     place.mkdir()
     mounted = os.geteuid() == 0 and not _run("mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(place))
@@ -157,7 +157,7 @@ def test_a_device_without_room_is_a_full_store(store):
 
 @contextmanager
 def not_root():
-    """The rights of somebody who is not root, for whom a mode means something."""
+    """Drop root's rights, so that file modes have effect."""
     root = os.geteuid() == 0
     if root:
         os.seteuid(NOBODY)
@@ -170,7 +170,7 @@ def not_root():
 
 @pytest.fixture
 def read_only_store():
-    """A store that may be read and not written; outside pytest's own folder, which is closed to others."""
+    """A read-only store, outside pytest's folder, which other users cannot read."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         root.chmod(0o755)

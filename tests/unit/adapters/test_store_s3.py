@@ -1,4 +1,4 @@
-"""The store on an S3 server: lost answers, damaged objects, and the server's troubles in one line each."""
+"""The store on an S3 server: lost answers, damaged objects, and server errors in one line."""
 
 import hashlib
 import os
@@ -31,7 +31,7 @@ def store(s3_server):
 
 @pytest.fixture
 def line(s3_server):
-    """A line to the server, whose answers a test may lose."""
+    """A connection to the server that can lose answers."""
     made = CutLine(s3_server.port)
     yield made
     assert made.lost_all, "the test lost fewer answers than it meant to"
@@ -106,7 +106,7 @@ def test_an_answer_that_ends_too_early_is_asked_for_again(store_over_line, line,
 
 # ------------------------------------------------------------------ objects
 def test_half_an_upload_cannot_be_read(s3_server, store):
-    """The client is cut off in the middle of a signed put, as one that is killed is."""
+    """The client is cut off in the middle of a signed put, as if it were killed."""
     bucket, _, prefix = store.uri.removeprefix("s3://").partition("/")
     url = s3_server.client().generate_presigned_url(
         "put_object", {"Bucket": bucket, "Key": f"{prefix}/runs/r/result.json"}
@@ -185,7 +185,7 @@ def test_an_object_is_downloaded_once_and_the_downloads_go_with_the_store(s3_ser
 # ------------------------------------------------------------------ large objects
 @pytest.fixture
 def large(tmp_path):
-    """A file of two parts and a bit."""
+    """A file slightly larger than two parts."""
     path = tmp_path / "large"
     path.write_bytes(os.urandom(2 * PART + 1000))
     return path
@@ -270,7 +270,7 @@ def test_a_uri_is_a_file_or_a_folder_of_the_files_right_under_it(s3_server, tmp_
 # ------------------------------------------------------------------ a server in trouble
 @pytest.fixture
 def impatient(monkeypatch):
-    """What lasts is not waited for."""
+    """Short patience, so that tests of lasting failures end soon."""
     monkeypatch.setattr("foundry_tasks.adapters.s3_server.PATIENCE_S", 0.2)
     monkeypatch.setattr("foundry_tasks.adapters.store_s3.PATIENCE_S", 0.2)
 
@@ -307,7 +307,7 @@ def test_a_server_that_comes_back_soon_is_waited_for(own_s3_server, tmp_path):
     again = threading.Timer(2.0, own_s3_server.start)
     again.start()
     for act in each_act(store, tmp_path).values():
-        with suppress(MissingInputError):  # the one object that nobody made
+        with suppress(MissingInputError):  # an object that was never stored
             act()
     again.join()
     assert store.read("head") == b"1"
@@ -329,7 +329,7 @@ def test_what_a_killed_server_said_it_has_it_has(own_s3_server):
     for writer in writers:
         writer.start()
     until = time.monotonic() + 60
-    while min(map(len, said)) < 20:  # each is under way, however slow the machine
+    while min(map(len, said)) < 20:  # wait until all have begun, also on a slow machine
         assert time.monotonic() < until
         assert all(writer.is_alive() for writer in writers)
         time.sleep(0.01)
@@ -356,7 +356,7 @@ def test_a_frozen_server_costs_as_long_as_it_may_be_silent_and_no_longer(own_s3_
 
 @pytest.fixture
 def full_server(tmp_path):
-    """A server on a tiny file system of its own."""
+    """A server on a tiny file system."""
     need_versitygw()
     place = tmp_path / "small"
     place.mkdir()
@@ -394,7 +394,7 @@ def test_a_full_disk_is_transient_loses_nothing_and_leaves_nothing(full_server, 
 def test_a_bucket_that_does_not_exist_is_named(s3_server, tmp_path):
     store = open_store(s3_server.settings("s3://no-such-bucket"))
     for name, act in each_act(store, tmp_path).items():
-        if name != "has_object":  # an answer to HEAD does not say what is missing
+        if name != "has_object":  # HEAD does not tell what is missing
             with pytest.raises(ConfigError, match=r"there is no such bucket, .*s3://no-such-bucket") as caught:
                 act()
             assert "set FOUNDRY_STORE" in one_line(caught)
@@ -437,7 +437,7 @@ def test_a_store_that_cannot_be_one_is_refused_before_anything_is_asked(s3_serve
 
 
 def test_an_endpoint_that_is_no_s3_server_is_said(tmp_path):
-    from http.server import BaseHTTPRequestHandler, HTTPServer  # noqa: PLC0415 - this test alone has a page for a server
+    from http.server import BaseHTTPRequestHandler, HTTPServer  # noqa: PLC0415 - used by this test only
 
     class Page(BaseHTTPRequestHandler):
         def do_GET(self):

@@ -1,4 +1,4 @@
-"""Size and power of the gates, on simulated markets whose truth is known."""
+"""Size and power of the gates, on simulated markets with known truth."""
 
 from functools import cache
 
@@ -22,7 +22,7 @@ KINDS = kinds(CONFIG)
 
 @cache
 def examined(kind, seed):
-    """The outcome in one market; tests that only read share it."""
+    """The outcome in one market, shared by tests that only read it."""
     return KINDS[kind](seed)
 
 

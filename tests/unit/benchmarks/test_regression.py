@@ -13,7 +13,7 @@ def of_ratio(ratio):
 
 
 def measured(*ratios):
-    """One try after the other gives these."""
+    """A measurement that returns these ratios, one per try."""
     tries = iter(ratios)
     return lambda: [of_ratio(next(tries))]
 

@@ -1,4 +1,4 @@
-"""Where things lie: addresses that follow from a run's identity, digests that follow from content."""
+"""Keys of artifacts: addresses from a run's identity, digests from content."""
 
 from datetime import date
 

@@ -1,4 +1,4 @@
-"""A run's conf: flat, closed, every fault said at once."""
+"""A run's conf: flat, closed, all faults reported at once."""
 
 import inspect
 

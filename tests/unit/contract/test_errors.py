@@ -1,4 +1,4 @@
-"""Errors carry their facts as fields, and say all of them in one line."""
+"""Errors carry their facts as fields and state all of them in one line."""
 
 import pickle
 
@@ -61,5 +61,5 @@ def test_rejected_data_has_a_reason_without_addresses():
     "error", [ConfigError("a", "b", where="f", advice="Do."), DataRejectedError("gaps.", more=("s3://a",))]
 )
 def test_an_error_comes_back_whole_from_another_process(error):
-    back = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
+    back = pickle.loads(pickle.dumps(error))  # noqa: S301 - our data
     assert (type(back), str(back), vars(back)) == (type(error), str(error), vars(error))

@@ -1,4 +1,4 @@
-"""The trigger form: every key has one place, says what an empty field means, and takes what the stages take."""
+"""The trigger form: every key has one place, explains an empty field, and accepts what the stages accept."""
 
 from itertools import chain
 
@@ -95,7 +95,7 @@ VALUES = st.recursive(
 
 
 def refused_by(stage, key, value):
-    """Whether a stage refuses the value for what it is, not for what it lacks beside it."""
+    """Whether a stage refuses the value itself, not a missing other key."""
     try:
         STAGES[stage].config.model_validate({key: value})
     except ValidationError as error:

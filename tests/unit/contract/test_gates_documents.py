@@ -1,4 +1,4 @@
-"""gates.json, refit.json and promotion.json as version 0.2 wrote them, and what the registry made of them."""
+"""gates.json, refit.json and promotion.json of version 0.2, and their form in the registry, can be read."""
 
 import json
 from datetime import date, datetime
@@ -104,7 +104,7 @@ def test_refits_and_promotions_of_version_0_2_are_read():
 
 @pytest.fixture
 def io(tmp_path):
-    """A promote of a run whose stages version 0.2 has made."""
+    """StageIO of a promote after stages of version 0.2."""
     features = tmp_path / "features.parquet"
     session = np.array(["2026-11-20"], "datetime64[D]")
     write_features(features, [FeaturePanel(session, ("AAPL",), ("ret_1d", "vol_20d"), np.ones((2, 1, 1), np.float32))])
@@ -143,7 +143,7 @@ def test_a_version_that_was_registered_by_version_0_2_is_found_by_the_same_evide
 
 @pytest.mark.parametrize(("auc", "until"), [("failed", None), ("passed", date(2026, 11, 20))])
 def test_a_run_of_version_0_2_that_was_compared_with_the_champion_counts_as_a_look(io, auc, until):
-    """A run that other gates kept out has not used its look."""
+    """A run that other gates refused does not count as a look."""
     document = json.loads(json.dumps(GATES))
     document["horizons"]["5"]["gates"][0]["verdict"] = auc
     artifact = io.publish_file("gates.json", canonical_json(document))

@@ -1,4 +1,4 @@
-"""A market file: defaults for a run's conf, and who wins."""
+"""A market file: defaults for a run's conf, and their precedence."""
 
 import os
 from pathlib import Path
@@ -11,7 +11,7 @@ from foundry_tasks.contract.market import with_market
 
 @pytest.fixture
 def market_file(tmp_path):
-    """market_file(text, name) writes a market and returns its path."""
+    """market_file(text, name): write a market file. Returns its path."""
 
     def write(text, name="tw.toml"):
         (tmp_path / name).write_bytes(text if isinstance(text, bytes) else text.encode())

@@ -1,4 +1,4 @@
-"""What is read of the documents and of the store that an earlier version wrote, its layout written out."""
+"""Documents and store layout of an earlier version, written out literally, can be read."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""portfolio.json, simulate.json and the report's section, as versions up to 0.2 wrote them, are read."""
+"""portfolio.json, simulate.json and the report's section of versions up to 0.2 can be read."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""prices.json and price heads: what earlier versions wrote is read."""
+"""prices.json and price heads of earlier versions can be read."""
 
 import json
 from datetime import date

@@ -1,4 +1,4 @@
-"""FOUNDRY_*: where things are, read once and refused whole."""
+"""The settings FOUNDRY_*: read once, all faults reported at once."""
 
 import pytest
 from pydantic import ValidationError

@@ -1,4 +1,4 @@
-"""The shards of the models stage: together the whole, none twice, each one that the stage understands, and its image."""
+"""The shards of the models stage: complete, disjoint, each accepted by the stage; and their images."""
 
 import pytest
 
@@ -14,7 +14,7 @@ FITTING = ("models", "leakage", "nulls", "refit")
 
 
 def cells(shard, conf=CONF):
-    """Horizon, model and block of everything that the stage computes for a shard."""
+    """(horizon, model, block) of all fits of a shard."""
     config = ModelsConfig(**conf)
     shard = Shard.of(shard, config, {h: WalkForwardValidator(config).folds(1200, h) for h in config.horizons})
     return [(h, model, block) for h in shard.horizons for model in shard.models for block in shard.blocks]

@@ -1,4 +1,4 @@
-"""A stage's only door: what it reads came from this run, what it publishes is named by content."""
+"""StageIO: a stage reads results of its run only; published files are named by content."""
 
 import json
 from datetime import UTC, date, datetime
@@ -54,7 +54,7 @@ def door(tmp_path):
 
 
 def published(io, as_of=AS_OF):
-    """What a runner would write of a stage that has just run."""
+    """The result that the runner writes after a stage."""
     identity = io.identity
     result = StageResult(
         dag=identity.dag, run_id=identity.run_id, stage=identity.stage, shard=identity.shard, as_of=as_of, status="ok",

@@ -1,4 +1,4 @@
-"""What is typed is taken or refused: by `--set`, by the variables of `make demo`, and in JSON."""
+"""Typed values are accepted or refused: by `--set`, by the variables of `make demo`, and in JSON."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from foundry_tasks.contract.stages import STAGES, check_conf, conf_fields
 from foundry_tasks.contract.typed import QUICK, conf_of_environment, conf_of_settings
 
 ANYTHING = st.text(st.characters(exclude_characters="\0", exclude_categories=()))
-"""Whatever a command line can hold; what is not UTF-8 arrives as lone surrogates."""
+"""Any text of a command line; bytes that are not UTF-8 become lone surrogates."""
 # fmt: off
 TRAPS = st.sampled_from([
     "", " ", "1E5", "007", "true", "null", "none", "None", "NaN", "Infinity", "-0", "1e999", "1_000", "20200102", "2020-13-01",
@@ -30,12 +30,12 @@ KEYS = st.sampled_from(sorted(conf_fields()))
 
 
 def set_(*settings):
-    """What the stages read of `--set` texts, of whatever stage the key is."""
+    """The conf from `--set` texts, as the key's stage reads it."""
     return check_conf(conf_of_settings(settings), STAGES)
 
 
 def taken_or_refused(read):
-    """`read()` returns what JSON can hold, or raises a ConfigError of one line that is not empty."""
+    """Assert that `read()` returns JSON values or raises a ConfigError with one non-empty line."""
     try:
         conf = read()
     except ConfigError as error:
@@ -88,7 +88,7 @@ def test_any_text_for_config_ends_without_a_traceback(text):
 
 # ---------------------------------------------------------------- there and back
 def values(annotation):
-    """A strategy for what a key may hold; the config refuses some of it."""
+    """A strategy for a key's values; the config refuses some of them."""
     origin, inside = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return values(inside[0])
@@ -111,7 +111,7 @@ def values(annotation):
 
 
 def texts(value):
-    """How a person may write a value."""
+    """Ways to write a value."""
     if value is None:
         return ["null", "none", "None", "", " "]
     if isinstance(value, bool):
@@ -138,7 +138,7 @@ def test_every_value_of_every_key_can_be_typed(key, data):
         assume(False)
     for text in texts(value) if field.annotation is not str else [value]:
         if (key, text) == ("fan_out", "none") and value is None:
-            continue  # the word is a value of its own there
+            continue  # here the word is itself a value
         assert set_(f"{key}={text}") == expected
 
 
