@@ -1,4 +1,4 @@
-"""Notes of changes: files of changelog.d/ that `make changelog` can move into CHANGELOG.md."""
+"""The notes in changelog.d/ have names that `make changelog` accepts."""
 
 import re
 import tomllib

@@ -1,4 +1,4 @@
-"""What is generated from the code is what the code says, and what is written by hand names what there is."""
+"""Generated docs are current, and hand-written docs name existing things only."""
 
 import json
 import os
@@ -32,7 +32,7 @@ DECISIONS = sorted((DOCS / "adr").glob("0*.md"))
 
 
 def rows(header: str) -> dict[str, tuple[str, ...]]:
-    """The table of architecture.md under `header`: first cell → the other cells."""
+    """A table of architecture.md by its header: first cell → other cells."""
     _, _, table = ARCHITECTURE.partition(f"\n{header}\n")
     assert table, f"architecture.md has no table {header}"
     lines = table.split("\n\n")[0].splitlines()[1:]
@@ -42,7 +42,7 @@ def rows(header: str) -> dict[str, tuple[str, ...]]:
 
 
 def block(beginning: str) -> str:
-    """The fenced block of architecture.md that begins so."""
+    """The fenced block of architecture.md with this beginning."""
     found = re.findall(r"^```\w*\n(.*?)^```$", ARCHITECTURE, re.DOTALL | re.MULTILINE)
     return next(text for text in found if text.startswith(beginning))
 
@@ -155,7 +155,7 @@ def third(share: float) -> Fraction:
 
 
 def prices_page_numbers() -> list[str]:
-    """The phrases of prices.md that hold a number, as the constants have it."""
+    """Phrases of prices.md with a number, filled in from the constants."""
     suite = json.loads((REPOSITORY / "expectations" / "prices.json").read_text())["expectations"]
     off_calendar = next(one["kwargs"]["mostly"] for one in suite if one["kwargs"].get("mostly"))
     min_coverage = PricesConfig.model_fields["min_coverage"].default
@@ -245,7 +245,7 @@ def test_a_decision_has_its_three_sections_on_one_page(page):
 
 
 def anchors(page: Path) -> set[str]:
-    """What GitHub calls the headings of a page."""
+    """GitHub's anchors of a page's headings."""
     titles = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
@@ -261,7 +261,7 @@ def test_a_link_within_the_repository_leads_somewhere(page):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
 def test_a_file_that_a_page_names_is_there(page):
-    """Files of the repository, named in backticks by their path from its root."""
+    """Files are named in backticks by their path from the repository's root."""
     named = re.findall(
         r"`((?:foundry_tasks|dags|images|helm|tests|benchmarks|docs|requirements|expectations)/[\w./-]+)`",
         page.read_text(),

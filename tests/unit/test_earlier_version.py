@@ -1,6 +1,6 @@
-"""A store that version 0.2.0 wrote, before its documents had types, is read as it is: nothing of it is lost or counted again.
+"""A store of version 0.2.0, whose documents had no types, can be read: nothing is lost or counted twice.
 
-`tests/earlier/store_0.2.0.zip` holds a train run, a decision, a week of daily runs, a backtest and an audit of simulated
+`tests/earlier/store_0.2.0.zip` contains a train run, a decision, a week of daily runs, a backtest and an audit of simulated
 markets, without tables and models.
 """
 
@@ -42,7 +42,7 @@ def results(store) -> list[StageResult]:
 
 
 def leaves(value: Any, *path: str) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """(path, value) of everything in a JSON document that is no object."""
+    """(path, value) of all values in a JSON document but objects."""
     if isinstance(value, dict) and value:
         for key, item in value.items():
             yield from leaves(item, *path, key)

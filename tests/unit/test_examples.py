@@ -1,4 +1,4 @@
-"""The examples of docstrings run, and the functions that a reader meets first have one."""
+"""Examples in docstrings run, and the most used functions have one."""
 
 import doctest
 from importlib import import_module

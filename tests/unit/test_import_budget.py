@@ -1,4 +1,4 @@
-"""What a stage has loaded before it begins: modules, not seconds, so that a quiet import of something heavy is found."""
+"""Modules that a stage imports before it begins. Modules, not seconds, so that a new heavy import is found."""
 
 import json
 import subprocess
@@ -21,7 +21,7 @@ STARTS_WITH = {
     "audit": {"numpy", "bottleneck"},
     "predict": MATRICES,
 }
-"""The others read panels and know features, whose windows are Bottleneck's."""
+"""The other stages read panels and import features, which use Bottleneck."""
 
 PROBE = """
 import importlib, json, os, sys
@@ -40,7 +40,7 @@ for stage in STAGES:
 
 @pytest.fixture(scope="module")
 def loaded(tmp_path_factory):
-    """Stage → top-level modules that are loaded when its `run` is called."""
+    """Stage → top-level modules that are imported when its `run` is called."""
     command = [sys.executable, "-c", PROBE, str(tmp_path_factory.mktemp("store"))]
     printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     return dict(json.loads(line) for line in printed.splitlines())

@@ -1,4 +1,4 @@
-"""What is typed behind `make` reaches the recipes as it is, and a variable that nothing reads is refused."""
+"""Variables on make's command line reach the recipes unchanged, and unknown variables are refused."""
 
 import json
 import os
@@ -16,7 +16,7 @@ REPOSITORY = Path(__file__).parents[2]
 ARRIVED = "--eval=arrived: ; @env --null"
 CONF = f"--eval=arrived: ; @{sys.executable} -m foundry_tasks conf --from-make"
 TEXT = st.binary(min_size=1, max_size=40).filter(lambda text: 0 not in text).map(os.fsdecode)
-"""Any argument that Linux hands to a process."""
+"""Any argument of a Linux process."""
 AWKWARD = (
     "my prices.csv",
     "a&b (1).csv",
@@ -28,7 +28,7 @@ AWKWARD = (
 
 
 def make(*arguments, **environment):
-    """`make` as a person starts it, whoever runs the tests."""
+    """Run `make` as from a shell, without variables of the tests' make."""
     inherited = {
         name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "GNUMAKE"))
     }
@@ -51,7 +51,7 @@ def arrived(name, *arguments, **environment):
 
 
 def given_variables():
-    """GIVEN, as make reads it."""
+    """The value of GIVEN in make."""
     return set(make("--eval=given: ; @echo $(GIVEN)", "given").stdout.decode().split())
 
 
@@ -65,7 +65,7 @@ def given_variables():
 @example(AWKWARD[4])
 @example(AWKWARD[5])
 def test_a_value_arrives_as_it_was_typed_but_for_blanks_before_it(text):
-    """make itself drops the blanks between `=` and a value."""
+    """make drops blanks between `=` and a value."""
     assert arrived("PRICES", f"PRICES={text}") == text.lstrip(" \t\n\v\f\r")
 
 
@@ -237,7 +237,7 @@ def test_make_up_takes_what_the_example_of_an_env_file_sets():
 
 # ---------------------------------------------------------------- whose it is
 def commands():
-    """Every command but those that are named after an image, and what it takes."""
+    """Every command, except those named after an image, and the variables that it takes."""
     lines = make(
         "--eval=takes: ; @$(foreach command,$(COMMANDS),echo '$(command) $(call takes,$(command))';)",
         "takes",
@@ -297,7 +297,7 @@ def test_a_make_that_a_recipe_starts_inherits_what_its_own_command_would_refuse(
 
 @pytest.mark.slow(4)
 def test_a_command_takes_every_variable_that_its_recipe_reads():
-    """By what make would run for it, its prerequisites included."""
+    """Read from make's dry run, with prerequisites."""
     for command, taken in COMMANDS.items():
         planned = make("--dry-run", "--always-make", "-o", ".images.env", command).stdout.decode()
         read = set(re.findall(r"\$\{?([A-Z_]+)\b", planned)) & given_variables()

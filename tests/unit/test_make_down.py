@@ -1,4 +1,4 @@
-"""What stops the stack stops its stages too. Docker and Compose are scripts here that write down what they are asked."""
+"""Stopping the stack also stops its stages. Docker and Compose are scripts that record their arguments."""
 
 import os
 import shutil
@@ -17,7 +17,7 @@ LISTED = "docker ps --all --quiet --filter label=foundry.managed=true"
 
 @pytest.fixture
 def asked(tmp_path):
-    """asked(command, …, stages=…): what a command asks of Docker and Compose. stages: IDs of stages' containers."""
+    """asked(command, …, stages=…): a command's calls of Docker and Compose. stages: IDs of stages' containers."""
     log = tmp_path / "log"
 
     def asked(*command: str, stages: str = "aaa bbb", said: str = "", **variables: str) -> list[str]:

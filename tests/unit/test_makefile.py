@@ -1,4 +1,4 @@
-"""The Makefile in a clone in which nothing was made."""
+"""The Makefile in a fresh clone."""
 
 import re
 import shutil
@@ -17,7 +17,7 @@ MADE_BY = {
     ".tools/python/bin/uv": "-m pip install",
     ".venv/bin/": "uv venv",
 }
-"""A program of the project's own → what stands in the command that makes it."""
+"""Program of the project → part of the command that installs it."""
 
 
 def make(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
@@ -43,7 +43,7 @@ def clone(tmp_path_factory):
 
 
 def targets() -> list[str]:
-    """Every command that a person types."""
+    """All commands for people."""
     database = make(REPOSITORY, "-pnq", "help").stdout
     return sorted(set(re.search(r"^\.PHONY: (.*)$", database, re.MULTILINE)[1].split()) - {"help"})
 

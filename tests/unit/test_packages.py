@@ -1,4 +1,4 @@
-"""What is installed where: how large a laptop's environment is, and that what trains networks is only where they are trained."""
+"""Installed packages: size of a laptop's environment, and training libraries only where deep models are trained."""
 
 import re
 from importlib import metadata
@@ -12,14 +12,14 @@ LAPTOP_BYTES = 1.5e9
 
 
 def locked(group):
-    """Names of the packages that `make lock` chose for a group."""
+    """Names of the packages in a group's lock file."""
     return set(
         re.findall(r"^([a-z0-9._-]+)==", (REPOSITORY / "requirements" / f"{group}.txt").read_text(), re.MULTILINE)
     )
 
 
 def installed_bytes(name):
-    """Of a package's files and their compiled ones."""
+    """Bytes of a package's files and their bytecode."""
     files = [Path(file.locate()) for file in metadata.files(name) or ()]
     files += [Path(cache_from_source(str(file))) for file in files if file.suffix == ".py"]
     return sum(file.stat().st_size for file in set(files) if file.exists())

@@ -1,4 +1,4 @@
-"""What CI runs of README: every block of README and of the pages that it links to, but for a list of reasons."""
+"""CI runs every block of README and of the pages that it links to, except for listed reasons."""
 
 import re
 import subprocess

@@ -1,4 +1,4 @@
-"""What the site is built from, and what its check of links finds."""
+"""The site's pages, and its check of links."""
 
 import runpy
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Which skips a run of the tests may have."""
+"""Allowed skips in a run of the tests."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""The Makefile's rules of the tests: side by side, and with tools that a machine compiles once."""
+"""The Makefile's rules for tests: parallel runs, and tools that are compiled once per machine."""
 
 import shutil
 import subprocess
@@ -15,7 +15,7 @@ PROGRAMS = ("cat", "cp", "git", "make", "mkdir", "mv", "python3", "touch")
 
 @pytest.fixture
 def make(tmp_path):
-    """make(folder, …) runs `make` there; of programs it finds those of PROGRAMS, hence no Go."""
+    """make(folder, …): run `make` there with PROGRAMS only on the path, so without Go."""
     path = tmp_path / "bin"
     path.mkdir()
     for name in PROGRAMS:
@@ -31,7 +31,7 @@ def make(tmp_path):
 
 @pytest.fixture
 def clone(tmp_path):
-    """What of a clone the rules of the tools read."""
+    """The parts of a clone that the rules of the tools read."""
     folder = tmp_path / "clone"
     for name in ("Makefile", "images/images.mk", *TOOLS.values()):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Two sources agree on a close, or the difference is named."""
+"""Cross-check of two sources: differences of closes are named."""
 
 import numpy as np
 import pandas as pd

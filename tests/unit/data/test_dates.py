@@ -1,4 +1,4 @@
-"""Dates are read in one format a column, and never guessed."""
+"""Dates: one format per column, never guessed."""
 
 from datetime import date
 

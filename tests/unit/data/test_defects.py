@@ -1,4 +1,4 @@
-"""Each kind of bad bar is found, and what only looks like one is left alone."""
+"""Every kind of bad bar is found, and similar valid bars are kept."""
 
 import numpy as np
 

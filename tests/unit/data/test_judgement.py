@@ -1,4 +1,4 @@
-"""Every bar gets one verdict, and on real data the known defects are found by name."""
+"""Every bar has one verdict, and the known defects of real data are found."""
 
 from datetime import date
 
@@ -121,7 +121,7 @@ def test_what_was_judged_of_large_moves_is_told_bar_by_bar():
 
 
 def test_a_move_is_told_from_the_bar_that_it_was_judged_from():
-    """The bar before the split has no close, and so no move of its own."""
+    """The bar before the split has no close, so it has no move."""
     frame = sound_bars(("AAA", "BBB"))
     frame.loc[100 : len(SESSIONS) - 1, ["open", "high", "low", "close"]] /= 20
     frame.loc[99, "close"] = np.nan

@@ -1,4 +1,4 @@
-"""A jump that its day does not confirm is no return; what becomes of it, the ten sessions after it tell."""
+"""A jump that its day does not confirm is not a return. The ten sessions after it decide how it is handled."""
 
 import numpy as np
 import pytest

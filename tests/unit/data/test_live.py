@@ -1,4 +1,4 @@
-"""Whatever a source does to single questions: every ticker has its bars or a reason, and what arrived is not asked for again."""
+"""Failures of single requests: every ticker has bars or a reason, and received bars are not requested again."""
 
 import time
 from collections import Counter
@@ -22,7 +22,7 @@ def bars_of(ticker):
 
 
 class Market:
-    """behaviour: ticker → how many questions fail before the answer; None: it has no bars."""
+    """behaviour: ticker → number of requests that fail before the answer; None: it has no bars."""
 
     def __init__(self, behaviour):
         self.behaviour, self.asked = behaviour, Counter()

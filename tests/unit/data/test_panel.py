@@ -8,7 +8,7 @@ from foundry_tasks.data.panel import FeaturePanel
 
 @pytest.fixture
 def panel():
-    """One feature of two tickers in five sessions; a value is the number of its session."""
+    """One feature of two tickers in five sessions; each value is the session's number."""
     values = np.repeat(np.arange(5, dtype=np.float32), 2).reshape(1, 5, 2)
     sessions = np.arange("2026-06-01", "2026-06-06", dtype="datetime64[D]")
     return FeaturePanel(sessions, ("AAPL", "MSFT"), ("ret_1d",), values)

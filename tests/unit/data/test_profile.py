@@ -1,4 +1,4 @@
-"""The small frames that expectations look at say what the large arrays are like."""
+"""The small frames for expectations represent the large arrays."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Which days are sessions: one calendar a market, which grows with what is asked and knows where it ends."""
+"""Sessions: one calendar per market, which is extended on demand and has an end."""
 
 from datetime import date
 
@@ -12,7 +12,7 @@ from foundry_tasks.data.sessions import is_session, latest_session, session_befo
 
 @pytest.fixture
 def loaded(monkeypatch):
-    """The calendars that are loaded from here on, by their names and ranges."""
+    """Names and ranges of the calendars that are loaded from here on."""
     asked = []
     load = exchange_calendars.get_calendar
 

@@ -1,4 +1,4 @@
-"""Prices are kept: a live source is asked for what is missing and a little more, and what it restated is fetched anew."""
+"""Snapshots: a live source is asked for missing sessions and an overlap; restated tickers are fetched again."""
 
 import json
 from datetime import date
@@ -22,7 +22,7 @@ SINCE = date(2021, 5, 3)
 
 
 class Exchange:
-    """A live source on a table that its test may restate; it remembers what it was asked."""
+    """A live source with a table that tests may restate. Records the requests."""
 
     name = "exchange"
     identity = {"source": "exchange"}  # noqa: RUF012 - a constant

@@ -1,4 +1,4 @@
-"""Every source gives the one tidy frame; what a static one is made of has a digest, a live one has none."""
+"""Every source gives a tidy frame. The inputs of static sources have a digest; live sources have none."""
 
 from datetime import date
 

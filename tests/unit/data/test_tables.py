@@ -1,4 +1,4 @@
-"""Panels and small tables come back from parquet as they went in, in part or whole, and always as the same bytes."""
+"""Panels and small tables in Parquet: round trips, partial reads, and equal bytes for equal content."""
 
 import io
 from datetime import date, timedelta
@@ -110,7 +110,7 @@ def test_a_range_may_be_open_or_empty(features, tmp_path, between):
 
 
 class CountedFile(io.FileIO):
-    """A file that knows how many bytes were read of it."""
+    """A file that counts the bytes read from it."""
 
     count = 0
 
@@ -122,7 +122,7 @@ class CountedFile(io.FileIO):
 
 @pytest.fixture
 def bytes_read(tmp_path, monkeypatch):
-    """bytes_read(names, between): of a file of four features, ten groups of sessions and 300 tickers; and those of all of it."""
+    """bytes_read(names, between), and bytes of a full read, for a file of four features, ten row groups and 300 tickers."""
     sessions = np.arange(10 * group_sessions(300)) + np.datetime64("2020-01-01")
     values = np.random.default_rng(0).standard_normal((4, len(sessions), 300)).astype(np.float32)
     panel = FeaturePanel(sessions, tuple(f"T{i:03}" for i in range(300)), ("f0", "f1", "f2", "f3"), values)
@@ -142,7 +142,7 @@ def test_a_column_or_a_range_of_dates_reads_its_own_bytes_and_no_others(bytes_re
     whole = bytes_read()
     length = group_sessions(300)
     third_group = [date(2020, 1, 1) + timedelta(days=days) for days in (2 * length, 3 * length - 1)]
-    overhead = 0.03  # the last 64 KiB with the footer, dates and tickers
+    overhead = 0.03  # footer (last 64 KiB), dates and tickers
     assert bytes_read(["f2"]) < (1 / 4 + overhead) * whole
     assert bytes_read(between=third_group) < (1 / 10 + overhead) * whole
     assert bytes_read(["f2"], third_group) < (1 / 40 + overhead) * whole

@@ -1,4 +1,4 @@
-"""One identity of a ticker in all files: the spelling of its class differs, its company does not."""
+"""A ticker has one identity in all files, with any spelling of its share class."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""Whatever a source calls its columns, the tidy frame has one schema."""
+"""The tidy frame has one schema for all column names of sources."""
 
 import pandas as pd
 import pytest

@@ -1,4 +1,4 @@
-"""Tiingo's own Python client, against a server that answers as Tiingo's does: recorded shapes, made-up numbers."""
+"""Tiingo's Python client with a local server: recorded formats of answers, invented numbers."""
 
 import logging
 from datetime import date
@@ -24,7 +24,7 @@ CONFIG = PricesConfig(source="tiingo", tickers=("AAA", "BBB"), overlap_sessions=
 
 @pytest.fixture
 def keyed(servers, make_io):
-    """Makes a StageIO with the key that the servers know."""
+    """A StageIO with a valid key."""
     return lambda run_id="run": make_io(run_id, {"tiingo_api_key": servers.key})
 
 
@@ -56,7 +56,7 @@ def test_bars_arrive_as_they_were_sent(servers, keyed):
 # ---------------------------------------------------------------- the key
 @pytest.mark.parametrize("secrets", [{}, {"tiingo_api_key": ""}])
 def test_there_is_no_asking_without_a_key(servers, make_io, secrets, monkeypatch):
-    monkeypatch.setenv("TIINGO_API_KEY", servers.key)  # a secret is a file
+    monkeypatch.setenv("TIINGO_API_KEY", servers.key)  # ignored: secrets are files
     with pytest.raises(ConfigError, match=r"needs a key\. Lay it as tiingo_api_key into the folder FOUNDRY_SECRETS"):
         fetched(make_io(secrets=secrets))
     assert not servers.asked
@@ -134,7 +134,7 @@ def test_a_wrong_list_of_tickers_is_refused_by_name(servers, keyed, tmp_path):
 
 # ---------------------------------------------------------------- splits and dividends
 def unadjusted(bars, splits):
-    """What was traded: `bars` multiplied by every split after them. splits: (ticker, day, ratio)."""
+    """Prices as traded: `bars` times all later splits. splits: (ticker, day, ratio)."""
     bars = bars.assign(split=1.0)
     for ticker, day, ratio in splits:
         its = bars["ticker"] == ticker
@@ -147,7 +147,7 @@ def unadjusted(bars, splits):
 
 @pytest.mark.parametrize("day", ["2021-06-15", "2021-06-29", "2021-06-30"])
 def test_bars_are_adjusted_for_every_split_until_today(servers, keyed, day):
-    """The last one lies behind the end that is asked for."""
+    """The last split is after the end of the request."""
     truth = servers.bars.assign(volume=servers.bars["volume"].round(-4))
     servers.bars = unadjusted(truth, [("BBB", day, 10.0), ("BBB", "2021-06-08", 0.05)])
     same_bars(fetched(keyed())[1], truth)
@@ -158,7 +158,7 @@ def test_bars_are_adjusted_for_every_split_until_today(servers, keyed, day):
     ratios=st.lists(st.sampled_from([1.0, 1.0, 1.0, 2.0, 1.5, 0.05, 10.0]), min_size=30, max_size=30),
 )
 def test_no_split_moves_a_return(closes, ratios):
-    """Today's units of every close, for any splits on the way."""
+    """Closes are in today's units for any splits."""
     splits = np.array([1.0, *ratios[: len(closes) - 1]])
     traded = np.array(closes) * np.append(np.cumprod(splits[::-1])[::-1][1:], 1.0)
     days = pd.bdate_range("2021-01-04", periods=len(closes)).strftime("%Y-%m-%dT00:00:00.000Z")

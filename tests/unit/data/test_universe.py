@@ -1,4 +1,4 @@
-"""Membership is point in time where a file says so, and the report says which it is."""
+"""Membership is point in time if a file gives dates; the report says which kind is used."""
 
 import numpy as np
 import pytest

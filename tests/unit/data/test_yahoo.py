@@ -1,4 +1,4 @@
-"""yfinance itself, against servers that answer as Yahoo's do: recorded shapes, made-up numbers."""
+"""yfinance with local servers: recorded formats of Yahoo's answers, invented numbers."""
 
 from datetime import date
 from itertools import pairwise
@@ -180,7 +180,7 @@ def test_a_half_day_is_one_bar_of_its_date(servers, kind, day):
 
 @pytest.mark.parametrize("ratio", [2, 1.5, 0.05, 1.02])
 def test_a_split_or_dividend_overnight_is_fetched_anew(servers, make_io, ratio):
-    """ratio: of shares; 1.02 stands for a dividend, which moves the adjusted close alone."""
+    """ratio: of shares; 1.02 stands for a dividend, which changes only the adjusted close."""
     wanted, io = config(["AAA", "BBB"]), make_io()
     truth = servers.bars
     servers.bars = truth[truth["date"] <= "2021-06-22"]

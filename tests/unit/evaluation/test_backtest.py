@@ -1,4 +1,4 @@
-"""The backtester by hand: when a position earns, what a missing price does, what is counted; and what holds for any market."""
+"""The backtester on hand-made markets: timing, missing prices, counts; and properties on random markets."""
 
 from dataclasses import replace
 
@@ -20,7 +20,7 @@ FREE = {"commission_bp": 0, "half_spread_bp": 0, "borrow_bp_a_year": 0}
 
 
 def held(close, targets, horizon=1, open_=None, member=None, benchmark=None, **keys):
-    """A backtest of targets by hand, at the next close and free of cost unless `keys` say otherwise."""
+    """A backtest of given targets. Default: trades at the next close, without costs; `keys` override."""
     config = BacktestConfig(**{"entry": "next_close", **FREE, **keys})
     prices = market(close, open=open_, member=member, benchmark=benchmark)
     return run_backtest(prices, np.array(targets, dtype=float), config, horizon=horizon)
@@ -30,7 +30,7 @@ def column(*values):
     return np.array(values, dtype=float)[:, None]
 
 
-# When a position earns
+# Timing of positions
 
 
 def test_a_position_earns_nothing_on_the_day_it_is_decided():
@@ -149,11 +149,11 @@ def test_a_ticker_whose_impact_is_unknown_is_not_traded():
     config = BacktestConfig(entry="next_close", impact="square_root")
     result = run_backtest(prices, np.ones((40, 1)), config, horizon=1)
     first = int(np.flatnonzero(result.holdings.turnover)[0])
-    assert first == 17  # sixteen returns, the first at session 1, are known before it
+    assert first == 17  # sixteen returns, from session 1 on, are known before it
     assert result.costs.impact[first] > 0
 
 
-# What is said beside it
+# Warnings and diagnostics
 
 
 def test_the_universe_in_equal_weights_is_that_of_the_members_of_the_close_before():
@@ -186,7 +186,7 @@ def test_every_trade_is_listed_with_the_session_that_decided_it():
     assert trades["cost"].sum() == pytest.approx(result.costs.total.sum())
 
 
-# What holds for any market
+# Properties on any market
 
 CONFIGS = (
     BacktestConfig(sizing="top_bottom", names_a_side=2),
@@ -204,7 +204,7 @@ def traded(prices, p_up, config):
 @settings(max_examples=25)
 @given(SEEDS)
 def test_cash_is_conserved(config, seed):
-    """Cash that only trades and costs move, plus the positions, is the capital plus the P&L so far."""
+    """Cash (changed by trades and costs only) plus positions equals capital plus P&L."""
     prices, p_up = random_market(seed)
     result = traded(prices, p_up, config)
     paid_out = np.zeros(len(p_up))
@@ -270,7 +270,7 @@ def test_no_signal_earns_nothing_and_costs_nothing(seed):
 @settings(max_examples=25)
 @given(SEEDS)
 def test_trading_a_session_earlier_is_another_result(seed):
-    """The figures know the lag: signals moved up by one session, which is what a flipped lag does, do not give the same."""
+    """Figures depend on the lag: signals shifted by one session, as with a wrong sign of the lag, give other figures."""
     prices, p_up = random_market(seed, gaps=False)
     config = BacktestConfig(sizing="top_bottom", names_a_side=2)
     early = np.vstack([p_up[1:], p_up[-1:]])
@@ -278,7 +278,7 @@ def test_trading_a_session_earlier_is_another_result(seed):
 
 
 def test_foreknowledge_of_a_session_earns_nothing_once_it_is_traded_after_it():
-    """A signal that is that session's own return makes a fortune at the same close and none at the next."""
+    """The session's own return as signal earns a lot if traded at the same close, and nothing at the next."""
     rng = np.random.default_rng(5)
     returns = rng.normal(0, 0.02, (400, 30))
     close = 100 * np.cumprod(1 + returns, axis=0)

@@ -1,4 +1,4 @@
-"""Collapse: the spread within a session, or the number of scores that differ, vanishes, and nothing else is one."""
+"""Collapse: only a vanishing dispersion within sessions, or too few distinct scores, counts as collapse."""
 
 import numpy as np
 import pytest

@@ -27,7 +27,7 @@ def test_borrowed_shares_cost_a_252nd_of_the_yearly_fee_each_night():
 
 
 def swinging(n_sessions=30, **volume):
-    """Returns of +1 % and −1 % in turn, and 1,000 shares a session."""
+    """Alternating returns of +1 % and −1 %, and 1,000 shares per session."""
     close = 100 * np.cumprod(1 + np.where(np.arange(n_sessions) % 2, 0.01, -0.01))[:, None]
     return market(close, volume=np.full((n_sessions, 1), 1000.0))
 

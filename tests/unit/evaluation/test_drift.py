@@ -1,4 +1,4 @@
-"""Drift: the index by hand, and that what is usual for a slow feature is no alarm."""
+"""Drift: the index by hand, and no alarm for usual changes of a slow feature."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What forecasts would have earned: means, intervals and folds of a backtest."""
+"""Earnings of forecasts: means, intervals and folds of a backtest."""
 
 import numpy as np
 import pytest
@@ -29,7 +29,7 @@ FREE = {
 
 
 def rising(sessions=6, **rules):
-    """One ticker that gains 1 % a session, bought at the second close, after the first has decided it."""
+    """One ticker that gains 1 % per session, bought at the second close by the decision at the first."""
     prices = market(1.01 ** np.arange(sessions)[:, None], benchmark=np.linspace(1, 2, sessions))
     config = BacktestConfig(**FREE | rules)
     return run_backtest(prices, np.ones((sessions, 1)), config, horizon=1)

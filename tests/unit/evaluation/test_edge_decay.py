@@ -1,4 +1,4 @@
-"""The ladder: 36 cells of one signal, what the same close would have earned, and the cost at which nothing is left."""
+"""The ladder: 36 cells of one signal, earnings at the same close, and the break-even cost."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The simulator: it agrees with the backtest to 1e-9, shows a strategy nothing of the future, and can be resumed."""
+"""The simulator agrees with the backtest to 1e-9, shows no future data to a strategy, and can be resumed."""
 
 import json
 from dataclasses import asdict, replace
@@ -52,7 +52,7 @@ def test_a_replay_has_every_daily_figure_of_the_backtest(seed, config, horizon):
 
 
 def test_the_random_markets_do_hold_halts_and_delistings():
-    """Else the agreement above would say little."""
+    """Otherwise the agreement above would prove little."""
     config = BacktestConfig(sizing="long_short", holding_sessions=5)
     halted, delisted, missed = 0, 0, 0
     for seed in range(5):
@@ -66,11 +66,11 @@ def test_the_random_markets_do_hold_halts_and_delistings():
     assert missed > 5
 
 
-# What a strategy is shown
+# Data that a strategy sees
 
 
 class Peeking:
-    """Looks for anything of a later session in what it is shown."""
+    """Searches the data that it sees for values of later sessions."""
 
     def __init__(self, n_tickers):
         self.n_tickers = n_tickers
@@ -88,7 +88,7 @@ class Peeking:
         n_sessions = len(known.sessions)
         for values in (*known.fields.values(), known.benchmark, known.vix):
             assert len(values) == n_sessions
-            while values is not None:  # whatever the view was cut from
+            while values is not None:  # also the arrays that the view belongs to
                 self.found += int(np.isfinite(values[n_sessions:]).sum())
                 values = values.base  # noqa: PLW2901 - up the chain of bases
         base = known.member if known.member.base is None else known.member.base
@@ -129,7 +129,7 @@ def test_later_prices_change_no_earlier_day():
 
 
 class Momentum:
-    """Buys what rose more than the mean of its fit; a toy that has something to learn."""
+    """Buys tickers that rose more than the mean of its fit; a minimal strategy with a fit."""
 
     def __init__(self):
         self.mean = 0.0
@@ -155,7 +155,7 @@ def test_a_fit_sees_the_sessions_before_its_first_decision_and_so_a_folds_test_w
 
 
 class MeanReturn:
-    """Weighs tickers by their mean forward return over the fit window; shows what it was fitted on."""
+    """Weights tickers by mean forward return over the fit window; records the fit window."""
 
     HORIZON = 2
 
@@ -244,7 +244,7 @@ def test_other_prices_than_it_was_begun_on_are_refused():
 
 
 def test_the_money_is_all_there():
-    """Cash and positions are the capital and every day's P&L, in the market's currency."""
+    """Cash plus positions equals capital plus all P&L, in the market's currency."""
     prices, p_up = random_market(11)
     config = BacktestConfig(sizing="long_short", capital=250_000)
     targets = target_weights(p_up, prices.member, config)

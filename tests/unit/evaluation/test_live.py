@@ -1,4 +1,4 @@
-"""Live figures: only predictions of sessions that their version had not seen, scored by labels that are known."""
+"""Live figures: only predictions for sessions after a version's data, scored by known labels."""
 
 import numpy as np
 import pytest

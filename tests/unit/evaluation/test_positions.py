@@ -1,4 +1,4 @@
-"""Target weights by hand, and what holds for any forecast."""
+"""Target weights by hand, and properties for any forecast."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""A replay sizes each session's forecasts when it comes to them, and says where it and a backtest are apart."""
+"""A replay sizes each session's forecasts in that session, and reports where it differs from the backtest."""
 
 from dataclasses import asdict
 

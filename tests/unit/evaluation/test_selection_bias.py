@@ -1,4 +1,4 @@
-"""Deflation by trials of different sessions, and when the probability of overfitting means something."""
+"""Deflation by trials with different sessions, and conditions for a probability of overfitting."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""One fixed way to trade whatever scores there are."""
+"""The standard portfolio: one fixed way to trade any scores."""
 
 import numpy as np
 import pytest

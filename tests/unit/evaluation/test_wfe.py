@@ -1,4 +1,4 @@
-"""Walk-forward efficiency beside other zeros of skill, Fieller's set, consistency and what was lost out of sample."""
+"""Walk-forward efficiency with other zeros of skill, Fieller's set, consistency, and loss out of sample."""
 
 import numpy as np
 import pytest

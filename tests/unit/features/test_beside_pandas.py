@@ -1,4 +1,4 @@
-"""What `make bench` compares is the same: pandas, written by itself, on bars of its own."""
+"""The peers of `make bench` compute the same values: pandas code on its own bars."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Features are computed in blocks of sessions: the same features, and the same proof that none sees a later session."""
+"""Features computed in blocks of sessions are equal, and so is the check that none uses a later session."""
 
 import tracemalloc
 
@@ -24,7 +24,7 @@ def small_blocks(monkeypatch):
 
 
 def in_blocks(market, **arguments):
-    """All parts, copied, since each is overwritten by the next."""
+    """Copies of all blocks, since each is overwritten by the next."""
     return np.concatenate([part.values.copy() for part in feature_blocks(market, FEATURES, **arguments)], axis=1)
 
 

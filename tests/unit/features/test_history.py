@@ -1,4 +1,4 @@
-"""What a history remembers, and for how long."""
+"""The sessions that a history holds."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor

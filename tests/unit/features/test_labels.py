@@ -1,4 +1,4 @@
-"""Labels by hand: what a return is counted from, who has a label, above whose median, and how far the price moves."""
+"""Labels by hand: start of the return, missing labels, the median for relative labels, and size of the move."""
 
 from dataclasses import replace
 
@@ -160,7 +160,7 @@ ENTRIES = st.sampled_from(["close", "next_open", "next_close"])
 
 @st.composite
 def markets(draw, *, n_sessions=12, n_tickers=5):
-    """Random walks that start anywhere, with halts, and tickers that come and go."""
+    """Random walks with any start, halts, and tickers that join and leave."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     close = 50 * np.exp(
         np.cumsum(rng.normal(0, draw(st.sampled_from([0.0, 0.001, 0.3])), (n_sessions, n_tickers)), axis=0)

@@ -1,4 +1,4 @@
-"""Features remember a bounded past: those of the last sessions follow from a panel that begins late enough."""
+"""Lookback is bounded: features of the last sessions can be computed from a shortened panel."""
 
 from dataclasses import replace
 
@@ -17,7 +17,7 @@ few = settings(max_examples=8, suppress_health_check=[HealthCheck.function_scope
 
 
 def ragged(market, rng):
-    """Tickers that join, leave, are halted for weeks, lose single bars or are members for a while only."""
+    """Tickers that join, leave, are halted for weeks, lack single bars or are members temporarily."""
     n_sessions, n_tickers = market.member.shape
     bar = rng.random(market.member.shape) > 0.02
     member = market.member.copy()

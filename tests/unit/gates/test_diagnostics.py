@@ -1,4 +1,4 @@
-"""Diagnostics of the gates, on a market of two folds made by hand or at random."""
+"""Diagnostics of the gates on a market of two folds, by hand or random."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ FOLDS = (
 
 
 class Walk:
-    """Forecasts with some skill, or the base rate alone."""
+    """Forecasts with some skill, or only the base rate."""
 
     def __init__(self, *, skill: float = 0.3) -> None:
         rng = np.random.default_rng(2)

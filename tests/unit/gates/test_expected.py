@@ -1,4 +1,4 @@
-"""What follows from μ, σ and IC, against simulation of that very market."""
+"""Expected figures from μ, σ and IC, compared with a simulation of the same market."""
 
 from statistics import NormalDist
 

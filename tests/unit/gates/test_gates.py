@@ -1,4 +1,4 @@
-"""Gates: each refuses what it is there to refuse, and the verdict follows from all of them."""
+"""Each gate refuses its kind of fault, and the verdict follows from all gates."""
 
 from dataclasses import replace
 
@@ -44,7 +44,7 @@ def test_a_bound_above_chance_with_a_point_below_the_threshold_is_a_challenger()
 
 
 def test_an_edge_that_shifted_labels_have_too_is_refused():
-    """Some tickers rise more often than others, whatever the day: ranking those is no timing."""
+    """Some tickers rise more often than others on all days. Ranking these shows no timing."""
     rises = np.random.default_rng(2).uniform(0.4, 0.6, (1, TICKERS))
     up = (np.random.default_rng(3).random((SESSIONS, TICKERS)) < rises).astype(float)
     static = replace(evidence(), p_up=np.broadcast_to(rises, up.shape), up=up)

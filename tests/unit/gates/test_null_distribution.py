@@ -1,4 +1,4 @@
-"""The cheap null: every circular shift of the labels against forecasts that stay where they are."""
+"""The cheap null: fixed forecasts with every circular shift of the labels."""
 
 from dataclasses import replace
 
@@ -75,7 +75,7 @@ def test_the_null_of_a_lower_figure_that_is_better_counts_lower_shifts_as_good()
 
 
 def test_a_model_that_always_ranks_the_same_tickers_first_does_not_beat_chance():
-    """Some tickers rise more often than others, whatever the day: ranking those is no timing."""
+    """Some tickers rise more often than others on all days. Ranking these shows no timing."""
     rng = np.random.default_rng(2)
     rises = rng.uniform(0.4, 0.6, (1, 100))
     up = (rng.random((400, 100)) < rises).astype(float)

@@ -1,4 +1,4 @@
-"""The nulls of a store: found by the recipe that they were made of, and by no other."""
+"""The nulls of a store are found by their recipe only."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""What the trial ledger counts, and what it does not count twice."""
+"""The trial ledger: what counts as a trial, and what is not counted twice."""
 
 import json
 import os
@@ -34,7 +34,7 @@ OLD = (
     b'"what":{"capital":1000000.0,"early_stopping":false,"end":null,"models":["logistic","lightgbm"],"scores":"stack",'
     b'"seeds":3,"walk":"anchored"}}'
 )
-"""A trial as version 0.2 wrote it."""
+"""A trial in the form of version 0.2."""
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What people do to models: go back, approve, look, prove, mend; on a real MLflow and a real store."""
+"""People's decisions on models: rollback, approve, show, verify, repair; with a real MLflow and a real store."""
 
 import shutil
 from datetime import UTC, datetime
@@ -16,7 +16,7 @@ from foundry_tasks.ledger.records import Digests, Entry, GateValue
 
 pytestmark = [
     pytest.mark.slow(23),
-    # MLflow's own
+    # of MLflow
     pytest.mark.filterwarnings("ignore:Operation with range is deprecated:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:.*Any type hint is inferred as AnyType:UserWarning"),
@@ -28,7 +28,7 @@ ANN = {"who": "ann", "why": "as we agreed", "when": NOON}
 
 
 class House:
-    """A store and a registry, and versions with the verdicts that a test wants."""
+    """A store, a registry, and versions with given verdicts."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -37,7 +37,7 @@ class House:
         self.ledger = Ledger(self.store)
 
     def add(self, *events, content=None):
-        """A registered version about which `events` are said; its number."""
+        """Register a version with these events. Returns its number."""
         content = content or f"bundle after {len(self.registry.versions(MODEL))}".encode()
         bundle = self.folder / "bundle.zip"
         bundle.write_bytes(content)
@@ -73,7 +73,7 @@ class House:
         )
 
     def champion(self):
-        """By the ledger and by the registry, which have to agree."""
+        """The champion by the ledger; asserts that the registry agrees."""
         alias = self.registry.alias(MODEL, "champion")
         assert (alias.version if alias else None) == self.ledger.state(MODEL).champion
         return alias.version if alias else None

@@ -18,7 +18,7 @@ every_model = pytest.mark.parametrize("name", [name for name in BASE_MODELS if n
 
 
 def small(name):
-    """Quick, and with leaves that a small panel can fill."""
+    """Fast settings, with leaves small enough for a small panel."""
     estimator = BASE_MODELS[name]
     if name == "logistic":
         return estimator

@@ -1,4 +1,4 @@
-"""A bundle: equal bytes for equal models, nothing lost on the way, and rows give what the panel gives."""
+"""A bundle: equal bytes for equal models, lossless round trip, and equal predictions from rows and from the panel."""
 
 import io
 import json
@@ -28,7 +28,7 @@ ESTIMATORS = {"logistic": LogisticRegression(), "lightgbm": LightGBMClassifier(r
 
 @pytest.fixture
 def features(make_features):
-    """A panel whose market-wide feature is one that the meta-learner sees."""
+    """A panel with a market-wide feature for the meta-learner."""
     panel = make_features(300)
     return replace(panel, names=tuple(REGIME if name == "market_ret_5d" else name for name in panel.names))
 
@@ -41,7 +41,7 @@ def labels(features):
 
 
 def fit(panel, labels, *, meta=False):
-    """Base models and their stack, with a meta-learner where one is asked for."""
+    """Base models and their stack, with a meta-learner on request."""
     models = {}
     for name, estimator in ESTIMATORS.items():
         design = build_design(panel, estimator.transform)
@@ -64,13 +64,13 @@ def bundle(features, labels, request):
 
 
 def only(panel, names):
-    """The same panel with these features alone, in this order."""
+    """The same panel with only these features, in this order."""
     places = [panel.names.index(name) for name in names]
     return FeaturePanel(panel.sessions, panel.tickers, tuple(names), panel.values[places])
 
 
 def rows(panel):
-    """date, ticker, features: one row a ticker-session."""
+    """Columns date, ticker, features; one row per ticker and session."""
     at_session, at_ticker = (index.ravel() for index in np.indices(panel.values.shape[1:]))
     frame = {"date": panel.sessions[at_session].astype("datetime64[s]"), "ticker": np.array(panel.tickers)[at_ticker]}
     return pd.DataFrame(frame | {name: values.ravel().astype(float) for name, values in panel.items()})
@@ -187,7 +187,7 @@ ENCODINGS = (
 
 @pytest.fixture(scope="module", params=[False, True], ids=["average", "meta-learner"])
 def served(request):
-    """A model, rows of six sessions with tickers that come and go, and the P(up) of each."""
+    """A model, rows of six sessions with tickers that join and leave, and their P(up)."""
     rng = np.random.default_rng(5)
     values = rng.normal(size=(5, 300, 40)).astype(np.float32)
     values[4] = values[4][:, :1]

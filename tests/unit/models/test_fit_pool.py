@@ -1,4 +1,4 @@
-"""Fits side by side: the same bytes as one after another, nobody idle, and an end when one is wanted."""
+"""Parallel fits: the same bytes as sequential fits, no idle worker, and a prompt end on a signal."""
 
 import signal
 import threading
@@ -27,7 +27,7 @@ threads = pytest.mark.parametrize("threads", [1, 2, 5])
 
 @threads
 def test_boosters_fitted_side_by_side_are_those_fitted_one_after_another_byte_for_byte(make_features, threads):
-    """Every model in three blocks, two targets a block, four seeds a target: bins and labels are read by many at once."""
+    """Every model in three blocks, two targets per block, four seeds per target: fits share bins and labels."""
     panel = make_features(150, 40)
     noise = np.random.default_rng(1).normal(size=(2, 150, 40))
     targets = (noise - 0.5 * panel["ret_1d"] > 0).astype(float)
@@ -70,7 +70,7 @@ def test_who_is_alone_waits_for_the_others_and_results_keep_their_order():
 
 
 def test_who_has_no_job_left_takes_over_a_share_of_anothers():
-    """Both calls wait for each other: one thread alone would never get past the first."""
+    """Both calls wait for each other, so a single thread would block at the first."""
     meet = threading.Barrier(2, timeout=TIMEOUT_S)
     with FitPool(2) as pool:
         (names,) = pool.jobs(lambda _: pool.share(lambda _: (meet.wait(), threading.get_ident())[1], range(2)), [0])
@@ -103,7 +103,7 @@ def test_a_failure_is_raised_and_nothing_more_is_started(threads):
 
 @threads
 def test_a_signal_ends_what_runs_with_the_fit_that_it_is_in(threads):
-    """SIGTERM is an exception in the main thread: the run log has its line before whoever sent it loses patience."""
+    """SIGTERM raises in the main thread, so that the run log has its line before SIGKILL follows."""
     begun, going, done = threading.Event(), threading.Event(), []
 
     def fit(seed):

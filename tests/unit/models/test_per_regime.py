@@ -1,4 +1,4 @@
-"""A model per regime: parted by what the fit window knew, each half learns from its own sessions and scores its own."""
+"""A model per regime: the split uses the fit window only; each half fits and scores the sessions of its regime."""
 
 from dataclasses import replace
 
@@ -35,7 +35,7 @@ by_name = pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda estimator:
 
 @pytest.fixture
 def panel(make_features):
-    """The volatility of the market is one of its features."""
+    """A panel with the market's volatility as a feature."""
     made = make_features(SESSIONS, TICKERS)
     return replace(made, names=tuple(VOLATILITY if name == "market_ret_5d" else name for name in made.names))
 

@@ -1,4 +1,4 @@
-"""What a regime does to P(up): confidence and base rate, never the ranking within a session."""
+"""A regime changes confidence and base rate of P(up), never the ranking within a session."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ SESSIONS, TICKERS = 600, 100
 
 
 def market(calm_slope, turbulent_slope, *, calm_rate=0.5, turbulent_rate=0.5, seed=4):
-    """Scores, volatility, up, above the median: of (SESSIONS, TICKERS) and (SESSIONS,)."""
+    """Scores, volatility, up, above the median; shapes (SESSIONS, TICKERS) and (SESSIONS,)."""
     rng = np.random.default_rng(seed)
     volatility = rng.permutation(np.linspace(0.005, 0.02, SESSIONS))
     turbulent = (volatility > np.median(volatility))[:, None]

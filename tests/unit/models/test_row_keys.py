@@ -1,4 +1,4 @@
-"""Keys of rows: one date however it is written, and a line that names the rows where there is none."""
+"""Keys of rows: all spellings of a date are equal; an error names rows without a key."""
 
 from datetime import date
 

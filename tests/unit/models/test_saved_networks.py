@@ -1,4 +1,4 @@
-"""Deep models that Keras saved are read and scored without it, and say what they said on TensorFlow."""
+"""Deep models saved by Keras are scored without Keras, with the log-odds of TensorFlow."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""What a base model learns: one label, or of a network with several heads one a task; poison and shifts spare no task."""
+"""Targets of a base model: one label, or one per head of a network. Poison and shifts apply to all of them."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""A window's fit: longer horizons purge more, stopping and tuning look at their own purged window, equal is equal."""
+"""Fit of a window: longer horizons purge more, stopping and tuning use their own purged window, fits are reproducible."""
 
 import numpy as np
 import pytest
@@ -38,7 +38,7 @@ def config(**keys):
 
 
 def fitted(estimator, panel, target, window, settings, beside=()):
-    """The model as bytes, as fitted beside the windows of other horizons."""
+    """The bytes of the model, fitted together with windows of other horizons."""
     design = build_design(panel, estimator.transform)
     trainer = WindowTrainer(estimator, design, [window, *beside], settings)
     return trainer.fit(target, window).to_bytes()
@@ -55,7 +55,7 @@ def test_labels_outside_the_window_teach_nothing(estimator, panel, target):
 
 @by_name
 def test_a_longer_horizon_has_purged_what_a_shorter_one_still_learns_from(estimator, panel, target):
-    """One set of bins serves both; the rows between their ends have no target for the longer one."""
+    """Both share bins; rows between the ends of their windows have no target for the longer horizon."""
     short, long = FitWindow(0, 220, purge=1), FitWindow(0, 200, purge=20)
     before = fitted(estimator, panel, target, long, config(), beside=[short])
     poisoned = target.copy()
@@ -108,7 +108,7 @@ def test_scores_lie_on_the_sessions_that_were_asked_for(estimator, panel, target
 # ------------------------------------------------------------------ early stopping
 WINDOW = FitWindow(0, 280, purge=5)
 LEARNED = 280 - 126 - 5
-"""The first session that is purged; the 126 that follow five later only judge."""
+"""The first purged session. The 126 sessions that begin five later are for validation only."""
 
 
 @boosted
@@ -127,7 +127,7 @@ def test_early_stopping_learns_from_no_session_of_its_window_nor_of_the_purge_be
 
 @boosted
 def test_the_stopping_window_chooses_rounds_and_nothing_else(estimator, panel, target):
-    """Where it says that nothing is learned, fewer trees are kept; those kept are the first of the full fit."""
+    """If it shows no skill, fewer trees are kept: the first trees of the full fit."""
     trainer = WindowTrainer(
         estimator, build_design(panel, estimator.transform), [WINDOW], config(early_stopping=True, seeds=1)
     )
@@ -169,7 +169,7 @@ def test_tuning_is_deterministic_and_judged_inside_the_fit_window(estimator, pan
 
 
 def test_without_early_stopping_what_tuning_chose_learns_from_the_whole_window(panel, target):
-    """The judging window is given back: labels in it, and in the purge before it, teach."""
+    """The validation window and the purge before it are used for the fit."""
     estimator, settings = ESTIMATORS[1], config(tuning_trials=1, seeds=1)
     before = fitted(estimator, panel, target, WINDOW, settings)
     poisoned = target.copy()

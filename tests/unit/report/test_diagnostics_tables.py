@@ -1,4 +1,4 @@
-"""Diagnostics of the gates, in words: the same on the page and in the Markdown."""
+"""Diagnostics of the gates as text: equal on the page and in the Markdown."""
 
 import pytest
 
@@ -13,7 +13,7 @@ def diagnostics(document, horizon=1):
 
 
 def with_diagnostics(document, **changed):
-    """The document with other diagnostics of one day."""
+    """The document with other diagnostics of horizon 1."""
     evidence = document.evidence[1]
     found = evidence.diagnostics.model_copy(update=changed)
     return document.model_copy(

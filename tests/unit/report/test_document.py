@@ -1,4 +1,4 @@
-"""The document: what a run says, whole or in part, as plain JSON."""
+"""The report's document: a whole or partial run as JSON."""
 
 import json
 import math
@@ -201,7 +201,7 @@ def test_the_live_section_shows_the_features_that_have_drifted_most(new_run):
 
 
 def test_a_report_of_version_0_2_is_read(document):
-    """It wrote a horizon's number as text."""
+    """Version 0.2 wrote a horizon's number as text."""
     old = json.loads(document.model_dump_json())
     for item in old["status"]["horizons"]:
         item["horizon"] = str(item["horizon"])

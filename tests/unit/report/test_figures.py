@@ -1,4 +1,4 @@
-"""The figures behind the plots, against values worked out by hand."""
+"""The figures behind the plots, compared with values calculated by hand."""
 
 import numpy as np
 import pytest

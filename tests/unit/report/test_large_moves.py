@@ -1,4 +1,4 @@
-"""Large moves in the report: by verdict, the largest first, never thousands of lines."""
+"""Large moves in the report: by verdict, largest first, limited in number."""
 
 from datetime import date
 

@@ -15,7 +15,7 @@ LOADING = {"src", "srcset", "data", "poster", "background", "action", "xlink:hre
 
 
 class Loads(HTMLParser):
-    """Every address that opening the page would fetch."""
+    """All addresses that a browser would load with the page."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -35,18 +35,18 @@ def page(train_run):
 
 
 def parsed(page: str) -> ET.Element:
-    return ET.fromstring(page.removeprefix("<!DOCTYPE html>"))  # noqa: S314 - our own page, written a moment ago
+    return ET.fromstring(page.removeprefix("<!DOCTYPE html>"))  # noqa: S314 - our page, just written
 
 
 def shown(page: str) -> str:
-    """What a reader sees, without tags and style."""
+    """The visible text, without tags and style."""
     body = parsed(page).find("body")
     assert body is not None
     return " ".join("".join(body.itertext()).split())
 
 
 def with_gates(document, *gates):
-    """The document with other gates at one day."""
+    """The document with other gates at horizon 1."""
     return document.model_copy(update={"gates": {**document.gates, 1: gates}})
 
 

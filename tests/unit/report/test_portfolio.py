@@ -1,4 +1,4 @@
-"""A backtest in the report: what it earned stands on top, however sobering, and the page, text and terminal agree."""
+"""A backtest in the report: its earnings come first, and page, Markdown and terminal agree."""
 
 import re
 from xml.etree import ElementTree as ET
@@ -42,7 +42,7 @@ CSV = b"decided,executed,ticker,weight_change,price,cost\n2024-01-02,2024-01-03,
 
 
 def publish_portfolio(run, *, replay=("net", "2024-03-01", 4e-16)):
-    """What the portfolio and simulate stages publish of a random market, at 1 and 5 days."""
+    """Publish the documents of portfolio and simulate for a random market, at 1 and 5 days."""
     io = run.io("portfolio")
     horizons = {}
     for horizon in (1, 5):
@@ -73,7 +73,7 @@ def publish_portfolio(run, *, replay=("net", "2024-03-01", 4e-16)):
 
 
 def one_horizon(**figures):
-    """Earnings of which a sentence reads these alone."""
+    """Earnings with only the fields that a sentence uses."""
     return Earnings.model_construct(**figures)
 
 
@@ -87,7 +87,7 @@ def run(new_run, market, publish):
 
 
 def shown(page):
-    body = ET.fromstring(page.removeprefix("<!DOCTYPE html>")).find("body")  # noqa: S314 - our own page
+    body = ET.fromstring(page.removeprefix("<!DOCTYPE html>")).find("body")  # noqa: S314 - our page
     return " ".join("".join(body.itertext()).split())
 
 

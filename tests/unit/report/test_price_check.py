@@ -1,4 +1,4 @@
-"""What `foundry check` says: text of at most 100 columns, and a page with a picture of each of the ten worst cases."""
+"""Output of `foundry check`: text of at most 100 columns, and a page with a plot of each of the ten worst cases."""
 
 import re
 from datetime import date
@@ -44,7 +44,7 @@ def split(bars, ticker, at, factor, stop=N):
 
 
 def checked(bars, folder):
-    """The judgement of these bars as the command has it, without the stage around it."""
+    """The judgement of these bars as in the command, without the stage."""
     snapshot = Snapshot(write_bars(bars, folder / "snapshot.parquet"))
     found = bars_of(bars, SESSIONS)
     large_moves = events(found, judge(found))
@@ -53,7 +53,7 @@ def checked(bars, folder):
 
 @pytest.fixture(scope="module")
 def split_market(tmp_path_factory):
-    """Thirteen splits, 2:1 to 14:1, bad bars of T13, and a crash of T13 that its day confirms."""
+    """Thirteen splits, 2:1 to 14:1, bad bars of T13, and a confirmed crash of T13."""
     bars = BARS.copy()
     for number, ticker in enumerate(TICKERS[:-1]):
         split(bars, ticker, 100, number + 2)

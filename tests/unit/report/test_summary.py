@@ -1,4 +1,4 @@
-"""The terminal summary: complete, at most 100 columns, plain where nobody watches."""
+"""The terminal summary: complete, at most 100 columns, plain text if the output is not a terminal."""
 
 import re
 import sys

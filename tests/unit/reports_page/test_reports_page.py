@@ -1,4 +1,4 @@
-"""The reports page over HTTP: what it shows of the runs in a store, and to whom."""
+"""The reports page over HTTP: shown runs and access."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from tests.unit.reports_page.served import PASSWORD, command, running_page, writ
 
 
 class Links(HTMLParser):
-    """Addresses of a page, in their order."""
+    """Addresses of a page, in order."""
 
     def __init__(self, text):
         super().__init__()
@@ -234,7 +234,7 @@ def test_nothing_can_be_changed(shared, method):
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory):
-    """One page for all who only look."""
+    """One page, shared by tests that only read it."""
     folder = tmp_path_factory.mktemp("shared")
     store, secret_files = folder / "store", folder / "secrets"
     secret_files.mkdir()

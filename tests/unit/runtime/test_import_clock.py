@@ -1,4 +1,4 @@
-"""Seconds spent importing, counted once and for the main thread alone."""
+"""Seconds of imports, counted once, for the main thread only."""
 
 import builtins
 import importlib
@@ -14,7 +14,7 @@ SLOW = "import time\ntime.sleep(0.05)\n"
 
 @pytest.fixture
 def clock(tmp_path, monkeypatch):
-    """A started clock; three slow modules are in reach, one of which imports another."""
+    """A started clock, and three slow modules on the path, one of which imports another."""
     for name, source in {
         "slow_one": SLOW,
         "slow_outer": "import slow_one\n" + SLOW,

@@ -1,4 +1,4 @@
-"""One stage's run: its result is written last, equal work is reused, and the run log gets its line whatever happens."""
+"""One stage's run: the result is written last, equal work is reused, and the run log always has its line."""
 
 import json
 import sys
@@ -40,7 +40,7 @@ class ToyConfig(StageConfig):
 
 @pytest.fixture
 def stages(monkeypatch):
-    """Two small stages, `first` and `second`, which reads it; what they did lies in `ran`."""
+    """Two small stages, `first`, and `second`, which reads it. `ran` records their runs."""
     ran = []
 
     def first(config, io):
@@ -68,7 +68,7 @@ def stages(monkeypatch):
 
 @pytest.fixture
 def run(tmp_path):
-    """run(stage, run_id, shard, **conf) → its result; run.store is where it lies."""
+    """run(stage, run_id, shard, **conf) → its result; run.store: the store."""
     store = LocalStore(tmp_path / "store")
 
     def execute(stage, run_id="r", shard=None, as_of=AS_OF, **conf):

@@ -1,4 +1,4 @@
-"""What a person sees of a run: a line a stage, a line a warning, one clock, and nothing in a pipe that redraws itself."""
+"""Progress on the terminal: one line per stage and per warning, one clock, and no redrawing in a pipe."""
 
 import io
 import os
@@ -21,7 +21,7 @@ WARNING = (
 
 
 def shown(run) -> list[str]:
-    """The lines that a pipe gets of what `run(view)` tells it."""
+    """The lines that `run(view)` writes to a pipe."""
     stream = io.StringIO()
     view = RunView(stream)
     run(view)
@@ -135,7 +135,7 @@ view.close()
 
 @pytest.fixture(scope="module")
 def terminal_output() -> str:
-    """What a terminal of 100 columns is sent."""
+    """The output to a terminal of 100 columns."""
     own, theirs = pty.openpty()
     told = os.environ | {"COLUMNS": "100", "LINES": "40", "TERM": "xterm-256color"}
     command = [sys.executable, "-c", ON_A_TERMINAL, WARNING]
@@ -145,7 +145,7 @@ def terminal_output() -> str:
         while True:
             try:
                 part = os.read(own, 65536)
-            except OSError:  # nobody writes any more
+            except OSError:  # the writer has closed it
                 break
             if not part:
                 break

@@ -1,4 +1,4 @@
-"""Newey–West standard errors against statsmodels 0.15 (HAC, use_correction=False), whose figures stand here."""
+"""Newey–West standard errors, compared with figures of statsmodels 0.15 (HAC, use_correction=False)."""
 
 import numpy as np
 import pytest
@@ -40,6 +40,4 @@ def test_overlapping_sums_have_a_wider_error_than_their_deviation_says():
     naive = overlapping.std() / np.sqrt(len(overlapping))
     true = 20 / np.sqrt(5000)
     assert naive < 0.3 * true
-    assert mean_standard_error(overlapping, horizon=20) == pytest.approx(
-        0.91 * true, rel=0.15
-    )  # Bartlett weighs lags down
+    assert mean_standard_error(overlapping, horizon=20) == pytest.approx(0.91 * true, rel=0.15)  # with Bartlett weights

@@ -1,4 +1,4 @@
-"""What is half written is found, wherever it lies."""
+"""Incomplete files are found anywhere in the store."""
 
 import json
 from datetime import date

@@ -1,4 +1,4 @@
-"""What a store forgets, and what it never does."""
+"""Retention: what is deleted from a store, and what is always kept."""
 
 import json
 import os
@@ -19,7 +19,7 @@ MODEL = "foundry-us-1d"
 
 
 class Shelf:
-    """A store whose entries are as old as a test says."""
+    """A store whose entries have a given age."""
 
     def __init__(self, folder):
         self.store = LocalStore(folder / "store")
@@ -37,7 +37,7 @@ class Shelf:
         return sha256
 
     def run(self, run_id, days, *texts, dag="foundry_train"):
-        """A run that published objects."""
+        """A run with published objects."""
         shas = [self.object(text, days) for text in texts]
         key = artifacts.result_key(dag, run_id, "prices", None)
         self.store.write(key, json.dumps({"outputs": shas}).encode())

@@ -1,4 +1,4 @@
-"""Drop-one: a model that knows something of its own adds, a copy does not, and noise takes away."""
+"""Drop-one: a model with independent information adds value, a copy adds none, noise costs."""
 
 import numpy as np
 import pytest

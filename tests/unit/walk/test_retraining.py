@@ -1,4 +1,4 @@
-"""Fitting anew from what there was: the folds' forecasts on the folds' schedule, others on another."""
+"""Retraining on past data gives the folds' forecasts on the folds' schedule, and others on another schedule."""
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ def recipe(every=EVERY):
 
 
 def forecasts(prices, every=EVERY, stop=None):
-    """What a simulation that retrains has forecast, (n, n_tickers)."""
+    """Forecasts of a simulation that retrains, (n, n_tickers)."""
     strategy = RetrainedForecasts(recipe(every), 1, RULES)
     simulator = ForwardSimulator(prices, strategy, RULES, horizon=1, first_session=FIRST, retrain_every_sessions=every)
     while simulator.session < (stop or len(prices.sessions)):

@@ -1,4 +1,4 @@
-"""The walk of the stack: a fold's stack has never seen that fold, and says what it is."""
+"""The walk of the stack: a fold's stack was not fitted on that fold, and reports its composition."""
 
 from dataclasses import replace
 from types import SimpleNamespace
@@ -19,7 +19,7 @@ WALK = WalkConfig(folds=3, test_sessions=100, validation_sessions=20, warmup_blo
 
 
 def world(seed=0, *, bent=False):
-    """Two base models' scores, a regime and labels; where it is bent, the first score's size speaks and its sign does not."""
+    """Two base models' scores, a regime and labels. bent: the first score's size is informative, its sign is not."""
     rng = np.random.default_rng(seed)
     shape = (SESSIONS, TICKERS)
     scores = {"logistic": rng.normal(size=shape), "lightgbm": rng.normal(size=shape)}
@@ -56,7 +56,7 @@ def walked(world, **keys):
 
 
 def poisoned(world, start):
-    """Everything from a session on is other: scores, regime, labels."""
+    """The same world with other scores, regimes and labels from a session on."""
     rng = np.random.default_rng(99)
     for values in [*world.scores.values(), *world.regime.values()]:
         values[start:] = rng.normal(size=values[start:].shape)
@@ -88,7 +88,7 @@ SWITCHES = {"regime_scale": True, "regime_intercept": True}
 
 
 def turbulent_world():
-    """Turbulent sessions' scores say more, and fewer tickers rise in them."""
+    """In turbulent sessions scores are more informative and fewer tickers rise."""
     scene = world()
     rng = np.random.default_rng(8)
     scene.regime[VOLATILITY] = rng.uniform(size=SESSIONS)

@@ -1,4 +1,4 @@
-"""Folds by session: order, sizes, purges, and clear refusals."""
+"""Folds by session: order, sizes, purges, and clear errors."""
 
 from dataclasses import asdict
 from itertools import pairwise
@@ -68,7 +68,7 @@ def test_folds_survive_their_json():
 
 
 def test_folds_that_an_earlier_version_wrote_are_read():
-    """Until 0.2 folds.json had horizons as its only keys."""
+    """Up to version 0.2 folds.json had only horizons as keys."""
     folds = {h: walk().folds(1500, horizon=h) for h in (1, 5, 20)}
     written = {str(h): [asdict(fold) for fold in folds[h]] for h in (20, 5, 1)}
     assert list(Folds.model_validate(written).horizons.items()) == list(folds.items())

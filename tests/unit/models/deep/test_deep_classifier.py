@@ -1,4 +1,4 @@
-"""A deep model among the base models: it keeps an estimator's promises, in a file that needs no TensorFlow to be read."""
+"""A deep model as a base model: it meets an estimator's contract, and its file is read without TensorFlow."""
 
 import json
 import subprocess
@@ -47,14 +47,14 @@ def fitted(name, panel=PANEL, labels=LABELS, window=WINDOW, **keys):
 
 @pytest.fixture
 def flat(monkeypatch):
-    """A network that trains in no time, by the name of one that does not."""
+    """A network that trains fast, under the name of a slow one."""
     monkeypatch.setitem(NETWORKS, "xlstm_ts", FLAT)
     return "xlstm_ts"
 
 
 @pytest.fixture(scope="module")
 def models():
-    """One of each."""
+    """One model of each kind."""
     found = {name: fitted(name) for name in DEEP_MODELS}
     found[THREE_HEADS] = fitted("lstm_transformer", labels=MOVES, deep_tasks=ALL)
     return found | {DENOISED: fitted("xlstm_ts", denoise=True)}
@@ -195,7 +195,7 @@ def test_weights_of_another_shape_are_refused(models):
 
 
 def test_a_fit_of_other_tasks_has_another_name(monkeypatch):
-    """What is kept of one is not taken for the other's, though their sign is the same."""
+    """Checkpoints of one are not used for the other, although they share the head of the sign."""
     monkeypatch.setitem(NETWORKS, "lstm_transformer", HEADS)
     names = []
 

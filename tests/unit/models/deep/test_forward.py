@@ -1,4 +1,4 @@
-"""Forward passes in NumPy against Keras' own, on TensorFlow: equal log-odds, whatever the weights and the windows."""
+"""Forward passes in NumPy equal Keras' on TensorFlow: equal log-odds for any weights and windows."""
 
 from functools import cache
 
@@ -14,13 +14,13 @@ INPUTS = 5
 PLAIN, DENOISED = ("xlstm_ts", False), ("xlstm_ts", True)
 KINDS = [("lstm_transformer", False), PLAIN, DENOISED]
 SHAPES = [(4, 8, 1), (7, 16, 2), (20, 32, 2), (20, 64, 4), (70, 16, 3)]
-"""Steps, width, blocks: with the sLSTM last, among others and not at all, with windows longer than a chunk of Keras' mLSTM."""
+"""Steps, width, blocks: sLSTM last, in the middle, or absent; also windows longer than a chunk of Keras' mLSTM."""
 kinds = pytest.mark.parametrize(("name", "denoise"), KINDS)
 
 
 @cache
 def built(name, denoise, steps, width, blocks):
-    """The network, and its weights when it was new."""
+    """The network and its initial weights."""
     network = NETWORKS[name].build(
         steps=steps, inputs=INPUTS, width=width, blocks=blocks, **({"denoise": True} if denoise else {})
     )
@@ -46,10 +46,10 @@ def by_keras(name, denoise, shape, weights, windows):
 
 
 def assert_equal_to_float32(one, other, inputs):
-    """Within 1e-5, and where the last bit of a window moves the log-odds by more, within some such moves.
+    """Assert equality within 1e-5, or within a few times the effect of a window's last bit if that is larger.
 
-    Measured over 720 networks: Keras and NumPy differ by at most 3.1e-5, and beyond 1e-5 by at most 1.5 times what
-    a last bit does. inputs: name, denoise, shape, weights, windows.
+    Measured over 720 networks: Keras and NumPy differ by at most 3.1e-5; beyond 1e-5 by at most 1.5 times the effect of
+    a last bit. inputs: name, denoise, shape, weights, windows.
     """
     *network, windows = inputs
     rng, sound = np.random.default_rng(0), by_numpy(*inputs)
@@ -61,12 +61,12 @@ def assert_equal_to_float32(one, other, inputs):
 
 
 def unlike_a_new_network(weights, rng, spread):
-    """A new network's recurrent kernels are 0, its norms 1 and its gates closed: here nothing is."""
+    """Random weights. A new network has recurrent kernels of 0, norms of 1 and closed gates, which would hide errors."""
     return [(weight + spread * rng.normal(size=weight.shape)).astype(np.float32) for weight in weights]
 
 
 def any_windows(rng, steps, n=24):
-    """Noise; at the clip; late starts; holes; a last step that is not there; constants; nothing at all."""
+    """Windows: noise, clipped values, late starts, missing values, a missing last step, constants, all missing."""
     windows = rng.normal(size=(n, steps, INPUTS))
     windows[:4] = rng.choice([-5, 0, 5], size=windows[:4].shape)
     windows[4:7, : steps // 2] = 0

@@ -1,4 +1,4 @@
-"""The LSTM–Transformer in half precision: nothing is NaN, and a step of training is a step."""
+"""The LSTM–Transformer in half precision: no NaN, and a training step changes the weights."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""Losses: values by hand, what changes them and what does not, and gradients where nothing spreads."""
+"""Losses: values by hand, invariances, and gradients without dispersion."""
 
 from typing import get_args
 
@@ -118,7 +118,7 @@ def test_anti_collapse_costs_its_whole_weight_where_nothing_spreads_and_a_quarte
     constant = np.full(6, log_odds_of(0.3))
     assert value(loss, constant) - value(DirectionalHuber(), constant) == pytest.approx(3.0, abs=1e-4)
     half = log_odds_of(np.where(TARGET == 1, 0.1, -0.1))
-    assert TARGET.std() == 0.5  # of 0 and 1; the signed target spreads by 1
+    assert TARGET.std() == 0.5  # deviation of 0/1; the signed target has deviation 1
     assert value(loss, half) - value(DirectionalHuber(), half) == pytest.approx(3.0 / 4, abs=1e-4)
 
 
@@ -142,7 +142,7 @@ def test_a_gradient_is_what_small_steps_say(loss):
     by_steps = [
         (value(loss(), SCORES + step * unit) - value(loss(), SCORES - step * unit)) / (2 * step) for unit in np.eye(6)
     ]
-    undecided = (SCORES == 0) & isinstance(loss(), DirectionalHuber)  # it jumps there
+    undecided = (SCORES == 0) & isinstance(loss(), DirectionalHuber)  # the loss is discontinuous there
     assert found[~undecided] == pytest.approx(np.array(by_steps)[~undecided], abs=2e-3)
 
 

@@ -1,4 +1,4 @@
-"""LSTM–Transformer: how it starts, and that it learns; on TensorFlow."""
+"""LSTM–Transformer on TensorFlow: initial weights, and that it learns."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""What is only told by the order of sessions is learned, by both networks and by each head; what is told by nothing is not."""
+"""Both networks and each head learn a pattern in the order of sessions, and learn nothing from noise."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ from tests.unit.models.deep.networks import noise_panel, remembered, with_moves
 
 SESSIONS, TICKERS, FITTED = 350, 40, 200
 PANEL = noise_panel(SESSIONS, TICKERS, seed=1)
-"""Its ret_1d is that of a random walk."""
+"""A panel whose ret_1d is that of a random walk."""
 CONFIG = ModelsConfig(
     models=DEEP_MODELS, sequence_sessions=5, deep_size="small", deep_epochs=6, learning_rate=5e-3, seeds=1, threads=1
 )
@@ -27,7 +27,7 @@ both = pytest.mark.parametrize("name", DEEP_MODELS)
 
 
 def later_aucs(estimator, labels):
-    """AUC of each session that was not learned from."""
+    """AUC of each session after the fit window."""
     design, window = build_design(PANEL, estimator.transform), FitWindow(0, FITTED, purge=1)
     trainer = WindowTrainer(estimator, design, [window], CONFIG)
     later = FITTED + CONFIG.gap_sessions + 1
@@ -36,7 +36,7 @@ def later_aucs(estimator, labels):
 
 
 def interval(aucs):
-    """Of the mean, by blocks of sessions; one truly random walk in a hundred lies outside."""
+    """99 % interval of the mean, by blocks of sessions."""
     return mean_interval(aucs, horizon=1, resampling=Resampling(0.99, 1000, 12, seed=0))
 
 
@@ -55,7 +55,7 @@ def test_the_sign_is_learned_as_well_beside_a_size_and_a_volatility():
 
 
 def test_a_size_that_two_sessions_ago_foretold_is_learned_by_its_head_and_no_sign_is_seen_in_it():
-    """The sign is a coin; the size follows an input that knows nothing of it."""
+    """The sign is random; the size follows an input that does not depend on the sign."""
     coins = (np.random.default_rng(3).random(PANEL["ret_1d"].shape) > 0.5).astype(float)
     target = with_moves(PANEL, coins)
     design = build_design(PANEL, "sequence")

@@ -1,4 +1,4 @@
-"""Windows: the right sessions in the right order, nothing where there is nothing, and never all of them at once."""
+"""Windows: the right sessions in order, missing values stay missing, and never all windows in memory at once."""
 
 import tracemalloc
 
@@ -15,7 +15,7 @@ SESSIONS, TICKERS, INPUTS = 12, 5, 3
 
 
 def numbered():
-    """Each value says where it lies: session · 100 + ticker · 10 + input."""
+    """Each value encodes its position: session · 100 + ticker · 10 + input."""
     session, ticker, column = np.indices((SESSIONS, TICKERS, INPUTS))
     return (session * 100 + ticker * 10 + column).astype(np.float32)
 
@@ -107,7 +107,7 @@ def test_a_ticker_has_no_past_before_its_first_row():
 
 
 def test_an_epochs_windows_never_exist_as_one_array():
-    """All of them would be 144 megabytes; the panel is three, and a batch of 600 rows another three."""
+    """All windows need 144 MB; the panel needs 3 MB, and a batch of 600 rows 3 MB."""
     n_sessions, n_tickers, n_inputs, steps = 250, 100, 30, 48
     rows = rows_of(np.zeros((n_sessions, n_tickers, n_inputs), dtype=np.float32))
     everything = len(rows) * steps * n_inputs * 4

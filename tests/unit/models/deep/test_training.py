@@ -1,6 +1,6 @@
-"""Training: whole sessions a batch, equal seeds equal bits, a killed fit goes on, and what is no model is refused.
+"""Training: batches of whole sessions, equal bits for equal seeds, resumed fits, and refusal of models without information.
 
-All of it with one head and with three.
+All tests run with one head and with three.
 """
 
 import tracemalloc
@@ -29,7 +29,7 @@ with_one_head_and_three = pytest.mark.parametrize("tasks", [SIGN, ALL], ids=["on
 
 
 class Memory:
-    """A journal that remembers everything, and may be killed in an epoch."""
+    """A journal that records everything and may stop the fit in an epoch."""
 
     def __init__(self, dies_in=None):
         self.states, self.notes, self.dies_in = {}, [], dies_in
@@ -121,7 +121,7 @@ def test_for_xla_a_batch_has_a_multiple_of_the_rows_it_wants():
 
 
 def test_an_epoch_costs_the_memory_of_its_batches_and_not_of_all_windows():
-    """A panel of 6 megabytes, whose windows would be 360."""
+    """The panel has 6 MB; all windows would need 360 MB."""
     panel = np.zeros((500, 100, 30), dtype=np.float32)
     session, ticker = np.indices(panel.shape[:2]).reshape(2, -1).astype(np.int32)
     rows = LearningRows(
@@ -198,7 +198,7 @@ def test_heads_that_have_nothing_to_learn_leave_the_sign_as_it_is_alone_bit_for_
 # ------------------------------------------------------------------ early stopping
 @with_one_head_and_three
 def test_the_epoch_that_ranks_the_stopping_window_best_is_kept(tasks):
-    """Where the window says the opposite of what is learned, its best epoch is an early one."""
+    """The stopping window has the opposite pattern, so its best epoch is an early one."""
     willing = trainer(stopping=stopping_on(94, 120, LABELS), tasks=tasks).fit(3, name="fit")
     unwilling = trainer(stopping=stopping_on(94, 120, 1 - LABELS), tasks=tasks).fit(3, name="fit")
     assert not same(willing, unwilling)

@@ -16,7 +16,7 @@ def denoised(windows, mask=None):
 
 
 def windows(series):
-    """(n − steps + 1, steps, 1): what ends at each session."""
+    """Windows by last session, shape (n − steps + 1, steps, 1)."""
     return np.lib.stride_tricks.sliding_window_view(series, STEPS)[..., None]
 
 
@@ -67,7 +67,7 @@ def test_it_forecasts_no_random_walk_and_a_look_ahead_would_show():
     smooth = denoised(windows(walk))[..., 0]
     last = np.arange(STEPS - 1, len(walk))
     outcome = np.diff(walk)[last[:-1]]
-    # Its trend, and the way back to it, at the window's end; four standard errors of 20,000 coin tosses are 0.014.
+    # The window's trend and the reversion to it, at its end. Four standard errors of 20,000 coin tosses are 0.014.
     for forecast in (smooth[:-1, -1] - smooth[:-1, -2], smooth[:-1, -1] - walk[last[:-1]]):
         assert abs(accuracy(forecast, outcome) - 0.5) < 0.014
     assert accuracy(smooth[1:, -1] - smooth[:-1, -1], outcome) > 0.6

@@ -1,4 +1,4 @@
-"""LSTM–Transformer: what it may look at, what it says, and that a saved one says the same, on TensorFlow and on JAX."""
+"""LSTM–Transformer: visible inputs, outputs, and equal outputs after saving, on TensorFlow and on JAX."""
 
 import json
 import os
@@ -22,14 +22,14 @@ def build(**changed):
     keras.utils.set_random_seed(1)
     arguments = {"steps": STEPS, "inputs": INPUTS, "width": WIDTH, "blocks": 2, "tasks": TASKS} | changed
     model = build_lstm_transformer(**arguments)
-    # Gains, biases and heads that are not what they start as: a layer that is left out would show.
+    # Gains, biases and heads differ from their initial values, so that a missing layer changes the output.
     model.set_weights([w + 0.3 * RNG.normal(size=w.shape) for w in model.get_weights()])
     return model
 
 
 @pytest.fixture(scope="module")
 def model():
-    """One for all that only ask it: JAX compiles every network anew."""
+    """One model, shared by tests that only call it, since JAX compiles each network."""
     return build()
 
 

@@ -13,7 +13,7 @@ UNITS = HEADS * SIZE
 
 
 def inputs(*, steps=7, scale=2.0, seed=0):
-    """q, k, v, i, f of a batch of 2; v is positive in no particular way, gates spread by `scale`."""
+    """q, k, v, i, f of a batch of 2; gates have standard deviation `scale`."""
     random = np.random.default_rng(seed)
     qkv = random.normal(size=(3, 2, HEADS, steps, SIZE))
     gates = scale * random.normal(size=(2, 2, HEADS, steps))
@@ -44,7 +44,7 @@ def test_outputs_are_those_of_the_reference(market_data, compiled, form):
     reference = np.load(market_data / "xlstm_reference" / "mlstm.npz")
     q, k, v, i, f = (reference[name] for name in "qkvif")
     h = array(compiled(FORMS[form])(q, k, v, i[..., 0], f[..., 0]))
-    # Outputs go up to 24, where a float32 has no more than its own seven digits to give.
+    # Outputs reach 24; a float32 has seven digits.
     np.testing.assert_allclose(h, reference["h"], rtol=5e-6, atol=1e-4)
 
 
@@ -53,8 +53,8 @@ def test_outputs_are_those_of_the_reference(market_data, compiled, form):
 def test_parallel_chunked_and_step_by_step_agree(compiled, steps, scale, seed):
     x = inputs(steps=steps, scale=scale, seed=seed)
     expected = mlstm_by_hand(*(part.astype(float) for part in x))
-    # A float32 knows a sum of 10 gates of ±30 to 1e-5, which an exponential makes a relative error; where |n · q| nearly
-    # cancels it grows, so it is measured against the largest output of the step.
+    # A float32 has a sum of 10 gates of ±30 to 1e-5; the exponential makes this a relative error. It grows where |n · q| nearly
+    # cancels, so it is measured relative to the step's largest output.
     tolerance = 1e-3 * np.maximum(np.abs(expected).max(), 1)
     for name, form in FORMS.items():
         assert np.abs(array(compiled(form)(*x)) - expected).max() < tolerance, name

@@ -38,7 +38,7 @@ def test_a_later_step_never_changes_an_earlier_output(kind):
 def test_an_earlier_step_reaches_a_later_output_beyond_the_convolution(kind):
     block, x = random_block(kind), window()
     changed = x.copy()
-    changed[:, 0, 0] += 3  # all units together are what the norm takes away
+    changed[:, 0, 0] += 3  # the norm removes a change of all units
     assert np.abs(array(block(x)) - array(block(changed)))[:, -1].max() > 1e-4
 
 
