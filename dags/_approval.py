@@ -17,10 +17,10 @@ def approval() -> ApprovalOperator:
         task_id=TASK,
         subject="{{ params.action }} {{ params.model }}" + version,
         body=(
-            "`approve` makes a near miss champion; what its gates refused is refused here too. `rollback` makes an earlier "
-            "champion champion again, without a version the one before. Your name and your reason go into the ledger."
+            "`approve` promotes a near miss; a version that the gates refused stays refused. `rollback` promotes an earlier "
+            "champion again; without a version, the previous one. Your name and your reason are written to the ledger."
         ),
-        params={"reason": Param(None, type=["null", "string"], description="why; without one nothing moves")},
+        params={"reason": Param(None, type=["null", "string"], description="The reason, for the ledger. Required.")},
         notifiers=[ApprovalNotice()],
         response_timeout=_PATIENCE,
     )

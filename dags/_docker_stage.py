@@ -42,9 +42,9 @@ USER = f"{UID}:{UID}"
 WORKSPACE = "/tmp"  # noqa: S108 - an anonymous volume, deleted with the container; a tmpfs would use memory
 _CONFLICT = 409
 _REFUSED = {
-    400: "the engine does not understand what it is asked for",
-    403: "the Docker proxy lets no such container through, FOUNDRY_PROXY_* says what it allows",
-    404: "the engine lacks what the container is made of, `make up` brings it",
+    400: "the engine rejects the request",
+    403: "the Docker proxy refuses this container, FOUNDRY_PROXY_* sets what it allows",
+    404: "the engine lacks the image, network or volume, `make up` creates them",
 }
 """Status codes of `create` and `start` that a retry cannot change."""
 _NO_GPU = "could not select device driver"
@@ -85,7 +85,7 @@ class DockerStage(DockerOperator):
             killed_for_memory = self.cli.inspect_container(self.container["Id"])["State"]["OOMKilled"]
             self._remove()
         except (APIError, RequestException) as error:
-            raise AirflowException(f"the Docker engine did not do it, will be tried again: {error}") from error
+            raise AirflowException(f"the Docker engine failed, will be tried again: {error}") from error
         if killed_for_memory:
             last = out_of_memory(self.stage)
         raise_for_exit(state["StatusCode"], last)
@@ -136,7 +136,7 @@ class DockerStage(DockerOperator):
                     raise
                 self._remove_named(labels)
                 self.log.warning(
-                    "no GPU on this host, so on the CPU, and by hand without --gpus: %s", error.explanation
+                    "no GPU on this host, so the task runs on the CPU; by hand, omit --gpus: %s", error.explanation
                 )
         return self._create(command, labels, gpus=False)
 

@@ -111,7 +111,7 @@ class StagePod(KubernetesPodOperator):
         """
         state = state_of(context) if context else "running"
         if state != "running":
-            self.log.warning("the task is %s meanwhile, so its pod is ended", state)
+            self.log.warning("the task is %s meanwhile, so its pod is deleted", state)
             self.on_kill()
         super().invoke_defer_method(last_log_time, context)
 

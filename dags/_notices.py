@@ -35,7 +35,7 @@ class Notice(BaseNotifier):
         try:
             self._send(line, context)
         except Exception as error:  # no failure here may change the task's state
-            self.log.error("nobody was told, FOUNDRY_NOTIFY does not work: %s", error)  # noqa: TRY400 - one line
+            self.log.error("notice not sent, FOUNDRY_NOTIFY failed: %s", error)  # noqa: TRY400 - one line
 
     def _send(self, line: str, context: Context) -> None:
         settings = Settings.from_environment()

@@ -91,7 +91,7 @@ class S3Store:
             self._upload(source, key, digest.digest(), _ABSENT if kept is None else {})
             if self._size(key) != size:
                 raise TransientError(
-                    f"the S3 server keeps less than it was sent, writing {self.locate(key)}. Try again."
+                    f"the S3 server stored fewer bytes than were sent, writing {self.locate(key)}. Try again."
                 )
         return sha256
 

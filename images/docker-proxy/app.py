@@ -136,7 +136,7 @@ class DockerProxy:
         elif call is CREATE:
             body = await self._checked(request, query.get("name"))
         elif call is IMAGE and name not in self.rules.images:
-            raise Refused(f"image {name[:80]} is none of Foundry's")
+            raise Refused(f"image {name[:80]} is not one of Foundry's")
         elif call in ON_OURS:
             known = await self._inspected(version, name)
             if isinstance(known, Response):
@@ -202,7 +202,7 @@ def _allowed(method: str, path: str) -> tuple[Allowed, str]:
     for call in (*PLAIN, LIST, CREATE, IMAGE, *ON_OURS):
         if call.method == method and (found := re.fullmatch(call.path, path)):
             return call, found[1] if found.groups() else ""
-    raise Refused("this call is none that running stages needs")
+    raise Refused("this call is not needed to run stages")
 
 
 def _parameters(request: Request, call: Allowed) -> dict[str, str]:

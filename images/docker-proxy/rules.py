@@ -79,7 +79,7 @@ class Rules(BaseModel):
 
     def _identity_faults(self, wanted: Container, name: str | None) -> Iterator[str]:
         if wanted.Image not in self.images:
-            yield "Image is none of Foundry's"
+            yield "Image is not one of Foundry's"
         if not CONTAINER_NAME.fullmatch(name or ""):
             yield "name is not <dag>-<run>-<stage>"
         if wanted.Labels.get(MANAGED[0]) != MANAGED[1]:
@@ -105,7 +105,7 @@ class Rules(BaseModel):
     def _place_faults(self, wanted: Container) -> Iterator[str]:
         host = wanted.HostConfig
         if host.NetworkMode not in self.networks:
-            yield "HostConfig.NetworkMode is none of Foundry's networks"
+            yield "HostConfig.NetworkMode is not one of Foundry's networks"
         for mount in host.Mounts:
             if (mount.Source is None) != (mount.Target == WORKSPACE):
                 yield f"HostConfig.Mounts: {WORKSPACE}, and nothing else, is a volume of the container's own, without a name"
@@ -114,7 +114,7 @@ class Rules(BaseModel):
                 and mount.Source not in self.volumes
                 and not (mount.ReadOnly and f"{mount.Source}:ro" in self.volumes)
             ):
-                yield f"HostConfig.Mounts: volume {mount.Source[:60]!r} is none of Foundry's, or is read-only"
+                yield f"HostConfig.Mounts: volume {mount.Source[:60]!r} is not one of Foundry's, or is read-only"
         places = {host.NetworkMode, *(mount.Source for mount in host.Mounts)}
         for place, stages in self.reserved.items():
             if place in places and wanted.Cmd[0] not in stages:

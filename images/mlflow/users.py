@@ -43,4 +43,4 @@ for user in USERS:
     known = {"username": user, "password": password(user)}
     created = call("POST", "users/create", known)
     if created != 200 and call("PATCH", "users/update-password", known) != 200:
-        sys.exit(f"MLflow at {SERVER} takes no user {user!r} (HTTP {created}). Look at its log.")
+        sys.exit(f"MLflow at {SERVER} refuses to create user {user!r} (HTTP {created}). Look at its log.")

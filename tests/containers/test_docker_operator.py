@@ -51,8 +51,8 @@ def operator(place, monkeypatch):
 @pytest.mark.parametrize(
     ("changed", "says"),
     [
-        ({"IMAGE_CPU": "sha256:" + "0" * 64}, "the engine lacks what the container is made of.*No such image"),
-        ({"STAGE_NETWORK": "no-such-network"}, "the engine lacks what the container is made of.*no-such-network"),
+        ({"IMAGE_CPU": "sha256:" + "0" * 64}, "the engine lacks the image, network or volume.*No such image"),
+        ({"STAGE_NETWORK": "no-such-network"}, "the engine lacks the image, network or volume.*no-such-network"),
     ],
 )
 def test_what_the_engine_lacks_fails_at_once_and_leaves_nothing(operator, changed, says):
@@ -71,7 +71,7 @@ def test_a_stage_that_wants_a_gpu_runs_on_the_cpu_of_a_host_without_one_and_says
         assert task.cli.wait(task.container["Id"])["StatusCode"] == 0
         assert task.cli.inspect_container(task.container["Id"])["HostConfig"]["DeviceRequests"] is None
         assert (
-            "no GPU on this host, so on the CPU, and by hand without --gpus: could not select device driver"
+            "no GPU on this host, so the task runs on the CPU; by hand, omit --gpus: could not select device driver"
             in capsys.readouterr().out
         )
     finally:

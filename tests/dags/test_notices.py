@@ -131,7 +131,7 @@ def test_a_webhook_that_fails_is_said_and_changes_nothing(notices, context, log,
     notices.FailureNotice()(context)
     said = log()
     assert said[0] == ("error", LINE)
-    assert said[1][1].startswith("nobody was told, FOUNDRY_NOTIFY does not work: ")
+    assert said[1][1].startswith("notice not sent, FOUNDRY_NOTIFY failed: ")
 
 
 def test_a_mailbox_gets_the_line(notices, context, mailbox, monkeypatch):

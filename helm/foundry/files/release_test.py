@@ -99,7 +99,7 @@ def verdict(status: int, answer: dict[str, Any]) -> str:
     if status == 200:
         return f"MLflow: champion is version {answer['model_version']['version']}"
     if answer.get("error_code") in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-        return "MLflow: no champion, as the gates would have it"
+        return "MLflow: no champion, since the gates did not promote the model"
     sys.exit(f"MLflow does not answer for an alias (HTTP {status}): {answer}. Look at the log of the job mlflow-users.")
 
 

@@ -74,6 +74,6 @@ def test_a_container_that_the_proxy_refuses_is_not_asked_for_again(engine, opera
     recorder.calls.clear()
     monkeypatch.setenv("FOUNDRY_STAGE_NETWORK", "host")
     task, labels = operator("features")
-    with pytest.raises(AirflowFailException, match=r"the Docker proxy lets no such container through.*NetworkMode"):
+    with pytest.raises(AirflowFailException, match=r"the Docker proxy refuses this container.*NetworkMode"):
         task._start(["foundry", "features"], labels)
     assert [path for method, path, _ in recorder.calls if method == "POST"] == []

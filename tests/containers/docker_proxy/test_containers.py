@@ -26,7 +26,7 @@ ATTACKS: dict[str, tuple[dict[str, Any], str]] = {
     "a volume driver": ({"VolumeDriver": "local"}, "HostConfig.VolumeDriver"),
     "an anonymous volume": ({"Volumes": {"/run/foundry": {}}}, "Volumes"),
     "volumes of another container": ({"VolumesFrom": ["postgres"]}, "HostConfig.VolumesFrom"),
-    "a volume of somebody else": ({"Mounts": [OWN | {"Source": "postgres"}]}, "none of Foundry's"),
+    "a volume of somebody else": ({"Mounts": [OWN | {"Source": "postgres"}]}, "not one of Foundry's"),
     "secrets to be written": ({"Mounts": [OWN | {"ReadOnly": False}]}, "read-only"),
     "secrets over the program": ({"Mounts": [OWN | {"Target": "/opt/venv"}]}, "HostConfig.Mounts.0.Target"),
     "a target that climbs": ({"Mounts": [OWN | {"Target": "/run/foundry/../../etc"}]}, "HostConfig.Mounts.0.Target"),
