@@ -2,7 +2,7 @@
 
 By hand, and after a change of policy. On simulated markets whose truth is known: a hundred of each kind take minutes. And on a
 market of one's own, where the recipe is fitted anew under labels that were shifted away from it: `null_refits` times,
-overnight; what chance reaches there, the gates of that market read from then on.
+overnight; from then on the gates of that market also use this refitted null.
 """
 
 from _notices import FailureNotice

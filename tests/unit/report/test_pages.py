@@ -113,6 +113,11 @@ def test_a_gate_that_the_report_does_not_know_is_shown_plainly(document):
     assert "null market" in write_markdown(with_new)
 
 
+def test_a_refusal_by_a_gate_that_the_report_does_not_know_is_told_plainly():
+    gate = Gate(name="null_market", question="", value=0.3, threshold="> 0.4", verdict="failed")
+    assert wording.refusal(gate) == "null market 0.3000, asked > 0.4"
+
+
 def test_a_table_cell_cannot_break_the_markdown(document):
     first, *others = document.gates[1]
     assert r"a \| b c" in write_markdown(with_gates(document, first.model_copy(update={"note": "a | b\nc"}), *others))
