@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from foundry_tasks.data.panel import BoolArray, DateArray, FeaturePanel, FloatArray, PricePanel
-from foundry_tasks.data.tables import AnyArray, FeatureFile
+from foundry_tasks.data.panel import AnyArray, BoolArray, DateArray, FeaturePanel, FloatArray, PricePanel
+from foundry_tasks.data.tables import FeatureFile
 
 Columns = dict[str, AnyArray]
 

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from foundry_tasks.contract.errors import DataRejectedError
-from foundry_tasks.data.panel import PRICE_FIELDS, DateArray, FeaturePanel, PricePanel, group_sessions
+from foundry_tasks.data.panel import PRICE_FIELDS, AnyArray, DateArray, FeaturePanel, PricePanel, group_sessions
 
 _KEYS = ("date", "ticker")
 _FORMAT = b"foundry"
@@ -27,7 +27,6 @@ _SERIES = ("benchmark", "vix")
 _READ_BYTES = 16 << 20
 """So much is read by one call: each has a price, and what it reads is in memory twice."""
 
-AnyArray = npt.NDArray[Any]
 DateRange = tuple[date | None, date | None]
 """First and last date wanted, both included; None: open."""
 
