@@ -3,6 +3,7 @@
 import os
 import tempfile
 from contextlib import AbstractContextManager
+from types import TracebackType
 
 import numpy as np
 import numpy.typing as npt
@@ -24,5 +25,7 @@ class TemporaryMatrices(AbstractContextManager["TemporaryMatrices"]):
         """Fill an array, C-contiguous, with the values from place `at` on."""
         os.preadv(self._file.fileno(), [into.data], at * into.itemsize)
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         self._file.close()
