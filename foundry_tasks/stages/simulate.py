@@ -119,7 +119,7 @@ def _replay(io: StageIO, inputs: SimulationInputs) -> tuple[Difference, int]:
 
 def _retrain(io: StageIO, inputs: SimulationInputs, every: int) -> Retrained:
     """Everything fitted anew on its own schedule, and how far its forecasts are from those of the folds."""
-    from foundry_tasks.inputs.feature_file import stored_features  # noqa: PLC0415 - loads pyarrow
+    from foundry_tasks.inputs.feature_file import stored_features  # noqa: PLC0415 - loads the features
     from foundry_tasks.walk.retraining import RetrainedForecasts, RetrainingRecipe  # noqa: PLC0415 - loads boosters
 
     models = io.models_config()
