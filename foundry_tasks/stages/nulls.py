@@ -22,10 +22,10 @@ from foundry_tasks.data.panel import BoolArray
 from foundry_tasks.data.tables import FeatureFile, read_matrices
 from foundry_tasks.features.labels import Labels
 from foundry_tasks.gates.null_distribution import MIN_REFITS, RefittedNull, gated_figures, spread_shifts
+from foundry_tasks.inputs.label_file import read_labels
 from foundry_tasks.inputs.null_store import recipe_of, store_null
 from foundry_tasks.inputs.run_inputs import RunInputs
 from foundry_tasks.models.design import Designs
-from foundry_tasks.models.targets import read_labels
 from foundry_tasks.walk.study import Recipe, study_panel
 
 
