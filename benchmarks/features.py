@@ -15,6 +15,7 @@ from benchmarks.peer import Peer
 from benchmarks.row import Row, cpu_timed, each, taking_turns, timed
 from foundry_tasks.contract.config import FeaturesConfig
 from foundry_tasks.data.panel import PricePanel
+from foundry_tasks.data.temporary_matrices import TemporaryMatrices
 from foundry_tasks.features import FEATURES, build_features
 from foundry_tasks.features.build import BLOCK_SESSIONS, compute_features, feature_blocks
 
@@ -98,7 +99,7 @@ def _linear(small: PricePanel, large: PricePanel) -> Row:
 
 def _all_blocks(market: PricePanel) -> None:
     """Compute all features as the stage does: one block is written before the next."""
-    for _ in feature_blocks(market, FEATURES, threads=THREADS):
+    for _ in feature_blocks(market, FEATURES, TemporaryMatrices, threads=THREADS):
         pass
 
 

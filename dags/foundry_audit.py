@@ -2,7 +2,7 @@
 
 Run it by hand, and after a change of policy. `audit` uses simulated markets with known truth: 100 of each kind take
 minutes. `nulls` uses your own market: it fits the recipe `null_refits` times on shifted labels, which takes a night. Later
-runs of that market compare their gates with this null distribution.
+the gates of that market also use this refitted null.
 """
 
 from _notices import FailureNotice

@@ -18,8 +18,8 @@ from foundry_tasks.contract.documents.audit import Quantiles, Tally
 from foundry_tasks.contract.documents.gates import ModelVerdict
 from foundry_tasks.data.panel import FloatArray
 from foundry_tasks.evaluation.metrics import known_mean, session_auc
-from foundry_tasks.gates.gates import evaluate_gates
 from foundry_tasks.gates.null_distribution import admissible_shifts
+from foundry_tasks.gates.verdict import evaluate_gates
 from foundry_tasks.walk.evidence import Evidence
 from foundry_tasks.walk.study import Recipe, always_long, study
 

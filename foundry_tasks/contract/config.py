@@ -427,9 +427,9 @@ class GatePolicy(IntervalsConfig):
     max_ece: Share = 0.05
     """Expected calibration error in equal-mass bins. Refused if its lower bound is above."""
     min_spread_ratio: PositiveFloat = 0.25
-    """Observed spread of P(up) within a session, divided by the expected one."""
+    """Observed dispersion of P(up) within a session, divided by the expected one."""
     max_sign_gap: Share = 0.25
-    """Distance between the mean of P(up) and the base rate."""
+    """Distance between the share of P(up) above ½ and the share that base rate and dispersion explain."""
     min_coverage: Share = 0.95
     """Share of the universe with a prediction."""
     min_champion_difference: float = -0.002

@@ -2,13 +2,16 @@
 
 import re
 from collections.abc import Collection
-from typing import Any
 
 import numpy as np
 import pandas as pd
+from pandas.api.extensions import ExtensionDtype
 
 from foundry_tasks.contract.errors import DataRejectedError
 from foundry_tasks.data.dates import calendar_dates
+
+ColumnType = np.dtype[np.generic] | ExtensionDtype
+"""The dtype of a frame's column."""
 
 _COMPACT_DATE = re.compile(r"(?:19|20|21)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])")
 _EPOCH = re.compile(r"\d{9,19}")
@@ -22,7 +25,7 @@ _LOOKED_AT = 200
 _FIRST_EPOCH = 10**8
 
 
-def holds_dates(values: "pd.Series[Any]", *, epochs: bool = True) -> bool:
+def holds_dates(values: pd.Series, *, epochs: bool = True) -> bool:
     """Whether a column's first values are dates by their looks: no day of the week, no time of day, no row number.
 
     epochs: whether large numbers may be times since 1970.
@@ -36,7 +39,7 @@ def holds_dates(values: "pd.Series[Any]", *, epochs: bool = True) -> bool:
     )
 
 
-def has_times(values: "pd.Series[Any]") -> bool:
+def has_times(values: pd.Series) -> bool:
     """Whether a column of dates holds a time of day other than midnight."""
     if isinstance(values.dtype, pd.DatetimeTZDtype):
         values = values.dt.tz_localize(None)
@@ -78,7 +81,7 @@ def tickers_by_content(raw: pd.DataFrame, used: Collection[int], *, repeated_dat
     return found
 
 
-def one_to_one(one: "pd.Series[Any]", other: "pd.Series[Any]") -> bool:
+def one_to_one(one: pd.Series, other: pd.Series) -> bool:
     """Whether two columns tell the same rows apart; missing values of `other` are one value."""
     left, names = pd.factorize(one)
     right, others = pd.factorize(other, use_na_sentinel=False)
@@ -86,7 +89,7 @@ def one_to_one(one: "pd.Series[Any]", other: "pd.Series[Any]") -> bool:
     return bool(pairs == len(names) == len(others))
 
 
-def alike(role: str, one: "pd.Series[Any]", other: "pd.Series[Any]") -> bool:
+def alike(role: str, one: pd.Series, other: pd.Series) -> bool:
     """Whether two columns for one role hold the same: the same calendar dates, numbers or text."""
     if role == "date":
         try:

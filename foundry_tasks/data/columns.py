@@ -6,14 +6,13 @@ Columns that compete for a role are compared: equal ones are one, others are ref
 import difflib
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import pandas as pd
 
 from foundry_tasks.contract.errors import ConfigError, DataRejectedError
-from foundry_tasks.data.column_content import alike, has_times, holds_dates, one_to_one
+from foundry_tasks.data.column_content import ColumnType, alike, has_times, holds_dates, one_to_one
 from foundry_tasks.data.column_names import (
     COMPANIES,
     IDENTIFIERS,
@@ -66,7 +65,7 @@ def find_roles(
     return Roles(found, tuple(notes))
 
 
-def listed(names: "Collection[object] | pd.Index[Any]") -> str:
+def listed(names: Collection[Hashable] | pd.Index) -> str:
     """Columns by name, the first dozen of them."""
     shown = ", ".join(str(name) for name in list(names)[:_LISTED])
     return shown + (f" and {len(names) - _LISTED} more" if len(names) > _LISTED else "") or "none"
@@ -131,7 +130,7 @@ class _Choice:
 
     raw: pd.DataFrame
     names: Sequence[str]
-    kinds: Sequence[Any]
+    kinds: Sequence[ColumnType]
     where: str
     can_declare: bool
     notes: list[str] = field(default_factory=list)
@@ -160,7 +159,7 @@ class _Choice:
             self.notes.append(f"column {self.names[first]} is used as {role}")
         return first
 
-    def _column(self, position: int) -> "pd.Series[Any]":
+    def _column(self, position: int) -> pd.Series:
         return self.raw.iloc[:, position]
 
     def _numbers(self, positions: list[int]) -> list[int]:

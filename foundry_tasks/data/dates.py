@@ -2,12 +2,12 @@
 
 import re
 from datetime import date
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from foundry_tasks.contract.errors import DataRejectedError
+from foundry_tasks.data.panel import DateArray
 
 _ISO = r"\d{4}-\d{2}-\d{2}(?:[T ].*)?"
 _TIME = r"[ T]+\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?: ?[AaPp][Mm])?$"
@@ -36,7 +36,7 @@ def is_plausible(day: date) -> bool:
     return _FIRST_YEAR <= day.year <= _LAST_YEAR
 
 
-def calendar_dates(values: "pd.Series[Any]", where: str, *, open_ended: bool = False) -> "pd.Series[Any]":
+def calendar_dates(values: pd.Series, where: str, *, open_ended: bool = False) -> pd.Series:
     """`values` as datetime64[s] at midnight.
 
     A time zone is dropped and the date kept as it is written there: a bar belongs to its exchange's day. Raises
@@ -53,7 +53,7 @@ def calendar_dates(values: "pd.Series[Any]", where: str, *, open_ended: bool = F
     return dates
 
 
-def written_dates(values: "pd.Series[Any]", where: str) -> "tuple[pd.Series[Any], str]":
+def written_dates(values: pd.Series, where: str) -> tuple[pd.Series, str]:
     """As `calendar_dates`, of text; and how they are written, "" where that is YYYY-MM-DD or YYYYMMDD."""
     first = next((value for value in values if value == value), "")  # noqa: PLR0124 - NaN alone differs from itself
     if not first or re.fullmatch(rf"\s*({_ISO}|\d{{8}})\s*", first):
@@ -63,7 +63,7 @@ def written_dates(values: "pd.Series[Any]", where: str) -> "tuple[pd.Series[Any]
     return dates, _parsed(distinct, where)[1]
 
 
-def _dates(values: "pd.Series[Any]", where: str) -> "pd.Series[Any]":
+def _dates(values: pd.Series, where: str) -> pd.Series:
     if values.isna().any():
         raise DataRejectedError(
             f"{where}: {int(values.isna().sum()):,} row(s) without a date. Remove or complete them."
@@ -72,16 +72,16 @@ def _dates(values: "pd.Series[Any]", where: str) -> "pd.Series[Any]":
         values = values.dt.tz_localize(None)
     if values.dtype.kind == "M":
         return pd.Series(values.to_numpy().astype("datetime64[D]").astype("datetime64[s]"), index=values.index)
-    written = values.map(_as_text) if values.dtype.kind == "O" else values.astype("str")
+    written = (
+        values.map(lambda value: value.isoformat() if hasattr(value, "isoformat") else str(value))
+        if values.dtype.kind == "O"
+        else values.astype("str")
+    )
     codes, distinct = pd.factorize(written)
     return pd.Series(_parsed(pd.Index(distinct), where)[0][codes], index=values.index)
 
 
-def _as_text(value: Any) -> str:
-    return value.isoformat() if hasattr(value, "isoformat") else str(value)
-
-
-def _parsed(distinct: "pd.Index[Any]", where: str) -> "tuple[np.ndarray[Any, np.dtype[np.datetime64]], str]":
+def _parsed(distinct: pd.Index, where: str) -> tuple[DateArray, str]:
     """The dates, and how they are written."""
     text = distinct.astype("str").str.strip()
     wordy = ~np.asarray(text.str.contains(r"\d"), bool)  # pandas reads "today", by the clock
@@ -112,7 +112,7 @@ def _parsed(distinct: "pd.Index[Any]", where: str) -> "tuple[np.ndarray[Any, np.
     raise DataRejectedError(f"{where}: {unread[0][:40]!r} is no date that Foundry can read. {_ADVICE}")
 
 
-def _since_1970(text: "pd.Index[Any]", where: str) -> "tuple[np.ndarray[Any, np.dtype[np.datetime64]], str]":
+def _since_1970(text: pd.Index, where: str) -> tuple[DateArray, str]:
     """Days of instants, in UTC. Which unit they count is told by their size: each has years from 1973 on to itself.
 
     A bar whose instant lies on another day than its exchange's falls on weekends, which the calendar refuses.
@@ -126,7 +126,7 @@ def _since_1970(text: "pd.Index[Any]", where: str) -> "tuple[np.ndarray[Any, np.
     raise DataRejectedError(f"{where}: {text[0][:40]!r} is no date that Foundry can read. {_ADVICE}")
 
 
-def _strict(text: "pd.Index[Any]", form: str, where: str) -> "np.ndarray[Any, np.dtype[np.datetime64]]":
+def _strict(text: pd.Index, form: str, where: str) -> DateArray:
     dates = pd.to_datetime(text, format=form, errors="coerce")
     if dates.isna().any():
         raise DataRejectedError(f"{where}: {text[dates.isna()][0][:40]!r} is no date of the calendar. {_ADVICE}")

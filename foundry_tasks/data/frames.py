@@ -18,7 +18,7 @@ from foundry_tasks.data.text_files import read_text
 from foundry_tasks.data.tidy import column_of
 from foundry_tasks.data.unpacking import PARQUET_MAGIC, packing_of, unpacked
 
-Say = Callable[[str], object]
+Say = Callable[[str], None]
 """What takes a sentence about a file, such as a run's warning."""
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,7 @@ from foundry_tasks.contract.documents.prices import ExcludedBars, LargeMove
 from foundry_tasks.data import defects
 from foundry_tasks.data.defects import IntArray
 from foundry_tasks.data.jumps import Jumps, common_steps, find_jumps, log_moves, ratio_of
-from foundry_tasks.data.panel import PRICE_FIELDS, BoolArray, DateArray, FloatArray
+from foundry_tasks.data.panel import PRICE_FIELDS, AnyArray, BoolArray, DateArray, FloatArray
 from foundry_tasks.data.universe import first_to_last_bar
 
 S = TypeVar("S", bound=np.generic)
@@ -97,7 +97,7 @@ class Judged:
     entries of `keep` that name no bar.
     """
 
-    columns: Mapping[str, npt.NDArray[Any]]
+    columns: Mapping[str, AnyArray]
     reason: IntArray
     jumps: Jumps
     breaks: BoolArray

@@ -3,15 +3,16 @@
 import ast
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from foundry_tasks.contract.errors import DataRejectedError
+from foundry_tasks.data.column_content import ColumnType
 from foundry_tasks.data.dates import calendar_dates
-from foundry_tasks.data.panel import PRICE_FIELDS
+from foundry_tasks.data.panel import PRICE_FIELDS, AnyArray
 from foundry_tasks.data.tidy import column_of
 
 Name = str | tuple[str, str]
@@ -79,17 +80,16 @@ def long_frame(frame: pd.DataFrame, where: str) -> tuple[pd.DataFrame, list[str]
     tables that cannot be understood.
     """
     dtypes = list(frame.dtypes)
-    names: list[Any] = [_pair(name) for name in frame.columns]
+    names: list[Hashable] = [_pair(name) for name in frame.columns]
     date = next((index for index, name in enumerate(names) if is_date(name, dtypes[index])), None)
     values = [
         index
         for index, name in enumerate(names)
         if index != date and not (_is_unnamed(name) and _is_row_number(frame.iloc[:, index]))
     ]
-    if date is not None and values and all(isinstance(names[index], tuple) for index in values):
-        return _from_pairs(frame, date, [names[index] for index in values], values, where), [
-            "a column for each field and ticker"
-        ]
+    paired = [name for index in values if isinstance(name := names[index], tuple)]
+    if date is not None and values and len(paired) == len(values):
+        return _from_pairs(frame, date, paired, values, where), ["a column for each field and ticker"]
     refuse_repeated([_text(name) for name in names], where)
     if sum(bool(_DATE_NAME.fullmatch(_text(name))) for name in names) > max(2, len(names) // 2):
         raise DataRejectedError(
@@ -146,23 +146,23 @@ def _with_index(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     return table.set_axis(names, axis=1), ["dates in the index"] if dated else []
 
 
-def _is_unnamed(name: Any) -> bool:
+def _is_unnamed(name: Hashable) -> bool:
     return isinstance(name, str) and _UNNAMED.fullmatch(name) is not None
 
 
-def _is_row_number(values: "pd.Series[Any]") -> bool:
+def _is_row_number(values: pd.Series) -> bool:
     """Whether a column without a name holds row numbers, or nothing."""
     return (values.dtype.kind in "iu" and not _holds_dates(values)) or bool(values.isna().all())
 
 
-def _joined(name: Sequence[Any]) -> Any:
+def _joined(name: Sequence[Hashable]) -> Name:
     """A name of several levels: one where the others are empty, else a pair."""
     parts = [str(part) for part in name]
     full = [part for part in parts if part and not part.startswith("Unnamed:")]
-    return full[0] if len(full) == 1 else tuple(parts) if len(parts) == 2 else " ".join(parts)
+    return full[0] if len(full) == 1 else (parts[0], parts[1]) if len(parts) == 2 else " ".join(parts)
 
 
-def _pair(name: Any) -> Any:
+def _pair(name: Hashable) -> Hashable:
     """A pair out of what Parquet makes of one, "('Close', 'AAPL')"; other names as they are."""
     if isinstance(name, str) and name.startswith("('") and len(name) < 200:
         try:
@@ -174,7 +174,7 @@ def _pair(name: Any) -> Any:
     return name
 
 
-def _text(name: Any) -> str:
+def _text(name: Hashable) -> str:
     return name if isinstance(name, str) else " ".join(map(str, name)) if isinstance(name, tuple) else str(name)
 
 
@@ -186,12 +186,12 @@ def _is_field(name: str) -> bool:
     return column_of(name) in PRICE_FIELDS or _plain(name) in _MORE_FIELDS
 
 
-def is_date(name: Any, dtype: Any) -> bool:
+def is_date(name: Hashable, dtype: ColumnType) -> bool:
     """Whether a column holds the dates; of closes, such as those of the ticker DAY, it does not."""
     return isinstance(name, str) and column_of(name) == "date" and dtype.kind != "f"
 
 
-def _holds_dates(values: "pd.Series[Any]") -> bool:
+def _holds_dates(values: pd.Series) -> bool:
     if values.dtype.kind == "M" or isinstance(values.dtype, pd.DatetimeTZDtype):
         return True
     sample = values.dropna().head(5).astype("str").str.strip()
@@ -264,7 +264,7 @@ def _are_tickers(names: Sequence[str], frame: pd.DataFrame, at: Sequence[int]) -
     )
 
 
-def _columns(frame: pd.DataFrame, at: Sequence[int]) -> Iterator[tuple[Any, tuple[Any, "pd.Series[Any]"]]]:
+def _columns(frame: pd.DataFrame, at: Sequence[int]) -> Iterator[tuple[ColumnType, tuple[Hashable, pd.Series]]]:
     chosen = frame.iloc[:, list(at)]
     return zip(chosen.dtypes, chosen.items(), strict=True)
 
@@ -278,7 +278,7 @@ def _from_pairs(
     tickers = list(dict.fromkeys(ticker for _, ticker in pairs))
     column = {ticker: index for index, ticker in enumerate(tickers)}
     shape = len(frame), len(tickers)
-    fields: dict[str, np.ndarray[Any, np.dtype[np.float64]]] = {}
+    fields: dict[str, npt.NDArray[np.float64]] = {}
     for (name, ticker), index in zip(pairs, at, strict=True):
         field = column_of(name)
         if field in PRICE_FIELDS:
@@ -287,7 +287,7 @@ def _from_pairs(
     if not fields:
         raise DataRejectedError(f"{where}: no column close for {tickers[0][:40]}. {_ADVICE}.")
     dates = calendar_dates(frame.iloc[:, date], where)
-    long: Mapping[str, Any] = {
+    long: Mapping[str, AnyArray | pd.Series] = {
         "date": np.tile(dates.to_numpy(), len(tickers)),
         "ticker": pd.Series(
             pd.Categorical.from_codes(np.repeat(np.arange(len(tickers)), len(frame)), pd.Index(tickers))
@@ -314,7 +314,7 @@ def _field_first(pairs: Sequence[tuple[str, str]], where: str) -> list[tuple[str
     )
 
 
-def _floats(values: "pd.Series[Any]", where: str) -> Any:
+def _floats(values: pd.Series, where: str) -> npt.NDArray[np.float64]:
     if values.dtype.kind in "fiu":
         return values.to_numpy(np.float64)
     found = pd.to_numeric(values, errors="coerce")

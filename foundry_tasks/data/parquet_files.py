@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import pandas as pd
 import pyarrow as pa
@@ -16,6 +16,9 @@ from foundry_tasks.data.column_names import NONE_DECLARED
 from foundry_tasks.data.dates import is_plausible
 from foundry_tasks.data.layouts import refuse_repeated
 from foundry_tasks.data.tidy import column_of
+
+Bound = TypeVar("Bound", float, date)
+"""A value of a column that has an order."""
 
 
 def read_parquet(
@@ -60,7 +63,7 @@ def date_bounds(path: Path, columns: Mapping[str, str] = NONE_DECLARED) -> tuple
     return (first, last) if is_plausible(first) and is_plausible(last) else None
 
 
-def _bounds(file: Any, name: str) -> list[tuple[date, date] | None]:
+def _bounds(file: pq.ParquetFile, name: str) -> list[tuple[date, date] | None]:
     """First and last date of each row group by the footer; None where it does not say, or a row has no date."""
     found: list[tuple[date, date] | None] = []
     leaf = _leaves(file)[name]
@@ -76,7 +79,7 @@ def _bounds(file: Any, name: str) -> list[tuple[date, date] | None]:
     return found
 
 
-def _leaves(file: Any) -> dict[str, int]:
+def _leaves(file: pq.ParquetFile) -> dict[str, int]:
     """Where each column that is not nested stands in the footer."""
     schema = file.metadata.schema
     return {schema.column(index).path: index for index in range(len(schema.names))}
@@ -90,7 +93,7 @@ def _date_column(schema: pa.Schema, columns: Mapping[str, str]) -> str | None:
     return str(schema.names[named[0]]) if is_dates == [True] else None
 
 
-def _check_values(table: pa.Table, groups: Sequence[Any], leaves: Mapping[str, int]) -> None:
+def _check_values(table: pa.Table, groups: Sequence[pq.RowGroupMetaData], leaves: Mapping[str, int]) -> None:
     """A damaged page without a checksum may be read as other numbers; the footer says between which the true ones lie.
 
     groups: of the footer, all that were read: the reader has refused those whose statistics end the process.
@@ -114,7 +117,7 @@ def _is_ordered(kind: pa.DataType) -> bool:
     return any(check(kind) for check in checks)
 
 
-def _at_most(one: Any, other: Any) -> bool:
+def _at_most(one: Bound, other: Bound) -> bool:
     try:
         return bool(one <= other) or (isinstance(one, float) and (math.isnan(one) or math.isnan(other)))
     except TypeError:

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from foundry_tasks.data.panel import BoolArray, DateArray, FeaturePanel, FloatArray, PricePanel
-from foundry_tasks.data.tables import AnyArray, FeatureFile
+from foundry_tasks.data.panel import AnyArray, BoolArray, DateArray, FeaturePanel, FloatArray, PricePanel
+from foundry_tasks.data.tables import FeatureFile
 
 Columns = dict[str, AnyArray]
 
@@ -50,11 +50,11 @@ def profile_features(
         rows["finite_share"][index] = len(known) / (len(values) - since)
         rows["minimum"][index], rows["maximum"][index] = known.min(), known.max()
         rows["standard_deviation"][index] = known.std(dtype=np.float64)
-    names = np.array(list(labels), dtype=object)
+    names = np.array(list(labels), dtype=np.object_)
     best = np.argmax(np.nan_to_num(found, nan=-1.0), axis=1)
     correlation = found[np.arange(n_features), best]
     return {
-        "feature": np.array(features.names, dtype=object),
+        "feature": np.array(features.names, dtype=np.object_),
         **rows,
         "infinite": infinite,
         "constant": rows["minimum"] == rows["maximum"],
@@ -96,7 +96,7 @@ def profile_labels(
             recomputed = price[t + label_span, known] / price[t + lag, known] - 1
             sampled: Columns = {
                 "horizon": np.full(len(known), horizon),
-                "ticker": np.array(tickers, dtype=object)[known],
+                "ticker": np.array(tickers, dtype=np.object_)[known],
                 "date": np.full(len(known), sessions[t]).astype("datetime64[s]"),
                 "forward_return": published[t, known],
                 "recomputed": recomputed,

@@ -2,20 +2,23 @@
 
 import warnings
 from datetime import date, timedelta
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.data.panel import DateArray
 
+if TYPE_CHECKING:
+    from exchange_calendars import ExchangeCalendar
+
 _MARGIN_DAYS = 40
 """Days beside a range, so that sessions next to it are known too; longer than any exchange was ever closed."""
-_known: dict[str, tuple[date, date, Any]] = {}
+_known: dict[str, tuple[date, date, "ExchangeCalendar"]] = {}
 """By name: the first and last day that a calendar is loaded for, and the calendar. It grows with what is asked of it."""
 
 
-def _with_margin(name: str, first: date, last: date) -> Any:
+def _with_margin(name: str, first: date, last: date) -> "ExchangeCalendar":
     """A calendar that covers what is asked and, as far as they are known, days beside it. Raises ConfigError."""
     if name not in _known:
         calendar = _opened(name)
@@ -36,7 +39,7 @@ def _with_margin(name: str, first: date, last: date) -> Any:
     return _known[name][2]
 
 
-def _opened(name: str, begin: date | None = None, end: date | None = None) -> Any:
+def _opened(name: str, begin: date | None = None, end: date | None = None) -> "ExchangeCalendar":
     """Without a range: the last twenty years."""
     import exchange_calendars  # noqa: PLC0415 - only stages that ask for sessions pay for it
     from exchange_calendars.errors import InvalidCalendarName  # noqa: PLC0415 - as above

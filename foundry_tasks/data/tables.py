@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
+from types import TracebackType
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from foundry_tasks.contract.errors import DataRejectedError
-from foundry_tasks.data.panel import PRICE_FIELDS, DateArray, FeaturePanel, PricePanel, group_sessions
+from foundry_tasks.data.panel import PRICE_FIELDS, AnyArray, DateArray, FeaturePanel, PricePanel, group_sessions
 
 _KEYS = ("date", "ticker")
 _FORMAT = b"foundry"
@@ -27,7 +27,6 @@ _SERIES = ("benchmark", "vix")
 _READ_BYTES = 16 << 20
 """So much is read by one call: each has a price, and what it reads is in memory twice."""
 
-AnyArray = npt.NDArray[Any]
 DateRange = tuple[date | None, date | None]
 """First and last date wanted, both included; None: open."""
 
@@ -62,7 +61,7 @@ class PanelWriter(AbstractContextManager["PanelWriter"]):
         sessions = block.sessions.astype("datetime64[D]")
         n_sessions, n_tickers = len(sessions), len(block.tickers)
         codes = np.tile(np.arange(n_tickers, dtype=np.int32), n_sessions)
-        columns: dict[str, Any] = {
+        columns: dict[str, pa.Array] = {
             "date": pa.array(np.repeat(sessions, n_tickers)),
             "ticker": pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(list(block.tickers), pa.string())),
         }
@@ -83,7 +82,9 @@ class PanelWriter(AbstractContextManager["PanelWriter"]):
             self._writer.add_key_value_metadata({_FORMAT: str(n_tickers)})
         self._writer.write_table(table, row_group_size=max(1, group_sessions(n_tickers) * n_tickers))
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         if self._writer is not None:
             self._writer.close()
 
@@ -154,7 +155,7 @@ def write_prices(path: Path, panel: PricePanel) -> None:
     shape = (len(panel.sessions), len(panel.tickers))
     values: dict[str, AnyArray] = dict(panel.fields)
     values["member"] = panel.member
-    values["sector"] = np.broadcast_to(np.array(panel.sectors, dtype=object), shape)
+    values["sector"] = np.broadcast_to(np.array(panel.sectors, dtype=np.object_), shape)
     if panel.breaks is not None:
         values["break"] = panel.breaks
     for name in _SERIES:
@@ -183,7 +184,7 @@ def read_prices(path: Path, between: DateRange = (None, None)) -> PricePanel:
 
 
 # ------------------------------------------------------------------ small tables
-def write_table(path: Path, columns: Mapping[str, AnyArray | Sequence[Any]]) -> None:
+def write_table(path: Path, columns: Mapping[str, AnyArray | Sequence[str]]) -> None:
     """Write a small long table, such as labels, scores or predictions."""
     table = pa.table({name: _column(np.asarray(values)) for name, values in columns.items()})
     pq.write_table(table, path, compression="lz4", store_schema=False)
@@ -196,23 +197,23 @@ def read_table(path: Path, names: Sequence[str] | None = None) -> dict[str, AnyA
 
 
 # ------------------------------------------------------------------ parts
-def _column(values: AnyArray) -> Any:
+def _column(values: AnyArray) -> pa.Array:
     """A numpy array as an arrow array; text by dictionary, since it repeats."""
     if values.dtype.kind in "OUT":
         return pa.array(values.tolist(), pa.string()).dictionary_encode()
     return pa.array(values.astype("datetime64[D]") if values.dtype.kind == "M" else values)
 
 
-def _joined(column: Any) -> AnyArray:
+def _joined(column: pa.ChunkedArray) -> AnyArray:
     parts = [_values(part) for part in column.chunks]
     return np.concatenate(parts) if parts else _values(pa.array([], column.type))
 
 
-def _values(part: Any) -> AnyArray:
+def _values(part: pa.Array) -> AnyArray:
     """An arrow array as a numpy array. Arrow's own `to_numpy` would import pandas: half a second for who only reads."""
     kind = part.type
     if pa.types.is_dictionary(kind) or pa.types.is_string(kind):
-        return np.array(part.to_pylist(), dtype=object)
+        return np.array(part.to_pylist(), dtype=np.object_)
     if pa.types.is_date32(kind):
         return np.from_dlpack(part.view(pa.int32())).astype("datetime64[D]")
     if pa.types.is_boolean(kind):
@@ -221,7 +222,7 @@ def _values(part: Any) -> AnyArray:
     return values
 
 
-def _fill(chunks: Iterable[Any], before: int, into: AnyArray) -> None:
+def _fill(chunks: Iterable[pa.Array], before: int, into: AnyArray) -> None:
     """Copy a column's values into a flat array, but for the first `before` of them and those that find no room."""
     at = -before
     for part in chunks:
@@ -299,7 +300,7 @@ class _PanelReader:
             return np.array(parts[0])
         return np.concatenate(parts) if parts else np.empty(0, "datetime64[D]" if name == "date" else np.float64)
 
-    def _columns(self, names: Sequence[str], groups: Sequence[int]) -> list[list[Any]]:
+    def _columns(self, names: Sequence[str], groups: Sequence[int]) -> list[list[pa.Array]]:
         """The chunks of each column."""
         for name in names:
             if name not in (*_KEYS, *self.names):

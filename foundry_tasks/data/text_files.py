@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import pyarrow as pa
@@ -20,6 +20,9 @@ from foundry_tasks.data.layouts import Name, header_rows
 from foundry_tasks.data.numerals import Numerals, misfit, numbers, recognised
 from foundry_tasks.data.panel import PRICE_FIELDS
 from foundry_tasks.data.tidy import column_of
+
+if TYPE_CHECKING:
+    from _csv import Reader
 
 TEXT_COLUMNS = ("date", "ticker", "sector", "start_date", "end_date")
 _SEPARATORS = (",", ";", "\t", "|")
@@ -173,7 +176,7 @@ def _head_end(text: bytes, start: int) -> int:
     return end
 
 
-def _rows(text: str, separator: str) -> Any:
+def _rows(text: str, separator: str) -> "Reader":
     return csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True)
 
 
@@ -239,7 +242,7 @@ def _uneven(text: bytes, form: _Form, where: str) -> DataRejectedError | None:
 
 def _typed(
     table: pa.Table, form: _Form, where: str, columns: Mapping[str, str], *, quoted: bool
-) -> tuple[list[Any], list[str]]:
+) -> tuple[list[pa.ChunkedArray], list[str]]:
     roles = [column_of(name[-1] if isinstance(name, tuple) else name, columns) for name in form.names]
     samples = [[row[index] for row in form.sample if index < len(row)] for index in range(len(form.names))]
     is_text = _text_columns(form.names, roles, samples)
@@ -253,7 +256,7 @@ def _typed(
         )
         if numerals.decimal == ",":
             notes.append("decimal comma")
-    read: list[Any] = []
+    read: list[pa.ChunkedArray] = []
     for index, name in enumerate(form.names):
         column = table[index]
         if not is_text[index] and samples[index]:

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -41,7 +40,7 @@ def spelled_otherwise(names: Iterable[str], priced: Iterable[str], where: str) -
     return f"{where}: {', '.join(notes[:_NAMED])}{more}; matched." if notes else ""
 
 
-def ticker_text(values: "pd.Series[Any]") -> "pd.Series[Any]":
+def ticker_text(values: pd.Series) -> pd.Series:
     """Tickers as stripped text; missing ones stay missing.
 
     Identifiers that were made floats since one was missing become whole again: 14593.0 is 14593, where all of the column
@@ -52,7 +51,7 @@ def ticker_text(values: "pd.Series[Any]") -> "pd.Series[Any]":
     return pd.Series(names.take(codes, allow_fill=True, fill_value=None), index=values.index, dtype="str")
 
 
-def _distinct_text(distinct: "pd.Series[Any]") -> "pd.Series[Any]":
+def _distinct_text(distinct: pd.Series) -> pd.Series:
     if distinct.dtype.kind == "f":
         numbers = distinct.to_numpy(np.float64)
         whole = bool(((numbers == np.floor(numbers)) & (np.abs(numbers) < _EXACT_INTEGERS)).all())

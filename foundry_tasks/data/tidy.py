@@ -1,10 +1,12 @@
 """The tidy schema of prices: date, ticker, open, high, low, close, adj_close, volume, as far as a source has them."""
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
+from pandas.api.extensions import ExtensionArray
 
 from foundry_tasks.contract.errors import DataRejectedError
 from foundry_tasks.data.column_content import holds_dates, tickers_by_content
@@ -12,7 +14,7 @@ from foundry_tasks.data.column_names import NONE_DECLARED
 from foundry_tasks.data.column_names import column_of as column_of  # noqa: PLC0414 - readers of files take it from here
 from foundry_tasks.data.columns import find_roles, how_to_declare, listed, prices_by_name
 from foundry_tasks.data.dates import calendar_dates
-from foundry_tasks.data.panel import PRICE_FIELDS
+from foundry_tasks.data.panel import PRICE_FIELDS, DateArray
 from foundry_tasks.data.tickers import ticker_text
 
 COLUMNS = ("date", "ticker", *PRICE_FIELDS)
@@ -53,12 +55,10 @@ def tidy(
     if raw.empty:
         raise DataRejectedError(f"{where} holds no rows. Give a file with daily prices.")
     dates = calendar_dates(raw.iloc[:, at["date"]], where)
-    table: dict[str, Any] = {"date": dates.to_numpy()}
-    table["ticker"] = _tickers(raw.iloc[:, at["ticker"]], where) if "ticker" in at else ticker
-    for name in PRICE_FIELDS:
-        if name in at:
-            table[name] = _numbers(raw.iloc[:, at[name]], name, table, where)
-    result = pd.DataFrame(table)
+    tickers = _tickers(raw.iloc[:, at["ticker"]], where) if "ticker" in at else ticker
+    bars = _Bars(dates.to_numpy(), tickers, where)
+    fields = {name: bars.numbers(raw.iloc[:, at[name]], name) for name in PRICE_FIELDS if name in at}
+    result = pd.DataFrame({"date": bars.dates, "ticker": tickers, **fields})
     if "ticker" not in at:
         result["ticker"] = result["ticker"].astype("str")
         if columns is not None and columns.get("ticker") != "":
@@ -109,7 +109,7 @@ def _refuse_unnamed_tickers(raw: pd.DataFrame, at: Mapping[str, int], table: pd.
         )
 
 
-def _tickers(values: "pd.Series[Any]", where: str) -> Any:
+def _tickers(values: pd.Series, where: str) -> ExtensionArray:
     names = ticker_text(values)
     nameless = names.isna() | (names == "")
     if nameless.any():
@@ -117,20 +117,29 @@ def _tickers(values: "pd.Series[Any]", where: str) -> Any:
             f"{where}: {int(nameless.sum()):,} row(s) without a ticker, first row {int(nameless.to_numpy().argmax()) + 1}. "
             "Complete or remove them."
         )
-    return names.array
+    tickers: ExtensionArray = names.array
+    return tickers
 
 
-def _numbers(values: "pd.Series[Any]", name: str, table: Mapping[str, Any], where: str) -> Any:
-    if values.dtype.kind in "fiu":
-        return values.to_numpy(np.float64)
-    numbers = pd.to_numeric(values, errors="coerce")
-    text = values.astype("str").str.strip()
-    wrong = (numbers.isna() & values.notna() & ~text.isin(NO_VALUE)).to_numpy(bool)
-    if wrong.any():
-        at = int(wrong.argmax())
-        ticker = table["ticker"] if isinstance(table["ticker"], str) else table["ticker"][at]
-        raise DataRejectedError(
-            f"{where}: column {name} holds text in {int(wrong.sum()):,} row(s), such as {text.iloc[at]!r} "
-            f"({ticker} {np.datetime_as_string(table['date'][at], 'D')}). Write plain decimal numbers."
-        )
-    return numbers.to_numpy(np.float64)
+@dataclass(frozen=True)
+class _Bars:
+    """Dates and tickers of a table's rows, which an error names."""
+
+    dates: DateArray
+    tickers: ExtensionArray | str
+    where: str
+
+    def numbers(self, values: pd.Series, name: str) -> npt.NDArray[np.float64]:
+        if values.dtype.kind in "fiu":
+            return values.to_numpy(np.float64)
+        numbers = pd.to_numeric(values, errors="coerce")
+        text = values.astype("str").str.strip()
+        wrong = (numbers.isna() & values.notna() & ~text.isin(NO_VALUE)).to_numpy(bool)
+        if wrong.any():
+            at = int(wrong.argmax())
+            ticker = self.tickers if isinstance(self.tickers, str) else self.tickers[at]
+            raise DataRejectedError(
+                f"{self.where}: column {name} holds text in {int(wrong.sum()):,} row(s), such as {text.iloc[at]!r} "
+                f"({ticker} {np.datetime_as_string(self.dates[at], 'D')}). Write plain decimal numbers."
+            )
+        return numbers.to_numpy(np.float64)

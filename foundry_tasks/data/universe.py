@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -93,7 +92,7 @@ def _refuse_half_dated(raw: pd.DataFrame, table: pd.DataFrame, file: Path) -> No
         )
 
 
-def _days(written: "pd.Series[Any]", file: Path, unwritten: np.datetime64) -> DateArray:
+def _days(written: pd.Series, file: Path, unwritten: np.datetime64) -> DateArray:
     days = np.full(len(written), unwritten, "datetime64[D]")
     known = written.notna().to_numpy()
     if known.any():

@@ -4,15 +4,23 @@ It follows the rules of `tranches` without using it, in money and ticker by tick
 vectorised backtest is evidence for both.
 """
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from math import fsum
-from typing import Any
+from typing import TypedDict
 
 from foundry_tasks.evaluation.tranches import DELISTED_AFTER_SESSIONS
 
 Amounts = dict[str, float]
 """Ticker → a number."""
+
+
+class SavedAccount(TypedDict):
+    """An account as JSON; what the keys hold, `Account` says."""
+
+    cash: float
+    tranches: list[Amounts]
+    last_close: Amounts
+    without_price: dict[str, int]
 
 
 @dataclass
@@ -34,13 +42,18 @@ class Account:
         return cls(capital, [{} for _ in range(holding_sessions)])
 
     @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> "Account":
+    def from_json(cls, document: SavedAccount) -> "Account":
         """The inverse of `to_json`."""
         return cls(**document)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> SavedAccount:
         """For a file; floats survive it exactly."""
-        return asdict(self)
+        return {
+            "cash": self.cash,
+            "tranches": [dict(tranche) for tranche in self.tranches],
+            "last_close": dict(self.last_close),
+            "without_price": dict(self.without_price),
+        }
 
     def shares(self) -> Amounts:
         """Ticker → shares of all tranches."""

@@ -66,7 +66,7 @@ class Backtest:
             {
                 "decided": self.sessions[at - self.execution.lag],
                 "executed": self.sessions[at],
-                "ticker": np.asarray(self.tickers, dtype=object)[ticker],
+                "ticker": np.asarray(self.tickers, dtype=np.object_)[ticker],
                 "weight_change": self.holdings.traded[at, ticker],
                 "price": self.execution.price[at, ticker],
                 "cost": self.costs.per_trade[at, ticker],

@@ -23,8 +23,7 @@ from foundry_tasks.contract.documents.portfolio import (
     MarketFigures,
     MonthlyReturns,
 )
-from foundry_tasks.data.panel import DateArray, FloatArray
-from foundry_tasks.data.tables import AnyArray
+from foundry_tasks.data.panel import AnyArray, DateArray, FloatArray
 from foundry_tasks.evaluation.backtest import Backtest
 from foundry_tasks.evaluation.costs import BP
 from foundry_tasks.evaluation.edge_decay import EdgeDecay, LadderCell

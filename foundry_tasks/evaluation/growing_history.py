@@ -1,10 +1,12 @@
 """Prices as they come in: what a strategy is shown lies in arrays into which the future has not been copied yet."""
 
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 
-from foundry_tasks.data.panel import PricePanel
+from foundry_tasks.data.panel import BoolArray, FloatArray, PricePanel
+
+Array = TypeVar("Array", FloatArray, BoolArray)
 
 
 class GrowingHistory:
@@ -40,6 +42,6 @@ class GrowingHistory:
         )
 
 
-def _read_only(view: Any) -> Any:
+def _read_only(view: Array) -> Array:
     view.flags.writeable = False
     return view

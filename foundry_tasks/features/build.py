@@ -1,11 +1,11 @@
 """From a PricePanel to a FeaturePanel: which features the prices allow, computed, masked and packed."""
 
 import itertools
-import os
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,16 @@ class BuiltFeatures:
 
     panel: FeaturePanel
     left_out: Mapping[str, str]
+
+
+class WaitingValues(Protocol):
+    """A flat row of float32 outside memory, such as `data.temporary_matrices`; at: the place of the first value."""
+
+    def write(self, at: int, values: npt.NDArray[np.float32]) -> None:
+        """Save values, C-contiguous; threads write at once, each elsewhere."""
+
+    def read(self, at: int, into: npt.NDArray[np.float32]) -> None:
+        """Fill an array, C-contiguous."""
 
 
 def build_features(prices: PricePanel, feature_set: FeatureSet, *, threads: int = 1) -> BuiltFeatures:
@@ -60,38 +70,43 @@ def compute_features(prices: PricePanel, features: Sequence[Feature], *, threads
 
 
 def feature_blocks(
-    prices: PricePanel, features: Sequence[Feature], *, since: int = 0, threads: int = 1
+    prices: PricePanel,
+    features: Sequence[Feature],
+    waiting: Callable[[], AbstractContextManager[WaitingValues]],
+    *,
+    since: int = 0,
+    threads: int = 1,
 ) -> Iterator[FeaturePanel]:
     """The same of the sessions from index `since` on, a row group of a file at a time; each is overwritten by the next.
 
-    All features of a block of prices would be ten times as large as the prices: they wait in a temporary file.
+    waiting: opens the place where all features of a block wait, since they are ten times as large as the prices.
     """
     n_sessions, n_tickers = prices.member.shape
     names = tuple(feature.name for feature in features)
     part_sessions = group_sessions(n_tickers)
     part = np.empty((len(features), min(part_sessions, n_sessions), n_tickers), dtype=np.float32)
-    with tempfile.TemporaryFile() as file:
+    with waiting() as values_of_block:
         for block in _blocks(slice(since, n_sessions), BLOCK_SESSIONS):
-            _write_block(file.fileno(), prices, features, block, threads)
+            _write_block(values_of_block, prices, features, block, threads)
             length = block.stop - block.start
             for sessions in _blocks(block, part_sessions):
                 values = part[:, : sessions.stop - sessions.start]
                 for index, matrix in enumerate(values):
                     row = index * length + sessions.start - block.start
-                    os.preadv(file.fileno(), [matrix], row * n_tickers * values.itemsize)
+                    values_of_block.read(row * n_tickers, into=matrix)
                 yield FeaturePanel(prices.sessions[sessions], prices.tickers, names, values)
 
 
-def _write_block(file: int, prices: PricePanel, features: Sequence[Feature], block: slice, threads: int) -> None:
+def _write_block(
+    file: WaitingValues, prices: PricePanel, features: Sequence[Feature], block: slice, threads: int
+) -> None:
     """Feature by feature, (sessions of the block, n_tickers) each."""
     fill = _filler(prices, block)
 
     def write(index: int, feature: Feature) -> None:
         values = np.empty((block.stop - block.start, len(prices.tickers)), dtype=np.float32)
         fill(feature, values)
-        written, rest = 0, values.data.cast("B")
-        while written < len(rest):
-            written += os.pwrite(file, rest[written:], index * values.nbytes + written)
+        file.write(index * values.size, values)
 
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(write, itertools.count(), features))

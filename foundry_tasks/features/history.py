@@ -2,7 +2,7 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from concurrent.futures import Future
 from functools import cached_property, update_wrapper
 from typing import TypeVarTuple
@@ -47,9 +47,9 @@ class History:
         self.prices = prices
         self._since = since
         self._lock = threading.Lock()
-        self._matrices: OrderedDict[tuple[object, ...], Future[Matrix]] = OrderedDict()
+        self._matrices: OrderedDict[tuple[Hashable, ...], Future[Matrix]] = OrderedDict()
 
-    def remember(self, key: tuple[object, ...], compute: Callable[[], Matrix]) -> Matrix:
+    def remember(self, key: tuple[Hashable, ...], compute: Callable[[], Matrix]) -> Matrix:
         """What `compute` gives, or gave if it was asked for lately."""
         with self._lock:
             is_first = key not in self._matrices

@@ -7,7 +7,7 @@ seen by them; its running sums keep a rounding error of the largest value they h
 in as ratios or as they are, never as powers.
 """
 
-from typing import Any
+from collections.abc import Callable
 
 import bottleneck as bn
 import numpy as np
@@ -24,7 +24,7 @@ def _least(window: int) -> int:
     return max(1, int(np.ceil(MIN_SHARE * window)))
 
 
-def by_ticker(values: npt.NDArray[Any]) -> Matrix:
+def by_ticker(values: npt.NDArray[np.generic]) -> Matrix:
     """The same with the sessions of a ticker side by side in memory; what is computed from such matrices is such a one."""
     return np.asfortranarray(values, dtype=np.float64)
 
@@ -46,7 +46,7 @@ def filled(x: Matrix, limit: int) -> Matrix:
     return by_ticker(bn.push(by_ticker(x).T, n=limit, axis=1).T)
 
 
-def _moving(function: Any, x: Matrix, window: int, at_least: int, **options: int) -> Matrix:
+def _moving(function: Callable[..., Matrix], x: Matrix, window: int, at_least: int, **options: int) -> Matrix:
     """A window longer than the history is one that has not filled yet, no different from the start of a longer one."""
     if at_least > len(x):
         return np.full_like(x, np.nan)

@@ -74,7 +74,7 @@ class RefittedNull:
     until: str
 
     def q95(self, figure: str) -> float:
-        """What chance reaches at 95 %; NaN below MIN_REFITS, which say nothing of a tail."""
+        """The 95 % quantile; NaN below MIN_REFITS, which are too few to estimate a tail."""
         known = np.array([value for value in self.figures[figure] if np.isfinite(value)])
         return float(np.quantile(known, 0.95)) if len(known) >= MIN_REFITS else float("nan")
 

@@ -10,8 +10,8 @@ from foundry_tasks.contract.documents import Fold, Folds
 from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.data.tables import Matrices, read_matrices
 from foundry_tasks.features.labels import Labels
+from foundry_tasks.inputs.label_file import read_labels
 from foundry_tasks.inputs.scores import ScoreFiles
-from foundry_tasks.models.targets import read_labels
 from foundry_tasks.walk.evidence import FoldOutput
 
 

@@ -9,10 +9,12 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
+from pydantic import JsonValue
 
+from foundry_tasks.contract.config import LabelEntry
 from foundry_tasks.contract.errors import DataRejectedError
 from foundry_tasks.data.panel import FeaturePanel, FeatureSource, FloatArray
 from foundry_tasks.models.base_models import load_model, score_panel
@@ -30,6 +32,19 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 """Every entry's time, so that equal bundles are equal bytes."""
 
 
+class BundleOrigin(TypedDict, total=False):
+    """What a bundle was made from; an earlier version may have written fewer of these."""
+
+    kind: str
+    last_session: str
+    """ISO date."""
+    label_entry: LabelEntry
+    features_digest: str
+    labels_digest: str
+    prices_digest: str
+    code_version: str
+
+
 @dataclass(frozen=True)
 class Bundle:
     """Base models, stack and base rate of one market and horizon.
@@ -44,7 +59,7 @@ class Bundle:
     base_rate: float
     models: Mapping[str, FittedModel]
     stack: Stack
-    about: Mapping[str, Any]
+    about: BundleOrigin
     calendar: str | None = None
     n_tickers: int | None = None
 
@@ -135,7 +150,7 @@ class PyfuncBundle:
     def __init__(self, bundle: Bundle) -> None:
         self.bundle = bundle
 
-    def predict(self, model_input: "pd.DataFrame", params: Mapping[str, Any] | None = None) -> "pd.DataFrame":  # noqa: ARG002 - MLflow's signature
+    def predict(self, model_input: "pd.DataFrame", params: Mapping[str, JsonValue] | None = None) -> "pd.DataFrame":  # noqa: ARG002 - MLflow's signature
         """P(up) of every row, under the row's own index; NaN where a row has too few features.
 
         The order of rows does not matter, nor do other sessions in the call, except to a deep model: it also needs the

@@ -4,11 +4,12 @@ The default has two numbers: a slope, clipped at ≥ 0, fitted against the relat
 rate known at the time. Platt's intercept on a short window inverted folds, isotonic regression made Brier worse.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
+from pydantic import JsonValue
 
 from foundry_tasks.contract.config import Calibration
 from foundry_tasks.data.panel import FloatArray
@@ -27,7 +28,7 @@ class Calibrator(Protocol):
     def p_up(self, scores: FloatArray, base_rate: FloatArray) -> FloatArray:
         """Probability that the label will be up."""
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, JsonValue]:
         """JSON."""
 
 
@@ -46,7 +47,7 @@ class BaseRateSlope:
         """
         return _sigmoid(_logit(base_rate) + self.slope * scores)
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, JsonValue]:
         """Kind and slope, for a bundle."""
         return asdict(self)
 
@@ -67,7 +68,7 @@ class Logistic:
         )
         return _sigmoid(total)
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, JsonValue]:
         """Kind, intercept and weights, for a bundle."""
         return asdict(self)
 
@@ -85,7 +86,7 @@ class Isotonic:
         result: FloatArray = np.interp(scores, self.thresholds, self.values)
         return np.where(np.isfinite(scores), result, np.nan)
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, JsonValue]:
         """Kind, thresholds and values, for a bundle."""
         return asdict(self)
 
@@ -122,13 +123,13 @@ def fit_slope(scores: FloatArray, above_median: FloatArray) -> float:
     return weights[0]
 
 
-def calibrator_from_dict(document: dict[str, Any]) -> Calibrator:
+def calibrator_from_dict(document: Mapping[str, JsonValue]) -> Calibrator:
     """The inverse of `as_dict`."""
-    fields: dict[str, Any] = {k: tuple(value) if isinstance(value, list) else value for k, value in document.items()}
+    fields = {k: tuple(value) if isinstance(value, list) else value for k, value in document.items()}
     by_kind: dict[str, Callable[..., Calibrator]] = {
         "base_rate_slope": BaseRateSlope, "platt": Logistic, "beta": Logistic, "isotonic": Isotonic,
     }  # fmt: skip
-    return by_kind[document["kind"]](**fields)
+    return by_kind[str(document["kind"])](**fields)
 
 
 def expanding_base_rate(up: FloatArray, label_span: int) -> FloatArray:

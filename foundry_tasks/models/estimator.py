@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,8 +17,17 @@ Of a network with several heads (n_rows, n_tasks), the sign first, which alone s
 """
 
 
-Mapper = Callable[[Callable[[int], Any], Sequence[int]], Iterable[Any]]
-"""How a call is made for each seed: the builtin `map`, or `FitPool.share` for several at a time."""
+SavedModel = Mapping[str, Any]
+"""What `FittedModel.to_bytes` wrote, parsed: each kind of model has keys of its own."""
+
+Result = TypeVar("Result")
+
+
+class Mapper(Protocol):
+    """How a call is made for each seed: the builtin `map`, or `FitPool.share` for several at a time."""
+
+    def __call__(self, call: Callable[[int], Result], seeds: Sequence[int], /) -> Iterable[Result]:
+        """The results in the order of the seeds."""
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,9 @@ Both are fitted on sessions that lie before whatever they are used on, and shrun
 a few hundred sessions and they are not independent.
 """
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypedDict
 
 import numpy as np
 
@@ -17,6 +18,14 @@ PRIOR_SESSIONS = 250
 """How many sessions of the common slope or rate a regime's own is mixed with."""
 MAX_FACTOR = 3.0
 """A common slope near zero makes any ratio to it large."""
+
+
+class SavedAdjustment(TypedDict):
+    """The adjustment as JSON; calm, turbulent."""
+
+    threshold: float
+    factors: Sequence[float]
+    shifts: Sequence[float]
 
 
 @dataclass(frozen=True)
@@ -52,14 +61,15 @@ class RegimeAdjustment:
             parts.append(_mapper("{} sessions' intercept {:+.3f}", self.shifts).replace("-", "−"))
         return "; ".join(parts) or "no difference between regimes that it could have learned"
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> SavedAdjustment:
         """JSON."""
-        return asdict(self)
+        return {"threshold": self.threshold, "factors": self.factors, "shifts": self.shifts}
 
     @classmethod
-    def from_dict(cls, document: dict[str, Any]) -> "RegimeAdjustment":
+    def from_dict(cls, document: SavedAdjustment) -> "RegimeAdjustment":
         """The inverse of `as_dict`."""
-        return cls(document["threshold"], tuple(document["factors"]), tuple(document["shifts"]))
+        (calm_factor, turbulent_factor), (calm_shift, turbulent_shift) = document["factors"], document["shifts"]
+        return cls(document["threshold"], (calm_factor, turbulent_factor), (calm_shift, turbulent_shift))
 
 
 def fit_adjustment(

@@ -1,9 +1,8 @@
 """Keys of rows that a caller brings, date and ticker: read as they were sent, or refused by row."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Sequence
 from datetime import date, datetime, time
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +14,9 @@ from foundry_tasks.data.panel import DateArray
 from foundry_tasks.data.sessions import sessions_between
 
 Faults = npt.NDArray[np.bool_]
-Read = tuple[Any, str]
+Cell = object
+"""A value of a column as a caller sent it, of any type."""
+Read = tuple[date | str | None, str]
 """A value as it was read, and its fault: "" where it has none."""
 
 _ISO = re.compile(r"(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?) ?(?:Z|UTC|[+-]\d{2}(?::?\d{2})?)?)?")
@@ -45,14 +46,16 @@ def read_keys(rows: pd.DataFrame, calendar: str | None) -> tuple[DateArray, npt.
     without one every weekday is a session. Raises DataRejectedError, which names the rows, counted from 1: a key is missing
     or unreadable, a date has a time of day or is no session, or a date and ticker are there twice.
     """
-    days = _read(rows["date"], "date", _as_day, _DATE_ADVICE, "datetime64[D]")
-    tickers = _read(rows["ticker"], "ticker", _as_ticker, _TICKER_ADVICE, "object")
+    distinct, places = _read(rows["date"], "date", _as_day, _DATE_ADVICE)
+    days = distinct.astype("datetime64[D]")[places]
+    distinct, places = _read(rows["ticker"], "ticker", _as_ticker, _TICKER_ADVICE)
+    tickers = distinct[places]
     _refuse_closed(days, calendar)
     _refuse_repeated(days, tickers)
     return days, tickers
 
 
-def refuse_columns(given: list[Any], features: tuple[str, ...]) -> None:
+def refuse_columns(given: Sequence[Hashable], features: tuple[str, ...]) -> None:
     """Raises DataRejectedError where date, ticker or one of `features` is not among `given`, or is there twice."""
     needed = ("date", "ticker", *features)
     for name in needed:
@@ -62,10 +65,10 @@ def refuse_columns(given: list[Any], features: tuple[str, ...]) -> None:
 
 
 def _read(
-    column: "pd.Series[Any]", name: str, reader: Callable[[Any], Read], advice: str, dtype: str
-) -> npt.NDArray[Any]:
-    """Every value as `dtype`, by `reader`, which is called once for each distinct one. Raises DataRejectedError."""
-    if column.dtype == object:
+    column: pd.Series, name: str, reader: Callable[[Cell], Read], advice: str
+) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.intp]]:
+    """The distinct values as `reader` reads them, and which of them each row has. Raises DataRejectedError."""
+    if pd.api.types.is_object_dtype(column):
         column = column.map(lambda value: value if pd.api.types.is_scalar(value) else repr(value).encode())
     if column.dtype.kind == "M":
         reader = _undo_nanoseconds(reader)
@@ -77,10 +80,10 @@ def _read(
         wrong = np.array([its == fault for _, its in found])[places]
         value = column.iloc[int(wrong.argmax())]
         _refuse(wrong, fault.replace("{}", f"{name} {str(value)[:40]!r}"), advice)
-    return np.array([value for value, _ in found], dtype=dtype)[places]
+    return np.array([value for value, _ in found], dtype=np.object_), places
 
 
-def _as_day(value: Any) -> Read:
+def _as_day(value: Cell) -> Read:
     if isinstance(value, datetime):
         at_midnight = value.time() == time.min and not getattr(value, "nanosecond", 0)
         return _checked(value.date(), at_midnight=at_midnight)
@@ -88,7 +91,8 @@ def _as_day(value: Any) -> Read:
         return _checked(value, at_midnight=True)
     if isinstance(value, str):
         return _from_text(value)
-    return _from_number(int(value)) if _is_whole(value) else (None, _UNREADABLE)
+    number = _whole(value)
+    return (None, _UNREADABLE) if number is None else _from_number(number)
 
 
 def _from_text(text: str) -> Read:
@@ -123,25 +127,31 @@ def _checked(day: date, *, at_midnight: bool) -> Read:
     return (day, "") if at_midnight else (None, "{} has a time of day, and a session is a whole day")
 
 
-def _undo_nanoseconds(reader: Callable[[Any], Read]) -> Callable[[Any], Read]:
+def _undo_nanoseconds(reader: Callable[[Cell], Read]) -> Callable[[Cell], Read]:
     """For a column that pandas made datetimes of: it takes every number for nanoseconds, so milliseconds fall on 1970-01-01."""
 
-    def read(value: Any) -> Read:
-        if value.year != 1970 or value.tzinfo is not None or value == value.normalize():
+    def read(value: Cell) -> Read:
+        if not isinstance(value, pd.Timestamp) or value.year != 1970 or value.tzinfo is not None:
+            return reader(value)
+        if value == value.normalize():
             return reader(value)
         return _from_number(value.as_unit("ns").value)
 
     return read
 
 
-def _as_ticker(value: Any) -> Read:
+def _as_ticker(value: Cell) -> Read:
     if isinstance(value, str):
         return value, ""
-    return (str(int(value)), "") if _is_whole(value) else (None, "{} is not text")
+    number = _whole(value)
+    return (None, "{} is not text") if number is None else (str(number), "")
 
 
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool) and value % 1 == 0
+def _whole(value: Cell) -> int | None:
+    """A whole number; None for another one and for any other thing."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
+        return None
+    return int(value) if value % 1 == 0 else None
 
 
 def _refuse_closed(days: DateArray, calendar: str | None) -> None:

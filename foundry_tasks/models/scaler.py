@@ -1,13 +1,14 @@
 """One scale for every input: what models that add inputs up need, and trees do not."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 import numpy.typing as npt
 
 from foundry_tasks.models.design import Inputs
+from foundry_tasks.models.estimator import SavedModel
 
 Vector = npt.NDArray[np.float64]
 
@@ -19,6 +20,13 @@ _CHUNK_ROWS = 65_536
 def row_chunks(n_rows: int) -> Iterator[slice]:
     """So many rows at a time that what is made of them is no second copy of all."""
     return (slice(first, min(first + _CHUNK_ROWS, n_rows)) for first in range(0, n_rows, _CHUNK_ROWS))
+
+
+class SavedScaler(TypedDict):
+    """Mean and deviation of each input; None for an infinite deviation."""
+
+    mean: list[float]
+    deviation: list[float | None]
 
 
 @dataclass(frozen=True)
@@ -52,13 +60,13 @@ class Scaler:
         scaled[np.isnan(scaled)] = 0.0
         return scaled
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> SavedScaler:
         """For JSON, which knows no infinity."""
         deviation = [None if np.isinf(value) else value for value in self.deviation.tolist()]
         return {"mean": self.mean.tolist(), "deviation": deviation}
 
     @classmethod
-    def from_dict(cls, saved: Mapping[str, Any]) -> "Scaler":
+    def from_dict(cls, saved: SavedModel) -> "Scaler":
         """What `to_dict` wrote."""
         deviation = [np.inf if value is None else value for value in saved["deviation"]]
         return cls(np.array(saved["mean"], dtype=np.float64), np.array(deviation, dtype=np.float64))

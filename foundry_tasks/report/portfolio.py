@@ -7,8 +7,7 @@ from foundry_tasks.contract.documents import Figure, Simulation
 from foundry_tasks.contract.documents.portfolio import Earnings, FoldEarnings
 from foundry_tasks.contract.documents.report import Curves, PortfolioSection, ReplayVerdict, ReportedHorizon
 from foundry_tasks.contract.documents.simulate import Retrained
-from foundry_tasks.data.panel import FloatArray
-from foundry_tasks.data.tables import AnyArray
+from foundry_tasks.data.panel import AnyArray, FloatArray
 from foundry_tasks.evaluation.performance import drawdown, equity
 from foundry_tasks.report import wording
 from foundry_tasks.report.figures import numbers

@@ -21,8 +21,7 @@ from foundry_tasks.contract.documents import (
     TrialFigures,
 )
 from foundry_tasks.contract.stage_io import RunLogLine, StageResult
-from foundry_tasks.data.panel import DateArray, FloatArray
-from foundry_tasks.data.tables import AnyArray
+from foundry_tasks.data.panel import AnyArray, DateArray, FloatArray
 
 
 @dataclass(frozen=True)

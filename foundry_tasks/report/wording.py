@@ -2,14 +2,14 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
-from foundry_tasks.contract.config import GatePolicy
 from foundry_tasks.contract.documents import Gate, Interval, Prices
 from foundry_tasks.contract.documents.monitor import LiveFigures, MonitorSettings
 from foundry_tasks.contract.documents.prices import ExcludedBars, LargeMove
 from foundry_tasks.contract.documents.report import AbsentStage, ShownDrift, TickerPrediction
 from foundry_tasks.contract.documents.report_gates import StatusPhrase
+from foundry_tasks.gates.registry import GATES
+from foundry_tasks.gates.style import GateStyle, writer
 
 UNDEFINED = "undefined"
 LARGE_MOVES_SHOWN = 20
@@ -37,90 +37,31 @@ VERDICT_MEANINGS: Mapping[str, str] = {
 ENTRY_NAMES: Mapping[str, str] = {"close": "close of t", "next_open": "open of t+1", "next_close": "close of t+1"}
 
 
-@dataclass(frozen=True, slots=True)
-class GateStyle:
-    """How a gate's figure is written and on which scale its bar is drawn."""
-
-    label: str
-    write: Callable[[float], str]
-    marks: Callable[[GatePolicy], Sequence[float]] = lambda _: ()
-    """Policy → where thresholds stand on the bar."""
-    good: Callable[[GatePolicy], tuple[float, float]] | None = None
-    """Policy → the range that passes, infinite where it is open."""
-    limits: tuple[float, float] = (-math.inf, math.inf)
-    """The bar never shows more than this; an interval that goes on gets an arrow."""
-
-
-def _writer(form: str, factor: float = 1.0, unit: str = "") -> Callable[[float], str]:
-    """Writes a number in one form, with a true minus sign, and zero without one."""
-
-    def write(value: float) -> str:
-        text = format(factor * value, form)
-        if float(text) == 0:
-            text = format(0.0, form).removeprefix("+")
-        return text.replace("-", "−") + unit
-
-    return write
-
-
-plain = _writer(".4f")
-fine = _writer(".5f")
-percent = _writer(".1f", 100, " %")
-signed_percent = _writer("+.1f", 100, " %")
-signed_bare_percent = _writer("+.1f", 100)
-bp = _writer(".1f")
-ratio = _writer(".2f")
-whole_percent = _writer(".0f", 100, " %")
-
-INF = math.inf
-GATES: Mapping[str, GateStyle] = {
-    "auc": GateStyle("AUC per session", plain, lambda p: (p.min_auc_lower, p.min_auc), lambda p: (p.min_auc, INF)),
-    "wfe": GateStyle(
-        "Walk-forward efficiency", whole_percent, lambda p: (p.min_wfe,), lambda p: (p.min_wfe, INF), (-1.0, 2.0)
-    ),
-    "brier": GateStyle("Brier against base rate", _writer("+.5f"), lambda _: (0.0,), lambda _: (-INF, 0.0)),
-    "ece": GateStyle("Calibration error", plain, lambda p: (p.max_ece,), lambda p: (0.0, p.max_ece), (0.0, INF)),
-    "spread": GateStyle("Spread of P(up)", plain),
-    "collapse": GateStyle("Collapsed fits of base models", _writer(".0f")),
-    "sign_balance": GateStyle(
-        "Sign balance",
-        _writer("+.1f", 100, " pp"),
-        lambda p: (-p.max_sign_gap, p.max_sign_gap),
-        lambda p: (-p.max_sign_gap, p.max_sign_gap),
-    ),
-    "coverage": GateStyle(
-        "Coverage", percent, lambda p: (p.min_coverage,), lambda p: (p.min_coverage, 1.0), (0.0, 1.0)
-    ),
-    "leakage": GateStyle("Leakage audit", _writer(".0f")),
-    "champion": GateStyle(
-        "Against the champion",
-        _writer("+.4f"),
-        lambda p: (p.min_champion_difference,),
-        lambda p: (p.min_champion_difference, INF),
-    ),
-}
+plain = writer(".4f")
+fine = writer(".5f")
+percent = writer(".1f", 100, " %")
+signed_percent = writer("+.1f", 100, " %")
+signed_bare_percent = writer("+.1f", 100)
+bp = writer(".1f")
+ratio = writer(".2f")
+whole_percent = writer(".0f", 100, " %")
 
 
 def gate_style(name: str) -> GateStyle:
-    """The style of a gate; one that the report does not know yet is written plainly."""
-    return GATES.get(name, GateStyle(name.replace("_", " "), plain))
+    """The style of a gate; one that this version does not know, such as an earlier version's, is written plainly."""
+    return GATES[name].style if name in GATES else GateStyle(name.replace("_", " "))
 
 
 def gate_value(gate: Gate) -> str:
     """A gate's observed value with its unit."""
     if gate.value is None:
         return "–" if gate.verdict in {"passed", "skipped"} else UNDEFINED
-    if gate.name == "leakage":
-        return "clean" if gate.value == 0 else f"{gate.value:.0f} found"
     return gate_style(gate.name).write(gate.value)
 
 
 def gate_note(gate: Gate) -> str:
-    """A gate's note; of several leaks the first, since the audit lists them all."""
-    found = gate.value or 0
-    if gate.name == "leakage" and found > 1:
-        return f"{gate.note.split('; ', maxsplit=1)[0]}; and {found - 1:.0f} more"
-    return gate.note
+    """A gate's note as the page shows it."""
+    return gate_style(gate.name).short_note(gate)
 
 
 def gate_interval(gate: Gate) -> str:
@@ -153,16 +94,13 @@ def listed(items: Sequence[str]) -> str:
     return " and ".join([", ".join(items[:-1]), items[-1]] if len(items) > 1 else items)
 
 
-_UNDEFINED_BECAUSE = {"wfe": "validation shows no edge that the test could keep"}
-
-
 def refusal(gate: Gate) -> str:
     """Why a gate keeps a model out, in one line."""
     style = gate_style(gate.name)
-    if gate.name == "leakage":
+    if style.note_tells_refusal:
         return f"{style.label}: {gate_note(gate)}"
     if gate.verdict == "undefined" and gate.value is None:
-        return f"{style.label} is undefined: {_UNDEFINED_BECAUSE.get(gate.name, gate.note)}"
+        return f"{style.label} is undefined: {style.undefined_because or gate.note}"
     if gate.verdict == "undefined":
         return f"{style.label} {gate_value(gate)} has no interval: too few independent blocks of sessions"
     bounds = gate_interval(gate)

@@ -11,6 +11,7 @@ from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.data.panel import FeaturePanel, FloatArray
 from foundry_tasks.data.profile import profile_features
 from foundry_tasks.data.tables import FeatureFile, read_prices, write_features
+from foundry_tasks.data.temporary_matrices import TemporaryMatrices
 from foundry_tasks.features.build import feature_blocks, features_for
 from foundry_tasks.features.labels import above, forward_returns
 
@@ -24,7 +25,7 @@ def run(config: FeaturesConfig, io: StageIO) -> None:
     path = io.workspace / "features.parquet"
 
     def blocks() -> Iterator[FeaturePanel]:
-        for block in feature_blocks(prices, wanted, since=since, threads=config.threads):
+        for block in feature_blocks(prices, wanted, TemporaryMatrices, since=since, threads=config.threads):
             io.expectations.warm_up()  # beside writing, which lets it; beside computing it takes more than it gives
             yield block
 

@@ -19,7 +19,7 @@ from foundry_tasks.data.panel import DateArray, FloatArray
 from foundry_tasks.data.tables import Matrices, read_matrices
 from foundry_tasks.evaluation.selection_bias import SelectionBias
 from foundry_tasks.gates.diagnostics import Edges, edges_of, gate_diagnostics, trial_figures
-from foundry_tasks.gates.gates import evaluate_gates
+from foundry_tasks.gates.verdict import evaluate_gates
 from foundry_tasks.inputs.null_store import recipe_of, stored_null
 from foundry_tasks.inputs.run_inputs import RunInputs
 from foundry_tasks.inputs.run_trials import record_run
@@ -59,7 +59,9 @@ def run(config: GatesConfig, io: StageIO) -> None:
             last_session=date.fromisoformat(str(sessions[reported[-1].test.stop - 1])),
         )
         # What trials there are besides is no output: the same run, judged again, has the same gates.
-        headline = GatesHeadline(verdict=verdict, auc=report.gates[0].value, trials=trial_figures(biases[horizon]))
+        auc = report.gate("auc")
+        trials = trial_figures(biases[horizon])
+        headline = GatesHeadline(verdict=verdict, auc=auc.value if auc else None, trials=trials)
         io.metrics[f"{horizon}d"] = headline.model_dump(mode="json")
         _warn(io, horizon, report, diagnostics, skipped=config.skip_gates)
         _warn_of_trials(io, horizon, report, biases[horizon], policy)

@@ -4,8 +4,9 @@ import numpy as np
 
 from foundry_tasks.contract.config import LABEL_ENTRIES, LabelsConfig
 from foundry_tasks.contract.stage_io import StageIO
+from foundry_tasks.data.panel import AnyArray
 from foundry_tasks.data.profile import profile_labels
-from foundry_tasks.data.tables import AnyArray, Matrices, read_prices, write_matrices
+from foundry_tasks.data.tables import Matrices, read_prices, write_matrices
 from foundry_tasks.features.labels import build_labels, forward_returns
 
 

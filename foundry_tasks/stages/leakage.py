@@ -21,14 +21,15 @@ from foundry_tasks.contract.documents import Fold, Leakage
 from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.data.panel import DateArray, FeaturePanel, FloatArray, PricePanel
 from foundry_tasks.data.tables import FeatureFile, read_matrices, read_prices
+from foundry_tasks.data.temporary_matrices import TemporaryMatrices
 from foundry_tasks.features import FEATURES
 from foundry_tasks.features.build import feature_blocks, features_for
 from foundry_tasks.features.labels import label_span
+from foundry_tasks.inputs.label_file import TargetFile
 from foundry_tasks.inputs.run_inputs import RunInputs
 from foundry_tasks.models.base_models import by_transform, estimator_for, load_libraries, target_of
 from foundry_tasks.models.design import Design, Transform, build_design
 from foundry_tasks.models.fit_pool import FitPool
-from foundry_tasks.models.targets import TargetFile
 from foundry_tasks.models.training import FitWindow, WindowTrainer
 
 POISONED_SESSIONS = 64
@@ -52,7 +53,7 @@ def run(config: LeakageConfig, io: StageIO) -> None:
     labels = {h: {name: targets.wide(h, name) for name in AUDITED_LABELS} for h in folds}
 
     def build(panel: PricePanel) -> Iterator[FeaturePanel]:
-        return feature_blocks(panel, features_for(panel, feature_set)[0], threads=config.threads)
+        return feature_blocks(panel, features_for(panel, feature_set)[0], TemporaryMatrices, threads=config.threads)
 
     leaks: list[str] = []
     checked: list[str] = []

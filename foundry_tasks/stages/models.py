@@ -16,12 +16,12 @@ from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.contract.stages import models_of, shard_parts
 from foundry_tasks.data.tables import FeatureFile, Matrices, write_matrices
 from foundry_tasks.features.labels import label_span
+from foundry_tasks.inputs.label_file import TargetFile
 from foundry_tasks.models.base_models import by_transform
 from foundry_tasks.models.design import Designs
 from foundry_tasks.models.fit_pool import FitPool
 from foundry_tasks.models.market_regime import need_volatility
 from foundry_tasks.models.per_regime import MIN_REGIME_SESSIONS
-from foundry_tasks.models.targets import TargetFile
 from foundry_tasks.walk.block_fits import BlockFitter, Fit, Walk, fitted_alone
 from foundry_tasks.walk.walk_forward import WalkForwardValidator
 

@@ -1,5 +1,6 @@
 """nulls: a recipe fitted anew under shifted labels, many times, on a market of one's own: what its gates see in noise."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
@@ -20,12 +21,11 @@ from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.data.panel import BoolArray
 from foundry_tasks.data.tables import FeatureFile, read_matrices
 from foundry_tasks.features.labels import Labels
-from foundry_tasks.gates.gates import json_ready
 from foundry_tasks.gates.null_distribution import MIN_REFITS, RefittedNull, gated_figures, spread_shifts
+from foundry_tasks.inputs.label_file import read_labels
 from foundry_tasks.inputs.null_store import recipe_of, store_null
 from foundry_tasks.inputs.run_inputs import RunInputs
 from foundry_tasks.models.design import Designs
-from foundry_tasks.models.targets import read_labels
 from foundry_tasks.walk.study import Recipe, study_panel
 
 
@@ -61,7 +61,7 @@ def run(config: NullsConfig, io: StageIO) -> None:
         )
         null = RefittedNull(_by_figure(rows), shifts[horizon], str(features.sessions[-1]))
         stored[horizon] = store_null(io.store, config.market, horizon, recipe, null)
-        io.metrics[f"{horizon}d"] = {"refits": len(rows), "auc_q95": json_ready(null.q95("auc"))}
+        io.metrics[f"{horizon}d"] = {"refits": len(rows), "auc_q95": _known(null.q95("auc"))}
     if config.null_refits < MIN_REFITS:
         io.warn(f"{config.null_refits} refits say too little of a 95 % quantile: the gates ask for {MIN_REFITS}")
     io.publish(Nulls(horizons=stored))
@@ -85,11 +85,16 @@ def _refits(io: StageIO, recipe: Recipe, designs: Designs, shifts: Sequence[int]
         if note is None:
             with io.step(f"refit_{horizon}d"):
                 evidence = study_panel(designs, labels, member, recipe, shift_sessions=shift)
-            note = {"outputs": [], "figures": json_ready(gated_figures(evidence))}
+            note = {"outputs": [], "figures": {each: _known(value) for each, value in gated_figures(evidence).items()}}
             io.save_checkpoint(name, note)
         rows.append(note["figures"])
         io.progress.advance(f"{horizon}d labels shifted by {shift} sessions")
     return rows
+
+
+def _known(value: float) -> float | None:
+    """NaN and infinity as None, which JSON can write."""
+    return value if math.isfinite(value) else None
 
 
 def _labels(io: StageIO, horizon: int) -> tuple[Labels, BoolArray]:

@@ -18,9 +18,9 @@ from foundry_tasks.contract.documents.predict import IndexedPrediction, Predicto
 from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.contract.ports import ModelVersion
 from foundry_tasks.contract.stage_io import StageIO
-from foundry_tasks.data.panel import FeaturePanel, FloatArray
+from foundry_tasks.data.panel import AnyArray, FeaturePanel, FloatArray
 from foundry_tasks.data.profile import profile_predictions
-from foundry_tasks.data.tables import AnyArray, panel_sessions, read_features, write_table
+from foundry_tasks.data.tables import panel_sessions, read_features, write_table
 from foundry_tasks.ledger.chain import Ledger
 from foundry_tasks.ledger.records import LedgerState, model_name
 

@@ -15,6 +15,7 @@ from foundry_tasks.data.panel import FloatArray
 from foundry_tasks.data.tables import FeatureFile, read_matrices
 from foundry_tasks.evaluation.metrics import session_dispersion, session_rank_ic
 from foundry_tasks.features.labels import label_span
+from foundry_tasks.inputs.label_file import TargetFile
 from foundry_tasks.inputs.run_inputs import RunInputs
 from foundry_tasks.models.base_models import by_transform, estimator_for, load_libraries, load_model, target_of
 from foundry_tasks.models.bundle import Bundle, needed_features
@@ -22,7 +23,6 @@ from foundry_tasks.models.design import Designs
 from foundry_tasks.models.estimator import FittedModel
 from foundry_tasks.models.fit_pool import FitPool
 from foundry_tasks.models.stack import Stack
-from foundry_tasks.models.targets import TargetFile
 from foundry_tasks.models.training import FitWindow, WindowTrainer
 
 

@@ -119,6 +119,7 @@ def _replay(io: StageIO, inputs: SimulationInputs) -> tuple[Difference, int]:
 
 def _retrain(io: StageIO, inputs: SimulationInputs, every: int) -> Retrained:
     """Everything fitted anew on its own schedule, and how far its forecasts are from those of the folds."""
+    from foundry_tasks.inputs.feature_file import stored_features  # noqa: PLC0415 - loads the features
     from foundry_tasks.walk.retraining import RetrainedForecasts, RetrainingRecipe  # noqa: PLC0415 - loads boosters
 
     models = io.models_config()
@@ -131,7 +132,8 @@ def _retrain(io: StageIO, inputs: SimulationInputs, every: int) -> Retrained:
         every_sessions=every,
     )
     name = f"{inputs.horizon}d-retrained-{every}"
-    strategy, saved = RetrainedForecasts(recipe, inputs.horizon, inputs.rules), Checkpoint.load(io, name)
+    strategy = RetrainedForecasts(recipe, inputs.horizon, inputs.rules, stored_features)
+    saved = Checkpoint.load(io, name)
     earlier = 0.0 if saved is None else saved.apart
 
     def apart() -> float:

@@ -7,17 +7,15 @@ of a run's folds its forecasts are the run's; if they are not, something in the 
 Nothing is kept from one fit to the next, so that a fit can be repeated: the k-th fits all the blocks before it once more.
 """
 
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from foundry_tasks.contract.config import BacktestConfig, EnsembleConfig, LabelEntry, ModelsConfig
 from foundry_tasks.contract.documents import Window
 from foundry_tasks.data.panel import FeaturePanel, FeatureSource, FloatArray, PricePanel
-from foundry_tasks.data.tables import FeatureFile, write_features
 from foundry_tasks.evaluation.positions import target_weights
-from foundry_tasks.features.build import build_features, feature_blocks, features_for
+from foundry_tasks.features.build import build_features
 from foundry_tasks.features.definition import FeatureSet
 from foundry_tasks.features.labels import Labels, build_labels, label_span
 from foundry_tasks.models.base_models import score_panel
@@ -65,22 +63,22 @@ class RetrainingRecipe:
 class RetrainedForecasts:
     """The strategy that is fitted anew on its own schedule, and sizes what it then forecasts.
 
+    stored_features: opens all features of some prices, which need not be in memory, such as `inputs.feature_file`.
     p_up: what it forecast, index of the session → (n_tickers,).
     """
 
     recipe: RetrainingRecipe
     horizon: int
     rules: BacktestConfig
+    stored_features: Callable[[PricePanel, FeatureSet], AbstractContextManager[FeatureSource]]
     p_up: dict[int, FloatArray] = field(default_factory=dict)
     _models: Mapping[str, FittedModel] = field(default_factory=dict)
     _stack: Stack | None = None
 
     def fit(self, known: PricePanel) -> None:
-        """The recipe, fitted for the sessions that follow `known`; features are read from a file, as a run reads them."""
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "features.parquet"
-            write_features(path, feature_blocks(known, features_for(known, self.recipe.feature_set)[0]))
-            self._fit(FeatureFile(path), known)
+        """The recipe, fitted for the sessions that follow `known`."""
+        with self.stored_features(known, self.recipe.feature_set) as features:
+            self._fit(features, known)
 
     def _fit(self, features: FeatureSource, known: PricePanel) -> None:
         recipe, horizon = self.recipe, self.horizon

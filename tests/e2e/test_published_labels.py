@@ -5,7 +5,7 @@ import pytest
 
 from foundry_tasks.data.tables import read_prices
 from foundry_tasks.features.labels import build_labels
-from foundry_tasks.models.targets import TargetFile, read_labels
+from foundry_tasks.inputs.label_file import TargetFile, read_labels
 from tests.e2e.foundry_here import TINY, Foundry, write_market
 from tests.leakage.markets import simulated_market
 

@@ -8,8 +8,8 @@ import pytest
 from foundry_tasks.audit.size_and_power import kinds
 from foundry_tasks.contract.config import EnsembleConfig, GatePolicy, ModelsConfig
 from foundry_tasks.contract.stages import stage_config
-from foundry_tasks.gates.gates import evaluate_gates
 from foundry_tasks.gates.null_distribution import MIN_REFITS
+from foundry_tasks.gates.verdict import evaluate_gates
 from foundry_tasks.runtime.terminal import PlainProgress
 from foundry_tasks.walk.study import Recipe, study
 from tests.e2e.foundry_here import TINY, Foundry, write_market

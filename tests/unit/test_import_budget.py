@@ -49,3 +49,9 @@ def loaded(tmp_path_factory):
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_starts_with_what_it_needs_and_nothing_else(loaded, stage):
     assert HEAVY & set(loaded[stage]) <= STARTS_WITH.get(stage, MATRICES | {"bottleneck"})
+
+
+def test_the_summary_of_a_report_is_printed_without_numpy():
+    probe = "import sys, foundry_tasks.report.summary; print(*{name.partition('.')[0] for name in sys.modules})"
+    printed = subprocess.run([sys.executable, "-c", probe], check=True, capture_output=True, text=True).stdout
+    assert not HEAVY & set(printed.split())

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, ClassVar, get_args
+from typing import TYPE_CHECKING, ClassVar, Required, TypedDict, Unpack, get_args
 
 import numpy as np
 
@@ -22,20 +22,37 @@ from foundry_tasks.models.deep.journal import NO_JOURNAL, FitJournal
 from foundry_tasks.models.deep.scoring import in_chunks, score_sessions
 from foundry_tasks.models.deep.sequences import Sequences
 from foundry_tasks.models.design import Scores, Transform
-from foundry_tasks.models.estimator import Mapper, Prepared, Stopping, Target, learnable, shares
+from foundry_tasks.models.estimator import Mapper, Prepared, SavedModel, Stopping, Target, learnable, shares
 from foundry_tasks.models.scaler import Scaler
 
 if TYPE_CHECKING:
     import keras
 
 
-def _lstm_transformer(**arguments: Any) -> "keras.Model":
+class _BuildOptions(TypedDict, total=False):
+    steps: Required[int]
+    inputs: Required[int]
+    width: Required[int]
+    blocks: Required[int]
+    heads: int
+    dropout: float
+
+
+class _LSTMTransformerOptions(_BuildOptions, total=False):
+    tasks: Sequence[DeepTask]
+
+
+class _XLSTMOptions(_BuildOptions, total=False):
+    denoise: bool
+
+
+def _lstm_transformer(**arguments: Unpack[_LSTMTransformerOptions]) -> "keras.Model":
     from foundry_tasks.models.deep.lstm_transformer import build_lstm_transformer  # noqa: PLC0415 - Keras takes seconds
 
     return build_lstm_transformer(**arguments)
 
 
-def _xlstm_ts(**arguments: Any) -> "keras.Model":
+def _xlstm_ts(**arguments: Unpack[_XLSTMOptions]) -> "keras.Model":
     from foundry_tasks.models.deep.xlstm_ts import build_xlstm_ts  # noqa: PLC0415 - as above
 
     return build_xlstm_ts(**arguments)
@@ -131,7 +148,7 @@ class DeepModel:
         ).encode()
 
     @classmethod
-    def from_dict(cls, saved: Mapping[str, Any]) -> "DeepModel":
+    def from_dict(cls, saved: SavedModel) -> "DeepModel":
         """What `to_bytes` wrote."""
         return cls(
             network=saved["kind"],

@@ -10,7 +10,7 @@ that a score is a log-odds under every loss.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Unpack
 
 import foundry_tasks.models.deep.keras_backend  # noqa: F401 - before Keras
 
@@ -19,13 +19,11 @@ import keras
 from keras import ops
 
 from foundry_tasks.contract.config import DeepLoss, DeepTask
+from foundry_tasks.models.deep.keras_types import LossOptions, SavedConfig, Tensor
 
 MIN_DEVIATION = 1e-3
 """Log-odds of a session that spread less are divided by this, not by their spread: a gradient stays finite."""
 _TINY = 1e-12
-
-Tensor = Any
-"""A float32 tensor of whichever backend Keras has."""
 
 registered = keras.saving.register_keras_serializable(package="foundry")
 
@@ -76,7 +74,7 @@ class CrossEntropyCorrelation(keras.losses.Loss):
     spread of 0.05, weight 0.1 gives the order twice as much to say.
     """
 
-    def __init__(self, weight: float = 0.1, **kwargs: Any) -> None:
+    def __init__(self, weight: float = 0.1, **kwargs: Unpack[LossOptions]) -> None:
         super().__init__(**kwargs)
         self.weight = weight
         self._cross_entropy, self._correlation = CrossEntropy(), SessionCorrelation()
@@ -85,7 +83,7 @@ class CrossEntropyCorrelation(keras.losses.Loss):
         """One value for the batch."""
         return self._cross_entropy(y_true, y_pred) + self.weight * self._correlation(y_true, y_pred)
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> SavedConfig:
         """What makes an equal one."""
         return {**super().get_config(), "weight": self.weight}
 
@@ -99,7 +97,7 @@ class DirectionalHuber(keras.losses.Loss):
     github.com/Thunderboltdy-10/ai-stocks (models/lstm_transformer_paper.py), which forecasts returns; taking log-odds is ours.
     """
 
-    def __init__(self, delta: float = 1.0, direction_weight: float = 0.1, **kwargs: Any) -> None:
+    def __init__(self, delta: float = 1.0, direction_weight: float = 0.1, **kwargs: Unpack[LossOptions]) -> None:
         super().__init__(**kwargs)
         self.delta, self.direction_weight = delta, direction_weight
 
@@ -110,7 +108,7 @@ class DirectionalHuber(keras.losses.Loss):
         wrong = ops.cast(target * forecast <= 0, huber.dtype)
         return huber * (1.0 + self.direction_weight * wrong)
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> SavedConfig:
         """What makes an equal one."""
         return {**super().get_config(), "delta": self.delta, "direction_weight": self.direction_weight}
 
@@ -125,7 +123,7 @@ class AntiCollapseDirectional(DirectionalHuber):
     such a share is no collapse.
     """
 
-    def __init__(self, min_spread: float = 0.02, spread_weight: float = 0.1, **kwargs: Any) -> None:
+    def __init__(self, min_spread: float = 0.02, spread_weight: float = 0.1, **kwargs: Unpack[LossOptions]) -> None:
         super().__init__(**kwargs)
         self.min_spread, self.spread_weight = min_spread, spread_weight
 
@@ -137,7 +135,7 @@ class AntiCollapseDirectional(DirectionalHuber):
         missing = ops.maximum(1.0 - spread / wanted, 0.0)
         return ops.mean(super().call(y_true, y_pred)) + self.spread_weight * missing * missing
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> SavedConfig:
         """What makes an equal one."""
         return {**super().get_config(), "min_spread": self.min_spread, "spread_weight": self.spread_weight}
 

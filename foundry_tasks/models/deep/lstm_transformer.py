@@ -7,7 +7,7 @@ sequence that starts late, its first steps masked, gives what the shorter one gi
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Unpack
 
 import foundry_tasks.models.deep.keras_backend  # noqa: F401 - before Keras
 
@@ -17,20 +17,18 @@ from keras import layers, ops
 
 from foundry_tasks.contract.config import DeepTask
 from foundry_tasks.models.deep.forward.lstm_transformer import EXPANSION, HEADS
+from foundry_tasks.models.deep.keras_types import LayerOptions, SavedConfig, Tensor
 
 _ACTIVATIONS: Mapping[DeepTask, str] = {"sign": "linear", "size": "softplus", "volatility": "linear"}
 _HEAD_SCALE = 0.01
 """Variance of a head's first outputs: log-odds that spread by 0.1, near what an honest model ends with, and not by 1."""
-
-Tensor = Any
-"""A tensor of whichever backend Keras has."""
 
 
 @keras.saving.register_keras_serializable(package="foundry")
 class StepPosition(layers.Layer):
     """x + what it means to be that many steps from the last one, learned. (batch, steps, width) → the same."""
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(self, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         self.supports_masking = True
 
@@ -52,7 +50,9 @@ class CausalAttentionBlock(layers.Layer):
     asks the others. A masked step is not looked at. heads divide width; dropout is that of both branches.
     """
 
-    def __init__(self, heads: int, *, dropout: float = 0.0, last_step: bool = False, **kwargs: Any) -> None:
+    def __init__(
+        self, heads: int, *, dropout: float = 0.0, last_step: bool = False, **kwargs: Unpack[LayerOptions]
+    ) -> None:
         super().__init__(**kwargs)
         self.heads, self.dropout, self.last_step = heads, dropout, last_step
         self.supports_masking = True
@@ -73,7 +73,9 @@ class CausalAttentionBlock(layers.Layer):
         self._narrow = self._make(layers.Dense, "narrow", (*seen[:-1], EXPANSION * width), units=width)
         self._drop = self._make(layers.Dropout, "drop", seen, rate=self.dropout)
 
-    def _make(self, kind: type[layers.Layer], name: str, shape: Sequence[int | None], **arguments: Any) -> layers.Layer:
+    def _make(
+        self, kind: type[layers.Layer], name: str, shape: Sequence[int | None], **arguments: float | str
+    ) -> layers.Layer:
         layer = kind(dtype=self.dtype_policy, name=name, **arguments)
         layer.build(shape)
         return layer
@@ -96,7 +98,7 @@ class CausalAttentionBlock(layers.Layer):
         """(batch, steps or 1, width)."""
         return (shape[0], 1 if self.last_step else shape[1], shape[-1])
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> SavedConfig:
         """What makes an equal one."""
         return {**super().get_config(), "heads": self.heads, "dropout": self.dropout, "last_step": self.last_step}
 

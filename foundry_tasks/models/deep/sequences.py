@@ -8,7 +8,6 @@ network eats it.
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -32,7 +31,7 @@ class Sequences:
     def __len__(self) -> int:
         return len(self.session)
 
-    def __getitem__(self, rows: Any) -> "Sequences":
+    def __getitem__(self, rows: slice | npt.NDArray[np.bool_] | npt.NDArray[np.integer]) -> "Sequences":
         """Some rows, as a slice, a mask or places choose them; the panel is not copied."""
         swapped = self.swapped and (self.swapped[0], self.swapped[1][rows])
         return replace(self, session=self.session[rows], ticker=self.ticker[rows], swapped=swapped)

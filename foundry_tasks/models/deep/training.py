@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
-from typing import Any
 
 import foundry_tasks.models.deep.keras_backend  # noqa: F401 - before Keras
 
@@ -25,6 +24,7 @@ from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.evaluation.collapse import collapse_of
 from foundry_tasks.models.deep.deep_classifier import Network
 from foundry_tasks.models.deep.journal import FitJournal
+from foundry_tasks.models.deep.keras_types import SavedConfig, Tensor
 from foundry_tasks.models.deep.losses import losses_of
 from foundry_tasks.models.deep.scoring import score_sessions
 from foundry_tasks.models.deep.sequences import Sequences
@@ -292,13 +292,13 @@ class WarmUpCosine(keras.optimizers.schedules.LearningRateSchedule):
         self.peak = peak
         self.steps = keras.Variable(1.0, trainable=False, dtype="float32")
 
-    def __call__(self, step: Any) -> Any:
+    def __call__(self, step: Tensor) -> Tensor:
         """The learning rate of a step, counted from 0."""
         done = (ops.cast(step, "float32") + 1.0) / (self.steps + 1.0)
         cooling = 0.5 * (1.0 + ops.cos(np.pi * (done - WARM_UP_SHARE) / (1.0 - WARM_UP_SHARE)))
         return self.peak * ops.where(done < WARM_UP_SHARE, done / WARM_UP_SHARE, cooling)
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> SavedConfig:
         """What makes an equal one."""
         return {"peak": self.peak}
 
@@ -316,7 +316,7 @@ class _Shape:
     def build(self, precision: str) -> keras.Model:
         """The network, its weights drawn anew."""
         arguments = {"steps": self.steps, "inputs": self.inputs, "width": self.width, "blocks": self.blocks}
-        more: dict[str, Any] = {"tasks": self.tasks} if len(self.tasks) > 1 else {}
+        more: dict[str, tuple[DeepTask, ...] | bool] = {"tasks": self.tasks} if len(self.tasks) > 1 else {}
         if self.denoise:
             more["denoise"] = True
         with _policy(precision):
@@ -329,7 +329,7 @@ class _Compiled:
 
     network: keras.Model
     rate: WarmUpCosine
-    untouched: list[npt.NDArray[Any]]
+    untouched: list[npt.NDArray[np.generic]]
 
 
 @lru_cache(maxsize=2)
@@ -362,7 +362,9 @@ def _policy(precision: str) -> Iterator[None]:
 # ------------------------------------------------------------------ how far a fit has come, as bytes
 def _state(network: keras.Model, course: Course) -> bytes:
     """Weights, generators of dropout, optimizer and course; never a pickle."""
-    arrays: dict[str, Any] = {"course": np.array([course.epochs_done, course.best_epoch, course.best_auc])}
+    arrays: dict[str, npt.NDArray[np.generic]] = {
+        "course": np.array([course.epochs_done, course.best_epoch, course.best_auc])
+    }
     arrays |= {f"best{place}": weight for place, weight in enumerate(course.best)}
     arrays |= {f"variable{place}": np.asarray(variable) for place, variable in enumerate(_variables(network))}
     buffer = io.BytesIO()

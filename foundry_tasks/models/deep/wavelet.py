@@ -6,7 +6,7 @@ session that is scored. The transform is the causal à trous Haar of Renaud, Sta
 2ˡ steps a level, the details being the differences between levels, so that their sum is the series again.
 """
 
-from typing import Any
+from typing import Unpack
 
 import foundry_tasks.models.deep.keras_backend  # noqa: F401 - before Keras
 
@@ -16,6 +16,7 @@ import numpy as np
 from keras import ops
 
 from foundry_tasks.models.deep.forward.wavelet import LEVELS, a_trous_haar
+from foundry_tasks.models.deep.keras_types import LayerOptions, SavedConfig, Tensor
 
 
 @keras.saving.register_keras_serializable(package="foundry")
@@ -27,7 +28,7 @@ class WaveletDenoiser(keras.layers.Layer):
     Raises ValueError where the window is too short for its levels.
     """
 
-    def __init__(self, *, levels: int = LEVELS, **kwargs: Any) -> None:
+    def __init__(self, *, levels: int = LEVELS, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         self.levels = levels
         self.supports_masking = True
@@ -36,7 +37,7 @@ class WaveletDenoiser(keras.layers.Layer):
         """Compute the matrices of the wavelets, (steps, steps) each. Raises ValueError for a window that is too short."""
         self.smooth, self.details = a_trous_haar(input_shape[1] or 0, self.levels)
 
-    def call(self, inputs: Any, mask: Any = None) -> Any:
+    def call(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
         """inputs: (batch, steps, inputs). mask: (batch, steps), False where a step comes back as 0."""
         window = ops.cast(inputs, "float32")
         kept = ops.matmul(self.smooth, window)
@@ -53,6 +54,6 @@ class WaveletDenoiser(keras.layers.Layer):
         """The shape of the input."""
         return input_shape
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> SavedConfig:
         """The arguments, for a saved model."""
         return {**super().get_config(), "levels": self.levels}

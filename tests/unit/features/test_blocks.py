@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from foundry_tasks.data.panel import group_sessions
 from foundry_tasks.data.tables import write_features
+from foundry_tasks.data.temporary_matrices import TemporaryMatrices
 from foundry_tasks.features import FEATURES, build_features
 from foundry_tasks.features.build import BLOCK_SESSIONS, feature_blocks
 from foundry_tasks.features.factors import REFIT_SESSIONS
@@ -25,7 +26,9 @@ def small_blocks(monkeypatch):
 
 def in_blocks(market, **arguments):
     """Copies of all blocks, since each is overwritten by the next."""
-    return np.concatenate([part.values.copy() for part in feature_blocks(market, FEATURES, **arguments)], axis=1)
+    return np.concatenate(
+        [part.values.copy() for part in feature_blocks(market, FEATURES, TemporaryMatrices, **arguments)], axis=1
+    )
 
 
 @few
@@ -57,7 +60,7 @@ def test_cutting_and_spoiling_later_sessions_does_not_move_a_bit_of_any_block(ma
 
 def test_only_the_sessions_that_are_wanted_are_computed(make_market):
     market = make_market(N_SESSIONS)
-    (last,) = feature_blocks(market, FEATURES, since=N_SESSIONS - 30)
+    (last,) = feature_blocks(market, FEATURES, TemporaryMatrices, since=N_SESSIONS - 30)
     assert last.sessions.tolist() == market.sessions[-30:].tolist()
     whole = build_features(market, "extended").panel.last(30).values
     assert np.allclose(last.values, whole, rtol=1e-6, atol=1e-6, equal_nan=True)
@@ -68,7 +71,7 @@ def test_a_file_written_in_blocks_has_the_bytes_of_one_written_at_once(make_mark
     monkeypatch.setattr("foundry_tasks.features.build.BLOCK_SESSIONS", group_sessions(180))
     monkeypatch.setattr("foundry_tasks.features.build.group_sessions", lambda _: group_sessions(180))
     monkeypatch.setattr("foundry_tasks.data.tables.group_sessions", lambda _: group_sessions(180))
-    write_features(tmp_path / "blocks.parquet", feature_blocks(market, FEATURES))
+    write_features(tmp_path / "blocks.parquet", feature_blocks(market, FEATURES, TemporaryMatrices))
     write_features(tmp_path / "whole.parquet", [build_features(market, "extended").panel])
     assert (tmp_path / "blocks.parquet").read_bytes() == (tmp_path / "whole.parquet").read_bytes()
 
@@ -81,7 +84,7 @@ def test_a_block_is_made_of_whole_row_groups_and_whole_refits(n_tickers):
 def test_no_more_than_a_part_of_the_features_is_in_memory_at_once(make_market):
     market = make_market(N_SESSIONS, 180)
     tracemalloc.start()
-    for _ in feature_blocks(market, FEATURES):
+    for _ in feature_blocks(market, FEATURES, TemporaryMatrices):
         pass
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()

@@ -8,8 +8,8 @@ import pytest
 from foundry_tasks.contract.config import GatePolicy
 from foundry_tasks.contract.documents import Fold, Gate, Window
 from foundry_tasks.evaluation import metrics
-from foundry_tasks.gates.gates import evaluate_gates, verdict_of
 from foundry_tasks.gates.null_distribution import MIN_REFITS, RefittedNull
+from foundry_tasks.gates.verdict import evaluate_gates, verdict_of
 from foundry_tasks.walk.evidence import collapsed_folds
 from tests.unit.gates.forecaster import FOLDS, SESSIONS, TICKERS, evidence
 
@@ -76,7 +76,7 @@ def test_the_stricter_of_two_nulls_counts():
     auc = gate(evaluate_gates(evidence(), POLICY, seed=0, refitted=lucky), "auc")
     assert auc.value < lucky.q95("auc")
     assert auc.verdict == "failed"
-    assert "0.5950 where the recipe is fitted anew, 40 times, until 2018-02-07" in auc.note
+    assert "of the refitted null: 0.5950 (40 refits, prices until 2018-02-07)" in auc.note
 
 
 def test_few_refits_say_nothing_of_a_tail():

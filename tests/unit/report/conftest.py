@@ -44,7 +44,7 @@ from foundry_tasks.evaluation import metrics
 from foundry_tasks.evaluation.selection_bias import selection_bias
 from foundry_tasks.evaluation.standard_portfolio import DailyPnl
 from foundry_tasks.gates.diagnostics import Edge, Edges, gate_diagnostics, trial_figures
-from foundry_tasks.gates.gates import evaluate_gates
+from foundry_tasks.gates.verdict import evaluate_gates
 from foundry_tasks.stages import report
 from foundry_tasks.walk.evidence import Evidence
 

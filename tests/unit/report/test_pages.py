@@ -84,7 +84,7 @@ def test_every_gate_with_its_value_interval_threshold_and_verdict_is_on_the_page
 def test_no_page_shows_what_is_not_a_number(train_run, name):
     content = train_run.page(name)
     assert not re.search(
-        r"\b(nan|inf|none|null)\b",
+        r"\b(nan|inf|none|(?<!the )null)\b",
         shown(content) if name == "report.html" else content.replace("null", ""),
         re.IGNORECASE,
     )
@@ -111,6 +111,11 @@ def test_a_gate_that_the_report_does_not_know_is_shown_plainly(document):
     with_new = with_gates(document, *document.gates[1], new)
     assert "null market" in shown(write_html(with_new))
     assert "null market" in write_markdown(with_new)
+
+
+def test_a_refusal_by_a_gate_that_the_report_does_not_know_is_told_plainly():
+    gate = Gate(name="null_market", question="", value=0.3, threshold="> 0.4", verdict="failed")
+    assert wording.refusal(gate) == "null market 0.3000, asked > 0.4"
 
 
 def test_a_table_cell_cannot_break_the_markdown(document):

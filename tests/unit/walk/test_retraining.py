@@ -8,6 +8,7 @@ from foundry_tasks.contract.documents import Window
 from foundry_tasks.evaluation.forward_simulator import ForwardSimulator
 from foundry_tasks.features.build import build_features
 from foundry_tasks.features.labels import build_labels
+from foundry_tasks.inputs.feature_file import stored_features
 from foundry_tasks.walk.retraining import RetrainedForecasts, RetrainingRecipe
 from foundry_tasks.walk.study import Recipe, walk
 from foundry_tasks.walk.walk_forward import WalkForwardValidator
@@ -29,7 +30,7 @@ def recipe(every=EVERY):
 
 def forecasts(prices, every=EVERY, stop=None):
     """Forecasts of a simulation that retrains, (n, n_tickers)."""
-    strategy = RetrainedForecasts(recipe(every), 1, RULES)
+    strategy = RetrainedForecasts(recipe(every), 1, RULES, stored_features)
     simulator = ForwardSimulator(prices, strategy, RULES, horizon=1, first_session=FIRST, retrain_every_sessions=every)
     while simulator.session < (stop or len(prices.sessions)):
         simulator.step()

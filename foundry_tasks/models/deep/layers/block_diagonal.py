@@ -3,7 +3,7 @@
 One matrix product with zeros outside the blocks: at the widths of daily stock data a batch of small products costs more.
 """
 
-from typing import Any
+from typing import Unpack
 
 import foundry_tasks.models.deep.keras_backend  # noqa: F401 - before Keras
 
@@ -11,8 +11,7 @@ import foundry_tasks.models.deep.keras_backend  # noqa: F401 - before Keras
 import keras
 from keras import ops
 
-Tensor = Any
-"""A tensor of whichever backend Keras has."""
+from foundry_tasks.models.deep.keras_types import LayerOptions, SavedConfig, Tensor
 
 
 def block_diagonal(kernel: Tensor) -> Tensor:
@@ -29,7 +28,7 @@ class BlockDiagonalDense(keras.layers.Layer):
     (batch, steps, width) → (batch, steps, groups · width). A step sees itself alone, so a mask passes through.
     """
 
-    def __init__(self, *, blocks: int, groups: int, **kwargs: Any) -> None:
+    def __init__(self, *, blocks: int, groups: int, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         self.blocks = blocks
         self.groups = groups
@@ -55,7 +54,7 @@ class BlockDiagonalDense(keras.layers.Layer):
         """The last axis times `groups`."""
         return (*input_shape[:-1], self.groups * (input_shape[-1] or 0))
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> SavedConfig:
         """The arguments, for a saved model."""
         return {**super().get_config(), "blocks": self.blocks, "groups": self.groups}
 

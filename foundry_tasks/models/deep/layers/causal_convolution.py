@@ -1,6 +1,6 @@
 """A short look back: each unit's last few steps, weighted. It never looks ahead."""
 
-from typing import Any
+from typing import Unpack
 
 import foundry_tasks.models.deep.keras_backend  # noqa: F401 - before Keras
 
@@ -9,7 +9,7 @@ import keras
 from keras import ops
 
 from foundry_tasks.models.deep.forward.xlstm_ts import TAPS
-from foundry_tasks.models.deep.layers.block_diagonal import Tensor
+from foundry_tasks.models.deep.keras_types import LayerOptions, SavedConfig, Tensor
 
 
 @keras.saving.register_keras_serializable(package="foundry")
@@ -20,7 +20,7 @@ class CausalConvolution(keras.layers.Layer):
     A sum of shifted products: what a depthwise convolution is, without the layouts that differ between backends.
     """
 
-    def __init__(self, *, kernel_size: int = TAPS, **kwargs: Any) -> None:
+    def __init__(self, *, kernel_size: int = TAPS, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         self.kernel_size = kernel_size
         self.supports_masking = True
@@ -46,6 +46,6 @@ class CausalConvolution(keras.layers.Layer):
         """The shape of the input."""
         return input_shape
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> SavedConfig:
         """The arguments, for a saved model."""
         return {**super().get_config(), "kernel_size": self.kernel_size}

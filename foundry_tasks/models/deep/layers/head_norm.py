@@ -1,6 +1,6 @@
 """Each head on a scale of its own, so that a head with large states does not drown the others."""
 
-from typing import Any
+from typing import Unpack
 
 import foundry_tasks.models.deep.keras_backend  # noqa: F401 - before Keras
 
@@ -8,7 +8,8 @@ import foundry_tasks.models.deep.keras_backend  # noqa: F401 - before Keras
 import keras
 from keras import ops
 
-from foundry_tasks.models.deep.layers.block_diagonal import Tensor, in_parts
+from foundry_tasks.models.deep.keras_types import LayerOptions, SavedConfig, Tensor
+from foundry_tasks.models.deep.layers.block_diagonal import in_parts
 
 
 @keras.saving.register_keras_serializable(package="foundry")
@@ -19,7 +20,7 @@ class HeadNorm(keras.layers.Layer):
     A step sees itself alone, so a mask passes through.
     """
 
-    def __init__(self, *, heads: int, epsilon: float = 1e-5, **kwargs: Any) -> None:
+    def __init__(self, *, heads: int, epsilon: float = 1e-5, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         self.heads = heads
         self.epsilon = epsilon
@@ -43,6 +44,6 @@ class HeadNorm(keras.layers.Layer):
         """The shape of the input."""
         return input_shape
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> SavedConfig:
         """The arguments, for a saved model."""
         return {**super().get_config(), "heads": self.heads, "epsilon": self.epsilon}

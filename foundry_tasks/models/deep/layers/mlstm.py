@@ -11,7 +11,7 @@ Shapes: q, k, v (batch, heads, steps, size); i, f (batch, heads, steps) pre-acti
 computed in q's dtype, everything else in float32.
 """
 
-from typing import Any
+from typing import Unpack
 
 import foundry_tasks.models.deep.keras_backend  # noqa: F401 - before Keras
 
@@ -20,7 +20,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from foundry_tasks.models.deep.layers.block_diagonal import Tensor, in_parts
+from foundry_tasks.models.deep.keras_types import LayerOptions, SavedConfig, Tensor
+from foundry_tasks.models.deep.layers.block_diagonal import in_parts
 
 EPSILON = 1e-6
 NOTHING_YET = -1e30
@@ -159,7 +160,7 @@ class MLSTM(keras.layers.Layer):
     step writes and forgets nothing.
     """
 
-    def __init__(self, units: int, *, heads: int, chunk_size: int = 64, **kwargs: Any) -> None:
+    def __init__(self, units: int, *, heads: int, chunk_size: int = 64, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         self.units = units
         self.heads = heads
@@ -191,7 +192,7 @@ class MLSTM(keras.layers.Layer):
         """(batch, steps, units)."""
         return (*input_shape[:-1], self.units)
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> SavedConfig:
         """The arguments, for a saved model."""
         return {**super().get_config(), "units": self.units, "heads": self.heads, "chunk_size": self.chunk_size}
 

@@ -4,7 +4,7 @@ Exponentials overflow, so all states are kept in units of exp(m), the stabiliser
 What leaves the network is c / n, from which the unit cancels: m is therefore a constant to the gradient.
 """
 
-from typing import Any
+from typing import Unpack
 
 import foundry_tasks.models.deep.keras_backend  # noqa: F401 - before Keras
 
@@ -12,7 +12,8 @@ import foundry_tasks.models.deep.keras_backend  # noqa: F401 - before Keras
 import keras
 from keras import ops
 
-from foundry_tasks.models.deep.layers.block_diagonal import Tensor, block_diagonal, in_parts
+from foundry_tasks.models.deep.keras_types import LayerOptions, SavedConfig, Tensor
+from foundry_tasks.models.deep.layers.block_diagonal import block_diagonal, in_parts
 
 GATES = 4
 """In this order: input i, forget f, cell input z, output o."""
@@ -47,7 +48,7 @@ class SLSTMCell(keras.layers.Layer):
     ever, some nothing. Weights: `recurrent_kernel` (heads, unit in, 4, unit out), `bias` (heads, 4, unit).
     """
 
-    def __init__(self, units: int, *, heads: int, **kwargs: Any) -> None:
+    def __init__(self, units: int, *, heads: int, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**{**kwargs, "dtype": "float32"})
         self.units = units
         self.heads = heads
@@ -63,7 +64,7 @@ class SLSTMCell(keras.layers.Layer):
         )
         self.bias = self.add_weight(shape=(self.heads, GATES, size), initializer=_forget_bias, name="bias")
 
-    def get_initial_state(self, batch_size: Any) -> list[Tensor]:
+    def get_initial_state(self, batch_size: int | Tensor) -> list[Tensor]:
         """The state before the first step."""
         zero = ops.zeros((batch_size, self.units))
         return [zero, zero, zero, zero + NOTHING_YET]
@@ -75,7 +76,7 @@ class SLSTMCell(keras.layers.Layer):
         state = slstm_step(inputs + recurrent + bias, states)
         return state[0], list(state)
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> SavedConfig:
         """The arguments, for a saved model."""
         return {**super().get_config(), "units": self.units, "heads": self.heads}
 
@@ -88,7 +89,7 @@ class SLSTM(keras.layers.Layer):
     the output as they were. float32 inside; the output has the policy's dtype.
     """
 
-    def __init__(self, units: int, *, heads: int, **kwargs: Any) -> None:
+    def __init__(self, units: int, *, heads: int, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         self.units = units
         self.heads = heads
@@ -107,7 +108,7 @@ class SLSTM(keras.layers.Layer):
         """(batch, steps, units)."""
         return (*input_shape[:-1], self.units)
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> SavedConfig:
         """The arguments, for a saved model."""
         return {**super().get_config(), "units": self.units, "heads": self.heads}
 

@@ -1,6 +1,6 @@
 """The two residual blocks that an xLSTM is stacked from. Beck et al. (2024), figures 10 and 11."""
 
-from typing import Any, Literal
+from typing import Literal, Unpack
 
 import foundry_tasks.models.deep.keras_backend  # noqa: F401 - before Keras
 
@@ -9,7 +9,8 @@ import keras
 from keras import ops
 
 from foundry_tasks.models.deep.forward.xlstm_ts import HEADS, PROJECTION_BLOCK, feed_forward_units
-from foundry_tasks.models.deep.layers.block_diagonal import BlockDiagonalDense, Tensor, in_parts
+from foundry_tasks.models.deep.keras_types import LayerOptions, SavedConfig, Tensor
+from foundry_tasks.models.deep.layers.block_diagonal import BlockDiagonalDense, in_parts
 from foundry_tasks.models.deep.layers.causal_convolution import CausalConvolution
 from foundry_tasks.models.deep.layers.head_norm import HeadNorm
 from foundry_tasks.models.deep.layers.mlstm import MLSTM
@@ -29,13 +30,13 @@ class XLSTMBlock(keras.layers.Layer):
     heads must divide the width. dropout acts on what a residual branch adds. Masked steps leave no trace in later ones.
     """
 
-    def __init__(self, *, kind: Kind, heads: int = HEADS, dropout: float = 0.0, **kwargs: Any) -> None:
+    def __init__(self, *, kind: Kind, heads: int = HEADS, dropout: float = 0.0, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         self.kind = kind
         self.heads = heads
         self.dropout = dropout
         self.supports_masking = True
-        own: dict[str, Any] = {"dtype": self.dtype_policy}
+        own: LayerOptions = {"dtype": self.dtype_policy}
         self.branches: list[keras.layers.Layer] = (
             [_SLSTMBranch(heads, **own), _FeedForward(**own)] if kind == "slstm" else [_MLSTMBranch(heads, **own)]
         )
@@ -58,7 +59,7 @@ class XLSTMBlock(keras.layers.Layer):
         """The shape of the input."""
         return input_shape
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> SavedConfig:
         """The arguments, for a saved model."""
         return {**super().get_config(), "kind": self.kind, "heads": self.heads, "dropout": self.dropout}
 
@@ -66,7 +67,7 @@ class XLSTMBlock(keras.layers.Layer):
 class _Branch(keras.layers.Layer):
     """(batch, steps, width) → the same shape; its layers take its policy, and no name of theirs is given from outside."""
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(self, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         self.supports_masking = True
 
@@ -75,12 +76,13 @@ class _Branch(keras.layers.Layer):
 
 
 class _SLSTMBranch(_Branch):
-    def __init__(self, heads: int, **kwargs: Any) -> None:
+    def __init__(self, heads: int, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         self.heads = heads
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        width, own = input_shape[-1] or 0, {"dtype": self.dtype_policy}
+        width = input_shape[-1] or 0
+        own: LayerOptions = {"dtype": self.dtype_policy}
         self.convolution = CausalConvolution(**own)
         self.input_and_forget = BlockDiagonalDense(blocks=self.heads, groups=2, **own)
         self.cell_and_output = BlockDiagonalDense(blocks=self.heads, groups=2, **own)
@@ -97,12 +99,13 @@ class _SLSTMBranch(_Branch):
 
 
 class _MLSTMBranch(_Branch):
-    def __init__(self, heads: int, **kwargs: Any) -> None:
+    def __init__(self, heads: int, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         self.heads = heads
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        width, own = input_shape[-1] or 0, {"dtype": self.dtype_policy}
+        width = input_shape[-1] or 0
+        own: LayerOptions = {"dtype": self.dtype_policy}
         inner = (*input_shape[:-1], 2 * width)
         blocks = in_parts(inner[-1], PROJECTION_BLOCK, "units a projection")
         self.up = keras.layers.Dense(4 * width, use_bias=False, **own)
@@ -129,7 +132,8 @@ class _MLSTMBranch(_Branch):
 
 class _FeedForward(_Branch):
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        width, own = input_shape[-1] or 0, {"dtype": self.dtype_policy}
+        width = input_shape[-1] or 0
+        own: LayerOptions = {"dtype": self.dtype_policy}
         hidden = feed_forward_units(width)
         self.up = keras.layers.Dense(2 * hidden, use_bias=False, **own)
         self.down = keras.layers.Dense(width, use_bias=False, **own)

@@ -1,0 +1,51 @@
+"""What every gate judges: the evidence of one horizon, the policy, and the nulls, which are computed once for all gates."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from foundry_tasks.contract.config import GatePolicy
+
+if TYPE_CHECKING:
+    from foundry_tasks.data.panel import FloatArray
+    from foundry_tasks.gates.null_distribution import NullDistribution, RefittedNull
+    from foundry_tasks.statistics.bootstrap import Interval, Resampling
+    from foundry_tasks.walk.evidence import Evidence
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One model before the gates.
+
+    seed: of the bootstrap. null: the gated figures on shifted labels. refitted: the null of this recipe on this market from
+    an audit, None where there was none.
+    """
+
+    evidence: "Evidence"
+    policy: GatePolicy
+    seed: int
+    null: "NullDistribution"
+    refitted: "RefittedNull | None" = None
+
+    @property
+    def resampling(self) -> "Resampling":
+        """How the policy makes intervals."""
+        from foundry_tasks.statistics.bootstrap import Resampling  # noqa: PLC0415 - the report reads gates without NumPy
+
+        return Resampling.of(self.policy, self.seed)
+
+    def interval(self, series: "FloatArray") -> "Interval":
+        """The policy's interval of the mean of a per-session figure.
+
+        series: (n_sessions,), NaN where a session has no figure.
+        """
+        return interval_of(series, self.evidence, self.policy, self.seed)
+
+
+def interval_of(series: "FloatArray", evidence: "Evidence", policy: GatePolicy, seed: int) -> "Interval":
+    """The policy's interval of the mean of a per-session figure.
+
+    series: (n_sessions,), NaN where a session has no figure.
+    """
+    from foundry_tasks.statistics.bootstrap import Resampling, mean_interval  # noqa: PLC0415 - as above
+
+    return mean_interval(series, horizon=evidence.horizon, resampling=Resampling.of(policy, seed))

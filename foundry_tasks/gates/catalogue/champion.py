@@ -1,0 +1,43 @@
+"""champion: mean per-session AUC minus the champion's, on sessions and tickers that both forecast out of fold."""
+
+import math
+
+from foundry_tasks.contract.documents.gates import GateVerdict
+from foundry_tasks.gates.case import Case
+from foundry_tasks.gates.definition import Answer, GateDefinition
+from foundry_tasks.gates.style import GateStyle, writer
+
+
+def judge(case: Case) -> Answer:
+    """Passes where there is no champion. A second comparison within the window of the policy is a near miss."""
+    import numpy as np
+
+    from foundry_tasks.evaluation.metrics import session_auc
+
+    evidence, policy, note = case.evidence, case.policy, case.evidence.champion_note
+    if evidence.champion_p_up is None:
+        return Answer(value=None, verdict="passed", note=note)
+    mine = np.where(np.isfinite(evidence.champion_p_up), evidence.p_up, np.nan)
+    theirs = np.where(np.isfinite(mine), evidence.champion_p_up, np.nan)
+    interval = case.interval(session_auc(mine, evidence.up) - session_auc(theirs, evidence.up))
+    verdict: GateVerdict = "passed" if interval.lower > policy.min_champion_difference else "failed"
+    since, window = evidence.sessions_since_look, policy.promotion_window_sessions
+    if verdict == "passed" and since is not None and since < window:
+        verdict = "near miss"
+        note += f"; another version was held against a champion {since} sessions earlier, one look in {window} promotes by itself"
+    return Answer.about(interval, verdict if interval.defined else "undefined", note)
+
+
+GATE = GateDefinition(
+    name="champion",
+    order=100,
+    question="Is it no worse than the champion?",
+    threshold=lambda policy: f"lower bound > {policy.min_champion_difference:g}",
+    judge=judge,
+    style=GateStyle(
+        "Against the champion",
+        writer("+.4f"),
+        marks=lambda policy: (policy.min_champion_difference,),
+        good=lambda policy: (policy.min_champion_difference, math.inf),
+    ),
+)
