@@ -1,4 +1,4 @@
-"""Numerical code takes arrays and configs: no disk, no network, no environment, no clock, but for what is named here."""
+"""Numerical code takes arrays and configs: no disk, network, environment or clock, except where listed here."""
 
 import ast
 from collections.abc import Iterator
@@ -9,16 +9,16 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "foundry_tasks"
 ROOMS = ("features", "statistics", "evaluation", "models", "walk", "gates", "audit")
 SHARED = ("data/panel.py", "data/ranks.py", "data/sessions.py", "data/dates.py")
-"""What the rooms may import of `data`; as pure as they are."""
+"""Modules of `data` that these packages may import; they are pure too."""
 CONTRACT = ("config", "documents", "errors")
-"""What the rooms may import of `contract`."""
+"""Modules of `contract` that these packages may import."""
 
 EXCEPTIONS = {
-    # A bundle is a file: the format of registered versions, which name its `_load_pyfunc` as their loader.
+    # Bundles are files. Registered versions name this module's `_load_pyfunc` as their loader.
     "models/bundle.py": {"pathlib", "zipfile"},
     # Keras and TensorFlow read their settings from the environment when they are imported.
     "models/deep/keras_backend.py": {"os", "environ"},
-    # LightGBM loads a system library; where there is none, XGBoost's copy is read and loaded instead.
+    # LightGBM loads a system library; if it is missing, XGBoost's copy is loaded instead.
     "models/openmp.py": {"os", "pathlib", "glob", "read_bytes", "memfd_create", "fdopen"},
 }
 
@@ -36,7 +36,7 @@ ATTRIBUTES = {"argv", "environ", "stderr", "stdin", "stdout"}
 
 
 def reached(tree: ast.Module) -> set[str]:
-    """What a module names of the world outside."""
+    """Uses of disk, network, environment and clock in a module."""
     found = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -62,7 +62,7 @@ def pure_modules() -> Iterator[tuple[str, ast.Module]]:
 
 
 def imported(tree: ast.Module) -> Iterator[str]:
-    """The package's own modules that a module imports, dotted."""
+    """Modules of the package that a module imports, as dotted names."""
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom):
             yield from (f"{node.module}.{alias.name}" for alias in node.names)

@@ -1,4 +1,4 @@
-"""Matrices that wait on disk come back as they were, wherever they lie."""
+"""Matrices stored temporarily on disk are read back unchanged, from any folder."""
 
 import numpy as np
 import pytest

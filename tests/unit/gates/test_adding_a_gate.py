@@ -1,4 +1,4 @@
-"""A gate is one file: a copy of the package that gets one more file asks its gate, obeys it and shows it."""
+"""A gate is one file: with one more file, a copy of the package evaluates the gate, uses its verdict and reports it."""
 
 import json
 import shutil
@@ -70,7 +70,7 @@ print(json.dumps([run.page("report.html"), run.page("report.md"), render(run.sto
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory) -> Path:
-    """The package with one more file, and beside it what makes evidence and runs."""
+    """The package with one more file, and the test helpers that make evidence and runs."""
     folder = tmp_path_factory.mktemp("copy")
     package = copy_package(folder)
     (package / "gates" / "catalogue" / "certainty.py").write_text(NEW_GATE)
@@ -81,7 +81,7 @@ def copy(tmp_path_factory) -> Path:
 
 
 def printed(copy: Path, program: str) -> list[list]:
-    """What a program prints there, one JSON text a line."""
+    """Output of a program in the copy, one JSON text per line."""
     ended = python_in(copy, "-c", program)
     assert ended.returncode == 0, ended.stdout
     return [json.loads(line) for line in ended.stdout.splitlines()]

@@ -1,4 +1,4 @@
-"""The gates that the registry finds: one a file, each with a name, an order and a question of its own."""
+"""The gates in the registry: one per file, each with a unique name, order and question."""
 
 import pkgutil
 from dataclasses import replace
