@@ -233,14 +233,15 @@ def _verify(_: argparse.Namespace) -> int:
 def _move_champion(options: argparse.Namespace) -> int:
     """`rollback` and `approve`: a human's decision, into the ledger with who and why."""
     from foundry_tasks.ledger import decisions  # noqa: PLC0415
+    from foundry_tasks.ledger.promotion import SignOff  # noqa: PLC0415
 
     settings = Settings.from_environment()
-    decision = {"who": options.who, "why": options.why, "when": datetime.now(UTC)}
+    signed = SignOff(options.who, options.why, datetime.now(UTC))
     store, registry = open_store(settings), _registry(settings)
     if options.decision == "rollback":
-        record = decisions.rollback(store, registry, options.model, to_version=options.to, **decision)
+        record = decisions.rollback(store, registry, options.model, signed, to_version=options.to)
     else:
-        record = decisions.approve(store, registry, options.model, options.version, **decision)
+        record = decisions.approve(store, registry, options.model, options.version, signed)
     sys.stdout.write(
         f"{record.model}: champion was {record.from_version or 'none'}, is version {record.to_version} "
         f"(ledger record {record.sequence})\n"
