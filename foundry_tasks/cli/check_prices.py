@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
-from typing import Any
+
+from pydantic import JsonValue
 
 from foundry_tasks.contract import artifacts
 from foundry_tasks.contract.documents import Prices
@@ -24,7 +25,7 @@ _JUDGED = ("action", "bad_jump", "large_move")
 
 
 def check_prices(
-    prices: str, conf: Mapping[str, Any], as_of: date, run_context: Callable[[str], runner.RunContext]
+    prices: str, conf: Mapping[str, JsonValue], as_of: date, run_context: Callable[[str], runner.RunContext]
 ) -> PriceCheck:
     """Run the prices stage on `prices`, a file, a folder or an `s3://` URI, and gather what it says.
 
