@@ -1,11 +1,9 @@
 """Every command, in the order of `foundry --help`. Each module loads what is heavy only when its command runs."""
 
-from collections.abc import Iterable
-
 from foundry_tasks.cli import champion, check, conf, gc, ledger, run, stages, summary, trials, verify
 from foundry_tasks.cli.command import Command
 
-COMMANDS: Iterable[Command] = (
+COMMANDS: tuple[Command, ...] = (
     *run.COMMANDS,
     *check.COMMANDS,
     *conf.COMMANDS,

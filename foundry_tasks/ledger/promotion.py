@@ -71,7 +71,7 @@ def gate_values(gates: HorizonGates) -> Mapping[str, GateValue]:
 
 @dataclass(frozen=True)
 class Case:
-    """A version of a model before the ledger: what its run says of it.
+    """A version that is to be registered and judged, with what its run says of it.
 
     sha256: of its bundle. reason: of the conf, follows every why.
     """
