@@ -1,4 +1,4 @@
-"""What stages ask of the outside, as protocols; `adapters/` implements them and `__main__` wires them in."""
+"""What stages ask of the outside, as protocols; `adapters/` implements them and `cli/wiring.py` puts them together."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field

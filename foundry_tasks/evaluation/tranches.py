@@ -91,7 +91,8 @@ def hold_tranches(
     traded_at = np.where(tradable, execution.price, NEVER_PRICED)
     np.copyto(traded_at[1:], mark[:-1], where=~tradable[1:])
     delisted = _delisted(close)
-    shares, changes = _rebuild(targets, tradable, traded_at, delisted, holding_sessions, execution.lag, max_turnover)
+    opportunities = _Opportunities(tradable, traded_at, delisted)
+    shares, changes = _rebuild(targets, opportunities, holding_sessions, execution.lag, max_turnover)
 
     positions = shares * mark
     value = positions.sum(axis=1)
@@ -107,16 +108,28 @@ def hold_tranches(
     )
 
 
+@dataclass(frozen=True)
+class _Opportunities:
+    """What the market lets be traded.
+
+    tradable, traded_at: (n_sessions, n_tickers), whether and at what price, never NaN. delisted: session → tickers that are
+    paid out.
+    """
+
+    tradable: BoolArray
+    traded_at: FloatArray
+    delisted: Mapping[int, npt.NDArray[np.intp]]
+
+
 def _rebuild(
     targets: FloatArray,
-    tradable: BoolArray,
-    traded_at: FloatArray,
-    delisted: Mapping[int, npt.NDArray[np.intp]],
+    market: _Opportunities,
     holding_sessions: int,
     lag: int,
     max_turnover: float | None,
 ) -> tuple[FloatArray, FloatArray]:
     """Shares held after each session and bought in it, per unit of capital. The one recursion of a backtest."""
+    traded_at, delisted = market.traded_at, market.delisted
     tranches = np.zeros((holding_sessions, targets.shape[1]))
     shares, changes = np.zeros_like(traded_at), np.zeros_like(traded_at)
     for session in range(lag, len(traded_at)):
@@ -125,7 +138,7 @@ def _rebuild(
             tranches[:, delisted[session]] = 0.0
         tranche = tranches[session % holding_sessions]
         wanted = targets[session - lag] / (holding_sessions * price)
-        change = np.subtract(wanted, tranche, out=changes[session], where=tradable[session])
+        change = np.subtract(wanted, tranche, out=changes[session], where=market.tradable[session])
         if max_turnover is not None:
             turnover = float(np.abs(change) @ price)
             if turnover > max_turnover:

@@ -1,24 +1,23 @@
-"""One horizon's bundle with what its run said of it: the verdict that follows, and the version that is registered."""
+"""One horizon's bundle with what its run said of it, and the version that is registered."""
 
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from foundry_tasks.contract.documents import Gates, HorizonGates, Refit, Refits
-from foundry_tasks.contract.documents.promote import Event
 from foundry_tasks.contract.errors import MissingInputError
 from foundry_tasks.contract.ports import Registration, Registry, Store
 from foundry_tasks.contract.stage_io import Identity, StageIO
-from foundry_tasks.ledger.records import Digests, GateValue, LedgerState, VersionFacts, model_name
+from foundry_tasks.ledger.promotion import VERDICTS, gate_values, ruling
+from foundry_tasks.ledger.records import Digests, LedgerState, model_name
 
 if TYPE_CHECKING:
     from foundry_tasks.models.bundle import Bundle
 
 _EXAMPLE_ROWS = 3
-_VERDICTS: tuple[Event, ...] = ("promoted", "challenger", "refused", "skipped")
 
 
 @dataclass(frozen=True)
@@ -32,53 +31,37 @@ class Candidate:
     bundle: Path
     sha256: str
 
-    @property
-    def refusal(self) -> str | None:
-        """Why it stays out, None where neither the gates nor the refit refuse it."""
-        if self.gates.verdict == "refused":
-            return f"gates refused: {', '.join(self.gates.failed) or 'see the gate report'}"
-        if not self.refit.accepted or self.refit.kind != "refit":
-            return f"refit refused: {self.refit.reason or self.refit.kind}"
-        return None
-
-    @property
-    def gate_values(self) -> dict[str, GateValue]:
-        """The gates as the ledger keeps them."""
-        return {
-            gate.name: GateValue(value=gate.value, threshold=gate.threshold, verdict=gate.verdict)
-            for gate in self.gates.gates
-        }
-
-    def verdict(self, champion: int | None) -> tuple[Event, str]:
-        """The event that follows, and why, if `champion` is champion now."""
-        if self.gates.verdict == "skipped":
-            return "skipped", "gates skipped on request"
-        if self.refusal:
-            return "refused", self.refusal
-        judged_against = self.gates.champion_version
-        if judged_against != champion:
-            return "refused", (
-                f"judged against champion {judged_against or 'none'}, but champion is now {champion or 'none'}; "
-                "run the gates again"
-            )
-        if self.gates.verdict == "challenger":
-            near = [gate.name for gate in self.gates.gates if gate.verdict == "near miss"]
-            return "challenger", f"a near miss of {', '.join(near)}: a human may approve it"
-        return "promoted", "every gate passed"
-
     def is_version(self, state: LedgerState, number: int, run: str) -> bool:
         """Whether this run's gates and refit are those that the ledger's version was registered and judged with.
 
         A run whose gates are repeated replaces their result, so an equal bundle alone does not say so.
         """
         known = state.versions[number]
-        if (known.sha256, known.digests.run, known.gates) != (self.sha256, run, self.gate_values):
+        if (known.sha256, known.digests.run, known.gates) != (self.sha256, run, gate_values(self.gates)):
             return False
-        judged = next((r for r in state.records if r.version == number and r.event in _VERDICTS), None)
+        judged = next((r for r in state.records if r.version == number and r.event in VERDICTS), None)
         if judged is None:
             return True
-        event, why = self.verdict(judged.from_version)
-        return judged.event == event and judged.why.startswith(why)
+        ruled = ruling(self.gates, self.refit, judged.from_version)
+        return judged.event == ruled.event and judged.why.startswith(ruled.why)
+
+
+@dataclass(frozen=True)
+class LostVersions:
+    """Versions that the ledger knows and the registry lacks.
+
+    again: the one that is this run's candidate, None where none is. others: all the rest.
+    """
+
+    again: int | None
+    others: tuple[int, ...]
+
+
+def lost_versions(candidate: Candidate, state: LedgerState, present: Iterable[int], run: str) -> LostVersions:
+    """What a registry that has only the versions `present` lacks. run: `<dag>/<run_id>` of the candidate."""
+    lost = sorted(set(state.versions) - set(present))
+    again = next((number for number in lost if candidate.is_version(state, number, run)), None)
+    return LostVersions(again, tuple(number for number in lost if number != again))
 
 
 def candidate_of(io: StageIO, market: str, horizon: int) -> Candidate:
@@ -94,8 +77,10 @@ def candidate_of(io: StageIO, market: str, horizon: int) -> Candidate:
     )
 
 
-def registration(candidate: Candidate, digests: Digests, io: StageIO, **numbering: Any) -> Registration:
-    """The version as the registry takes it, with all of its run's evidence. numbering: `version` and `taken`."""
+def registration(
+    candidate: Candidate, digests: Digests, io: StageIO, *, version: int | None, taken: Mapping[int, str]
+) -> Registration:
+    """The version as the registry takes it, with all of its run's evidence. version, taken: as in Registration."""
     features, example = _example(candidate, io)
     made_of = digests.model_dump(exclude={"run"})
     lookback = candidate.refit.lookback_sessions
@@ -124,7 +109,8 @@ def registration(candidate: Candidate, digests: Digests, io: StageIO, **numberin
         tags={f"foundry.{key}": value for key, value in tags.items() if value},
         metrics={gate.name: gate.value for gate in candidate.gates.gates if gate.value is not None},
         run_name=f"{candidate.model} {digests.run}",
-        **numbering,
+        version=version,
+        taken=taken,
     )
 
 
@@ -138,16 +124,15 @@ def registration_of(
     """
     known = state.versions[number]
     bundle = store.object_path(known.sha256)
-    taken = {other: facts.sha256 for other, facts in state.versions.items()}
     market, _, horizon = model.removeprefix("foundry-").removesuffix("d").rpartition("-")
     io = _reader(store, registry, known.digests.run)
     try:
         candidate = candidate_of(io, market, int(horizon))
         if candidate.is_version(state, number, known.digests.run) and _newest(state, number):
-            return registration(candidate, known.digests, io, version=number, taken=taken), True
+            return registration(candidate, known.digests, io, version=number, taken=state.bundles), True
     except (MissingInputError, KeyError):  # a run that is gone, wholly or in part, or that has been repeated
         pass
-    return _from_ledger(model, int(horizon), number, known, bundle, taken), False
+    return _from_ledger(model, int(horizon), number, state, bundle), False
 
 
 def _newest(state: LedgerState, number: int) -> bool:
@@ -168,9 +153,8 @@ def _reader(store: Store, registry: Registry, run: str) -> StageIO:
     return StageIO(identity, store, nothing, registry, nothing, nothing, nothing, code_version="", image_digest="")
 
 
-def _from_ledger(
-    model: str, horizon: int, number: int, known: VersionFacts, bundle: Path, taken: Mapping[int, str]
-) -> Registration:
+def _from_ledger(model: str, horizon: int, number: int, state: LedgerState, bundle: Path) -> Registration:
+    known = state.versions[number]
     gates = {name: value.model_dump() for name, value in known.gates.items()}
     digests = known.digests.model_dump()
     recorded = {"version": number, "verdict": known.verdict, "gates": gates, "digests": digests}
@@ -189,7 +173,7 @@ def _from_ledger(
         metrics={name: value.value for name, value in known.gates.items() if value.value is not None},
         run_name=f"{model} {known.digests.run}".strip(),
         version=number,
-        taken=taken,
+        taken=state.bundles,
     )
 
 
@@ -203,14 +187,14 @@ def _readable(path: Path) -> "Bundle | None":
         return None
 
 
-def _example(candidate: Candidate, io: StageIO) -> tuple[tuple[str, ...], list[dict[str, Any]]]:
+def _example(candidate: Candidate, io: StageIO) -> tuple[tuple[str, ...], list[dict[str, str | float]]]:
     """The model's features, and some rows of the last session as plain data."""
     from foundry_tasks.data.tables import panel_names, read_features  # noqa: PLC0415 - pyarrow, once there is work
 
     path = io.path("features", "features.parquet")
     names = candidate.refit.features or panel_names(path)
     panel = read_features(path, names, between=(io.as_of, None))
-    rows = [
+    rows: list[dict[str, str | float]] = [
         {"date": str(panel.sessions[-1]), "ticker": ticker} | {name: float(panel[name][-1, column]) for name in names}
         for column, ticker in enumerate(panel.tickers[:_EXAMPLE_ROWS])
     ]

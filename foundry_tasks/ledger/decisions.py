@@ -6,15 +6,14 @@ operation or `repair` sets the alias.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from functools import partial
 
 from foundry_tasks.contract.artifacts import sha256_of
-from foundry_tasks.contract.documents.promote import Event
 from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.contract.ports import ModelVersion, Registry, Store
 from foundry_tasks.ledger.candidate import registration_of
 from foundry_tasks.ledger.chain import CHALLENGER, CHAMPION, Ledger, agreed, check_store, project
+from foundry_tasks.ledger.promotion import SignOff, approval, return_to, version_name
 from foundry_tasks.ledger.records import Entry, LedgerRecord, LedgerState, contradicts, describe
 
 _GONE = "is gone from the registry"
@@ -33,65 +32,29 @@ def rollback(
     store: Store,
     registry: Registry,
     model: str,
+    signed: SignOff,
     *,
     to_version: int | None = None,
     from_version: int | None = None,
-    who: str,
-    why: str,
-    when: datetime,
 ) -> LedgerRecord:
     """Make an earlier champion champion again, by default the one before; returns the ledger's record.
 
     from_version names the champion that is to go, so that a call that is repeated does not go back twice. Raises
     ConfigError where there is nothing to go back to, or where the version was never champion.
     """
-
-    def decide(state: LedgerState) -> Entry | None:
-        if from_version is not None and state.champion != from_version:
-            if state.records and _is_rollback_from(state, from_version):
-                return None
-            raise ConfigError(f"{model}: champion is {_name(state.champion)}, not version {from_version}. Look again.")
-        target = state.previous_champion if to_version is None else to_version
-        if target is None:
-            raise ConfigError(f"{model} has no earlier champion to go back to (champion: {_name(state.champion)}).")
-        if target == state.champion:
-            if state.last(target, "promoted", "rolled_back") == state.last(target, "rolled_back"):
-                return None
-            raise ConfigError(f"{model}: version {target} is champion already.")
-        verdict = state.versions[target].verdict if target in state.versions else None
-        if verdict != "promoted":
-            raise ConfigError(f"{model}: cannot roll back to version {target}: {_why_not(verdict)}. {_could(state)}")
-        return _entry(state, target, "rolled_back", who=who, why=why, when=when)
-
-    return _move(store, registry, model, decide, who=who, why=why)
+    decide = partial(return_to, model=model, signed=signed, to_version=to_version, from_version=from_version)
+    return _move(store, registry, model, signed, decide)
 
 
-def approve(
-    store: Store, registry: Registry, model: str, version: int, *, who: str, why: str, when: datetime
-) -> LedgerRecord:
+def approve(store: Store, registry: Registry, model: str, version: int, signed: SignOff) -> LedgerRecord:
     """Promote a challenger by a human's decision; returns the ledger's record.
 
     Raises ConfigError where the gates said anything but challenger, or judged it against another champion.
     """
-
-    def decide(state: LedgerState) -> Entry | None:
-        known = state.versions.get(version)
-        if known is not None and known.verdict == "promoted" and state.champion == version:
-            return None
-        if known is None or known.verdict != "challenger":
-            verdict = known.verdict if known else None
-            raise ConfigError(f"{model}: version {version} cannot be approved: {_why_not(verdict)}.")
-        if known.judged_against != state.champion:
-            raise ConfigError(
-                f"{model}: version {version} was judged against {_name(known.judged_against)}, but champion is now "
-                f"{_name(state.champion)}. Run the gates again."
-            )
-        return _entry(state, version, "promoted", who=who, why=why, when=when)
-
-    return _move(store, registry, model, decide, who=who, why=why)
+    return _move(store, registry, model, signed, partial(approval, model=model, version=version, signed=signed))
 
 
-def show(store: Store, model: str | None = None) -> list[Mapping[str, Any]]:
+def show(store: Store, model: str | None = None) -> list[Mapping[str, str | int]]:
     """Every record, oldest first, one row each; of all models by default. It shows a broken chain too."""
     ledger = Ledger(store)
     chains = ((name, ledger.prove(name)[0].records) for name in _models(ledger, model))
@@ -151,16 +114,10 @@ def repair(store: Store, registry: Registry, model: str | None = None) -> Repair
 
 # ------------------------------------------------------------------ parts
 def _move(
-    store: Store,
-    registry: Registry,
-    model: str,
-    decide: Callable[[LedgerState], Entry | None],
-    *,
-    who: str,
-    why: str,
+    store: Store, registry: Registry, model: str, signed: SignOff, decide: Callable[[LedgerState], Entry | None]
 ) -> LedgerRecord:
     """Append what `decide` says, then set the alias; where it has been said before, the record of then."""
-    for name, text in (("who", who), ("why", why)):
+    for name, text in (("who", signed.who), ("why", signed.why)):
         if not text.strip():
             raise ConfigError(f"{name} must be said: it goes into the ledger. Give --{name}.")
     check_store(store)
@@ -183,25 +140,6 @@ def _move(
     if appended is not None:
         return appended
     return next(record for record in reversed(ledger.state(model).records) if record.moves_champion)
-
-
-def _entry(state: LedgerState, version: int, event: Event, *, who: str, why: str, when: datetime) -> Entry:
-    known = state.versions[version]
-    return Entry(
-        event=event,
-        version=version,
-        sha256=known.sha256,
-        who=who,
-        when=when,
-        why=why,
-        gates=known.gates,
-        digests=known.digests,
-    )
-
-
-def _is_rollback_from(state: LedgerState, version: int) -> bool:
-    last = next((record for record in reversed(state.records) if record.moves_champion), None)
-    return last is not None and last.event == "rolled_back" and last.from_version == version
 
 
 def _present(registry: Registry, model: str) -> dict[int, ModelVersion]:
@@ -246,14 +184,13 @@ def _repair_version(
         return False, _lost(fault, sha256)
     if found is not None:
         registry.delete(found)
-    taken = {other: facts.sha256 for other, facts in state.versions.items()}
     note = ""
     if origin == "the store":
         wanted, complete = registration_of(store, registry, model, state, number)
         made = registry.register(wanted)
         note = "" if complete else ", with the ledger's evidence only: the results of its run are gone"
     else:
-        made = registry.register_again(model, number, sha256, taken)
+        made = registry.register_again(model, number, sha256, state.bundles)
     numbered = "" if made.registry_number == number else f", as MLflow's version {made.registry_number}"
     return True, f"{fault}; made again from {origin}{numbered}{note}"
 
@@ -286,7 +223,7 @@ def _against_registry(
         found = next((version.version for version in present.values() if alias in version.aliases), None)
         if found == wanted:
             continue
-        finding = f"{alias} is {_name(found)}, the ledger says {_name(wanted)}"
+        finding = f"{alias} is {version_name(found)}, the ledger says {version_name(wanted)}"
         if wanted in lost and found is None:
             findings.append(f"{finding}, which only a backup can bring" + _instead(alias))
         else:
@@ -303,25 +240,3 @@ def _models(ledger: Ledger, model: str | None) -> Sequence[str]:
     if model is not None and model not in known:
         raise ConfigError(f"the ledger knows no model {model!r}; it has {', '.join(known) or 'none'}.")
     return known if model is None else (model,)
-
-
-def _name(version: int | None) -> str:
-    return "none" if version is None else f"version {version}"
-
-
-def _why_not(verdict: Event | None) -> str:
-    if verdict is None:
-        return "it was never registered"
-    return {
-        "registered": "it has no verdict yet, repeat its promote",
-        "challenger": "it has never been champion, approve it instead",
-        "refused": "its gates, or what followed them, refused it",
-        "skipped": "its gates were skipped",
-        "promoted": "it has been champion, roll back to it instead",
-        "rolled_back": "it has been champion, roll back to it instead",
-    }[verdict]
-
-
-def _could(state: LedgerState) -> str:
-    earlier = [number for number, facts in state.versions.items() if facts.verdict == "promoted"]
-    return f"Earlier champions: {', '.join(map(str, earlier)) or 'none'}."

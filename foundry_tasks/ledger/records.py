@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
@@ -17,6 +17,9 @@ from foundry_tasks.contract.documents.promote import Event
 
 GENESIS = "0" * 64
 """What the first record holds in place of the hash before it."""
+
+MOVES_CHAMPION: frozenset[Event] = frozenset({"promoted", "rolled_back"})
+"""Events after which their version is champion; after any other one the champion is the same."""
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Moment = Annotated[AwareDatetime, AfterValidator(lambda moment: moment.astimezone(UTC))]
@@ -90,7 +93,7 @@ class LedgerRecord(Entry):
     @property
     def moves_champion(self) -> bool:
         """Whether another version is champion afterwards."""
-        return self.event in {"promoted", "rolled_back"}
+        return self.event in MOVES_CHAMPION
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +134,11 @@ class LedgerState:
         """The last record's sequence and hash: whoever knows it knows whether the chain's end was replaced."""
         return f"{self.records[-1].sequence}:{self.records[-1].hash}" if self.records else f"0:{GENESIS}"
 
+    @property
+    def bundles(self) -> Mapping[int, str]:
+        """Version → sha256 of its bundle."""
+        return {number: facts.sha256 for number, facts in self.versions.items()}
+
     def last(self, version: int, *events: Event) -> LedgerRecord | None:
         """The newest record of one of `events` for a version."""
         return next((r for r in reversed(self.records) if r.version == version and r.event in events), None)
@@ -164,13 +172,12 @@ def state_of(records: Iterable[LedgerRecord]) -> LedgerState:
 
 def seal(model: str, entry: Entry, state: LedgerState) -> LedgerRecord:
     """The record that puts `entry` at the end of a chain."""
-    moves = entry.event in {"promoted", "rolled_back"}
     unsealed = LedgerRecord(
         **dict(entry),
         sequence=len(state.records) + 1,
         model=model,
         from_version=state.champion,
-        to_version=entry.version if moves else state.champion,
+        to_version=entry.version if entry.event in MOVES_CHAMPION else state.champion,
         previous=state.records[-1].hash if state.records else GENESIS,
         hash=GENESIS,
     )
@@ -265,7 +272,7 @@ def contradicts(state: LedgerState, witness: str | None) -> str | None:
     return None
 
 
-def describe(record: LedgerRecord) -> Mapping[str, Any]:
+def describe(record: LedgerRecord) -> Mapping[str, str | int]:
     """A record as one row of a table."""
     return {
         "sequence": record.sequence,

@@ -1,5 +1,7 @@
 """Permutation importance: what the ranking of a session loses when one input is shuffled within it. Breiman (2001)."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from foundry_tasks.models.averaged import AveragedModel
@@ -10,24 +12,25 @@ from foundry_tasks.models.per_regime import PerRegimeModel
 from foundry_tasks.models.session_auc import mean_session_auc
 
 
+@dataclass(frozen=True)
+class LabelledRows:
+    """Rows in order of session, with what became of them. inputs: n_rows; target, session: (n_rows,)."""
+
+    inputs: Rows
+    target: Target
+    session: np.ndarray
+
+
 def permutation_importance(
-    model: AveragedModel | PerRegimeModel,
-    inputs: Rows,
-    target: Target,
-    session: np.ndarray,
-    *,
-    top: int,
-    seed: int,
-    threads: int = 1,
+    model: AveragedModel | PerRegimeModel, rows: LabelledRows, *, top: int, seed: int, threads: int = 1
 ) -> dict[str, float]:
     """Loss of mean per-session AUC by input, for the `top` inputs by gain, largest first.
 
-    inputs: n_rows of sessions that the model has not seen; target, session: (n_rows,), rows in order of session. The
-    first seed's model stands for all: the others differ by chance only. Empty where no session has a ranking to lose, such
-    as with one ticker.
+    rows: of sessions that the model has not seen. The first seed's model stands for all: the others differ by chance only.
+    Empty where no session has a ranking to lose, such as with one ticker.
     """
     first = model.first_seed()
-    base = mean_session_auc(first.score(inputs, threads=threads), target, session)
+    base = mean_session_auc(first.score(rows.inputs, threads=threads), rows.target, rows.session)
     if np.isnan(base):
         return {}
     gain = first.gain()
@@ -36,8 +39,8 @@ def permutation_importance(
     losses = {}
     for name in chosen:
         column = first.names.index(name)
-        shuffled = _with_input_of(inputs, column, _within_sessions(session, rng))
-        losses[name] = base - mean_session_auc(first.score(shuffled, threads=threads), target, session)
+        shuffled = _with_input_of(rows.inputs, column, _within_sessions(rows.session, rng))
+        losses[name] = base - mean_session_auc(first.score(shuffled, threads=threads), rows.target, rows.session)
     return dict(sorted(losses.items(), key=lambda item: -item[1]))
 
 

@@ -3,7 +3,11 @@
 import builtins
 import threading
 import time
-from typing import Any
+from collections.abc import Callable
+from types import ModuleType
+from typing import ParamSpec
+
+P = ParamSpec("P")
 
 
 class ImportClock:
@@ -13,20 +17,29 @@ class ImportClock:
     """
 
     def __init__(self) -> None:
+        self.started = time.perf_counter()
+        """When the clock was made."""
         self.seconds = 0.0
         self._depth = 0
         self._import = builtins.__import__
 
     def start(self) -> None:
         """Count from now on."""
-        builtins.__import__ = self._timed
+        builtins.__import__ = self._timed(self._import)
 
-    def _timed(self, *arguments: Any, **keywords: Any) -> Any:
-        if self._depth or threading.current_thread() is not threading.main_thread():
-            return self._import(*arguments, **keywords)
-        self._depth, started = 1, time.perf_counter()
-        try:
-            return self._import(*arguments, **keywords)
-        finally:
-            self._depth = 0
-            self.seconds += time.perf_counter() - started
+    def _timed(self, load: Callable[P, ModuleType]) -> Callable[P, ModuleType]:
+        def timed(*arguments: P.args, **keywords: P.kwargs) -> ModuleType:
+            if self._depth or threading.current_thread() is not threading.main_thread():
+                return load(*arguments, **keywords)
+            self._depth, started = 1, time.perf_counter()
+            try:
+                return load(*arguments, **keywords)
+            finally:
+                self._depth = 0
+                self.seconds += time.perf_counter() - started
+
+        return timed
+
+
+PROCESS = ImportClock()
+"""The clock of this process. `foundry` loads it before anything else of the package, and starts it then."""

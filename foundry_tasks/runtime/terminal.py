@@ -5,12 +5,13 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TextIO
+from typing import TYPE_CHECKING, Literal, TextIO
 
 from foundry_tasks.contract.stages import STAGES
 
 if TYPE_CHECKING:
     from rich.live import Live
+    from rich.progress import TaskID
     from rich.text import Text
 
 WIDTH = 100
@@ -18,13 +19,13 @@ WIDTH = 100
 
 
 # ---------------------------------------------------------------- what a stage prints
-def say(event: str, text: str = "", *, stream: TextIO | None = None, **fields: Any) -> None:
+def say(event: str, text: str = "", *, stream: TextIO | None = None, **fields: str | float) -> None:
     """One event as a line on stderr: `event: text key=value …`. Whoever shows it adds the clock."""
     rest = " ".join([text, *(f"{name}={_shown(value)}" for name, value in fields.items())])
     print(f"{event}: {' '.join(rest.split())}", file=stream or sys.stderr, flush=True)
 
 
-def _shown(value: Any) -> str:
+def _shown(value: str | float) -> str:
     text = f"{value:.3g}" if isinstance(value, float) else str(value)
     return f'"{text}"' if " " in text else text
 
@@ -58,7 +59,7 @@ class BarProgress:
             TextColumn("  {task.description:<24}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
             TextColumn("[dim]{task.fields[note]}"), console=Console(stderr=True), transient=True,
         )  # fmt: skip
-        self._task: Any = None
+        self._task: TaskID
 
     def start(self, label: str, total: int) -> None:
         """Draw an empty bar of `total` steps."""

@@ -5,6 +5,7 @@ from foundry_tasks.contract.documents import Decision
 from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.ledger import decisions as governance
+from foundry_tasks.ledger.promotion import SignOff
 
 
 def run(config: DecideConfig, io: StageIO) -> None:
@@ -15,15 +16,13 @@ def run(config: DecideConfig, io: StageIO) -> None:
     """
     if not config.model:
         raise ConfigError("model must be said, such as model=foundry-us-5d.")
-    store, registry, who, why, now = io.store, io.registry, config.who, config.why, io.now()
+    store, registry, signed = io.store, io.registry, SignOff(config.who, config.why, io.now())
     if config.action == "rollback":
-        record = governance.rollback(
-            store, registry, config.model, to_version=config.version, who=who, why=why, when=now
-        )
+        record = governance.rollback(store, registry, config.model, signed, to_version=config.version)
     elif config.version is None:
         raise ConfigError("version must be said: an approval is of one version, such as version=3.")
     else:
-        record = governance.approve(store, registry, config.model, config.version, who=who, why=why, when=now)
+        record = governance.approve(store, registry, config.model, config.version, signed)
     decision = Decision(
         model=record.model,
         event=record.event,

@@ -19,7 +19,7 @@ from foundry_tasks.models.bundle import regime_of
 from foundry_tasks.models.market_regime import need_volatility
 from foundry_tasks.models.stacking import REGIMES
 from foundry_tasks.walk.drop_one import drop_one
-from foundry_tasks.walk.stack_walk import StackWalk, walk_stack
+from foundry_tasks.walk.stack_walk import StackInputs, StackWalk, walk_stack
 
 
 def run(config: EnsembleConfig, io: StageIO) -> None:
@@ -38,14 +38,17 @@ def run(config: EnsembleConfig, io: StageIO) -> None:
     for horizon, walk in folds.items():
         labels = inputs.labels(horizon)
         with io.step(f"stack_{horizon}d"):
-            stacked = walk_stack(
-                walk,
+            stack_inputs = StackInputs(
                 partial(inputs.scores.of, horizon),
                 regime,
                 labels,
-                horizon=horizon,
-                label_span=label_span(horizon, inputs.labels_config.label_entry),
-                config=config,
+                horizon,
+                label_span(horizon, inputs.labels_config.label_entry),
+            )
+            stacked = walk_stack(
+                walk,
+                stack_inputs,
+                config,
                 advance=io.progress.advance,
             )
         _publish(io, horizon, stacked, inputs.label_grid)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -78,7 +79,7 @@ def run(config: LeakageConfig, io: StageIO) -> None:
     checked.append(f"windows and purges of {sum(map(len, folds.values()))} folds")
     io.progress.advance("folds")
     with io.step("refit"):
-        for name, found in _refits(io, recipe, folds, published, targets, entry, rng):
+        for name, found in _refits(io, _Published(recipe, folds, published, targets, entry), rng):
             leaks += found
             checked.append(f"{name} of the first fold refitted with everything after its fit window poisoned")
             io.progress.advance(name)
@@ -86,69 +87,6 @@ def run(config: LeakageConfig, io: StageIO) -> None:
     io.metrics |= {"leaks": len(leaks), "checks": len(checked)}
     for leak in leaks:
         io.warn(f"leak: {leak}")
-
-
-def _refits(
-    io: StageIO,
-    recipe: ModelsConfig,
-    folds: Mapping[int, tuple[Fold, ...]],
-    features: FeatureFile,
-    targets: TargetFile,
-    entry: LabelEntry,
-    rng: np.random.Generator,
-) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Base model → leaks of its earliest block of the first horizon: published scores beside a refit among poison.
-
-    Poison: features of sessions after the scored one and labels after the fit window are noise. The first test session
-    is scored alone, as one batch. Only a model whose scores differ is refitted without poison too, which tells whether
-    the published scores or the refit are at fault.
-    """
-    horizon = next(iter(folds))
-    fold = folds[horizon][0]
-    at, span = fold.test.start, label_span(horizon, entry)
-    files = {
-        name.split("/")[2]: io.artifact(result, name)
-        for result in io.shards("models")
-        for name in result.outputs
-        if name.startswith(f"scores/{horizon}d/") and name.endswith(f"/{fold.name}.parquet")
-    }
-    windows = [
-        FitWindow(walk[0].fit.start, walk[0].fit.stop, label_span(h, entry) + recipe.gap_sessions)
-        for h, walk in folds.items()
-    ]
-    window = FitWindow(fold.fit.start, fold.fit.stop, span + recipe.gap_sessions)
-    stop = min(at + POISONED_SESSIONS, len(features.sessions))
-    noise = rng.normal(0, 10, size=(len(features.names), stop - at - 1, len(features.tickers))).astype(np.float32)
-    clean, spoilt = (FeaturesUntil(features, stop, poison) for poison in (noise[:, :0], noise))
-    labels = {name: target_of(name, horizon, recipe, targets.wide) for name in recipe.models}
-    randomised_labels = {name: leakage.randomised_labels(known, fold.fit.stop, rng) for name, known in labels.items()}
-    load_libraries(recipe.models)
-
-    def first_test_session(design: Design, learned: Mapping[ModelName, FloatArray], name: ModelName) -> FloatArray:
-        trainer = WindowTrainer(estimator_for(name, recipe), design, windows, recipe, mapper=pool.share)
-        scored: FloatArray = trainer.score(trainer.fit(learned[name], window), at, at + 1)[0]
-        return scored
-
-    def refit(
-        source: FeaturesUntil, learned: Mapping[ModelName, FloatArray], transform: Transform, names: Sequence[ModelName]
-    ) -> dict[ModelName, FloatArray]:
-        # The design is gone when this returns: on a large market memory holds no second one.
-        fit = partial(first_test_session, build_design(source, transform), learned)
-        return dict(zip(names, pool.jobs(fit, names, alone=DEEP_MODELS.__contains__), strict=True))
-
-    with FitPool(recipe.threads) as pool:
-        for transform, names in by_transform(recipe.models):
-            published = {
-                name: read_matrices(files[name])["score"][at - (fold.validation or fold.test).start] for name in names
-            }
-            among_poison = refit(spoilt, randomised_labels, transform, names)
-            differ = [name for name in names if not leakage.same_scores(published[name], among_poison[name])]
-            again = refit(clean, labels, transform, differ) if differ else {}
-            found = {
-                name: leakage.audit_scores(name, published[name], again[name], among_poison[name]) for name in again
-            }
-            for name in names:
-                yield name, found.get(name, ())
 
 
 @dataclass(frozen=True)
@@ -187,3 +125,98 @@ class FeaturesUntil:
             places = [self.names.index(name) for name in names]
             values[:, first - sessions.start :] = self.poison[places, first - poisoned : sessions.stop - poisoned]
         return values
+
+
+@dataclass(frozen=True)
+class _Published:
+    """What the run under audit has published of its recipe, and what base models learn from."""
+
+    recipe: ModelsConfig
+    folds: Mapping[int, tuple[Fold, ...]]
+    features: FeatureFile
+    targets: TargetFile
+    entry: LabelEntry
+
+    @property
+    def first(self) -> tuple[int, Fold]:
+        """The first horizon and its earliest block."""
+        horizon = next(iter(self.folds))
+        return horizon, self.folds[horizon][0]
+
+    def window(self, horizon: int) -> FitWindow:
+        """The fit window of a horizon's earliest block."""
+        fit = self.folds[horizon][0].fit
+        return FitWindow(fit.start, fit.stop, label_span(horizon, self.entry) + self.recipe.gap_sessions)
+
+
+def _refits(io: StageIO, run: _Published, rng: np.random.Generator) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Base model → leaks of its earliest block of the first horizon: published scores beside a refit among poison.
+
+    Poison: features of sessions after the scored one and labels after the fit window are noise. The first test session
+    is scored alone, as one batch. Only a model whose scores differ is refitted without poison too, which tells whether
+    the published scores or the refit are at fault.
+    """
+    recipe, features = run.recipe, run.features
+    horizon, fold = run.first
+    at = fold.test.start
+    files = _score_files(io, horizon, fold)
+    stop = min(at + POISONED_SESSIONS, len(features.sessions))
+    noise = rng.normal(0, 10, size=(len(features.names), stop - at - 1, len(features.tickers))).astype(np.float32)
+    clean, spoilt = (FeaturesUntil(features, stop, poison) for poison in (noise[:, :0], noise))
+    labels = {name: target_of(name, horizon, recipe, run.targets.wide) for name in recipe.models}
+    randomised_labels = {name: leakage.randomised_labels(known, fold.fit.stop, rng) for name, known in labels.items()}
+    load_libraries(recipe.models)
+    with FitPool(recipe.threads) as pool:
+        refit = _Refit(run, pool)
+        for transform, names in by_transform(recipe.models):
+            published = {
+                name: read_matrices(files[name])["score"][at - (fold.validation or fold.test).start] for name in names
+            }
+            among_poison = refit.scores(spoilt, randomised_labels, transform, names)
+            differ = [name for name in names if not leakage.same_scores(published[name], among_poison[name])]
+            again = refit.scores(clean, labels, transform, differ) if differ else {}
+            found = {
+                name: leakage.audit_scores(name, published[name], again[name], among_poison[name]) for name in again
+            }
+            for name in names:
+                yield name, found.get(name, ())
+
+
+def _score_files(io: StageIO, horizon: int, fold: Fold) -> dict[str, Path]:
+    """Base model → its published scores of a fold."""
+    return {
+        name.split("/")[2]: io.artifact(result, name)
+        for result in io.shards("models")
+        for name in result.outputs
+        if name.startswith(f"scores/{horizon}d/") and name.endswith(f"/{fold.name}.parquet")
+    }
+
+
+@dataclass(frozen=True)
+class _Refit:
+    """Base models of the first horizon's earliest block, fitted again; each scores the first test session."""
+
+    run: _Published
+    pool: FitPool
+
+    def scores(
+        self,
+        source: FeaturesUntil,
+        labels: Mapping[ModelName, FloatArray],
+        transform: Transform,
+        names: Sequence[ModelName],
+    ) -> dict[ModelName, FloatArray]:
+        """Base model → (n_tickers,) scores."""
+        # The design is gone when this returns: on a large market memory holds no second one.
+        fit = partial(self._first_test_session, build_design(source, transform), labels)
+        return dict(zip(names, self.pool.jobs(fit, names, alone=DEEP_MODELS.__contains__), strict=True))
+
+    def _first_test_session(
+        self, design: Design, labels: Mapping[ModelName, FloatArray], name: ModelName
+    ) -> FloatArray:
+        run, (horizon, fold) = self.run, self.run.first
+        windows = [run.window(h) for h in run.folds]
+        trainer = WindowTrainer(estimator_for(name, run.recipe), design, windows, run.recipe, mapper=self.pool.share)
+        fitted = trainer.fit(labels[name], run.window(horizon))
+        scored: FloatArray = trainer.score(fitted, fold.test.start, fold.test.start + 1)[0]
+        return scored

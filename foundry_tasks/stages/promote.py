@@ -1,17 +1,18 @@
 """promote: register every horizon's bundle with its evidence, write it into the ledger, move the aliases.
 
-The ledger is the truth: what a killed promote had already said is found there and not said again.
+The ledger is the truth: what a killed promote had already said is found there and not said again. What is said follows from
+`ledger/promotion.py`.
 """
 
 from foundry_tasks.contract.config import PromoteConfig
 from foundry_tasks.contract.documents import Gates, Promotion, Promotions
-from foundry_tasks.contract.documents.promote import Event
-from foundry_tasks.contract.errors import ConfigError, NothingToDo
+from foundry_tasks.contract.errors import NothingToDo
 from foundry_tasks.contract.ports import ModelVersion
 from foundry_tasks.contract.stage_io import StageIO
-from foundry_tasks.ledger.candidate import Candidate, candidate_of, registration
+from foundry_tasks.ledger.candidate import Candidate, candidate_of, lost_versions, registration
 from foundry_tasks.ledger.chain import Ledger, check_store, project
-from foundry_tasks.ledger.records import Digests, Entry, LedgerState
+from foundry_tasks.ledger.promotion import Case, registers, verdict_on
+from foundry_tasks.ledger.records import Digests, LedgerState
 
 
 def run(config: PromoteConfig, io: StageIO) -> None:
@@ -20,7 +21,7 @@ def run(config: PromoteConfig, io: StageIO) -> None:
     Raises NothingToDo after `validate_only`.
     """
     gates = io.read(Gates)
-    if gates.validate_only:
+    if not registers(gates):
         raise NothingToDo("validate_only: the gates have spoken, nothing is registered.")
     check_store(io.store)
     promotions = {}
@@ -38,30 +39,18 @@ def _promote(candidate: Candidate, config: PromoteConfig, io: StageIO) -> Promot
         project(ledger, io.registry, model)
     with io.step("register"):
         version = _register(candidate, ledger.state(model), digests, io)
-
-    def entry(event: Event, why: str) -> Entry:
-        return Entry(
-            event=event,
-            version=version.version,
-            sha256=candidate.sha256,
-            who=f"run {digests.run}",
-            when=io.now(),
-            why=f"{why}: {config.reason}" if config.reason else why,
-            gates=candidate.gate_values,
-            digests=digests,
-        )
-
-    def register(state: LedgerState) -> Entry | None:
-        _refuse_other_bundle(state, version, candidate)
-        return None if version.version in state.versions else entry("registered", "trained and judged")
-
-    def judge(state: LedgerState) -> Entry | None:
-        already_judged = state.versions[version.version].verdict != "registered"
-        return None if already_judged else entry(*candidate.verdict(state.champion))
-
+    case = Case(
+        model=model,
+        version=version.version,
+        sha256=candidate.sha256,
+        gates=candidate.gates,
+        refit=candidate.refit,
+        digests=digests,
+        reason=config.reason,
+    )
     with io.step("ledger"):
-        ledger.append(model, register)
-        ledger.append(model, judge)
+        ledger.append(model, lambda state: case.registration(state, io.now()))
+        ledger.append(model, lambda state: case.verdict(state, io.now()))
     with io.step("project"):
         project(ledger, io.registry, model)
     return _outcome(ledger.state(model), version, candidate, io)
@@ -69,26 +58,19 @@ def _promote(candidate: Candidate, config: PromoteConfig, io: StageIO) -> Promot
 
 def _register(candidate: Candidate, state: LedgerState, digests: Digests, io: StageIO) -> ModelVersion:
     """The candidate's version, new or found; where MLflow lost it since a promote before this one, made again."""
-    present = {version.version for version in io.registry.versions(candidate.model)}
-    lost = sorted(set(state.versions) - present)
-    taken = {number: facts.sha256 for number, facts in state.versions.items()}
-    again = next((number for number in lost if candidate.is_version(state, number, digests.run)), None)
-    others = [str(number) for number in lost if number != again]
-    if others:
+    present = (version.version for version in io.registry.versions(candidate.model))
+    lost = lost_versions(candidate, state, present, digests.run)
+    if lost.others:
         io.warn(
-            f"{candidate.horizon}d: MLflow lacks versions that the ledger knows ({', '.join(others)}). "
+            f"{candidate.horizon}d: MLflow lacks versions that the ledger knows ({', '.join(map(str, lost.others))}). "
             "Run `foundry ledger repair`"
         )
-    return io.registry.register(registration(candidate, digests, io, version=again, taken=taken))
+    return io.registry.register(registration(candidate, digests, io, version=lost.again, taken=state.bundles))
 
 
 def _outcome(state: LedgerState, version: ModelVersion, candidate: Candidate, io: StageIO) -> Promotion:
     """What the report shows of this horizon."""
-    record = state.last(version.version, "promoted", "challenger", "refused", "skipped")
-    if record is None:
-        raise ConfigError(
-            f"the ledger of {candidate.model} has no verdict on version {version.version}. Repeat the run."
-        )
+    record = verdict_on(state, candidate.model, version.version)
     if record.event == "refused":
         io.warn(f"{candidate.horizon}d: version {version.version} registered without an alias: {record.why}")
     if record.event == "promoted" and state.champion != version.version:
@@ -108,15 +90,6 @@ def _outcome(state: LedgerState, version: ModelVersion, candidate: Candidate, io
         uri=f"models:/{candidate.model}/{version.registry_number}",
         url=io.registry.locate(version),
     )
-
-
-def _refuse_other_bundle(state: LedgerState, version: ModelVersion, candidate: Candidate) -> None:
-    known = state.versions.get(version.version)
-    if known is not None and known.sha256 != candidate.sha256:
-        raise ConfigError(
-            f"the ledger knows version {version.version} of {candidate.model} with another bundle. "
-            "Look at `foundry ledger verify`: registry and ledger do not belong together."
-        )
 
 
 def _digests(io: StageIO) -> Digests:

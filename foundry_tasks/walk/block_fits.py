@@ -15,7 +15,7 @@ from foundry_tasks.models.deep.journal import NO_JOURNAL, FitJournal
 from foundry_tasks.models.design import Design, Designs, Scores
 from foundry_tasks.models.estimator import FittedModel, sign_of
 from foundry_tasks.models.fit_pool import FitPool
-from foundry_tasks.models.importance import permutation_importance
+from foundry_tasks.models.importance import LabelledRows, permutation_importance
 from foundry_tasks.models.per_regime import PerRegimeModel
 from foundry_tasks.models.training import FitWindow, WindowTrainer
 
@@ -147,14 +147,7 @@ def _importance(
     """Gain of the last fold's model, and permutation importance on its validation window."""
     window = fold.validation or fold.test
     rows = design.rows(window.start, window.stop)
-    permutation = permutation_importance(
-        model,
-        design.values[rows],
-        sign_of(design.from_wide(target, rows)),
-        design.session[rows],
-        top=TOP_INPUTS,
-        seed=config.seed,
-        threads=threads,
-    )
+    labelled = LabelledRows(design.values[rows], sign_of(design.from_wide(target, rows)), design.session[rows])
+    permutation = permutation_importance(model, labelled, top=TOP_INPUTS, seed=config.seed, threads=threads)
     gain = sorted(model.gain().items(), key=lambda item: -item[1])[: 2 * TOP_INPUTS]
     return ModelImportance(gain=dict(gain), permutation=permutation)

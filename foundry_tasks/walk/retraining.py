@@ -25,7 +25,7 @@ from foundry_tasks.models.design import Designs
 from foundry_tasks.models.estimator import FittedModel
 from foundry_tasks.models.stack import Stack
 from foundry_tasks.walk.block_fits import Walk, fit_walk
-from foundry_tasks.walk.stack_walk import walk_stack
+from foundry_tasks.walk.stack_walk import StackInputs, walk_stack
 from foundry_tasks.walk.walk_forward import WalkForwardValidator
 
 
@@ -87,17 +87,8 @@ class RetrainedForecasts:
         label_spans = {h: recipe.label_span(h) for h in walk}
         fitted = fit_walk(Designs(features), labels, recipe.models, walk, label_spans, horizon)
         self._models = fitted.last
-        stacked = walk_stack(
-            walk[horizon],
-            fitted.of,
-            regime_of(features),
-            labels,
-            horizon=horizon,
-            label_span=label_spans[horizon],
-            config=recipe.ensemble,
-            advance=lambda _: None,
-        )
-        self._stack = stacked.folds[-1].stack
+        inputs = StackInputs(fitted.of, regime_of(features), labels, horizon, label_spans[horizon])
+        self._stack = walk_stack(walk[horizon], inputs, recipe.ensemble).folds[-1].stack
 
     def targets(self, known: PricePanel) -> FloatArray:
         """Weights wanted after the last session of `known`."""

@@ -50,24 +50,28 @@ class StackWalk:
     """Known after the last session; what a model for tomorrow starts from."""
 
 
-def walk_stack(
-    folds: Sequence[Fold],
-    scores: Callable[[Fold, Window], Scores],
-    regime: Scores,
-    labels: Labels,
-    *,
-    horizon: int,
-    label_span: int,
-    config: EnsembleConfig,
-    advance: Callable[[str], None],
-) -> StackWalk:
-    """Walk through the blocks in the order of time.
+@dataclass(frozen=True)
+class StackInputs:
+    """What the stack of one horizon is walked on.
 
     scores(fold, window): base models' scores by that fold's models, each (len(window), n_tickers). regime: name →
-    (n_sessions,). advance is told each block's name when it is done.
+    (n_sessions,). label_span: sessions that a label looks ahead.
     """
+
+    scores: Callable[[Fold, Window], Scores]
+    regime: Scores
+    labels: Labels
+    horizon: int
+    label_span: int
+
+
+def walk_stack(
+    folds: Sequence[Fold], inputs: StackInputs, config: EnsembleConfig, advance: Callable[[str], None] = lambda _: None
+) -> StackWalk:
+    """Walk through the blocks in the order of time. advance is told each block's name when it is done."""
+    scores, regime, labels, horizon = inputs.scores, inputs.regime, inputs.labels, inputs.horizon
     n_sessions, n_tickers = labels.up.shape
-    base_rate = expanding_base_rate(labels.up, label_span)
+    base_rate = expanding_base_rate(labels.up, inputs.label_span)
     names = list(scores(folds[0], folds[0].test))
     oof = {name: np.full((n_sessions, n_tickers), np.nan) for name in names}
     meta_oof = np.full((n_sessions, n_tickers), np.nan)

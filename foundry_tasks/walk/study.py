@@ -21,7 +21,7 @@ from foundry_tasks.models.calibration import expanding_base_rate
 from foundry_tasks.models.design import Designs
 from foundry_tasks.walk.block_fits import FittedWalk, fit_walk
 from foundry_tasks.walk.evidence import Evidence, FoldOutput, collapsed_folds, gather_evidence
-from foundry_tasks.walk.stack_walk import StackWalk, walk_stack
+from foundry_tasks.walk.stack_walk import StackInputs, StackWalk, walk_stack
 from foundry_tasks.walk.walk_forward import WalkForwardValidator
 
 ALWAYS_LONG = 0.52
@@ -114,13 +114,5 @@ def _fitted(designs: Designs, labels: Labels, recipe: Recipe) -> tuple[tuple[Fol
 def _stacked(
     features: FeatureSource, labels: Labels, recipe: Recipe, folds: Sequence[Fold], fitted: FittedWalk
 ) -> StackWalk:
-    return walk_stack(
-        folds,
-        fitted.of,
-        regime_of(features),
-        labels,
-        horizon=recipe.horizon,
-        label_span=recipe.label_span,
-        config=recipe.ensemble,
-        advance=lambda _: None,
-    )
+    inputs = StackInputs(fitted.of, regime_of(features), labels, recipe.horizon, recipe.label_span)
+    return walk_stack(folds, inputs, recipe.ensemble)

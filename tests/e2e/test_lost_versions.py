@@ -13,6 +13,7 @@ from foundry_tasks.contract.config import PromoteConfig
 from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.ledger import decisions as governance
 from foundry_tasks.ledger.chain import Ledger
+from foundry_tasks.ledger.promotion import SignOff
 from foundry_tasks.stages import predict, promote
 from tests.promotion_world import DAG, MODEL, NOON, World
 
@@ -26,7 +27,7 @@ pytestmark = [
 
 RUNS = ("first", "second", "near")
 """They make versions 1 to 3: a former champion, the champion, a challenger."""
-ANN = {"who": "ann", "why": "as we agreed", "when": NOON}
+ANN = SignOff("ann", "as we agreed", NOON)
 
 
 @pytest.fixture(scope="module")
@@ -193,8 +194,8 @@ def test_a_version_that_cannot_have_its_number_again_keeps_the_ledgers_and_says_
     found = world.registry.alias(MODEL, "champion")
     assert (found.version, found.registry_number) == (2, 4)
     assert world.registry.locate(found) == f"models:/{MODEL}/4"
-    governance.rollback(world.store, world.registry, MODEL, **ANN)
-    governance.rollback(world.store, world.registry, MODEL, to_version=2, **ANN)
+    governance.rollback(world.store, world.registry, MODEL, ANN)
+    governance.rollback(world.store, world.registry, MODEL, ANN, to_version=2)
     world.assert_whole(champion=2)
     outcome = world.promote("third", champion=2)
     assert (outcome["version"], outcome["uri"]) == (5, f"models:/{MODEL}/5")
@@ -256,7 +257,7 @@ def test_a_champion_that_only_a_backup_can_bring_leaves_no_alias_and_can_be_roll
         f"{MODEL}: champion is none, the ledger says version 2, which only a backup can bring; "
         "or roll back to a version that is there"
     )
-    governance.rollback(world.store, world.registry, MODEL, **ANN)
+    governance.rollback(world.store, world.registry, MODEL, ANN)
     assert world.alias() == world.ledger.state(MODEL).champion == 1
 
 
@@ -354,14 +355,14 @@ def test_rollback_and_approval_end_in_one_line_that_names_repair_and_write_nothi
     before = world.events()
     world = loss(world)
     for act in (
-        lambda: governance.rollback(world.store, world.registry, MODEL, **ANN),
-        lambda: governance.approve(world.store, world.registry, MODEL, 3, **ANN),
+        lambda: governance.rollback(world.store, world.registry, MODEL, ANN),
+        lambda: governance.approve(world.store, world.registry, MODEL, 3, ANN),
     ):
         with pytest.raises(ConfigError, match=rf"^{MODEL}: version \d [^\n]*Run `foundry ledger repair`[^\n]*$"):
             act()
     assert world.events() == before
     repair(world)
-    governance.approve(world.store, world.registry, MODEL, 3, **ANN)
+    governance.approve(world.store, world.registry, MODEL, 3, ANN)
     world.assert_whole(champion=3)
 
 

@@ -11,6 +11,7 @@ from foundry_tasks.contract.artifacts import result_key
 from foundry_tasks.contract.config import PromoteConfig
 from foundry_tasks.contract.errors import MissingInputError, NothingToDo, TransientError
 from foundry_tasks.ledger import decisions as governance
+from foundry_tasks.ledger.promotion import SignOff
 from foundry_tasks.stages import promote
 from tests.promotion_world import DAG, MODEL, NOON, World
 
@@ -63,7 +64,7 @@ def test_a_near_miss_is_challenger_and_waits_for_a_human(world):
     assert world.promote("near", verdict="challenger", champion=1)["event"] == "challenger"
     assert world.alias("challenger") == 2
     world.assert_whole(champion=1)
-    governance.approve(world.store, world.registry, MODEL, 2, who="ann", why="seen by the committee", when=NOON)
+    governance.approve(world.store, world.registry, MODEL, 2, SignOff("ann", "seen by the committee", NOON))
     world.assert_whole(champion=2)
 
 
@@ -126,7 +127,7 @@ def test_a_promote_that_is_repeated_says_the_same_and_writes_nothing_more(world)
 def test_a_promote_that_is_repeated_after_a_rollback_does_not_undo_it(world):
     world.promote("first")
     world.promote("second", champion=1)
-    governance.rollback(world.store, world.registry, MODEL, who="ann", why="it lost money", when=NOON)
+    governance.rollback(world.store, world.registry, MODEL, SignOff("ann", "it lost money", NOON))
     outcome = world.repeat("second")
     assert (outcome["event"], outcome["champion_after"]) == ("promoted", 1)
     assert "has been replaced by version 1 since" in outcome["warnings"][0]
@@ -174,7 +175,7 @@ def test_promotions_and_rollbacks_at_once_leave_one_champion_and_a_ledger_that_v
 
     def back(_):
         registry = MlflowRegistry(world.uri, "")
-        governance.rollback(world.store, registry, MODEL, to_version=1, who="ann", why="panic", when=NOON)
+        governance.rollback(world.store, registry, MODEL, SignOff("ann", "panic", NOON), to_version=1)
 
     with ThreadPoolExecutor(4) as pool:
         waiting = [pool.submit(world.repeat, "third"), *(pool.submit(back, number) for number in range(3))]

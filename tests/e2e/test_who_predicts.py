@@ -8,6 +8,7 @@ import pytest
 from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.ledger import decisions as governance
 from foundry_tasks.ledger.chain import Ledger
+from foundry_tasks.ledger.promotion import SignOff
 from foundry_tasks.ledger.records import Entry
 from tests.e2e.foundry_here import NOW, TINY, Foundry, write_market
 from tests.leakage.markets import simulated_market
@@ -47,7 +48,7 @@ def crown(foundry, version):
     sha256 = Ledger(foundry.store).state(MODEL).versions[version].sha256
     near_miss = Entry(event="challenger", version=version, sha256=sha256, who="test", when=NOW, why="so")
     Ledger(foundry.store).append(MODEL, lambda _: near_miss)
-    governance.approve(foundry.store, foundry.registry, MODEL, version, who="test", why="so", when=NOW)
+    governance.approve(foundry.store, foundry.registry, MODEL, version, SignOff("test", "so", NOW))
 
 
 def predict(foundry, run="again", keys=CORE):

@@ -541,7 +541,7 @@ WHAT_LEARNS = (
     Mutant(
         "the base rate's labels mature in a day",
         STACK_WALK,
-        "base_rate = expanding_base_rate(labels.up, label_span)",
+        "base_rate = expanding_base_rate(labels.up, inputs.label_span)",
         "base_rate = expanding_base_rate(labels.up, 1)",
         ("test_what_learns.py::test_p_up_at_t_knows_a_base_rate_of_matured_labels_alone",),
     ),

@@ -15,7 +15,7 @@ from foundry_tasks.models.logistic_regression import LogisticRegression
 from foundry_tasks.models.market_regime import VOLATILITY
 from foundry_tasks.models.training import FitWindow, WindowTrainer
 from foundry_tasks.models.xgboost_classifier import XGBoostClassifier
-from foundry_tasks.walk.stack_walk import StackWalk, walk_stack
+from foundry_tasks.walk.stack_walk import StackInputs, StackWalk, walk_stack
 from foundry_tasks.walk.walk_forward import WalkForwardValidator
 
 SESSIONS, TICKERS = 330, 12
@@ -172,16 +172,14 @@ def scene(kind: str, seed: int = 0) -> Scene:
 
 
 def walked(made: Scene, **keys: object) -> StackWalk:
-    return walk_stack(
-        FOLDS,
+    inputs = StackInputs(
         lambda _, window: {name: values[window.slice] for name, values in made.scores.items()},
         made.regime,
         made.labels,
         horizon=HORIZON,
         label_span=HORIZON,
-        config=EnsembleConfig(seeds=1, threads=1, **keys),
-        advance=lambda _: None,
     )
+    return walk_stack(FOLDS, inputs, EnsembleConfig(seeds=1, threads=1, **keys))
 
 
 CALIBRATIONS = {

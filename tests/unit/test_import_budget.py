@@ -26,9 +26,10 @@ STARTS_WITH = {
 PROBE = """
 import importlib, json, os, sys
 from foundry_tasks import __main__
+from foundry_tasks.cli.wiring import run_context
 from foundry_tasks.contract.settings import Settings
 from foundry_tasks.contract.stages import STAGES
-__main__._run_context(Settings(store=sys.argv[1]))
+run_context(Settings(store=sys.argv[1]))
 for stage in STAGES:
     if not os.fork():
         importlib.import_module(f"foundry_tasks.stages.{stage}")

@@ -34,7 +34,6 @@ class _BuildOptions(TypedDict, total=False):
     inputs: Required[int]
     width: Required[int]
     blocks: Required[int]
-    heads: int
     dropout: float
 
 

@@ -109,7 +109,6 @@ def build_lstm_transformer(
     inputs: int,
     width: int,
     blocks: int,
-    heads: int = HEADS,
     dropout: float = 0.0,
     tasks: Sequence[DeepTask] = ("sign",),
 ) -> keras.Model:
@@ -117,7 +116,8 @@ def build_lstm_transformer(
 
     (batch, steps, inputs) float32, missing values 0, a step of zeros alone masked → {task: (batch, 1) float32} of the last
     step. "sign": log-odds. "size": the absolute move in units of the session's mean, ≥ 0. "volatility": the logarithm of the
-    volatility on the way, less the session's mean. Heads that are not asked for do not exist. blocks: at least 1.
+    volatility on the way, less the session's mean. Heads that are not asked for do not exist. blocks: at least 1. The
+    width is a multiple of HEADS.
 
     The LSTM is float32 in every precision. cuDNN's would refuse the masks of sequences that start late, so Keras' plain
     loop runs everywhere, and XLA may compile it.
@@ -128,7 +128,7 @@ def build_lstm_transformer(
     x = layers.LSTM(width, return_sequences=True, use_cudnn=False, dtype="float32", name="encoder")(x)
     x = StepPosition(name="position")(x)
     for number in range(1, blocks + 1):
-        x = CausalAttentionBlock(heads, dropout=dropout, last_step=number == blocks, name=f"block_{number}")(x)
+        x = CausalAttentionBlock(HEADS, dropout=dropout, last_step=number == blocks, name=f"block_{number}")(x)
     x = layers.Reshape((width,), name="last_step")(x)
     x = layers.LayerNormalization(dtype="float32", name="last_norm")(x)
     return keras.Model(entered, {task: _head(task)(x) for task in tasks}, name="lstm_transformer")

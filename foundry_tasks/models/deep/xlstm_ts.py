@@ -19,13 +19,12 @@ def build_xlstm_ts(
     inputs: int,
     width: int,
     blocks: int,
-    heads: int = HEADS,
     dropout: float = 0.0,
     denoise: bool = False,
 ) -> keras.Model:
     """(batch, steps, inputs) float32, missing values 0 → {"sign": (batch, 1) float32 log-odds of the last step}.
 
-    A step whose inputs are all 0 is masked. heads must divide the width. The global dtype policy says what products are
+    A step whose inputs are all 0 is masked. The width is a multiple of HEADS. The global dtype policy says what products are
     computed in; gates, states, norms and the log-odds are float32 in any.
     """
     window = keras.Input((steps, inputs), name="window")
@@ -35,6 +34,6 @@ def build_xlstm_ts(
     x = keras.layers.Dense(width, name="embedding")(x)
     for block in range(blocks):
         kind: Kind = "slstm" if block == SLSTM_BLOCK else "mlstm"
-        x = XLSTMBlock(kind=kind, heads=heads, dropout=dropout, name=f"block_{block}_{kind}")(x)
+        x = XLSTMBlock(kind=kind, heads=HEADS, dropout=dropout, name=f"block_{block}_{kind}")(x)
     x = keras.layers.LayerNormalization(center=False, epsilon=1e-5, name="norm")(x[:, -1])
     return keras.Model(window, {"sign": keras.layers.Dense(1, dtype="float32", name="sign")(x)}, name="xlstm_ts")

@@ -14,6 +14,7 @@ from foundry_tasks.contract.stage_io import Identity, StageIO, StageResult
 from foundry_tasks.data.panel import FeaturePanel
 from foundry_tasks.data.tables import write_features
 from foundry_tasks.ledger.candidate import candidate_of, registration
+from foundry_tasks.ledger.promotion import Ruling, ruling
 from foundry_tasks.ledger.records import Digests
 from foundry_tasks.stages.gates import _looked_until
 
@@ -135,10 +136,10 @@ def io(tmp_path):
 
 def test_a_version_that_was_registered_by_version_0_2_is_found_by_the_same_evidence(io):
     candidate = candidate_of(io, "us", 5)
-    evidence = registration(candidate, Digests(run="foundry_train/first"), io).evidence
+    evidence = registration(candidate, Digests(run="foundry_train/first"), io, version=None, taken={}).evidence
     assert json.loads(json.dumps(evidence["gates"])) == GATES["horizons"]["5"]
     assert json.loads(json.dumps(evidence["refit"])) == LAST_FOLD
-    assert candidate.verdict(2) == ("refused", "gates refused: auc")
+    assert ruling(candidate.gates, candidate.refit, 2) == Ruling("refused", "gates refused: auc")
 
 
 @pytest.mark.parametrize(("auc", "until"), [("failed", None), ("passed", date(2026, 11, 20))])

@@ -1,6 +1,7 @@
 """People's decisions on models: rollback, approve, show, verify, repair; with a real MLflow and a real store."""
 
 import shutil
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -12,6 +13,7 @@ from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.contract.ports import Registration
 from foundry_tasks.ledger import decisions as governance
 from foundry_tasks.ledger.chain import Ledger, project
+from foundry_tasks.ledger.promotion import SignOff
 from foundry_tasks.ledger.records import Digests, Entry, GateValue
 
 pytestmark = [
@@ -24,7 +26,7 @@ pytestmark = [
 
 MODEL = "foundry-us-5d"
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
-ANN = {"who": "ann", "why": "as we agreed", "when": NOON}
+ANN = SignOff("ann", "as we agreed", NOON)
 
 
 class House:
@@ -81,11 +83,11 @@ class House:
     def verify(self):
         return governance.verify(self.store, self.registry)
 
-    def rollback(self, **arguments):
-        return governance.rollback(self.store, self.registry, MODEL, **(ANN | arguments))
+    def rollback(self, signed=ANN, **versions):
+        return governance.rollback(self.store, self.registry, MODEL, signed, **versions)
 
-    def approve(self, version, **arguments):
-        return governance.approve(self.store, self.registry, MODEL, version, **(ANN | arguments))
+    def approve(self, version):
+        return governance.approve(self.store, self.registry, MODEL, version, ANN)
 
 
 @pytest.fixture(scope="module")
@@ -180,7 +182,7 @@ def test_nothing_moves_without_who_and_why(house, missing):
     house.add("promoted")
     house.add("promoted")
     with pytest.raises(ConfigError, match=f"{missing} must be said"):
-        house.rollback(**{missing: " "})
+        house.rollback(replace(ANN, **{missing: " "}))
     assert house.champion() == 2
 
 

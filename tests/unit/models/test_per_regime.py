@@ -13,7 +13,7 @@ from foundry_tasks.models.base_models import load_model, score_panel
 from foundry_tasks.models.bundle import Bundle, PyfuncBundle, needed_features
 from foundry_tasks.models.calibration import BaseRateSlope
 from foundry_tasks.models.design import build_design
-from foundry_tasks.models.importance import permutation_importance
+from foundry_tasks.models.importance import LabelledRows, permutation_importance
 from foundry_tasks.models.lightgbm_classifier import LightGBMClassifier
 from foundry_tasks.models.logistic_regression import LogisticRegression
 from foundry_tasks.models.market_regime import VOLATILITY, RegimeSplit, need_volatility
@@ -130,7 +130,8 @@ def test_it_survives_its_bytes_and_explains_itself(estimator, panel, target):
     np.testing.assert_array_equal(score_panel(again, panel), score_panel(model, panel))
     assert sum(model.gain().values()) == pytest.approx(1.0)
     design = build_design(panel, estimator.transform)
-    losses = permutation_importance(model, design.values, design.from_wide(target), design.session, top=2, seed=1)
+    rows = LabelledRows(design.values, design.from_wide(target), design.session)
+    losses = permutation_importance(model, rows, top=2, seed=1)
     assert len(losses) == 2
 
 

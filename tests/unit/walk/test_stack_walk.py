@@ -10,7 +10,7 @@ from foundry_tasks.contract.config import EnsembleConfig, WalkConfig
 from foundry_tasks.evaluation.metrics import session_ranks
 from foundry_tasks.features.labels import Labels
 from foundry_tasks.models.market_regime import VOLATILITY
-from foundry_tasks.walk.stack_walk import walk_stack
+from foundry_tasks.walk.stack_walk import StackInputs, walk_stack
 from foundry_tasks.walk.walk_forward import WalkForwardValidator
 
 SESSIONS, TICKERS, HORIZON = 620, 30, 1
@@ -41,16 +41,15 @@ FOLDS = WalkForwardValidator(WALK).folds(SESSIONS, HORIZON)
 
 def walked(world, **keys):
     done = []
-    result = walk_stack(
-        FOLDS,
+    inputs = StackInputs(
         lambda _, window: {name: values[window.slice] for name, values in world.scores.items()},
         world.regime,
         world.labels,
         horizon=HORIZON,
         label_span=HORIZON,
-        config=EnsembleConfig(**{"seeds": 1, "threads": 1, **keys}),
-        advance=done.append,
     )
+    config = EnsembleConfig(**{"seeds": 1, "threads": 1, **keys})
+    result = walk_stack(FOLDS, inputs, config, advance=done.append)
     assert done == [fold.name for fold in FOLDS]
     return result
 

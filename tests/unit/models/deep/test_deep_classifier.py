@@ -19,7 +19,7 @@ from foundry_tasks.models.deep.journal import NoJournal
 from foundry_tasks.models.deep.scoring import score_sessions
 from foundry_tasks.models.design import build_design
 from foundry_tasks.models.estimator import DegenerateTargetError
-from foundry_tasks.models.importance import permutation_importance
+from foundry_tasks.models.importance import LabelledRows, permutation_importance
 from foundry_tasks.models.training import FitWindow, WindowTrainer
 from tests.unit.models.deep.networks import FLAT, HEADS, noise_panel, remembered, with_moves
 
@@ -228,9 +228,8 @@ def test_permutation_importance_shuffles_an_inputs_whole_window(flat):
     model = fitted(flat, deep_epochs=10, learning_rate=1e-2)
     design = build_design(PANEL, "sequence")
     rows = design.rows(121, 150)
-    losses = permutation_importance(
-        model, design.values[rows], design.from_wide(LABELS, rows), design.session[rows], top=3, seed=1
-    )
+    labelled = LabelledRows(design.values[rows], design.from_wide(LABELS, rows), design.session[rows])
+    losses = permutation_importance(model, labelled, top=3, seed=1)
     assert next(iter(losses)) == "ret_1d"
     assert losses["ret_1d"] > 0.1
     assert abs(losses["vol_20d"]) < 0.05

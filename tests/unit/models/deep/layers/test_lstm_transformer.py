@@ -121,8 +121,8 @@ def test_a_block_and_a_network_are_rebuilt_from_their_config():
 
 
 def test_heads_that_do_not_divide_the_width_are_refused():
-    with pytest.raises(ValueError, match="heads must divide the width, got 3 heads and width 8"):
-        build(heads=3)
+    with pytest.raises(ValueError, match="heads must divide the width, got 2 heads and width 9"):
+        build(width=9)
 
 
 NUMPY = """

@@ -1,0 +1,23 @@
+"""`foundry trials`: every configuration that was ever evaluated on a market."""
+
+import argparse
+
+from foundry_tasks.adapters.stores import open_store
+from foundry_tasks.cli.command import Command
+from foundry_tasks.cli.json_rows import print_rows
+from foundry_tasks.contract.settings import Settings
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("market", nargs="?", help="such as us; default: all")
+
+
+def _run(options: argparse.Namespace) -> int:
+    from foundry_tasks.inputs import trials  # noqa: PLC0415 - NumPy, for the trials' daily returns
+
+    rows = trials.show(open_store(Settings.from_environment()), options.market)
+    print_rows(row.model_dump() for row in rows)
+    return 0
+
+
+COMMANDS = (Command("trials", "list every configuration that was ever evaluated on a market", _add_arguments, _run),)

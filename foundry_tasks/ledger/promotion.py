@@ -1,0 +1,224 @@
+"""Which verdict moves a champion: the rules that say what is appended to the ledger, pure.
+
+What `promote` appends after `registered`, for a version that has no verdict yet. None moves a champion but `promoted`.
+
+| the gates say        | the refit      | champion         | record       | champion afterwards               |
+|----------------------|----------------|------------------|--------------|-----------------------------------|
+| skipped              | any            | any              | `skipped`    | the same                          |
+| refused              | any            | any              | `refused`    | the same                          |
+| passed or challenger | not accepted   | any              | `refused`    | the same                          |
+| passed or challenger | accepted       | not the compared | `refused`    | the same                          |
+| challenger           | accepted       | the compared     | `challenger` | the same; a person may approve it |
+| passed               | accepted       | the compared     | `promoted`   | the version                       |
+
+The gates say `skipped` where the conf says `skip_gates`; after `validate_only` nothing is registered. A person's `approve`
+appends `promoted` for a challenger, `rollback` appends `rolled_back` for an earlier champion.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from foundry_tasks.contract.documents import Gates, HorizonGates, Refit
+from foundry_tasks.contract.documents.promote import Event
+from foundry_tasks.contract.errors import ConfigError
+from foundry_tasks.ledger.records import Digests, Entry, GateValue, LedgerRecord, LedgerState
+
+VERDICTS: tuple[Event, ...] = ("promoted", "challenger", "refused", "skipped")
+"""What `promote` says of a version that is registered."""
+
+
+# ------------------------------------------------------------------ what a run's gates and refit lead to
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """The verdict on a version, and why."""
+
+    event: Event
+    why: str
+
+
+def registers(gates: Gates) -> bool:
+    """Whether a run registers its versions at all."""
+    return not gates.validate_only
+
+
+def ruling(gates: HorizonGates, refit: Refit, champion: int | None) -> Ruling:
+    """The verdict that follows from gates and refit if `champion` is champion now."""
+    if gates.verdict == "skipped":
+        return Ruling("skipped", "gates skipped on request")
+    if gates.verdict == "refused":
+        return Ruling("refused", f"gates refused: {', '.join(gates.failed) or 'see the gate report'}")
+    if not refit.accepted or refit.kind != "refit":
+        return Ruling("refused", f"refit refused: {refit.reason or refit.kind}")
+    if gates.champion_version != champion:
+        return Ruling(
+            "refused",
+            f"judged against champion {gates.champion_version or 'none'}, but champion is now {champion or 'none'}; "
+            "run the gates again",
+        )
+    if gates.verdict == "challenger":
+        near = [gate.name for gate in gates.gates if gate.verdict == "near miss"]
+        return Ruling("challenger", f"a near miss of {', '.join(near)}: a human may approve it")
+    return Ruling("promoted", "every gate passed")
+
+
+def gate_values(gates: HorizonGates) -> Mapping[str, GateValue]:
+    """The gates as the ledger keeps them."""
+    return {
+        gate.name: GateValue(value=gate.value, threshold=gate.threshold, verdict=gate.verdict) for gate in gates.gates
+    }
+
+
+@dataclass(frozen=True)
+class Case:
+    """A version that is to be registered and judged, with what its run says of it.
+
+    sha256: of its bundle. reason: of the conf, follows every why.
+    """
+
+    model: str
+    version: int
+    sha256: str
+    gates: HorizonGates
+    refit: Refit
+    digests: Digests
+    reason: str = ""
+
+    def registration(self, state: LedgerState, when: datetime) -> Entry | None:
+        """The first record of the version; None where the ledger has it.
+
+        Raises ConfigError where the ledger knows the version with another bundle.
+        """
+        known = state.versions.get(self.version)
+        if known is None:
+            return self._entry(Ruling("registered", "trained and judged"), when)
+        if known.sha256 != self.sha256:
+            raise ConfigError(
+                f"the ledger knows version {self.version} of {self.model} with another bundle. "
+                "Look at `foundry ledger verify`: registry and ledger do not belong together."
+            )
+        return None
+
+    def verdict(self, state: LedgerState, when: datetime) -> Entry | None:
+        """The record with the verdict on the registered version; None where the ledger has one."""
+        if state.versions[self.version].verdict != "registered":
+            return None
+        return self._entry(ruling(self.gates, self.refit, state.champion), when)
+
+    def _entry(self, ruled: Ruling, when: datetime) -> Entry:
+        return Entry(
+            event=ruled.event,
+            version=self.version,
+            sha256=self.sha256,
+            who=f"run {self.digests.run}",
+            when=when,
+            why=f"{ruled.why}: {self.reason}" if self.reason else ruled.why,
+            gates=gate_values(self.gates),
+            digests=self.digests,
+        )
+
+
+def verdict_on(state: LedgerState, model: str, version: int) -> LedgerRecord:
+    """The newest record with a verdict on a version. Raises ConfigError where the ledger has none."""
+    record = state.last(version, *VERDICTS)
+    if record is None:
+        raise ConfigError(f"the ledger of {model} has no verdict on version {version}. Repeat the run.")
+    return record
+
+
+# ------------------------------------------------------------------ what a person decides
+@dataclass(frozen=True, slots=True)
+class SignOff:
+    """A person's decision for the ledger: who decides, why, and when."""
+
+    who: str
+    why: str
+    when: datetime
+
+
+def approval(state: LedgerState, model: str, version: int, signed: SignOff) -> Entry | None:
+    """The record that makes a challenger champion; None where it is champion.
+
+    Raises ConfigError where the gates said anything but challenger, or judged it against another champion.
+    """
+    known = state.versions.get(version)
+    if known is not None and known.verdict == "promoted" and state.champion == version:
+        return None
+    if known is None or known.verdict != "challenger":
+        verdict = known.verdict if known else None
+        raise ConfigError(f"{model}: version {version} cannot be approved: {_why_not(verdict)}.")
+    if known.judged_against != state.champion:
+        raise ConfigError(
+            f"{model}: version {version} was judged against {version_name(known.judged_against)}, but champion is now "
+            f"{version_name(state.champion)}. Run the gates again."
+        )
+    return _signed(state, version, "promoted", signed)
+
+
+def return_to(
+    state: LedgerState, model: str, signed: SignOff, *, to_version: int | None = None, from_version: int | None = None
+) -> Entry | None:
+    """The record that makes an earlier champion champion again, by default the one before; None where that is done.
+
+    from_version: the champion that is to go. Raises ConfigError where there is nothing to go back to, or where the version
+    was never champion.
+    """
+    if from_version is not None and state.champion != from_version:
+        if state.records and _is_rollback_from(state, from_version):
+            return None
+        raise ConfigError(
+            f"{model}: champion is {version_name(state.champion)}, not version {from_version}. Look again."
+        )
+    target = state.previous_champion if to_version is None else to_version
+    if target is None:
+        raise ConfigError(f"{model} has no earlier champion to go back to (champion: {version_name(state.champion)}).")
+    if target == state.champion:
+        if state.last(target, "promoted", "rolled_back") == state.last(target, "rolled_back"):
+            return None
+        raise ConfigError(f"{model}: version {target} is champion already.")
+    verdict = state.versions[target].verdict if target in state.versions else None
+    if verdict != "promoted":
+        raise ConfigError(f"{model}: cannot roll back to version {target}: {_why_not(verdict)}. {_could(state)}")
+    return _signed(state, target, "rolled_back", signed)
+
+
+def version_name(version: int | None) -> str:
+    """A version in a sentence."""
+    return "none" if version is None else f"version {version}"
+
+
+def _signed(state: LedgerState, version: int, event: Event, signed: SignOff) -> Entry:
+    known = state.versions[version]
+    return Entry(
+        event=event,
+        version=version,
+        sha256=known.sha256,
+        who=signed.who,
+        when=signed.when,
+        why=signed.why,
+        gates=known.gates,
+        digests=known.digests,
+    )
+
+
+def _is_rollback_from(state: LedgerState, version: int) -> bool:
+    last = next((record for record in reversed(state.records) if record.moves_champion), None)
+    return last is not None and last.event == "rolled_back" and last.from_version == version
+
+
+def _why_not(verdict: Event | None) -> str:
+    if verdict is None:
+        return "it was never registered"
+    return {
+        "registered": "it has no verdict yet, repeat its promote",
+        "challenger": "it has never been champion, approve it instead",
+        "refused": "its gates, or what followed them, refused it",
+        "skipped": "its gates were skipped",
+        "promoted": "it has been champion, roll back to it instead",
+        "rolled_back": "it has been champion, roll back to it instead",
+    }[verdict]
+
+
+def _could(state: LedgerState) -> str:
+    earlier = [number for number, facts in state.versions.items() if facts.verdict == "promoted"]
+    return f"Earlier champions: {', '.join(map(str, earlier)) or 'none'}."
