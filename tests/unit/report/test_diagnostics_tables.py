@@ -3,9 +3,9 @@
 import pytest
 
 from foundry_tasks.contract.documents.gates import DeflatedSharpe, FiellerBounds
-from foundry_tasks.report.diagnostics_tables import Cell, diagnostic_rows, expected_against_observed
 from foundry_tasks.report.html import write_html
 from foundry_tasks.report.markdown import write_markdown
+from foundry_tasks.report.sections.diagnostics import Cell, diagnostic_rows, expected_against_observed
 
 
 def diagnostics(document, horizon=1):

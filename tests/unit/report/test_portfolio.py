@@ -31,7 +31,7 @@ from foundry_tasks.evaluation.positions import target_weights
 from foundry_tasks.report import portfolio_tables as tables
 from foundry_tasks.report.html import write_html
 from foundry_tasks.report.markdown import write_markdown
-from foundry_tasks.report.portfolio import earned, replay
+from foundry_tasks.report.sections.portfolio import earned, replay
 from foundry_tasks.report.summary import render
 from foundry_tasks.statistics.bootstrap import Resampling
 from tests.traded_market import random_market

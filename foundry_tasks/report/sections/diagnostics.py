@@ -1,17 +1,20 @@
 """Diagnostics of the gates, as tables of text: one row a figure, one cell a horizon.
 
-The page and the Markdown write the same tables.
+The page and the Markdown write the same tables. The figures are those of `evidence` in report.json.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from foundry_tasks.contract.documents import Interval, Report, TrialFigures
 from foundry_tasks.contract.documents.gates import Efficiencies, Efficiency, ExpectedFigure, FiellerBounds, Information
 from foundry_tasks.contract.documents.report_gates import JudgedDiagnostics
+from foundry_tasks.report.markdown_table import table
+from foundry_tasks.report.section import Section, Values
 from foundry_tasks.report.wording import (
     UNDEFINED,
     figure,
+    horizon_name,
     interval,
     listed,
     percent,
@@ -159,3 +162,24 @@ def _overfitting(trials: TrialFigures) -> Cell:
 
 def _counted(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+# ------------------------------------------------------------------ shown
+def _html(document: Report) -> Values | None:
+    rows = diagnostic_rows(document)
+    return {"diagnostic_rows": rows, "expected_rows": expected_against_observed(document)} if rows else None
+
+
+def _markdown(document: Report) -> Iterator[str]:
+    for title, rows in (
+        ("Beside the gates: what informs and refuses nothing", diagnostic_rows(document)),
+        ("Observed, and what an honest model of this IC shows", expected_against_observed(document)),
+    ):
+        if rows:
+            yield f"## {title}"
+            yield ""
+            header = ("figure", "about", *(horizon_name(horizon) for horizon in rows[0].cells))
+            yield from table(header, [(row.label, row.about, *row.cells.values()) for row in rows])
+
+
+SECTION = Section(name="diagnostics", order=40, top_level=True, html=_html, markdown=_markdown)
