@@ -55,7 +55,7 @@ def figures(item: Earnings) -> list[tuple[str, str]]:
         ("costs, bp a day", f"{figure(costs.total, wording.bp)} ({kinds or 'none'})"),
         ("break-even cost, bp a side", figure(item.break_even_bp, wording.bp)),
         ("Sharpe ratio, net", wording.estimate(item.sharpe, ratio)),
-        ("chance that it is above zero", figure(item.sharpe_above_zero, percent)),
+        ("probability that it is above zero", figure(item.sharpe_above_zero, percent)),
         ("Sortino ratio", figure(own.sortino, ratio)),
         ("Calmar ratio", figure(own.calmar, ratio)),
         ("winning days", figure(own.win_rate, percent)),

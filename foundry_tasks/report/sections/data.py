@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 LARGE_MOVES_SHOWN = 20
 """Large moves that the report lists of each verdict."""
 _WHY_ABSENT = {
-    "foundry_daily": "the daily run predicts with the champion and judges nothing",
+    "foundry_daily": "the daily run predicts with the champion and judges no model",
 }
 
 
@@ -56,7 +56,7 @@ def _warnings(inputs: "ReportInputs") -> tuple[StageWarning, ...]:
     ]
     versions = {result.code_version for result in inputs.results}
     if len(versions) > 1:
-        text = f"{len(versions)} versions of the code made this run; repeat it before anything is concluded from it"
+        text = f"{len(versions)} versions of the code made this run; repeat it before you draw a conclusion"
         warnings.append(StageWarning(stage="report", text=text))
     return tuple(warnings)
 
@@ -101,7 +101,7 @@ def _markdown(document: Report) -> Iterator[str]:
         for name, value in wording.data_facts(prices):
             yield f"- {name}: {value}"
         for reason, tickers in _excluded_lines(prices.excluded).items():
-            yield f"- set aside, {reason}: {', '.join(tickers)}"
+            yield f"- excluded, {reason}: {', '.join(tickers)}"
         for verdict, moves in large_move_lines(prices.large_moves).items():
             yield f"- large moves, {verdict}: {', '.join(moves)}"
     if features:

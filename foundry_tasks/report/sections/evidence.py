@@ -144,7 +144,7 @@ def _markdown(document: Report) -> Iterator[str]:
 SECTION = Section(
     name="evidence",
     order=70,
-    title="Evidence on sessions never seen",
+    title="Evidence on test sessions",
     assemble=_assemble,
     top_level=True,
     html=_html,

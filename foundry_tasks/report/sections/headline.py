@@ -93,7 +93,7 @@ def _consequence(inputs: "ReportInputs", promotions: Mapping[int, Promotion]) ->
     if "gates" not in inputs.upstream:
         return f"{inputs.dag} judges no model. {_predictors(inputs)}"
     if inputs.documents.gates is None:
-        return "The run ended before the gates could speak."
+        return "The run ended before the gates."
     if inputs.documents.gates.validate_only:
         return "Validation only: nothing was refitted, registered or predicted."
     if "portfolio" in inputs.upstream and "promote" not in inputs.upstream:
@@ -119,7 +119,7 @@ def _predictors(inputs: "ReportInputs") -> str:
     for horizon, predictor in (predictions.per_horizon if predictions else {}).items():
         by_kind.setdefault(predictor.kind, []).append(wording.horizon_name(horizon))
     sentences = " ".join(f"{kind.capitalize()} at {wording.listed(names)}." for kind, names in by_kind.items())
-    return sentences or "It predicted nothing either."
+    return sentences or "It made no predictions."
 
 
 def _headline(verdicts: Mapping[int, str]) -> list[StatusPhrase]:

@@ -98,10 +98,13 @@ def replay(simulation: Simulation | None) -> ReplayVerdict | None:
     apart = list(_apart(simulation))
     if apart:
         where = wording.listed(apart)
-        text = f"The forward simulation came to other figures at {where}: one of the two sees what it cannot. Believe neither."
+        text = (
+            f"The forward simulation differs from the backtest at {where}. "
+            "One of them uses data that it must not use: trust neither."
+        )
         return ReplayVerdict(agrees=False, text=text)
     largest = max(item.value or 0.0 for item in simulation.horizons.values())
-    text = f"A forward simulation, session by session, came to the same figures within {largest:.1g}."
+    text = f"A forward simulation, session by session, gives the same figures within {largest:.1g}."
     again = (
         _retrained(horizon, item.retrained)
         for horizon, item in simulation.horizons.items()
@@ -118,11 +121,11 @@ def _apart(simulation: Simulation) -> Iterator[str]:
     for horizon, item in simulation.horizons.items():
         again = item.retrained
         if again is not None and again.as_the_folds and again.forecasts_apart > simulation.tolerance:
-            yield f"{horizon_name(horizon)} (forecasts fitted anew)"
+            yield f"{horizon_name(horizon)} (forecasts after refits)"
 
 
 def _retrained(horizon: int, item: Retrained) -> str:
-    how = f"{horizon_name(horizon)}, fitted anew every {item.every_sessions} sessions from what there was"
+    how = f"{horizon_name(horizon)}, refitted every {item.every_sessions} sessions on the data known by then"
     if item.as_the_folds:
         return f"{how}: the folds' forecasts within {item.forecasts_apart:.1g}."
     return f"{how}: {wording.figure(item.net_bp, wording.bp)} bp a day after costs."
@@ -182,7 +185,7 @@ def _terminal(document: Report, _terminal: Terminal) -> Iterator[str]:
 SECTION = Section(
     name="portfolio",
     order=20,
-    title="What it would have earned",
+    title="Backtest",
     assemble=_assemble,
     top_level=True,
     html=_html,

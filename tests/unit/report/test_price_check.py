@@ -97,7 +97,7 @@ def test_what_is_set_aside_is_told_by_reason_with_counts_and_the_first_tickers()
 
 def test_a_sound_file_has_nothing_to_tell(sound_market):
     text = as_text(sound_market)
-    assert "Set aside: none" in text
+    assert "Excluded: none" in text
     assert "Large moves: none" in text
     assert "Warnings: none" in text
     assert "keep" not in text
