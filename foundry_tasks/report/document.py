@@ -7,14 +7,7 @@ from foundry_tasks.report.sections import sections
 
 def assemble(inputs: ReportInputs) -> Report:
     """The report of a run. A part of the run that is missing is None or empty."""
-    keys: dict[str, object] = {}
-    parts: dict[str, object] = {}
-    for section in sections():
-        part = section.assemble(inputs)
-        if part is None:
-            continue
-        if section.top_level:
-            keys |= dict(part)
-        else:
-            parts[section.name] = part.model_dump(mode="json")
-    return Report.model_validate({**keys, "sections": parts})
+    parts = [(section, part) for section in sections() if (part := section.assemble(inputs)) is not None]
+    keys = {key: value for section, part in parts if section.top_level for key, value in part}
+    own = {section.name: part.model_dump(mode="json") for section, part in parts if not section.top_level}
+    return Report.model_validate({**keys, "sections": own})

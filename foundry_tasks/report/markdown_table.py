@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> Iterator[str]:
-    """Its lines, and an empty one. A cell is written by `str`; what would break the table is escaped."""
+def table(header: Sequence[str], rows: Sequence[Sequence[str | int]]) -> Iterator[str]:
+    """Its lines, and an empty one. What would break the table is escaped."""
     yield "| " + " | ".join(header) + " |"
     yield "|" + "---|" * len(header)
     for row in rows:

@@ -185,7 +185,7 @@ def _markdown(document: Report) -> Iterator[str]:
             yield f"## {title}"
             yield ""
             header = ("figure", "about", *(horizon_name(horizon) for horizon in rows[0].cells))
-            yield from table(header, [(row.label, row.about, *row.cells.values()) for row in rows])
+            yield from table(header, [(row.label, row.about, *map(str, row.cells.values())) for row in rows])
 
 
 SECTION = Section(name="diagnostics", order=40, top_level=True, html=_html, markdown=_markdown)

@@ -9,7 +9,7 @@ from foundry_tasks.contract.documents.base import Part
 from foundry_tasks.report.html import write_html
 from foundry_tasks.report.markdown import write_markdown
 from foundry_tasks.report.sections import sections
-from tests.package_copy import copy_package, python_in
+from tests.package_copy import REPOSITORY, copy_package, python_in
 
 SECTION = '''
 """Reuse: how many stages of the run were computed, and how many were reused."""
@@ -136,3 +136,11 @@ def test_every_section_has_a_name_and_a_place_of_its_own():
     found = sections()
     assert len({section.order for section in found}) == len({section.name for section in found}) == len(found)
     assert [section.name for section in found][::9] == ["headline", "run"]
+
+
+def test_the_terminal_loads_neither_arrays_nor_templates():
+    program = (
+        "import sys; import foundry_tasks.report.summary; from foundry_tasks.report.sections import sections; sections();"
+        "print(sorted({'numpy', 'pyarrow', 'jinja2'} & set(sys.modules)))"
+    )
+    assert python_in(REPOSITORY, "-c", program).stdout.strip() == "[]"
