@@ -32,7 +32,7 @@ def page_environment() -> "Environment":
 def write_html(document: Report) -> str:
     """`report.html`. Well-formed XML as well, so that a test can read it."""
     environment = page_environment()
-    environment.globals["signs"] = wording.VERDICT_SIGNS
+    environment.globals.update(signs=wording.VERDICT_SIGNS)
     environment.filters |= {
         "figure": wording.figure,
         "percent": lambda value: wording.figure(value, wording.percent),
