@@ -7,7 +7,7 @@ from foundry_tasks.contract.config import BacktestConfig
 from foundry_tasks.contract.documents import Interval
 from foundry_tasks.contract.documents.portfolio import Earnings, FoldEarnings, Ladder, MonthlyReturns
 from foundry_tasks.report import wording
-from foundry_tasks.report.wording import figure, interval, percent, ratio, signed_percent
+from foundry_tasks.report.wording import figure, percent, ratio, signed_percent
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 ENTRIES = {"same_close": "same close", "next_open": "next open", "next_close": "next close"}
@@ -50,12 +50,12 @@ def figures(item: Earnings) -> list[tuple[str, str]]:
     by_kind = {"borrow": costs.borrow, "commission": costs.commission, "impact": costs.impact, "spread": costs.spread}
     kinds = ", ".join(f"{kind} {wording.bp(value)}" for kind, value in by_kind.items() if value)
     return [
-        ("net, bp a day", _bounded(item.net_bp, wording.bp)),
-        ("gross, bp a day", _bounded(item.gross_bp, wording.bp)),
+        ("net, bp a day", wording.estimate(item.net_bp, wording.bp)),
+        ("gross, bp a day", wording.estimate(item.gross_bp, wording.bp)),
         ("costs, bp a day", f"{figure(costs.total, wording.bp)} ({kinds or 'none'})"),
         ("break-even cost, bp a side", figure(item.break_even_bp, wording.bp)),
-        ("Sharpe ratio, net", _bounded(item.sharpe, ratio)),
-        ("chance that it is above zero", figure(item.sharpe_above_zero, percent)),
+        ("Sharpe ratio, net", wording.estimate(item.sharpe, ratio)),
+        ("probability that it is above zero", figure(item.sharpe_above_zero, percent)),
         ("Sortino ratio", figure(own.sortino, ratio)),
         ("Calmar ratio", figure(own.calmar, ratio)),
         ("winning days", figure(own.win_rate, percent)),
@@ -126,10 +126,6 @@ def folds(found: Sequence[FoldEarnings]) -> list[list[Cell]]:
         ]
         for fold in found
     ]
-
-
-def _bounded(found: Interval, write: Callable[[float], str]) -> str:
-    return f"{figure(found.value, write)} {interval(found.lower, found.upper, write)}".rstrip()
 
 
 def _short(value: float | None, write: Callable[[float], str]) -> str:

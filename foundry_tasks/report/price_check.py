@@ -10,7 +10,7 @@ from foundry_tasks.contract.documents.prices import ExcludedBars
 from foundry_tasks.report import price_cases, wording
 from foundry_tasks.report.html import STYLE, page_environment
 from foundry_tasks.report.price_cases import Case, FileFacts
-from foundry_tasks.report.summary import WIDTH
+from foundry_tasks.report.terminal import WIDTH
 
 _TICKERS_NAMED = 5
 
@@ -78,7 +78,7 @@ def as_text(check: PriceCheck) -> str:
     """For a terminal. A name or a path that is longer than a line is never cut, since people copy it."""
     lines = [*_facts(check), *_listed("Warnings", check.warnings)]
     if check.about:
-        lines += [*_listed("Set aside", check.excluded), *_moves(check)]
+        lines += [*_listed("Excluded", check.excluded), *_moves(check)]
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
@@ -109,7 +109,7 @@ def _moves(check: PriceCheck) -> Iterator[str]:
                 yield f"      {overrule}"
     if any(row[-1] for rows in check.large_moves.values() for row in rows):
         yield from _wrapped(
-            "A move that is real: write its line into the market file, all bars in one list, or give it as "
+            "If a move is real, write its line into the market file, all bars in one list, or give it as "
             "--set 'keep=[\"TICKER DATE\"]'.",
             "  ",
             "  ",
@@ -147,7 +147,7 @@ def _summary(check: PriceCheck) -> str:
     moves = [row for rows in check.large_moves.values() for row in rows]
     no_return = sum(bool(overrule) for *_, overrule in moves)
     return (
-        f"{_count(bars, 'bar') if bars else 'No bar'} set aside; {no_return or 'none'} of {_count(len(moves), 'large move')} "
+        f"{_count(bars, 'bar') if bars else 'No bar'} excluded; {no_return or 'none'} of {_count(len(moves), 'large move')} "
         "not taken for a return."
         if bars or moves
         else "Every bar is kept, and there is no large move."

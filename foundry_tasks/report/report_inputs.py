@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any
 
 from foundry_tasks.contract.documents import (
     Comparison,
@@ -56,7 +55,6 @@ class Documents:
     promotion: Promotions | None = None
     predictions: Predictions | None = None
     monitor: Monitor | None = None
-    simulate: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)

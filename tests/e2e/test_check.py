@@ -12,7 +12,7 @@ import pytest
 
 from foundry_tasks import __main__
 from foundry_tasks.contract.settings import REPOSITORY
-from foundry_tasks.report.summary import WIDTH
+from foundry_tasks.report.terminal import WIDTH
 from foundry_tasks.runtime import runner
 from foundry_tasks.runtime.terminal import WIDTH as TERMINAL
 from tests.market_bars import FIRST, LAST, sound_bars

@@ -1,9 +1,9 @@
 """report.json: what the report's page, its Markdown and the terminal's summary are written from."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, Field, JsonValue
 
 from foundry_tasks.contract.config import BacktestConfig
 from foundry_tasks.contract.documents.base import ByHorizon, Document, Figure, Part
@@ -255,6 +255,9 @@ class Links(Part):
     versions: tuple[RegisteredVersion, ...]
 
 
+P = TypeVar("P", bound=Part)
+
+
 class Report(Document):
     """A run as the report shows it. A part that the run does not have is None or empty."""
 
@@ -278,3 +281,9 @@ class Report(Document):
     stages: tuple[StageTiming, ...]
     provenance: Provenance
     links: Links
+    sections: Mapping[str, Mapping[str, JsonValue]] = Field(default={}, exclude_if=lambda sections: not sections)
+    """Name of a section → its part, which `part` reads. For sections that have no keys above."""
+
+    def part(self, name: str, kind: type[P]) -> P:
+        """The part of a section under `sections`. Raises KeyError where the report has none."""
+        return kind.model_validate(self.sections[name])

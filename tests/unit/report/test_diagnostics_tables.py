@@ -3,9 +3,9 @@
 import pytest
 
 from foundry_tasks.contract.documents.gates import DeflatedSharpe, FiellerBounds
-from foundry_tasks.report.diagnostics_tables import Cell, diagnostic_rows, expected_against_observed
 from foundry_tasks.report.html import write_html
 from foundry_tasks.report.markdown import write_markdown
+from foundry_tasks.report.sections.diagnostics import Cell, diagnostic_rows, expected_against_observed
 
 
 def diagnostics(document, horizon=1):
@@ -53,7 +53,7 @@ def test_expected_stands_beside_observed(document):
 
 
 def test_a_classifier_is_said_to_forecast_no_returns(document):
-    (row,) = [row for row in expected_against_observed(document) if row.label == "Spread of return forecasts"]
+    (row,) = [row for row in expected_against_observed(document) if row.label == "Dispersion of return forecasts"]
     assert row.cells[1].value == "not forecast"
 
 
@@ -105,4 +105,4 @@ def test_a_run_that_judged_nothing_has_no_such_tables(document):
     evidence = {horizon: item.model_copy(update={"diagnostics": None}) for horizon, item in document.evidence.items()}
     judged_nothing = document.model_copy(update={"evidence": evidence})
     assert not diagnostic_rows(judged_nothing)
-    assert "Beside the gates" not in write_html(judged_nothing) + write_markdown(judged_nothing)
+    assert "inform and refuse nothing" not in write_html(judged_nothing) + write_markdown(judged_nothing)

@@ -6,7 +6,7 @@ from foundry_tasks.contract.documents import Report
 from foundry_tasks.contract.documents.prices import LargeMove
 from foundry_tasks.report.html import write_html
 from foundry_tasks.report.markdown import write_markdown
-from foundry_tasks.report.wording import LARGE_MOVES_SHOWN, large_move_lines
+from foundry_tasks.report.sections.data import LARGE_MOVES_SHOWN, large_move_lines
 from tests.unit.report.test_pages import shown
 
 DAY = date(2020, 3, 2)

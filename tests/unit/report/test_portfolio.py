@@ -31,7 +31,7 @@ from foundry_tasks.evaluation.positions import target_weights
 from foundry_tasks.report import portfolio_tables as tables
 from foundry_tasks.report.html import write_html
 from foundry_tasks.report.markdown import write_markdown
-from foundry_tasks.report.portfolio import earned, replay
+from foundry_tasks.report.sections.portfolio import earned, replay
 from foundry_tasks.report.summary import render
 from foundry_tasks.statistics.bootstrap import Resampling
 from tests.traded_market import random_market
@@ -97,8 +97,8 @@ def test_what_it_earned_stands_on_top_of_page_text_and_terminal(run):
         r"5 days: −?[\d.]+ bp a day after costs \[.+\]; (break-even cost [\d.]+ bp|it loses before any cost)\.", said
     )
     page = shown(run.page("report.html"))
-    assert page.index(said) < page.index("What it would have earned")
-    assert run.page("report.md").index(said) < run.page("report.md").index("## What it would have earned")
+    assert page.index(said) < page.index("Backtest Long")
+    assert run.page("report.md").index(said) < run.page("report.md").index("## Backtest")
     assert said in render(run.store, run.dag, run.run_id)
 
 
@@ -193,7 +193,7 @@ def test_a_simulation_that_disagrees_is_said_on_top_in_red(new_run, market, publ
     publish(run, market, until="gates")
     publish_portfolio(run, replay=("turnover", "2024-03-01", 0.2))
     run.report()
-    text = "The forward simulation came to other figures at 1 day (turnover at 2024-03-01) and 5 days"
+    text = "The forward simulation differs from the backtest at 1 day (turnover at 2024-03-01) and 5 days"
     page = run.page("report.html")
     assert f'<p class="earned said-refused">{text}' in page
     assert text in run.page("report.md")
@@ -201,7 +201,7 @@ def test_a_simulation_that_disagrees_is_said_on_top_in_red(new_run, market, publ
 
 
 def test_a_simulation_that_agrees_says_how_closely(run):
-    assert run.document().portfolio.replay.text.endswith("came to the same figures within 4e-16.")
+    assert run.document().portfolio.replay.text.endswith("gives the same figures within 4e-16.")
 
 
 @pytest.mark.parametrize(
@@ -210,13 +210,13 @@ def test_a_simulation_that_agrees_says_how_closely(run):
         (
             {"as_the_folds": True, "forecasts_apart": 1e-16},
             True,
-            "from what there was: the folds' forecasts within 1e-16.",
+            "on the data known by then: the folds' forecasts within 1e-16.",
         ),
-        ({"as_the_folds": True, "forecasts_apart": 0.01}, False, "at 5 days (forecasts fitted anew): one of the two"),
+        ({"as_the_folds": True, "forecasts_apart": 0.01}, False, "at 5 days (forecasts after refits). One of them"),
         (
             {"as_the_folds": False, "forecasts_apart": 0.01},
             True,
-            "every 60 sessions from what there was: −1.5 bp a day",
+            "every 60 sessions on the data known by then: −1.5 bp a day",
         ),
     ],
 )
@@ -241,7 +241,7 @@ def test_the_rules_are_said_in_words(run):
 
 def test_a_run_without_a_portfolio_has_no_such_part(train_run):
     assert train_run.document().portfolio is None
-    assert "What it would have earned" not in train_run.page("report.html") + train_run.page("report.md")
+    assert "Backtest" not in train_run.page("report.html") + train_run.page("report.md")
 
 
 def test_the_summary_of_a_backtest_fits_100_columns_and_lists_the_trades(run):

@@ -16,7 +16,7 @@ from foundry_tasks.data.judgement import bars_of, events, judge
 from foundry_tasks.data.jumps import RESOLVED_SESSIONS
 from foundry_tasks.report.price_cases import AROUND_SESSIONS, CASES, Snapshot, drawn, rejected_cases, worst_cases
 from foundry_tasks.report.price_check import PriceCheck, as_page, as_text
-from foundry_tasks.report.summary import WIDTH
+from foundry_tasks.report.terminal import WIDTH
 from tests.market_bars import sound_bars
 from tests.unit.report.test_pages import Loads, parsed, shown
 
@@ -97,7 +97,7 @@ def test_what_is_set_aside_is_told_by_reason_with_counts_and_the_first_tickers()
 
 def test_a_sound_file_has_nothing_to_tell(sound_market):
     text = as_text(sound_market)
-    assert "Set aside: none" in text
+    assert "Excluded: none" in text
     assert "Large moves: none" in text
     assert "Warnings: none" in text
     assert "keep" not in text

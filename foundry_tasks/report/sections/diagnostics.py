@@ -1,17 +1,20 @@
 """Diagnostics of the gates, as tables of text: one row a figure, one cell a horizon.
 
-The page and the Markdown write the same tables.
+The page and the Markdown write the same tables. The figures are those of `evidence` in report.json.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from foundry_tasks.contract.documents import Interval, Report, TrialFigures
 from foundry_tasks.contract.documents.gates import Efficiencies, Efficiency, ExpectedFigure, FiellerBounds, Information
 from foundry_tasks.contract.documents.report_gates import JudgedDiagnostics
+from foundry_tasks.report.markdown_table import table
+from foundry_tasks.report.section import Section, Values
 from foundry_tasks.report.wording import (
     UNDEFINED,
     figure,
+    horizon_name,
     interval,
     listed,
     percent,
@@ -48,17 +51,17 @@ _FIGURES: Sequence[tuple[str, str, Callable[[JudgedDiagnostics], Cell]]] = (
     ("AUC against the median", "direction relative to the session's median", lambda b: _bounded(b.auc_median, plain)),
     ("Rank IC", "rank correlation with what followed", lambda b: _bounded(b.rank_ic, plain)),
     ("ICIR", "mean over deviation of the rank IC, a session", lambda b: _information(b.information)),
-    ("Log loss", "nats; 0.6931 is what one half earns", lambda b: _bounded(b.log_loss, plain)),
-    ("Brier skill", "share of the base rate's error that is gone", lambda b: _of(b.brier_skill, signed_percent)),
-    ("WFE, relative to the median", "the gated one, with Fieller's set", lambda b: _efficiency(b.efficiency.relative)),
+    ("Log loss", "nats; 0.6931 for P(up) = ½", lambda b: _bounded(b.log_loss, plain)),
+    ("Brier skill", "reduction of the base rate's Brier score", lambda b: _of(b.brier_skill, signed_percent)),
+    ("WFE, relative to the median", "the gate's figure, with Fieller's set", lambda b: _efficiency(b.efficiency.relative)),
     ("WFE, beyond the base rate", "accuracy less that of the base rate", lambda b: _efficiency(b.efficiency.over_base_rate)),
-    ("WFE, rank IC", "what is left of the rank IC", lambda b: _efficiency(b.efficiency.rank_ic)),
-    ("Folds with an edge", "relative to the median; one good fold is luck", lambda b: _consistency(b.efficiency)),
-    ("Overfitting ratio", "share of validation's accuracy that the test lost",
+    ("WFE, rank IC", "share of the rank IC that the test keeps", lambda b: _efficiency(b.efficiency.rank_ic)),
+    ("Folds with an edge", "relative to the median; one good fold can be luck", lambda b: _consistency(b.efficiency)),
+    ("Overfitting ratio", "share of the validation accuracy that the test loses",
      lambda b: _of(b.overfitting_ratio, signed_percent)),
-    ("Deflated Sharpe ratio", "chance that it is more than the best of all trials shows without skill",
+    ("Deflated Sharpe ratio", "probability that it exceeds the expected best of all trials without skill",
      lambda b: _deflated(b.trials)),
-    ("Probability of overfitting", "how often the best trial of half the sessions is a poor one in the others",
+    ("Probability of overfitting", "share of splits whose best trial ranks in the lower half on the other sessions",
      lambda b: _overfitting(b.trials)),
 )  # fmt: skip
 
@@ -75,7 +78,7 @@ _EXPECTED: Mapping[str, Callable[[float], str]] = {
 
 
 def diagnostic_rows(document: Report) -> list[Row]:
-    """Every figure that informs and refuses nothing; empty where nothing was judged."""
+    """Every diagnostic; empty where nothing was judged."""
     judged = _judged(document)
     return [
         Row(label, about, {horizon: cell(diagnostics) for horizon, diagnostics in judged.items()})
@@ -85,14 +88,20 @@ def diagnostic_rows(document: Report) -> list[Row]:
 
 
 def expected_against_observed(document: Report) -> list[Row]:
-    """What was observed, and as its note what an honest model of that IC shows."""
+    """Observed figures; the note of each is what a well-calibrated model of that IC shows."""
     rows: dict[str, Row] = {}
     for horizon, diagnostics in _judged(document).items():
         for found in diagnostics.expected:
             name = found.name
-            row = rows.setdefault(name, Row(f"{name[0].upper()}{name[1:]}", found.formula, {}))
+            row = rows.setdefault(name, Row(_label(name), found.formula, {}))
             rows[name] = replace(row, cells={**row.cells, horizon: _expected(found)})
     return list(rows.values())
+
+
+def _label(name: str) -> str:
+    """A figure's name with a capital; what gates.json calls spread is a dispersion."""
+    name = name.replace("spread", "dispersion")
+    return f"{name[0].upper()}{name[1:]}"
 
 
 def _judged(document: Report) -> dict[int, JudgedDiagnostics]:
@@ -159,3 +168,24 @@ def _overfitting(trials: TrialFigures) -> Cell:
 
 def _counted(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+# ------------------------------------------------------------------ shown
+def _html(document: Report) -> Values | None:
+    rows = diagnostic_rows(document)
+    return {"diagnostic_rows": rows, "expected_rows": expected_against_observed(document)} if rows else None
+
+
+def _markdown(document: Report) -> Iterator[str]:
+    for title, rows in (
+        ("Diagnostics: they inform and refuse nothing", diagnostic_rows(document)),
+        ("Expected against observed", expected_against_observed(document)),
+    ):
+        if rows:
+            yield f"## {title}"
+            yield ""
+            header = ("figure", "about", *(horizon_name(horizon) for horizon in rows[0].cells))
+            yield from table(header, [(row.label, row.about, *map(str, row.cells.values())) for row in rows])
+
+
+SECTION = Section(name="diagnostics", order=40, top_level=True, html=_html, markdown=_markdown)
