@@ -7,7 +7,6 @@ store read through is whole, and no container of a stage is left.
 import contextlib
 import json
 import os
-import re
 import secrets
 import shutil
 import signal
@@ -20,10 +19,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.containers.stack import NEW, SMALL
+from tests.containers.stack import AT_WORK, NEW, SMALL
 
-AT_WORK = re.compile(r"airflow worker -- (LocalExecutor: )?[0-9a-f]{8}-")
-"""How Airflow calls the process that runs a task, and the one that watches over it."""
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(1200)]
 
 
@@ -62,7 +59,7 @@ def kill(stack, service):
     """SIGKILL to a service's first process, as the kernel does it: its restart policy brings it back."""
     before = stack.service(service).attrs["State"]["StartedAt"]
     os.kill(stack.service(service).attrs["State"]["Pid"], signal.SIGKILL)
-    stack.until(lambda: stack.service(service).attrs["State"]["StartedAt"], lambda at: at != before, timeout_s=60)
+    stack.until(lambda: stack.service(service).attrs["State"]["StartedAt"], lambda at: at != before, timeout_s=120)
 
 
 def tries(stack, run, task):
