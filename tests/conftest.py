@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests.s3_server import own_s3_server, s3_server  # noqa: F401 - fixtures
 
@@ -14,7 +14,13 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as `foundry` itself does
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_CORETYPE", "Haswell")
 
-settings.register_profile("whatever the machine does besides", deadline=None)
+# Where CI is set, Hypothesis draws the same examples every time: a run fails by what was changed. Elsewhere it looks further.
+settings.register_profile(
+    "whatever the machine does besides",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize="CI" in os.environ,
+)
 settings.load_profile("whatever the machine does besides")
 
 DATA = Path(os.environ.get("TESTS_MARKET_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data")

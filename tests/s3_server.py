@@ -45,7 +45,7 @@ class S3Server:
         self.process = subprocess.Popen(
             [str(ENTRYPOINT)], env=environment | {"VGW_PORT": f"127.0.0.1:{self.port}"}, stdout=subprocess.DEVNULL
         )
-        until = time.monotonic() + 30
+        until = time.monotonic() + 120
         while not _listens(self.port):
             assert self.process.poll() is None, "the S3 server does not start"
             assert time.monotonic() < until, "the S3 server does not answer"

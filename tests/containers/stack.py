@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import secrets
 import subprocess
 import time
@@ -23,6 +24,8 @@ REPOSITORY = Path(__file__).parents[2]
 AIRFLOW, MLFLOW, REPORTS = (f"http://127.0.0.1:{port}" for port in (8080, 5000, 8000))
 PROJECT = "foundry"
 ENDED = {"success", "failed"}
+AT_WORK = re.compile(r"airflow worker -- (LocalExecutor: )?[0-9a-f]{8}-")
+"""How Airflow calls the process that runs a task, and the one that watches over it."""
 NEW = secrets.token_hex(3)
 """Part of run names, so that repeated tests on one stack use new runs."""
 SMALL = TINY | {"start": "2021-01-04"}

@@ -13,7 +13,7 @@ import exchange_calendars
 import pytest
 
 from foundry_tasks.contract.artifacts import run_key
-from tests.containers.stack import NEW, REPORTS, REPOSITORY, SMALL, basic, make, request, secret
+from tests.containers.stack import AT_WORK, NEW, REPORTS, REPOSITORY, SMALL, basic, make, request, secret
 from tests.e2e.foundry_here import write_market
 from tests.leakage.markets import simulated_market
 
@@ -87,32 +87,35 @@ def test_a_session_that_came_while_nobody_scheduled_is_made_good_by_the_timetabl
     fortnight = timedelta(days=14)
     sessions = exchange_calendars.get_calendar("XNYS").sessions_in_range(now.date() - fortnight, now.date() + fortnight)
     firings = [datetime.combine(session.date(), clock(8, 15), new_york) for session in sessions]
-    missed = max(one for one in firings if one <= now)
+
+    def newest() -> datetime:
+        """Of the firings until now: one may come while this test runs."""
+        return max(one for one in firings if one <= datetime.now(UTC))
+
     columns = (
         "next_dagrun",
         "next_dagrun_data_interval_start",
         "next_dagrun_data_interval_end",
         "next_dagrun_create_after",
     )
-    planned = ", ".join(f"{column} = '{missed.isoformat()}'" for column in columns)
 
     def fired():
-        """Set the database to the state of a scheduler that planned this session and was then stopped."""
+        """Make the database that of a scheduler that planned this session and was then stopped. Returns its runs."""
+        planned = ", ".join(f"{column} = '{newest().isoformat()}'" for column in columns)
         stack.sql("airflow", f"update dag set {planned} where dag_id = 'foundry_daily'")  # noqa: S608 - constants of the test
-        return stack.airflow("/dags/foundry_daily/dagRuns?run_type=scheduled").json["dag_runs"]
+        runs = stack.airflow("/dags/foundry_daily/dagRuns?run_type=scheduled").json["dag_runs"]
+        return [run for run in runs if datetime.fromisoformat(run["run_after"]) == newest()]
 
     stack.airflow("/dags/foundry_daily", method="PATCH", body={"is_paused": False})
     (run,) = stack.until(fired, bool, timeout_s=120)
-    assert datetime.fromisoformat(run["run_after"]) == missed
     stack.wait("foundry_daily", run["dag_run_id"])  # predict fails with a message if a horizon has no version
     states = {one["task_id"]: one["state"] for one in stack.tasks("foundry_daily", run["dag_run_id"])}
     assert states["prices"] == states["features"] == "success"
-    planned_next = stack.until(
-        lambda: datetime.fromisoformat(stack.airflow("/dags/foundry_daily").json["next_dagrun_run_after"]),
-        lambda at: at > now,
+    stack.until(
+        lambda: stack.airflow("/dags/foundry_daily").json["next_dagrun_run_after"],
+        lambda at: at and datetime.fromisoformat(at) == min(one for one in firings if one > datetime.now(UTC)),
         timeout_s=120,
     )
-    assert planned_next == min(one for one in firings if one > now)
 
 
 def test_a_backtest_by_hand_ends_with_a_report_and_every_trade(stack):
@@ -136,7 +139,9 @@ def decide(stack, run, conf, reason):
     """Trigger a decision, approve it as in the UI, and wait. Returns the run's final state."""
     assert stack.trigger("foundry_promote", conf, run).status == 200
     stack.wait_for_task("foundry_promote", run, "approval", {"awaiting_input", "deferred"})
-    time.sleep(15)  # Airflow fails a task that is answered before its worker has deferred it, which takes up to 6 s
+    # Airflow fails a task that is answered before its worker has deferred it and the scheduler knows: up to 6 s.
+    stack.until(lambda: AT_WORK.findall(str(stack.service("scheduler").top())), lambda found: not found, timeout_s=300)
+    time.sleep(15)
     answer = {"chosen_options": ["Approve"], "params_input": {"reason": reason}}
     details = f"/dags/foundry_promote/dagRuns/{run}/taskInstances/approval/-1/hitlDetails"
     assert stack.airflow(details, method="PATCH", body=answer).status == 200

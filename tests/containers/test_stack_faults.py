@@ -7,7 +7,6 @@ intact, and no container of a stage remains.
 import contextlib
 import json
 import os
-import re
 import secrets
 import shutil
 import signal
@@ -20,10 +19,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.containers.stack import NEW, SMALL
+from tests.containers.stack import AT_WORK, NEW, SMALL
 
-AT_WORK = re.compile(r"airflow worker -- (LocalExecutor: )?[0-9a-f]{8}-")
-"""Airflow's names of the process that runs a task and of its supervisor."""
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(1200)]
 
 
@@ -62,7 +59,7 @@ def kill(stack, service):
     """Send SIGKILL to a service's first process. Its restart policy restarts it."""
     before = stack.service(service).attrs["State"]["StartedAt"]
     os.kill(stack.service(service).attrs["State"]["Pid"], signal.SIGKILL)
-    stack.until(lambda: stack.service(service).attrs["State"]["StartedAt"], lambda at: at != before, timeout_s=60)
+    stack.until(lambda: stack.service(service).attrs["State"]["StartedAt"], lambda at: at != before, timeout_s=120)
 
 
 def tries(stack, run, task):

@@ -2,11 +2,10 @@
 
 import json
 import subprocess
-import time
 
 import pytest
 
-from tests.containers.stack import AIRFLOW, MLFLOW, REPORTS, REPOSITORY, basic, images, request
+from tests.containers.stack import AIRFLOW, MLFLOW, REPORTS, REPOSITORY, Stack, basic, images, request
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 
@@ -181,9 +180,11 @@ def world():
         for command in commands:
             subprocess.run(command.split(), check=True, capture_output=True)
         with subprocess.Popen(serve.split(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
-            time.sleep(1)
-            yield "198.51.100.2", 8080
-            server.kill()
+            try:
+                Stack.until(lambda: request("http://198.51.100.2:8080").status, bool, timeout_s=60)
+                yield "198.51.100.2", 8080
+            finally:
+                server.kill()
     finally:
         subprocess.run(["ip", "netns", "delete", "foundry-world"], check=False, capture_output=True)
 

@@ -235,8 +235,8 @@ def at_work(task, foundry, prepared, tmp_path):
 
     thread = threading.Thread(target=execute)
     thread.start()
-    deadline = time.monotonic() + 60
-    while not list(tmp_path.glob("foundry-models-*")):
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.glob("foundry-models-*/publish/*")):  # its folds
         assert thread.is_alive()
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -267,11 +267,11 @@ FAMILY = """
 import signal, subprocess, sys, time
 child = subprocess.Popen([sys.executable, "-c", sys.argv[1]])
 print(child.pid, flush=True)
-time.sleep(60)
+time.sleep(600)
 """
-SLEEPS = "import time; time.sleep(60)"
+SLEEPS = "import time; time.sleep(600)"
 STUBBORN = (
-    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
+    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(600)"
 )
 
 
@@ -286,9 +286,9 @@ def test_killing_the_task_stops_the_whole_group(task, child, says, monkeypatch):
     if says:
         assert operator._process.stdout.readline() == "deaf\n"
     operator.on_kill()
-    operator._process.wait(5)
+    operator._process.wait(60)
     operator._process.stdout.close()
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while is_alive(pid):
         assert time.monotonic() < deadline
         time.sleep(0.02)

@@ -3,9 +3,9 @@
 import csv
 import io
 import json
-import multiprocessing
-import os
 import signal
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -14,6 +14,7 @@ import pytest
 from foundry_tasks.__main__ import main
 from foundry_tasks.contract.artifacts import checkpoint_prefix, page_key
 from foundry_tasks.contract.errors import ConfigError
+from foundry_tasks.contract.settings import REPOSITORY
 from foundry_tasks.contract.stages import PIPELINES
 from foundry_tasks.data.tables import read_matrices, read_prices, read_table
 from foundry_tasks.inputs.run_trials import TRADED
@@ -181,15 +182,23 @@ def test_what_is_asked_for_and_the_prices_lack_is_one_clear_line(closes_alone, a
 
 
 # ------------------------------------------------------------------ killed
-class Killed(PlainProgress):
-    """Kills its process with SIGKILL at the third step of the simulation."""
+KILLED = """
+import json, os, pathlib, signal, sys
+from foundry_tasks.runtime.terminal import PlainProgress
+from tests.e2e.foundry_here import Foundry
 
+class Killed(PlainProgress):
     left = 3
 
-    def advance(self, note=""):  # noqa: ARG002 - signature of Progress
+    def advance(self, note=""):
         self.left -= 1
         if not self.left:
             os.kill(os.getpid(), signal.SIGKILL)
+
+folder, run_id, conf, dag = sys.argv[1:]
+Foundry(pathlib.Path(folder)).stage("simulate", run_id, json.loads(conf), dag, progress=Killed())
+"""
+"""Kills its process with SIGKILL at the third step of the simulation."""
 
 
 class Counting(PlainProgress):
@@ -206,12 +215,9 @@ def test_a_simulation_that_was_killed_goes_on_where_it_was(backtest, conf, tmp_p
     _, first = backtest
     foundry = Foundry(tmp_path)
     run_stages(foundry, conf, STAGES[: STAGES.index("simulate")])
-    child = multiprocessing.get_context("fork").Process(
-        target=foundry.stage, args=("simulate", RUN, conf, DAG), kwargs={"progress": Killed()}
-    )
-    child.start()
-    child.join()
-    assert child.exitcode == -signal.SIGKILL
+    command = [sys.executable, "-c", KILLED, str(tmp_path), RUN, json.dumps(conf), DAG]
+    killed = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert len(list(foundry.store.keys(checkpoint_prefix("simulate", "")))) == 1
     second = Counting()
     result = foundry.stage("simulate", RUN, conf, DAG, progress=second)

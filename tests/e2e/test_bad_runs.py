@@ -190,7 +190,8 @@ def read_only(scene: Scene) -> None:
         place.chmod(0o555)
     scene.undo.append(lambda: [place.chmod(0o755) for place in places])
     if os.geteuid() == 0:
-        scene.before = lambda: ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, 0, 0, 0)
+        prctl = ctypes.CDLL(None).prctl  # loaded here: a child that was forked beside threads had better load nothing
+        scene.before = lambda: prctl(PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, 0, 0, 0)
 
 
 def full(scene: Scene) -> None:
@@ -323,7 +324,7 @@ def test_a_bad_run_gives_one_clear_line_and_the_right_exit_code_and_promotes_not
     case.break_it(scene)
     broken = scene.result("models").read_bytes()
     process = scene.start()
-    _, stderr = process.communicate(timeout=120)
+    _, stderr = process.communicate(timeout=300)
     assert process.returncode == case.exit_code, stderr
     (line,) = told(stderr)
     assert line.startswith("foundry: ")
@@ -348,7 +349,7 @@ def test_there_are_thirty_kinds_of_bad_input_and_no_two_of_a_name():
 def test_a_failed_stage_writes_its_line_into_the_run_log(scene):
     scene.stage, scene.conf["folds"] = "models", 50
     process = scene.start()
-    _, stderr = process.communicate(timeout=120)
+    _, stderr = process.communicate(timeout=300)
     line = scene.log()[-1]
     assert (line["stage"], line["status"]) == ("models", "error")
     assert f"foundry: {line['warnings'][0]}\n" == stderr
@@ -361,8 +362,8 @@ def running(scene: Scene) -> subprocess.Popen:
     scene.stage, scene.conf = "models", scene.conf | {"models": ["lightgbm"], "seeds": 2000}
     scene.result("models").unlink()
     process = scene.start()
-    deadline = time.monotonic() + 60
-    while not list((scene.folder / "tmp").glob("foundry-models-*")):
+    deadline = time.monotonic() + 120
+    while not list((scene.folder / "tmp").glob("foundry-models-*/publish/*")):  # its folds
         assert process.poll() is None, process.communicate()[1]
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -379,7 +380,7 @@ def test_a_killed_stage_leaves_no_result_and_a_rerun_completes(scene):
     assert not scene.result("models").exists()
     scene.conf["seeds"] = 1
     again = scene.start()
-    _, stderr = again.communicate(timeout=120)
+    _, stderr = again.communicate(timeout=300)
     assert again.returncode == 0, stderr
     assert json.loads(scene.result("models").read_text())["reused_from"] is None
     assert all(
@@ -391,7 +392,7 @@ def test_a_killed_stage_leaves_no_result_and_a_rerun_completes(scene):
 def test_a_stage_that_is_told_to_stop_says_so_in_the_run_log_and_leaves_no_workspace(scene):
     process = running(scene)
     process.terminate()
-    _, stderr = process.communicate(timeout=60)
+    _, stderr = process.communicate(timeout=300)
     assert process.returncode == 128 + signal.SIGTERM, stderr
     line = scene.log()[-1]
     assert (line["stage"], line["status"]) == ("models", "error")

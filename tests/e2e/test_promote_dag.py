@@ -25,7 +25,7 @@ from foundry_tasks.ledger.records import Entry
 pytestmark = pytest.mark.slow(40)
 
 MODEL = "foundry-us-5d"
-PATIENCE_S = 120
+PATIENCE_S = 300
 
 
 class Airflow:
@@ -69,7 +69,7 @@ class Airflow:
             method="GET" if body is None else "PATCH",
             headers={"Content-Type": "application/json", "Authorization": f"Bearer {getattr(self, 'token', '')}"},
         )
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return json.load(answer)
 
     def add(self, event):
@@ -146,7 +146,7 @@ def airflow(tmp_path_factory):
         yield here
     finally:
         server.terminate()
-        server.wait(30)
+        server.wait(60)
 
 
 def approves(reason):

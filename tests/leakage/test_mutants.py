@@ -15,7 +15,7 @@ from tests.leakage.mutants import MUTANTS, Mutant
 from tests.leakage.trial import FOLDER, PACKAGE, Outcome, forked_processes, plant, run_tests, try_mutant
 
 SIDE_BY_SIDE = 2
-PATIENCE_S = 300
+PATIENCE_S = 550  # before pytest's own limit ends the whole process
 
 
 @pytest.fixture(scope="module")

@@ -76,13 +76,14 @@ def plant(mutant: Mutant, folder: Path) -> None:
 
 def run_tests(tests: tuple[str, ...], root: str) -> Outcome:
     """Run tests of this folder with the package in `root`. Once per process."""
-    from hypothesis import Phase, settings  # noqa: PLC0415 - the parent does not need it
+    from hypothesis import HealthCheck, Phase, settings  # noqa: PLC0415 - the parent needs none
 
     os.chdir(root)
     sys.path.insert(0, root)
     settings.register_profile(
-        "trial", derandomize=True, database=None, phases=[Phase.generate], report_multiple_bugs=False
-    )
+        "trial", deadline=None, derandomize=True, database=None, phases=[Phase.generate], report_multiple_bugs=False,
+        suppress_health_check=[HealthCheck.too_slow],
+    )  # fmt: skip
     settings.load_profile("trial")
     outcome = Outcome()
     options = ["-q", "--no-header", "--tb=short", "--noconftest", "-W", PRELOADED]

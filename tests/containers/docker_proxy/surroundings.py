@@ -52,7 +52,7 @@ class Proxy:
         self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
     ) -> tuple[int, dict[str, Any]]:
         """Status and JSON of a call. The path is sent unchanged; a body that is not bytes is sent as JSON."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
         with contextlib.closing(connection):
             encoded = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
             connection.request(method, path, encoded, {"Content-Type": "application/json"} | (headers or {}))
@@ -74,15 +74,17 @@ def running_proxy(engine: str, images: str, **rules: str) -> Iterator[Proxy]:
         text=True,
     )
     try:
-        for _ in range(200):
+        for _ in range(1200):
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
                 break
             assert process.poll() is None, "the proxy did not start"
             time.sleep(0.1)
+        else:
+            pytest.fail("the proxy does not answer")
         yield Proxy(process, port)
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(60)
 
 
 def busybox(folder: Path) -> Path:

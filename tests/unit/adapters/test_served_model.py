@@ -314,11 +314,13 @@ def test_mlflow_models_serve_answers_over_http(saved, frame, expected):
         start_new_session=True,
     )
     try:
-        for _ in range(600):
+        for _ in range(1200):
             with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
                 break
             assert server.poll() is None, "the server did not start"
             time.sleep(0.1)
+        else:
+            pytest.fail("the server does not answer")
         answers = {
             "JSON": post(port, json.dumps(written(frame)["dataframe_split"]), "application/json"),
             "CSV": post(port, columns_of(frame).to_csv(index=False), "text/csv"),
@@ -326,7 +328,7 @@ def test_mlflow_models_serve_answers_over_http(saved, frame, expected):
         }
     finally:
         os.killpg(server.pid, signal.SIGTERM)
-        server.wait(20)
+        server.wait(60)
     for kind in ("JSON", "CSV"):
         assert answers[kind][0] == 200, answers[kind]
         assert_served(answers[kind][1]["predictions"], frame, expected)
@@ -337,7 +339,7 @@ def test_mlflow_models_serve_answers_over_http(saved, frame, expected):
 
 
 def post(port, body, kind):
-    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=120)) as connection:
         connection.request("POST", "/invocations", body.encode(), {"Content-Type": kind})
         answer = connection.getresponse()
         return answer.status, json.loads(answer.read())

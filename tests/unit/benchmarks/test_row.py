@@ -33,7 +33,7 @@ def test_a_part_is_compared_with_a_part():
 
 def test_waiting_takes_time_and_no_cpu():
     def wait():
-        time.sleep(0.02)
+        time.sleep(0.1)
 
-    assert timed(wait, repeats=3)() >= 0.02
-    assert cpu_timed(wait)() < 0.01
+    assert timed(wait, repeats=3)() >= 0.1
+    assert cpu_timed(wait)() < 0.05  # what other threads of this process do counts too

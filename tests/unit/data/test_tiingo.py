@@ -105,7 +105,7 @@ def test_trouble_that_stays_is_worth_a_retry_of_the_stage(servers, keyed, reply,
 def test_a_server_that_hangs_is_a_time_out(servers, keyed, monkeypatch):
     monkeypatch.setattr(tiingo, "_TIMEOUT_S", 0.3)
     monkeypatch.setattr(live, "WAITS_S", (0,))
-    servers.trouble = hang(1, {"AAA", "BBB"})
+    servers.trouble = hang(60, {"AAA", "BBB"})
     with pytest.raises(TransientError, match="timed out"):
         fetched(keyed())
 

@@ -2,6 +2,7 @@
 
 import signal
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import numpy as np
@@ -21,7 +22,7 @@ ESTIMATORS = (
     XGBoostClassifier(rounds=15, min_leaf_rows=20),
     LogisticRegression(),
 )
-TIMEOUT_S = 30
+TIMEOUT_S = 120
 threads = pytest.mark.parametrize("threads", [1, 2, 5])
 
 
@@ -102,9 +103,13 @@ def test_a_failure_is_raised_and_nothing_more_is_started(threads):
 
 
 @threads
-def test_a_signal_ends_what_runs_with_the_fit_that_it_is_in(threads):
-    """SIGTERM raises in the main thread, so that the run log has its line before SIGKILL follows."""
+def test_a_signal_ends_what_runs_with_the_fit_that_it_is_in(threads, monkeypatch):
+    """SIGTERM raises in the main thread, so that the run log has its line before SIGKILL follows.
+
+    The fits that run go on until the pool shuts down.
+    """
     begun, going, done = threading.Event(), threading.Event(), []
+    shutdown = ThreadPoolExecutor.shutdown
 
     def fit(seed):
         done.append(seed)
@@ -116,9 +121,13 @@ def test_a_signal_ends_what_runs_with_the_fit_that_it_is_in(threads):
         signal.pthread_kill(threading.main_thread().ident, signal.SIGUSR1)
 
     def end(*_):
-        threading.Timer(1, going.set).start()
         raise SystemExit(143)
 
+    def shut_down(executor, **how):
+        going.set()
+        shutdown(executor, **how)
+
+    monkeypatch.setattr(ThreadPoolExecutor, "shutdown", shut_down)
     before = signal.signal(signal.SIGUSR1, end)
     threading.Thread(target=send_signal).start()
     try:

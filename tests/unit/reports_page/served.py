@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from foundry_tasks.contract.settings import REPOSITORY
 
 PASSWORD = "pass:wörd"  # noqa: S105 - colons and umlauts are likely to fail
@@ -61,15 +63,17 @@ def running_page(environment: dict[str, str]) -> Iterator[Page]:
         command("--port", str(port), "--http", "h11"), env=os.environ | environment, stderr=subprocess.DEVNULL
     )
     try:
-        for _ in range(300):
+        for _ in range(1200):
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
                 break
             assert process.poll() is None, "the page did not start"
             time.sleep(0.1)
+        else:
+            pytest.fail("the page does not answer")
         yield Page(port)
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(60)
 
 
 def write_run(

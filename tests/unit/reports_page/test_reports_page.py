@@ -259,7 +259,7 @@ def test_it_does_not_start_without_a_password(tmp_path, content):
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
+            timeout=180,
         )
         assert done.returncode == 1
         assert done.stderr.startswith("reports does not start: no password: put one into the file reports_password")

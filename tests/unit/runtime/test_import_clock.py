@@ -4,17 +4,22 @@ import builtins
 import importlib
 import sys
 import threading
+from types import SimpleNamespace
 
 import pytest
 
+from foundry_tasks.runtime import import_clock
 from foundry_tasks.runtime.import_clock import ImportClock
 
-SLOW = "import time\ntime.sleep(0.05)\n"
+SLOW = "import hand\nhand.seconds += 1\n"
 
 
 @pytest.fixture
 def clock(tmp_path, monkeypatch):
-    """A started clock, and three slow modules on the path, one of which imports another."""
+    """A started clock, and three slow modules on the path, one of which imports another. Each takes one second."""
+    hand = SimpleNamespace(seconds=0.0)
+    monkeypatch.setitem(sys.modules, "hand", hand)
+    monkeypatch.setattr(import_clock, "time", SimpleNamespace(perf_counter=lambda: hand.seconds))
     for name, source in {
         "slow_one": SLOW,
         "slow_outer": "import slow_one\n" + SLOW,
@@ -34,29 +39,31 @@ def clock(tmp_path, monkeypatch):
 def test_an_import_is_counted(clock):
     import slow_one  # noqa: F401, PLC0415
 
-    assert 0.05 <= clock.seconds < 0.5
+    assert clock.seconds == 1
 
 
 def test_an_import_inside_an_import_is_counted_once(clock):
     import slow_outer  # noqa: F401, PLC0415
 
-    assert 0.1 <= clock.seconds < 0.5
+    assert clock.seconds == 2
 
 
-def test_what_is_loaded_already_costs_next_to_nothing(clock):
+def test_what_is_loaded_already_costs_nothing(clock):
+    import slow_one  # noqa: PLC0415
 
     first = clock.seconds
+    import slow_one  # noqa: F401, F811, PLC0415
 
-    assert clock.seconds - first < 0.01
+    assert clock.seconds == first == 1
 
 
 def test_an_import_that_fails_is_counted_and_the_next_one_too(clock):
     with pytest.raises(ZeroDivisionError):
         import slow_broken  # noqa: F401, PLC0415
-    assert clock.seconds >= 0.05
+    assert clock.seconds == 1
     import slow_one  # noqa: F401, PLC0415
 
-    assert clock.seconds >= 0.1
+    assert clock.seconds == 2
 
 
 def test_what_another_thread_loads_beside_the_work_is_not_counted(clock):
@@ -66,7 +73,7 @@ def test_what_another_thread_loads_beside_the_work_is_not_counted(clock):
     thread = threading.Thread(target=load)
     thread.start()
     thread.join()
-    assert clock.seconds < 0.01
+    assert clock.seconds == 0
 
 
 def test_a_clock_that_was_not_started_counts_nothing(clock):

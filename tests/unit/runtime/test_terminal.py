@@ -6,12 +6,15 @@ import pty
 import re
 import subprocess
 import sys
+import time
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from foundry_tasks.contract.stages import STAGES
+from foundry_tasks.runtime import terminal
 from foundry_tasks.runtime.terminal import WIDTH, PlainProgress, RunView, StageLine, say
 
 CLOCK = re.compile(r"^\d\d:\d\d:\d\d ")
@@ -57,9 +60,11 @@ def test_a_warning_that_repeats_is_shown_once_and_counted_at_the_end():
     assert lines[-1].endswith(f"! 2 times: prices: {WARNING}")
 
 
-def test_a_line_says_what_its_stage_does_and_for_how_long_it_did():
+def test_a_line_says_what_its_stage_does_and_for_how_long_it_did(monkeypatch):
+    moments = iter([20.0, 22.5])
+    monkeypatch.setattr(terminal, "time", SimpleNamespace(monotonic=lambda: next(moments), strftime=time.strftime))
     (line,) = shown(lambda view: (view.started("models model=light"), view.ended(0)))
-    assert re.search(rf"✓ models model=light +0\.\d s  {STAGES['models'].does}$", line)
+    assert re.search(rf"✓ models model=light +2\.5 s  {STAGES['models'].does}$", line)
 
 
 def test_a_failed_stage_says_its_last_words():
