@@ -1,1 +1,1 @@
-"""How a forecast is measured: one definition a metric."""
+"""Metrics, backtest, forward simulation and monitoring of forecasts."""

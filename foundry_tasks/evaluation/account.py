@@ -1,7 +1,7 @@
-"""A trading account kept by hand: cash, shares in tranches, and the last known price of each.
+"""A trading account: cash, shares in tranches, and the last known price of each ticker.
 
-It follows the rules of `tranches` without using it, in money and ticker by ticker, so that its agreement with the
-vectorised backtest is evidence for both.
+It implements the rules of `tranches` a second time, in money and ticker by ticker, so that agreement with the vectorised
+backtest is evidence for both.
 """
 
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ Amounts = dict[str, float]
 
 
 class SavedAccount(TypedDict):
-    """An account as JSON; what the keys hold, `Account` says."""
+    """An account as JSON. `Account` describes the keys."""
 
     cash: float
     tranches: list[Amounts]
@@ -25,10 +25,10 @@ class SavedAccount(TypedDict):
 
 @dataclass
 class Account:
-    """Everything that has to be known to go on trading: cash and prices in the market's currency.
+    """State of an account; cash and prices in the market's currency.
 
-    tranches: of each, ticker → shares. last_close: ticker → price. without_price: ticker → sessions since it had one, of those
-    that lack it.
+    tranches: for each tranche, ticker → shares. last_close: ticker → last known price. without_price: ticker → sessions
+    in a row without a price, for the tickers that have none now.
     """
 
     cash: float
@@ -38,7 +38,7 @@ class Account:
 
     @classmethod
     def opened(cls, capital: float, holding_sessions: int) -> "Account":
-        """Nothing but cash."""
+        """An account with `capital` in cash and `holding_sessions` empty tranches."""
         return cls(capital, [{} for _ in range(holding_sessions)])
 
     @classmethod
@@ -47,7 +47,7 @@ class Account:
         return cls(**document)
 
     def to_json(self) -> SavedAccount:
-        """For a file; floats survive it exactly."""
+        """The state as a JSON-serialisable dictionary; floats are restored exactly."""
         return {
             "cash": self.cash,
             "tranches": [dict(tranche) for tranche in self.tranches],
@@ -68,13 +68,13 @@ class Account:
         return {ticker: count * self.last_close[ticker] for ticker, count in self.shares().items()}
 
     def pay(self, amount: float) -> None:
-        """A cost."""
+        """Deduct a cost from cash."""
         self.cash -= amount
 
     def pay_out_delisted(self, close: Amounts) -> Amounts:
-        """Turn what has been without a price for too long into cash; ticker → what its position was worth.
+        """Convert positions without a price for DELISTED_AFTER_SESSIONS sessions to cash; returns ticker → value.
 
-        close: of this session, of the tickers that have one.
+        close: ticker → close of this session, without the tickers that have none.
         """
         gone = {
             ticker
@@ -89,10 +89,10 @@ class Account:
         return paid_out
 
     def rebuild(self, tranche: int, wanted: Amounts, price: Amounts, most: float | None) -> Amounts:
-        """Trade one tranche towards the wanted values; ticker → value bought (positive) or sold.
+        """Trade one tranche towards its target values; returns ticker → value bought (positive) or sold.
 
-        wanted: value a ticker should have, none if absent. price: of the tickers that can be traded. most: value that
-        may be traded; above it every order is filled by the same part.
+        tranche: index. wanted: ticker → target value, 0 if absent. price: ticker → execution price, of tradable tickers.
+        most: limit of the value traded, None for no limit; above it all orders are filled by the same fraction.
         """
         holding = self.tranches[tranche]
         orders = {
@@ -112,7 +112,7 @@ class Account:
         return traded
 
     def mark(self, close: Amounts) -> None:
-        """Take note of the session's closes, of the tickers that have one."""
+        """Record the session's closes: ticker → price, without the tickers that have none."""
         self.last_close.update(close)
         self.without_price = {
             ticker: self.without_price.get(ticker, 0) + 1 for ticker in self.last_close if ticker not in close

@@ -1,7 +1,7 @@
-"""The vectorised backtest: what target weights would have earned, traded a session after they were decided, after costs.
+"""Vectorised backtest: P&L of target weights that are traded one session after the decision, before and after costs.
 
-Targets of the close of t are traded at the open or the close of t + 1 and earn from then on. `tranches` says how they are held
-and what a missing price does, `costs` what they cost; all figures are decimals of a constant capital.
+Targets of the close of t are traded at the open or the close of t + 1 and earn from that price on. `tranches` defines
+holding periods and the treatment of missing prices, `costs` the costs. All figures are decimals of a constant capital.
 """
 
 from dataclasses import dataclass, replace
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 class Backtest:
     """Daily figures of one backtest, each (n_sessions,), decimals of the capital, never NaN.
 
-    holdings and costs: what was held, and what each kind of cost took. benchmark: return of the panel's benchmark,
-    or of buy_and_hold where it has none. buy_and_hold: return of the universe in equal weights, free of cost; both from
-    close to close.
+    holdings: positions, trades and P&L before costs. costs: by kind. benchmark: return of the panel's benchmark, or
+    buy_and_hold if the panel has none. buy_and_hold: return of the equal-weight universe without costs. Both returns are
+    from close to close.
     """
 
     sessions: DateArray
@@ -47,18 +47,18 @@ class Backtest:
 
     @property
     def gross_exposure(self) -> FloatArray:
-        """Long and short value at the close, added."""
+        """Σ |position| at the close: long + short."""
         exposure: FloatArray = np.abs(self.holdings.positions).sum(axis=1)
         return exposure
 
     @property
     def net_exposure(self) -> FloatArray:
-        """Long less short value at the close."""
+        """Σ position at the close: long − short."""
         exposure: FloatArray = self.holdings.positions.sum(axis=1)
         return exposure
 
     def trades(self) -> "pd.DataFrame":
-        """Every trade: decided, executed (sessions), ticker, weight_change, price (adjusted), cost (of the capital)."""
+        """One row per trade: decided, executed (sessions), ticker, weight_change, price (adjusted), cost (of the capital)."""
         import pandas as pd  # noqa: PLC0415 - only a table of trades needs it
 
         at, ticker = np.nonzero(self.holdings.traded)
@@ -78,8 +78,8 @@ def run_backtest(prices: PricePanel, targets: FloatArray, config: BacktestConfig
     """Backtest of target weights.
 
     targets: (n_sessions, n_tickers), from `target_weights`: wanted at each close, decimal of capital. horizon: of the
-    model, how long a position is held where the config does not say. A ticker whose impact is unknown is not traded.
-    Raises ConfigError for an open or a volume that the prices lack.
+    model, in sessions; the holding period if config.holding_sessions is not set. A ticker whose impact is unknown is not
+    traded. Raises ConfigError if the prices lack an open or a volume that the config needs.
 
     >>> days, close = np.arange("2024-01-02", "2024-01-05", dtype="datetime64[D]"), np.array([[10.0], [11.0], [12.1]])
     >>> prices = PricePanel(days, ("A",), {"close": close}, member=close > 0, sectors=("",))
@@ -105,7 +105,7 @@ def run_backtest(prices: PricePanel, targets: FloatArray, config: BacktestConfig
 
 
 def _universe_returns(prices: PricePanel) -> FloatArray:
-    """Mean return of those that were members at the close before; 0 at the first session and where none has a price."""
+    """Mean return of the members at the previous close, (n_sessions,); 0 in the first session and without prices."""
     change = prices.returns[1:]
     known = prices.member[:-1] & np.isfinite(change)
     returns = np.zeros(len(prices.sessions))
@@ -114,7 +114,7 @@ def _universe_returns(prices: PricePanel) -> FloatArray:
 
 
 def _level_returns(level: FloatArray) -> FloatArray:
-    """Returns of a series of levels; a session without one returns 0 and the next takes the whole move."""
+    """Returns of a series of levels. A session without a level returns 0; the next known level contains its move."""
     returns = np.zeros(len(level))
     known = np.flatnonzero(np.isfinite(level))
     returns[known[1:]] = level[known[1:]] / level[known[:-1]] - 1

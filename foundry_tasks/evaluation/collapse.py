@@ -1,8 +1,8 @@
-"""Variance collapse: a model that says the same of every ticker.
+"""Variance collapse: a model gives all tickers of a session the same score.
 
-The best forecast of a daily return spreads by a fiftieth of what returns do, and most of a session may well be "up": a
-small dispersion and a lopsided share are no collapse. One is where the dispersion within a session vanishes, or the number
-of scores that differ. Training ends on it, and a gate refuses it; both ask here.
+A small dispersion or a large share of "up" is no collapse: the best forecast of a daily return has 1/50 of the returns'
+dispersion, and in some sessions most tickers rise. Scores have collapsed if the dispersion within sessions, or the share of
+distinct scores, is close to zero. Training stops on a collapse, and a gate refuses it; both call `collapse_of`.
 """
 
 from dataclasses import dataclass
@@ -11,22 +11,22 @@ import numpy as np
 import numpy.typing as npt
 
 MIN_DISPERSION = 1e-6
-"""A session whose scores vary less than this is flat: every ticker has the same. Log-odds or probabilities alike."""
+"""A session is flat if the standard deviation of its scores (log-odds or probabilities) is below this."""
 MAX_FLAT_SESSIONS = 0.1
-"""Share of the sessions that may be flat."""
+"""Scores have collapsed if a larger share of the sessions is flat."""
 MIN_DISTINCT = 0.1
-"""Share of a session's scores that must differ."""
+"""Scores have collapsed if the mean share of distinct scores in a session is smaller."""
 _DECIMALS = 9
-"""Scores that agree to so many are one score."""
+"""Scores are rounded to so many decimals before distinct ones are counted."""
 
 
 @dataclass(frozen=True, slots=True)
 class CollapseReport:
-    """Whether scores collapsed, and what says so.
+    """Whether scores collapsed, with the measures of it.
 
-    dispersion: mean over sessions of the standard deviation within one (ddof = 0), in the scores' unit. flat_sessions: share
-    of the sessions that are flat. distinct_share: mean over sessions of distinct scores / scores. why: one sentence
-    where they collapsed, else empty.
+    dispersion: mean over sessions of the standard deviation within a session (ddof = 0), in the scores' unit.
+    flat_sessions: share of flat sessions. distinct_share: mean over sessions of distinct scores / scores. why: the
+    reason in one sentence if collapsed, else empty.
     """
 
     dispersion: float
@@ -37,11 +37,11 @@ class CollapseReport:
 
 
 def collapse_of(scores: npt.NDArray[np.floating], session: npt.NDArray[np.integer]) -> CollapseReport:
-    """Look for a collapse in scores of ticker-sessions.
+    """Whether scores of ticker-sessions have collapsed.
 
-    scores: (n_rows,) log-odds or probabilities, rows that are not finite are left out. session: (n_rows,) which session
-    each is of, in any order. A session of one score says nothing; where all are such, as with one ticker, the scores are
-    compared across sessions. Fewer than two scores are no collapse, and their dispersion is NaN.
+    scores: (n_rows,) log-odds or probabilities, non-finite rows are left out. session: (n_rows,) session of each row, in
+    any order. Sessions with one score are ignored; if all have one, as with a single ticker, the scores are compared
+    across sessions. Fewer than two scores are no collapse, and their dispersion is NaN.
 
     >>> collapse_of(np.array([0.1, 0.1, 0.2, 0.2]), session=np.array([0, 0, 1, 1])).why
     'collapsed: 100% of the sessions give every ticker the same score, 10% may'
@@ -69,7 +69,7 @@ def _dispersion(
 
 
 def _distinct(scores: npt.NDArray[np.float64], group: npt.NDArray[np.intp], n_groups: int) -> npt.NDArray[np.intp]:
-    """How many scores of each group differ."""
+    """Number of distinct scores in each group."""
     rounded = np.round(scores, _DECIMALS)
     order = np.lexsort((rounded, group))
     group, rounded = group[order], rounded[order]

@@ -1,8 +1,8 @@
-"""What trading costs: commission, half the spread, market impact and the fee for borrowed shares.
+"""Costs of trading: commission, half the spread, market impact, and the fee for borrowed shares.
 
-Impact of a trade that is the share q of a ticker's daily volume, as a part of its value: `square_root`: σ·√q, σ the
-daily volatility (Torre 1997; Tóth et al. 2011, with a coefficient of 1); `volume_share`: 0.1·q², as Zipline's
-VolumeShareSlippage has it. Volatility and volume are means of the sessions before the trade.
+Impact as a fraction of a trade's value, with q = trade / daily volume of the ticker: `square_root`: σ·√q, σ the daily
+volatility (Torre 1997; Tóth et al. 2011, coefficient 1); `volume_share`: 0.1·q², as in Zipline's VolumeShareSlippage.
+Volatility and volume are computed over the IMPACT_SESSIONS sessions before the trade.
 """
 
 from dataclasses import dataclass
@@ -16,15 +16,16 @@ from foundry_tasks.evaluation.performance import SESSIONS_PER_YEAR
 
 BP = 1e-4
 IMPACT_SESSIONS = 20
-"""Sessions before a trade that its volatility and volume are taken from; at least 16 of them have to be known."""
+"""Sessions before a trade over which its volatility and volume are computed; at least 16 of them must be known."""
 VOLUME_SHARE_COEFFICIENT = 0.1
 
 
 @dataclass(frozen=True)
 class Costs:
-    """Decimals of the capital.
+    """Costs, decimals of the capital.
 
-    commission, spread, impact, borrow: (n_sessions,). per_trade: (n_sessions, n_tickers), the first three of each trade.
+    commission, spread, impact, borrow: (n_sessions,). per_trade: (n_sessions, n_tickers), commission, spread and impact
+    of each trade.
     """
 
     commission: FloatArray
@@ -35,7 +36,7 @@ class Costs:
 
     @property
     def total(self) -> FloatArray:
-        """(n_sessions,): all of them."""
+        """Sum of the four kinds, (n_sessions,)."""
         return self.commission + self.spread + self.impact + self.borrow
 
 
@@ -47,13 +48,13 @@ class ImpactModel:
     exponent: float
 
     def cost(self, traded: FloatArray) -> FloatArray:
-        """(n_sessions, n_tickers), 0 where nothing is traded."""
+        """Impact cost of the trades, (n_sessions, n_tickers), decimals of the capital; 0 where nothing is traded."""
         size = np.abs(traded)
         return np.where(size > 0, self.scale * size**self.exponent, 0.0)
 
 
 def require_volume(prices: PricePanel, config: BacktestConfig) -> None:
-    """Raises ConfigError where impact is asked for and the prices have no volume to judge it by."""
+    """Raises ConfigError if config.impact needs volume and the prices have none."""
     if config.impact != "none" and "volume" not in prices.fields:
         raise ConfigError(
             f"impact={config.impact} needs volume, and the prices hold none. Set impact=none, or bring prices with volume."
@@ -61,9 +62,9 @@ def require_volume(prices: PricePanel, config: BacktestConfig) -> None:
 
 
 def impact_model(prices: PricePanel, config: BacktestConfig) -> ImpactModel | None:
-    """How trades of each session move their prices, known at the close before it; None for `none`.
+    """Impact of each session's trades, from data known at the previous close; None for impact=none.
 
-    Raises ConfigError where the prices have no volume.
+    Raises ConfigError if the prices have no volume.
     """
     require_volume(prices, config)
     if config.impact == "none":
@@ -71,7 +72,7 @@ def impact_model(prices: PricePanel, config: BacktestConfig) -> ImpactModel | No
     from foundry_tasks.features import windows  # noqa: PLC0415 - loads bottleneck
 
     volume = np.where(prices.fields["volume"] > 0, prices.fields["volume"], np.nan)
-    # A share of the capital times this is a share of a day's volume.
+    # fraction of the capital × volumes_of_capital = fraction of the daily volume
     volumes_of_capital = config.capital / windows.moving_mean(volume * prices.fields["close"], IMPACT_SESSIONS)
     if config.impact == "volume_share":
         return ImpactModel(windows.lagged(VOLUME_SHARE_COEFFICIENT * volumes_of_capital**2, 1), exponent=3.0)
@@ -81,10 +82,10 @@ def impact_model(prices: PricePanel, config: BacktestConfig) -> ImpactModel | No
 
 
 def charge(traded: FloatArray, positions: FloatArray, impact: ImpactModel | None, config: BacktestConfig) -> Costs:
-    """Costs of trades and of short positions carried overnight.
+    """Costs of trades and of short positions held overnight.
 
-    traded, positions: (n_sessions, n_tickers), as `Holdings` has them. A session pays the fee for the shorts of the
-    close before it.
+    traded, positions: (n_sessions, n_tickers), as in `Holdings`. A session's borrow fee is for the short positions of
+    the previous close.
     """
     size = np.abs(traded)
     turnover = size.sum(axis=1)

@@ -1,9 +1,9 @@
-"""Drift of a feature: the population stability index of recent sessions against those that a model was fitted on.
+"""Drift of a feature: population stability index (PSI) of recent sessions against the sessions a model was fitted on.
 
-PSI = Σ (r_b − e_b) ln(r_b / e_b) over bins b, e the share of the reference and r the recent share; bins are the
-reference's deciles, and one more for missing values. Siddiqi (2006): below 0.1 stable, above 0.25 another population.
-Sessions are not independent, and a window of some weeks of a slow feature always looks like another population: so the
-same figure of earlier windows of that length says what is usual.
+PSI = Σ (r_b − e_b) ln(r_b / e_b) over bins b; e is the share of the reference, r the recent share. Bins are the deciles of
+the reference, plus one bin for missing values. Siddiqi (2006): below 0.1 stable, above 0.25 a different population.
+Sessions are dependent: the PSI of a few weeks of a slow feature is always high. It is therefore compared with the PSI of
+earlier windows of the same length.
 """
 
 from dataclasses import dataclass
@@ -17,31 +17,32 @@ IntArray = npt.NDArray[np.integer]
 
 BINS = 10
 SMALLEST_SHARE = 1e-4
-"""What an empty bin counts as, so that the logarithm is finite."""
+"""Share used for an empty bin, so that the logarithm is finite."""
 MIN_WINDOWS = 8
-"""Fewer earlier windows than this say nothing about what is usual."""
+"""With fewer earlier windows, `usual` is undefined."""
 USUAL = 0.95
+"""Quantile of the earlier windows' PSI that `usual` is."""
 _EDGE_ROWS = 200_000
-"""Rows that the deciles are taken from, evenly spread."""
+"""Number of evenly spaced rows from which the deciles are computed, if there are more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """psi: of the recent sessions. usual: 95 % of earlier windows were below this; NaN where there are too few."""
+    """psi: of the recent sessions. usual: 95 % quantile of the PSI of earlier windows; NaN if there are too few."""
 
     psi: float
     usual: float
 
     def beyond(self, threshold: float) -> bool:
-        """Whether it is above the threshold, and unusual for this feature."""
+        """Whether the PSI is above the threshold and above `usual`; a NaN `usual` is ignored."""
         return self.psi > threshold and not self.psi <= self.usual
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """What recent sessions of a feature are held against.
+    """Distribution of a feature on the sessions a model was fitted on.
 
-    edges: ascending, between the bins. expected: rows in each bin, the missing ones last. usual: as in `Drift`; None where
+    edges: between the bins, ascending. expected: rows in each bin, missing values last. usual: as in `Drift`; None if
     there are too few windows.
     """
 
@@ -50,17 +51,17 @@ class Reference:
     usual: float | None
 
     def drift(self, values: FloatArray, rows: BoolArray) -> Drift:
-        """values, rows: (n_sessions, n_tickers), as in `reference_of`, of the recent sessions."""
+        """Drift of recent sessions. values, rows: (n_sessions, n_tickers), as in `reference_of`."""
         observed = _session_counts(values, rows, np.array(self.edges)).sum(axis=0)
         usual = float("nan") if self.usual is None else self.usual
         return Drift(stability_index(self.expected, observed), usual)
 
 
 def reference_of(values: FloatArray, rows: BoolArray, *, recent: int) -> Reference:
-    """The reference that one feature's values on the sessions that a model was fitted on are.
+    """Reference of one feature, from its values on the sessions a model was fitted on.
 
-    values: (n_sessions, n_tickers). rows: same shape, which of them count, NaN values among them. recent: the length of
-    the windows that say what is usual, in sessions.
+    values: (n_sessions, n_tickers). rows: same shape, True for the values that count; these may be NaN. recent: length in
+    sessions of the windows from which `usual` is computed.
     """
     edges = _deciles(values[rows])
     counts = _session_counts(values, rows, edges)
@@ -73,7 +74,7 @@ def reference_of(values: FloatArray, rows: BoolArray, *, recent: int) -> Referen
 
 
 def stability_index(expected: npt.ArrayLike, observed: npt.ArrayLike) -> float:
-    """PSI of two histograms of counts over the same bins; NaN where one is empty.
+    """PSI of two histograms of counts over the same bins; NaN if one is empty.
 
     >>> round(stability_index([50, 50], [40, 60]), 3)
     0.041
@@ -93,7 +94,7 @@ def _deciles(values: FloatArray) -> FloatArray:
 
 
 def _session_counts(values: FloatArray, rows: BoolArray, edges: FloatArray) -> IntArray:
-    """(n_sessions, n_bins) rows of each session in each bin; the last bin holds missing values."""
+    """Rows of each session in each bin, (n_sessions, n_bins); the last bin holds missing values."""
     n_bins = len(edges) + 2
     bins = np.where(np.isfinite(values), np.searchsorted(edges, values, side="right"), n_bins - 1)
     cells = bins + n_bins * np.arange(len(values))[:, None]

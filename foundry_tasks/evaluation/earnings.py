@@ -1,7 +1,7 @@
-"""What forecasts would have earned: the figures of a backtest, with intervals that tell an edge from luck.
+"""Figures of a backtest of forecasts, with their intervals.
 
-Every mean over sessions has its moving-block bootstrap interval, in blocks as long as the holding asks for; all are over the
-sessions that the forecasts were traded in, and basis points are those of the capital.
+Every mean over sessions has a moving-block bootstrap interval; the holding period sets the block length. All figures cover
+the sessions in which the forecasts were traded. Basis points are of the capital.
 """
 
 from collections.abc import Mapping, Sequence
@@ -47,9 +47,10 @@ COSTS = ("commission", "spread", "impact", "borrow")
 
 @dataclass(frozen=True)
 class FoldAccuracy:
-    """Accuracy by session in one fold, (n_sessions,) each, NaN where a session has none; stop: the session after its test.
+    """Accuracy by session in one fold, (n_sessions,) each, NaN where a session has none.
 
-    relative: direction against the session's median. up: up or down.
+    number: of the fold. stop: index of the session after its test window. relative: accuracy of the direction against the
+    session's median. up: accuracy of P(up) > 0.5 against up/down.
     """
 
     number: int
@@ -61,10 +62,11 @@ class FoldAccuracy:
 
 
 def sharpe_interval(pnl: FloatArray, *, horizon: int, resampling: Resampling) -> Interval:
-    """Sharpe ratio a year of a daily P&L, (n_sessions,), with its two-sided interval.
+    """Annualised Sharpe ratio of a daily P&L with its two-sided percentile interval.
 
-    Mean and mean square of the same resampled blocks; blocks and their least number as in `mean_interval`. A resample that
-    never moves, of blocks without a position, counts as 0.
+    pnl: (n_sessions,), decimal. horizon: holding period in sessions; it sets the block length. Mean and mean square come
+    from the same resampled blocks; bounds are NaN below resampling.min_blocks blocks. A resample of constant P&L, as of
+    blocks without a position, counts as 0.
     """
     value, blocks = sharpe_ratio(pnl), len(pnl) // block_length(horizon)
     if blocks < resampling.min_blocks or not np.isfinite(value):
@@ -84,7 +86,7 @@ def sharpe_interval(pnl: FloatArray, *, horizon: int, resampling: Resampling) ->
 
 
 def earnings(backtest: Backtest, window: slice, *, holding_sessions: int, resampling: Resampling) -> Earnings:
-    """The figures of the sessions in `window`."""
+    """Figures of the sessions in `window`. holding_sessions: sets the block length of the intervals."""
     net, gross, turnover = backtest.net[window], backtest.gross[window], backtest.holdings.turnover[window]
     benchmark, everything = backtest.benchmark[window], backtest.buy_and_hold[window]
     in_bp = partial(_in_bp, holding_sessions=holding_sessions, resampling=resampling)
@@ -111,7 +113,7 @@ def earnings(backtest: Backtest, window: slice, *, holding_sessions: int, resamp
 
 
 def ladder_figures(ladder: EdgeDecay, *, resampling: Resampling) -> Ladder:
-    """The ladder's cells with their intervals, its break-even costs, what could not be traded, and over how many sessions."""
+    """The ladder's cells with their intervals, break-even costs, entries that could not be traded, number of sessions."""
     return Ladder(
         cells=tuple(_ladder_mean(cell, resampling) for cell in ladder.cells),
         break_even_bp=tuple(
@@ -124,10 +126,10 @@ def ladder_figures(ladder: EdgeDecay, *, resampling: Resampling) -> Ladder:
 
 
 def fold_figures(folds: Sequence[FoldAccuracy], net: FloatArray, first: int) -> tuple[FoldEarnings, ...]:
-    """What each fold kept of its validation edge, and what its decisions earned.
+    """Accuracy in validation and test, WFE and net P&L of each fold.
 
-    net: (n_sessions,), whole; first: the first tested session. Decisions of t trade at t + 1, so a fold earns from the
-    session after its first to the one after its last.
+    net: (n_sessions,), P&L of all sessions of the prices. first: index of the first tested session. Decisions of t trade at
+    t + 1, so a fold's P&L runs from the session after its first tested one to the session after its last.
     """
     found = []
     for fold in folds:
@@ -162,7 +164,7 @@ def _costs(backtest: Backtest, window: slice) -> CostsInBp:
 
 
 def _market_figures(returns: FloatArray) -> MarketFigures:
-    """What holding the market would have earned, without any cost."""
+    """Figures of holding the market, without costs."""
     return MarketFigures(
         annualised_return=annualised_return(returns),
         annualised_volatility=annualised_volatility(returns),
@@ -203,7 +205,7 @@ def _mean(series: FloatArray) -> float:
 
 
 def daily_columns(backtest: Backtest, window: slice) -> Mapping[str, AnyArray]:
-    """Every daily figure of the window, a column each, as a table of the run."""
+    """Column → daily figures of the window, (n_sessions,) each."""
     return {
         "date": backtest.sessions[window].astype("datetime64[D]"),
         "net": backtest.net[window],

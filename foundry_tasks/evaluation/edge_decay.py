@@ -1,8 +1,8 @@
-"""The edge-decay ladder: what one signal earns as it is traded later, held longer and charged more.
+"""Edge-decay ladder: net P&L of one signal by entry, holding period and cost.
 
-Rungs are the entry (same close, next open, next close), the holding (1, 5, 20 sessions) and the cost a side (0, 2, 5,
-10 basis points): 36 cells. The same close is a diagnosis and no strategy: it trades at the price that decided, so what it
-earns above the next open is what nobody can have. No config can ask for it; this module alone makes such an execution.
+36 cells: entry (same close, next open, next close) × holding (1, 5, 20 sessions) × cost a side (0, 2, 5, 10 basis
+points). The same close is a diagnostic and no strategy: it trades at the price on which the decision is based, so its
+P&L above that of the next open cannot be earned. No config selects it; only this module creates such an execution.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ COSTS_BP = (0.0, 2.0, 5.0, 10.0)
 
 @dataclass(frozen=True)
 class LadderCell:
-    """One combination. cost_bp: a side, of what is traded. net: (n_sessions of the ladder,), decimal of the capital."""
+    """One cell. cost_bp: a side, of the value traded. net: (n_sessions of the ladder,), decimal of the capital."""
 
     entry: str
     holding_sessions: int
@@ -28,7 +28,7 @@ class LadderCell:
 
     @property
     def mean_net_bp(self) -> float:
-        """Basis points of the capital a session; NaN without sessions."""
+        """Mean net P&L of a session, basis points of the capital; NaN without sessions."""
         return float(self.net.mean() / BP) if len(self.net) else float("nan")
 
 
@@ -36,9 +36,9 @@ class LadderCell:
 class EdgeDecay:
     """The ladder.
 
-    window: the sessions that every cell is measured on, from the one after the first target to the one after the last.
-    break_even_bp: (entry, holding) → the cost a side at which the mean net P&L is 0, mean gross over mean turnover;
-    negative where there is nothing to spend, NaN where nothing was traded. absent: what could not be traded, and why.
+    window: sessions of every cell, from the one after the first target to the one after the last. break_even_bp: (entry,
+    holding) → cost a side at which the mean net P&L is 0: mean gross / mean turnover; negative if the gross P&L is, NaN
+    where nothing was traded. absent: entries that could not be traded, with the reason.
     """
 
     window: slice
@@ -64,7 +64,7 @@ def edge_decay_ladder(prices: PricePanel, targets: FloatArray) -> EdgeDecay:
 
 
 def _executions(prices: PricePanel) -> dict[str, Execution]:
-    """Entry → how it trades, from the earliest to the latest."""
+    """Entry → its execution, from the earliest to the latest."""
     executions = {"same_close": Execution(prices.adjusted_close, lag=0)}
     if "open" in prices.fields:
         executions["next_open"] = execution_at("next_open", prices)

@@ -1,12 +1,12 @@
-"""Forward simulation: session by session, by a strategy that has seen no more than there was.
+"""Forward simulation: a strategy trades session by session and sees only the prices up to the current session.
 
-At session t the orders of t − 1 are carried out, the account is marked at the close, and then the strategy is shown the
-prices up to and including t and asked for targets, which trade at t + 1. What it is shown lies in memory of its own,
-into which later sessions have not been copied yet: there is nothing to peek at. Retraining happens before the session, on what
-was known at the close of t − 1, just as a walk-forward fold whose test starts at t is fitted.
+In session t the orders of t − 1 are executed and the account is marked at the close. Then the strategy computes targets
+from the prices up to and including t; they trade at t + 1. The strategy receives a copy of the prices into which later
+sessions have not been copied yet, so it cannot read them. It is refitted before session t on data up to the close of t − 1,
+as in a walk-forward fold whose test starts at t.
 
-Replaying the targets of a backtest gives its daily figures again. The step is resumable: `to_json` holds the
-account, the open orders and the days so far.
+Replaying the targets of a backtest reproduces its daily figures. A simulation can be resumed: `to_json` saves the account,
+the open orders and the days so far.
 """
 
 import json
@@ -22,36 +22,37 @@ from foundry_tasks.evaluation.simulated_exchange import Day, SimulatedExchange
 
 
 class Strategy(Protocol):
-    """Decides at every close what to hold. What it decides follows from its last fit and what it is shown alone."""
+    """Computes the wanted weights at every close. They depend only on its last fit and on the prices it receives."""
 
     def fit(self, known: PricePanel) -> None:
-        """Learn anew from the sessions before the one that is coming. It has to be repeatable: a resumed simulation calls it."""
+        """Fit on the sessions before the next one. It must be repeatable: a resumed simulation calls it again."""
 
     def targets(self, known: PricePanel) -> FloatArray:
-        """Weights wanted at the close of the last session of `known`: (n_tickers,), as `target_weights` makes them."""
+        """Weights wanted at the close of the last session of `known`: (n_tickers,), as from `target_weights`."""
 
 
 @dataclass(frozen=True)
 class ReplayedTargets:
-    """The strategy that repeats weights decided elsewhere. weights: (n_sessions, n_tickers)."""
+    """A strategy that returns given weights. weights: (n_sessions, n_tickers), decimal of the capital."""
 
     weights: FloatArray
 
     def fit(self, known: PricePanel) -> None:
-        """There is nothing to learn."""
+        """Do nothing: the weights are given."""
 
     def targets(self, known: PricePanel) -> FloatArray:
-        """The row of the last session."""
+        """The weights of the last session of `known`, (n_tickers,)."""
         row: FloatArray = self.weights[len(known.sessions) - 1]
         return row
 
 
 class ForwardSimulator:
-    """Steps a strategy through a market.
+    """Runs a strategy through a market, one session per step.
 
-    horizon: of the model, how long a position is held where the config does not say. first_session: index of the first
-    session at whose close the strategy is asked. retrain_every_sessions: it is fitted before that session and every so
-    many later; None: never. Raises ConfigError for an open or a volume that the prices lack.
+    horizon: of the model, in sessions; the holding period if config.holding_sessions is not set. first_session: index of
+    the first session at whose close the strategy computes targets. retrain_every_sessions: the strategy is fitted before
+    first_session and then every so many sessions; None: never. Raises ConfigError if the prices lack an open or a volume
+    that the config needs.
     """
 
     def __init__(
@@ -75,17 +76,17 @@ class ForwardSimulator:
 
     @property
     def session(self) -> int:
-        """Index of the session that the next step goes through."""
+        """Index of the session that the next step simulates."""
         return len(self.days)
 
     def run(self) -> list[Day]:
-        """Every step that is left; all days so far."""
+        """Simulate all remaining sessions; returns all days."""
         while self.session < len(self._prices.sessions):
             self.step()
         return self.days
 
     def step(self) -> Day:
-        """Go through one session: trade, mark, retrain where it is time, decide."""
+        """Simulate one session: trade, mark, refit if due, compute targets."""
         session = self.session
         day = self._exchange.trade(session, self.account, self.orders, self._history.panel())
         if self._last_fit(session) == session:
@@ -100,7 +101,7 @@ class ForwardSimulator:
         return day
 
     def to_json(self) -> str:
-        """Everything that a later process needs besides prices and strategy."""
+        """The state as JSON: all that `from_json` needs besides prices and strategy."""
         return json.dumps(
             {
                 "config": self.config.model_dump(mode="json"),
@@ -115,9 +116,9 @@ class ForwardSimulator:
 
     @classmethod
     def from_json(cls, text: str, prices: PricePanel, strategy: Strategy) -> "ForwardSimulator":
-        """Go on where `to_json` was written; the strategy is fitted again as it last was. `prices` may have grown since.
+        """Resume a simulation saved by `to_json`. The strategy's last fit is repeated.
 
-        Raises ConfigError where they are not the prices of those days.
+        prices: those of the saved simulation; later sessions may follow. Raises ConfigError if they are other prices.
         """
         state: dict[str, Any] = json.loads(text)
         simulator = cls(
@@ -135,8 +136,8 @@ class ForwardSimulator:
         known = simulator.account.last_close.keys() <= set(prices.tickers)
         if sessions != [day.session for day in simulator.days] or not known:
             raise ConfigError(
-                f"the simulation went through {simulator.session} sessions or tickers that the prices do not start with. "
-                "Resume it on the prices that it was begun on."
+                f"the saved simulation has other tickers or other first {simulator.session} sessions than the prices. "
+                "Resume it on the prices that it was started on."
             )
         last_fit = simulator._last_fit(simulator.session - 1)
         for session in range(simulator.session):
@@ -146,6 +147,6 @@ class ForwardSimulator:
         return simulator
 
     def _last_fit(self, session: int) -> int | None:
-        """The latest session, up to this one, before which the strategy is fitted."""
+        """The latest session ≤ `session` before which the strategy is fitted; None if there is none."""
         every, since_first = self.retrain_every_sessions, session - self.first_session
         return None if every is None or since_first < 0 else session - since_first % every

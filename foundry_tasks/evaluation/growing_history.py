@@ -1,4 +1,4 @@
-"""Prices as they come in: what a strategy is shown lies in arrays into which the future has not been copied yet."""
+"""Prices up to the current session, in arrays into which later sessions have not been copied yet."""
 
 from typing import TypeVar
 
@@ -10,7 +10,7 @@ Array = TypeVar("Array", FloatArray, BoolArray)
 
 
 class GrowingHistory:
-    """The first sessions of a market, one more with every `learn`; rows that are still to come hold NaN."""
+    """The first sessions of a market; each `learn` adds one. Rows of later sessions hold NaN."""
 
     def __init__(self, world: PricePanel) -> None:
         self._world = world
@@ -19,7 +19,7 @@ class GrowingHistory:
         self._sessions = 0
 
     def learn(self, session: int) -> None:
-        """Copy one session; they come in order."""
+        """Copy one session. session: its index, one more than the last."""
         for name, values in self._copy.fields.items():
             values[session] = self._world.fields[name][session]
         for ours, theirs in ((self._copy.benchmark, self._world.benchmark), (self._copy.vix, self._world.vix)):

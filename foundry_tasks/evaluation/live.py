@@ -1,4 +1,4 @@
-"""What predictions were worth that were made before anybody knew: AUC, Brier score and hit rate as labels mature."""
+"""Live performance: AUC, Brier score and hit rate of past predictions whose labels have become known."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from foundry_tasks.statistics.bootstrap import Resampling, mean_interval
 
 @dataclass(frozen=True)
 class LivePrediction:
-    """What one version predicted after one session. entry: as `predict` entered it in the index. p_up: ticker → P(up)."""
+    """A version's prediction after one session. entry: its entry in the prediction index. p_up: ticker → P(up)."""
 
     entry: IndexedPrediction
     p_up: Mapping[str, float]
@@ -27,10 +27,12 @@ class LivePrediction:
 def live_figures(
     history: Iterable[LivePrediction], prices: PricePanel, horizon: int, calendar: str, config: MonitorConfig
 ) -> LiveFigures:
-    """AUC, Brier score and hit rate of the predictions whose labels are known, one prediction a session.
+    """AUC, Brier score and hit rate of the predictions whose labels are known, one prediction per session.
 
-    A prediction of a session that its version was fitted on is left out and counted. One that was made once the next
-    session had opened is counted as late.
+    history: predictions in order of time. horizon: of the labels, in sessions. calendar: name of the exchange calendar.
+    config: its live_sessions is the largest number of sessions; it also sets the intervals. A prediction of a session that
+    its version was fitted on is left out and counted as fitted_on. A prediction made after the next session had opened
+    is counted as late.
     """
     place = {str(day): row for row, day in enumerate(prices.sessions.astype("datetime64[D]"))}
     known = [prediction for prediction in history if prediction.entry.as_of in place]
@@ -72,13 +74,13 @@ def live_figures(
 
 
 def _counted(entries: list[IndexedPrediction]) -> dict[str, int]:
-    """Sessions of each version, "champion 3" → 41."""
+    """Number of sessions of each version: "champion 3" → 41."""
     names = [f"{entry.kind} {entry.version}" for entry in entries]
     return {name: names.count(name) for name in dict.fromkeys(names)}
 
 
 def _late(entries: list[IndexedPrediction], calendar: str) -> int:
-    """How many were made once the session after their as-of had opened."""
+    """Number of predictions made after the session that follows their as-of had opened."""
     if not entries:
         return 0
     days = np.array([entry.as_of for entry in entries], dtype="datetime64[D]")

@@ -30,7 +30,7 @@ def session_auc(scores: FloatArray, labels: FloatArray) -> FloatArray:
 
 
 def pooled_auc(scores: FloatArray, labels: FloatArray) -> float:
-    """AUC over all rows as one sample; rewards drift between sessions, so it only informs.
+    """AUC over all rows as one sample; it rewards drift between sessions, so it is reported only.
 
     scores, labels: (n_sessions, n_tickers), labels 0 or 1. NaN where the rows hold one class only.
     """
@@ -66,8 +66,8 @@ class InformationCoefficient:
 def information_coefficient(session_ic: FloatArray, *, horizon: int) -> InformationCoefficient:
     """ICIR and t of a per-session IC. Grinold and Kahn (2000), chapter 6; Newey and West (1987).
 
-    session_ic: (n_sessions,), NaN where a session has none (left out). The lag covers the h − 1 sessions that labels
-    overlap, twice (`newey_west_lag`). icir and t are NaN below two sessions and for an IC that never changes.
+    session_ic: (n_sessions,), NaN where a session has none (left out). horizon: of the labels, in sessions; the lag is
+    that of `newey_west_lag`. icir and t are NaN below two sessions and for a constant IC.
     """
     kept = session_ic[np.isfinite(session_ic)]
     mean = float(kept.mean()) if len(kept) else float("nan")
@@ -99,8 +99,8 @@ def session_brier(p_up: FloatArray, labels: FloatArray) -> FloatArray:
 def brier_skill(p_up: FloatArray, base_rate: FloatArray, labels: FloatArray) -> float:
     """1 − Brier(P(up)) / Brier(base rate), each the mean over sessions; 0 = no better than the base rate, 1 = perfect.
 
-    base_rate: what was known at that session, (n_sessions, n_tickers). Only rows with both forecasts count. NaN
-    without rows and for a base rate that was always right. Murphy (1988).
+    p_up, labels: (n_sessions, n_tickers), labels 0 or 1. base_rate: same shape, known at that session. Only rows with
+    both forecasts count. NaN without rows and if the base rate's Brier score is 0. Murphy (1988).
 
     >>> round(brier_skill(np.array([[0.8, 0.2]]), np.array([[0.5, 0.5]]), np.array([[1.0, 0.0]])), 2)
     0.84
@@ -116,7 +116,7 @@ def brier_skill(p_up: FloatArray, base_rate: FloatArray, labels: FloatArray) -> 
 def session_log_loss(p_up: FloatArray, labels: FloatArray) -> FloatArray:
     """Mean negative log likelihood (nats) of the labels in each session. Good (1952). NaN without rows.
 
-    P(up) is held 2.2e-16 away from 0 and 1, so that one certain mistake costs 36 nats and not infinity.
+    P(up) is clipped to [2.2e-16, 1 − 2.2e-16], so that a certain mistake costs 36 nats instead of infinity.
 
     p_up, labels: (n_sessions, n_tickers), labels 0 or 1. Returns (n_sessions,).
     """
@@ -128,7 +128,7 @@ def session_log_loss(p_up: FloatArray, labels: FloatArray) -> FloatArray:
 def session_hit_rate(scores: FloatArray, labels: FloatArray) -> FloatArray:
     """Share of right directions in each session, direction relative to the session's median score.
 
-    A score equal to the median says nothing and is left out, so a constant forecast has no direction: NaN.
+    A score equal to the median has no direction and is left out; a constant forecast gives NaN.
 
     scores, labels: (n_sessions, n_tickers), labels 0 or 1. Returns (n_sessions,).
 
@@ -153,7 +153,7 @@ def session_accuracy(p_up: FloatArray, labels: FloatArray) -> FloatArray:
 
 
 def known_mean(series: FloatArray) -> float:
-    """Mean of what is finite, NaN where nothing is: of a figure by session, some of which have none."""
+    """Mean of the finite values of a figure by session, (n_sessions,); NaN if there are none."""
     known = series[np.isfinite(series)]
     return float(known.mean()) if len(known) else float("nan")
 
@@ -167,7 +167,7 @@ def _session_mean(values: FloatArray) -> FloatArray:
 
 
 def _session_median(values: FloatArray) -> FloatArray:
-    import bottleneck as bn  # noqa: PLC0415 - starts a stage sooner where no metric is asked for
+    import bottleneck as bn  # noqa: PLC0415 - stages that compute no metric start faster
 
     median: FloatArray = bn.nanmedian(np.asarray(values, dtype=np.float64), axis=1)[:, None]
     return median

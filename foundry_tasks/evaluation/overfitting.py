@@ -1,8 +1,8 @@
-"""How much of a Sharpe ratio is the luck of having tried often.
+"""Correction of a Sharpe ratio for the number of trials, and the probability of backtest overfitting.
 
-Every Sharpe ratio here is per session: mean over standard deviation, no √252. Kurtosis is not in excess: a normal has 3.
-Trials are a matrix (n_sessions, n_trials) of daily P&L, decimal, of the same sessions for all; a NaN in
-it leaves what follows undefined, which is NaN.
+Every Sharpe ratio here is per session: mean / standard deviation, without √252. Kurtosis is not excess: a normal has 3.
+Trials are a matrix (n_sessions, n_trials) of daily P&L, decimal, all of the same sessions; with a NaN in it the
+results are NaN.
 
 Bailey and López de Prado (2012, 2014) for the probabilistic and the deflated Sharpe ratio; Bailey, Borwein, López de Prado
 and Zhu (2017) for the probability of backtest overfitting; López de Prado and Lewis (2019) for counting clusters of trials.
@@ -20,13 +20,13 @@ from foundry_tasks.data.panel import FloatArray
 from foundry_tasks.evaluation.performance import UNDEFINED, sharpe_ratio
 
 SAME_TRIAL_CORRELATION = 0.5
-"""Trials whose daily P&L correlate at least this much, on average over two clusters, count as one."""
+"""Two clusters of trials are merged if the daily P&L of their trials correlate at least this much on average."""
 _NORMAL = NormalDist()
 
 
 @dataclass(frozen=True, slots=True)
 class SharpeSample:
-    """What the Sharpe ratio's own error depends on. sharpe: per session. kurtosis: 3 for a normal."""
+    """A Sharpe ratio and the moments that set its standard error. sharpe: per session. kurtosis: 3 for a normal."""
 
     sharpe: float
     n_sessions: int
@@ -35,7 +35,7 @@ class SharpeSample:
 
     @classmethod
     def of(cls, pnl: FloatArray) -> "SharpeSample":
-        """pnl: (n_sessions,), daily. All NaN for a series that never moves; moments with ddof = 0."""
+        """Sample of a daily pnl, (n_sessions,). NaN for a constant series; skew and kurtosis with ddof = 0."""
         sharpe = sharpe_ratio(pnl, periods_per_year=1)
         if not np.isfinite(sharpe):
             return cls(UNDEFINED, len(pnl), UNDEFINED, UNDEFINED)
@@ -60,9 +60,9 @@ def probabilistic_sharpe_ratio(sample: SharpeSample, benchmark: float = 0.0) -> 
 
 
 def expected_maximum_sharpe(n_trials: int, variance: float) -> float:
-    """Sharpe ratio that the best of N skill-less trials has: √V ((1 − γ) Φ⁻¹(1 − 1/N) + γ Φ⁻¹(1 − 1/(N e))).
+    """Expected Sharpe ratio of the best of N trials without skill: √V ((1 − γ) Φ⁻¹(1 − 1/N) + γ Φ⁻¹(1 − 1/(N e))).
 
-    variance: of the trials' Sharpe ratios. γ is Euler's constant. One trial chose nothing: 0.
+    n_trials: N. variance: V, of the trials' Sharpe ratios. γ is Euler's constant. 0 for one trial.
 
     >>> round(expected_maximum_sharpe(100, variance=0.01), 3)
     0.253
@@ -74,7 +74,7 @@ def expected_maximum_sharpe(n_trials: int, variance: float) -> float:
 
 
 def deflated_sharpe_ratio(sample: SharpeSample, *, n_trials: int, variance: float) -> float:
-    """Probability that the true Sharpe ratio is above what the best of `n_trials` skill-less trials would show.
+    """Probability that the true Sharpe ratio is above the expected maximum of `n_trials` trials without skill.
 
     >>> round(deflated_sharpe_ratio(SharpeSample(sharpe=0.1, n_sessions=500), n_trials=10, variance=0.001), 3)
     0.868
@@ -85,10 +85,10 @@ def deflated_sharpe_ratio(sample: SharpeSample, *, n_trials: int, variance: floa
 def trial_clusters(trials: FloatArray) -> npt.NDArray[np.int64]:
     """Cluster of each trial, 1 …; shape (n_trials,).
 
-    Average linkage on 1 − correlation, cut at SAME_TRIAL_CORRELATION: unlike a silhouette it can also find that all trials
-    are one, or none alike. A trial that never moved correlates with nothing and is a cluster of its own.
+    Average linkage on 1 − correlation, cut at SAME_TRIAL_CORRELATION. Unlike a choice by silhouette, this can return a
+    single cluster or one cluster per trial. A trial with constant P&L counts as uncorrelated with all others.
     """
-    from scipy.cluster.hierarchy import fcluster, linkage  # noqa: PLC0415 - a second that others are spared
+    from scipy.cluster.hierarchy import fcluster, linkage  # noqa: PLC0415 - the import takes a second
     from scipy.spatial.distance import squareform  # noqa: PLC0415
 
     if trials.shape[1] < 2:
@@ -104,7 +104,7 @@ def trial_clusters(trials: FloatArray) -> npt.NDArray[np.int64]:
 
 @dataclass(frozen=True, slots=True)
 class Deflation:
-    """A deflated Sharpe ratio and what it was held against. n_trials: raw, or clusters. variance: of their Sharpe ratios."""
+    """A deflated Sharpe ratio. n_trials: number of trials or of clusters. variance: of their Sharpe ratios."""
 
     n_trials: int
     variance: float
@@ -113,10 +113,10 @@ class Deflation:
 
 
 def deflate(chosen: FloatArray, trials: FloatArray) -> tuple[Deflation, Deflation]:
-    """Deflate `chosen` (n_sessions,) by all `trials`: once by their raw number, once by clusters of like trials.
+    """Deflate `chosen` (n_sessions,) by all `trials`: once by their number, once by the number of their clusters.
 
-    Copies of a trial raise the raw number and narrow the variance of its Sharpe ratios, so read the stricter of the two. A
-    cluster's Sharpe ratio is that of its mean P&L. Trials that never moved count, with a Sharpe ratio of 0.
+    Copies of a trial raise the raw number and reduce the variance of the Sharpe ratios, so the stricter of the two counts.
+    A cluster's Sharpe ratio is that of its mean P&L. A trial with constant P&L counts with a Sharpe ratio of 0.
     """
     clusters = trial_clusters(trials)
     means = np.column_stack([trials[:, clusters == label].mean(axis=1) for label in np.unique(clusters)])
@@ -138,10 +138,10 @@ def _deflation(sample: SharpeSample, candidates: FloatArray) -> Deflation:
 
 @dataclass(frozen=True, slots=True)
 class BacktestOverfitting:
-    """probability: how often the best trial of one half is in the lower half of the trials in the other.
+    """probability: share of splits in which the best trial of one half ranks in the lower half in the other.
 
-    logits: (n_splits,) ln(ω / (1 − ω)) of its relative rank ω there; above 0 the choice was worth making. loss: how often
-    it has a Sharpe ratio below 0 there.
+    logits: (n_splits,) ln(ω / (1 − ω)) of its relative rank ω there, above 0 in the upper half. loss: share of splits in
+    which its Sharpe ratio there is below 0.
     """
 
     probability: float
@@ -152,15 +152,16 @@ class BacktestOverfitting:
 def backtest_overfitting(trials: FloatArray, *, blocks: int = 16) -> BacktestOverfitting:
     """Probability of backtest overfitting by combinatorially symmetric cross-validation.
 
-    The sessions are cut into `blocks` equal blocks of consecutive ones (the earliest few that are over are left out); every
-    half of the blocks once chooses the trial with the best Sharpe ratio, and the other half ranks it. About ½ where no trial
-    is better than another (the middle rank counts as the lower half: 1/(2N) more for an odd number N of trials). A trial
-    that does not move in a half counts there as Sharpe 0: what doing nothing earns. NaN below two trials, below two
-    sessions a block and with a NaN among the trials. Raises ConfigError for an odd number of blocks.
+    trials: (n_sessions, n_trials), daily P&L. The sessions are cut into `blocks` equal blocks of consecutive sessions; the
+    earliest sessions that fill no block are left out. Every half of the blocks selects the trial with the best Sharpe
+    ratio, and the other half ranks it. The probability is about ½ if no trial is better than another (the middle rank
+    counts as the lower half: 1/(2N) more for an odd number N of trials). A trial with constant P&L in a half has a Sharpe
+    ratio of 0 there. NaN below two trials, below two sessions per block and with a NaN among the trials. Raises
+    ConfigError for an odd number of blocks.
     """
     if blocks % 2 or blocks < 2:
         raise ConfigError(
-            f"blocks must be even, for half of them chooses and half judges; got {blocks}. 16 is the paper's."
+            f"blocks must be even, since one half selects and the other ranks; got {blocks}. The paper uses 16."
         )
     length = len(trials) // blocks
     n_trials = trials.shape[1]

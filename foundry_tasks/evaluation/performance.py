@@ -1,8 +1,8 @@
-"""What a daily profit and loss is worth: one definition a figure.
+"""Performance figures of a daily profit and loss (P&L).
 
-A P&L is (n_sessions,), decimal of the capital (0.01 = 1 %), in the order of time, already after whatever costs it is after.
-One policy throughout: a figure that its formula does not define is NaN, which reads "undefined". That holds for a series
-that never moves, an empty one, and one with a NaN in it: a session without a figure is never silently dropped.
+A P&L is (n_sessions,), decimal of the capital (0.01 = 1 %), in order of time; the functions deduct no costs. "Undefined" is
+NaN: for a constant series where the formula divides by its deviation, for an empty series, and for a series with a NaN. A
+session without a figure is never dropped silently.
 """
 
 from dataclasses import dataclass
@@ -36,8 +36,7 @@ def annualised_volatility(pnl: FloatArray) -> float:
 def sharpe_ratio(pnl: FloatArray, *, periods_per_year: int = SESSIONS_PER_YEAR) -> float:
     """Mean over standard deviation (ddof = 1) × √periods_per_year; 1 gives the Sharpe ratio per session.
 
-    The P&L counts as an excess return: nothing is taken off for a riskless rate. Sharpe (1994). Undefined for a series
-    that never moves.
+    The P&L counts as an excess return: no riskless rate is subtracted. Sharpe (1994). Undefined for a constant series.
 
     >>> round(sharpe_ratio(np.array([0.01, -0.005, 0.007, 0.002])), 2)
     8.47
@@ -59,14 +58,14 @@ def sortino_ratio(pnl: FloatArray) -> float:
 
 
 def drawdown(pnl: FloatArray) -> FloatArray:
-    """Share of the highest equity so far (at least the initial 1) that is lost after each session, ≥ 0."""
+    """1 − equity / highest equity so far (at least the initial 1) after each session, ≥ 0. Shape (n_sessions,)."""
     curve = equity(pnl)
     lost: FloatArray = 1 - curve / np.maximum(np.maximum.accumulate(curve), 1.0)
     return lost
 
 
 def max_drawdown(pnl: FloatArray) -> float:
-    """Largest drawdown of the compounded equity, decimal: 0.25 = a quarter was lost from a peak.
+    """Largest drawdown of the compounded equity, decimal: 0.25 = a loss of a quarter from a peak.
 
     >>> max_drawdown(np.array([0.1, -0.5, 0.2]))
     0.5
@@ -81,10 +80,10 @@ def calmar_ratio(pnl: FloatArray) -> float:
 
 
 def win_rate(pnl: FloatArray) -> float:
-    """Share of gains among what gained or lost: of days for a daily P&L, of trades for a P&L of one figure a trade.
+    """Share of gains among the non-zero figures: of days for a daily P&L, of trades for a P&L by trade.
 
-    A zero did neither and does not count; undefined where nothing did. It says nothing about how much: many small gains
-    and one large loss are a high win rate and a loss.
+    Undefined if all figures are zero. The size of gains and losses does not count: many small gains and one large loss can
+    be a high win rate and a loss.
     """
     if np.isnan(pnl).any() or not np.any(pnl):
         return UNDEFINED
@@ -110,8 +109,8 @@ class MarketRegression:
 def market_regression(pnl: FloatArray, benchmark: FloatArray) -> MarketRegression:
     """Alpha and beta by least squares, Jensen (1968).
 
-    pnl, benchmark: (n_sessions,), decimal, of the same sessions. Undefined below three sessions, for a benchmark that
-    never moves and with a NaN on either side; t also where the fit is exact.
+    pnl, benchmark: (n_sessions,), decimal, of the same sessions. Undefined below three sessions, for a constant benchmark
+    and with a NaN in either series; t is also undefined if the fit is exact.
     """
     n_sessions = len(pnl)
     lag = newey_west_lag(n_sessions)

@@ -1,7 +1,7 @@
-"""From forecasts to target weights: what part of the capital each ticker should have, decided at a session's close.
+"""Target weights from forecasts: the fraction of the capital for each ticker, decided at a session's close.
 
-A ticker without a score, or outside the universe that day, gets nothing. `long_only` holds at most the capital; the
-other sizings are dollar-neutral, half the capital long and half short, so what they earn is not the market's drift.
+A ticker without a score, or outside the universe on that day, has weight 0. `long_only` invests at most the capital; the
+other sizings are dollar-neutral, half the capital long and half short, so their P&L does not contain the market's drift.
 """
 
 import numpy as np
@@ -17,7 +17,7 @@ def target_weights(p_up: FloatArray, member: BoolArray, config: BacktestConfig) 
     """Weights wanted at each session's close, decimal of capital, negative for shorts.
 
     p_up, member: (n_sessions, n_tickers); P(up), or for the dollar-neutral sizings any score, NaN where there is none.
-    Returns the same shape, finite, Σ|weight| ≤ 1 in every session. Each row follows from that row alone.
+    Returns the same shape, finite, Σ|weight| ≤ 1 in every session. Each row depends on that row only.
 
     >>> p_up = np.array([[0.6, 0.55, 0.4, 0.2]])
     >>> target_weights(p_up, np.isfinite(p_up), BacktestConfig(sizing="long_short")).tolist()
@@ -35,7 +35,7 @@ def target_weights(p_up: FloatArray, member: BoolArray, config: BacktestConfig) 
 def _long_only(p_up: FloatArray, known: BoolArray) -> FloatArray:
     """1/n for each of the n scored tickers whose P(up) is above 0.5, cash for the rest.
 
-    An always-long forecast so holds the equal-weight universe, and a single hopeful ticker never gets all the capital.
+    A forecast of "up" for all tickers holds the equal-weight universe; a single ticker above 0.5 gets 1/n, not everything.
     """
     chosen = known & (p_up > UP)
     weights: FloatArray = chosen / np.maximum(known.sum(axis=1, keepdims=True), 1)
@@ -43,10 +43,10 @@ def _long_only(p_up: FloatArray, known: BoolArray) -> FloatArray:
 
 
 def _extremes(scores: FloatArray, known: BoolArray, names: int) -> FloatArray:
-    """The k highest bought and the k lowest sold, 1/(2k) each; k is at most half of the scored tickers.
+    """The k highest scores long and the k lowest short, 1/(2k) each; k is at most half of the scored tickers.
 
-    Tickers that tie for the last places share them equally, so the order of the columns decides nothing and a constant
-    score is no position.
+    Tickers tied for the last places share them equally: the order of columns has no effect, and a constant score gives
+    no position.
     """
     values = np.where(known, scores, np.nan)
     ordered = np.sort(values, axis=1)
@@ -62,14 +62,14 @@ def _extremes(scores: FloatArray, known: BoolArray, names: int) -> FloatArray:
 
 
 def _places(beyond: BoolArray, tied: BoolArray, k: npt.NDArray[np.intp]) -> FloatArray:
-    """1 beyond the last place, and for those that tie for it an equal part of what is left of k."""
+    """1 for tickers beyond the tie; the tied tickers share the remaining places of k equally."""
     left = (k - beyond.sum(axis=1)) / np.maximum(tied.sum(axis=1), 1)
     places: FloatArray = np.where(tied, left[:, None], beyond)
     return places
 
 
 def _from_median(scores: FloatArray, known: BoolArray) -> FloatArray:
-    import bottleneck as bn  # noqa: PLC0415 - starts a stage sooner where nothing is sized
+    import bottleneck as bn  # noqa: PLC0415 - stages that size no positions start faster
 
     values = np.where(known, scores, np.nan).astype(np.float64, copy=False)
     distance: FloatArray = np.nan_to_num(values - bn.nanmedian(values, axis=1)[:, None], copy=False)
@@ -77,7 +77,7 @@ def _from_median(scores: FloatArray, known: BoolArray) -> FloatArray:
 
 
 def _balanced(strength: FloatArray) -> FloatArray:
-    """Each side scaled to half the capital; a session with one side empty has no positions."""
+    """Scale each side to half the capital; a session with an empty side has no positions."""
     long = np.maximum(strength, 0.0)
     short = np.maximum(-strength, 0.0)
     bought, sold = (side.sum(axis=1, keepdims=True) for side in (long, short))

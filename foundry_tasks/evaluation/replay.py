@@ -1,4 +1,4 @@
-"""A backtest's forecasts once more, session by session: whoever sees only what there was must come to the same figures."""
+"""Replay of a backtest's forecasts in the forward simulator; without a leak the daily figures are the same."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,15 +11,15 @@ from foundry_tasks.evaluation.positions import target_weights
 from foundry_tasks.evaluation.simulated_exchange import Day
 
 TOLERANCE = 1e-9
-"""Decimals of the capital, or positions: a larger difference is no rounding but a leak or a fault."""
+"""In decimals of the capital, or positions. A larger difference is a leak or a fault, not rounding."""
 
 
 @dataclass(frozen=True)
 class ReplayedForecasts:
-    """The strategy that sizes forecasts made elsewhere, each session's from that session's alone.
+    """A strategy that sizes given forecasts, each session's from that session's row only.
 
-    first_session: index of the session that the first row of p_up, (n_forecasts, n_tickers), was made after. Where there are
-    no more of them it wants nothing.
+    p_up: (n_forecasts, n_tickers). first_session: index of the session after which the first row was made. config: the
+    sizing. Sessions without a row have target weights of 0.
     """
 
     p_up: FloatArray
@@ -27,7 +27,7 @@ class ReplayedForecasts:
     config: BacktestConfig
 
     def fit(self, known: PricePanel) -> None:
-        """There is nothing to learn."""
+        """Do nothing: the forecasts are given."""
 
     def targets(self, known: PricePanel) -> FloatArray:
         """Weights wanted after the last session of `known`.
@@ -43,7 +43,7 @@ class ReplayedForecasts:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """The largest absolute difference of two runs' daily figures, and where it is."""
+    """The largest absolute difference of two runs' daily figures, with the figure's name and the session."""
 
     value: float
     figure: str
@@ -51,16 +51,15 @@ class Difference:
 
     @property
     def agrees(self) -> bool:
-        """Whether rounding explains it."""
+        """Whether the difference is at most TOLERANCE."""
         return self.value <= TOLERANCE
 
 
 def largest_difference(days: Sequence[Day], daily: Mapping[str, FloatArray], figures: Sequence[str]) -> Difference:
-    """The simulated days against a backtest's daily columns of the same sessions, over the named figures.
+    """Largest difference between simulated days and a backtest's daily columns, over the named figures.
 
-    A figure that is not a number on either side counts as infinitely far, since nothing then agrees.
-
-    daily: figure → (n_sessions,), of the sessions of `days`. Without days nothing differs: 0.
+    days: n_sessions simulated days. daily: figure → (n_sessions,), of the same sessions. A figure that is not finite on
+    either side counts as an infinite difference. Without days the difference is 0.
     """
     largest = Difference(0.0, "", "")
     for figure in figures:

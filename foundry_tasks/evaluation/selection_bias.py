@@ -1,10 +1,10 @@
-"""How much of the best trial's Sharpe ratio is that it was the best.
+"""Selection bias: the part of the best trial's Sharpe ratio that comes from choosing the best.
 
-It is deflated by every trial there was; besides, how often the best trial of one half of the sessions is a poor one in
-the other. `overfitting` has the formulas and their sources.
+The Sharpe ratio is deflated by all trials. The probability of overfitting is how often the best trial of one half of the
+sessions ranks low in the other half. `overfitting` has the formulas and their sources.
 
-Trials were run on different sessions. Every one of them counts in the raw number, with the Sharpe ratio of its own sessions;
-clusters and the probability of overfitting need P&L of the same sessions, which some trials may not share.
+Trials may have different sessions. Each counts in the raw number, with the Sharpe ratio of its own sessions. Clusters and the
+probability of overfitting need P&L of the same sessions, so they use only the trials that share enough of them.
 """
 
 from collections.abc import Sequence
@@ -25,20 +25,20 @@ from foundry_tasks.evaluation.performance import UNDEFINED
 from foundry_tasks.evaluation.standard_portfolio import DailyPnl
 
 MIN_SHARED = 0.5
-"""Share of the chosen trial's sessions that have to be left once a trial is aligned with it."""
+"""Smallest share of the chosen trial's sessions that must remain after a trial is aligned with it."""
 MIN_TRIALS = 10
-"""Different ones; with fewer the rank of the best is too coarse to say how it fares in the other half."""
+"""Smallest number of different trials; with fewer, the rank in the other half is too coarse."""
 MIN_SESSIONS = 160
-"""Sixteen blocks, the paper's, of ten sessions, the bootstrap's shortest."""
+"""16 blocks (the paper's number) of 10 sessions (the bootstrap's shortest block)."""
 
 
 @dataclass(frozen=True, slots=True)
 class SelectionBias:
-    """What choosing among the trials did to the one at hand.
+    """Selection bias of the chosen trial.
 
-    sharpe: per session. raw, clustered: deflated by the number of all trials, and of clusters of like ones among the `aligned`.
-    unaligned: trials that share too few sessions. shared_sessions: what the aligned have in common. overfitting: its
-    probability, NaN where `undefined` says why.
+    sharpe: per session. raw: deflated by the number of all trials. clustered: deflated by the number of clusters among the
+    aligned trials. aligned, unaligned: number of trials that share enough or too few sessions. shared_sessions: number of
+    sessions common to the aligned trials. overfitting: its probability, NaN if `undefined` holds a reason.
     """
 
     sharpe: float
@@ -52,12 +52,12 @@ class SelectionBias:
 
     @property
     def deflated(self) -> float:
-        """The stricter of the two; NaN where the one at hand never moved."""
+        """The smaller of raw and clustered; NaN if the P&L of the chosen trial is constant."""
         return float(np.minimum(self.raw.deflated, self.clustered.deflated))
 
 
 def selection_bias(chosen: DailyPnl, trials: Sequence[DailyPnl]) -> SelectionBias:
-    """Deflate `chosen` by all `trials`, itself among them."""
+    """Deflate `chosen` by all `trials`, which include it."""
     sessions, aligned = align(chosen, trials)
     matrix = np.column_stack([trial.pnl[np.isin(trial.sessions, sessions)] for trial in aligned])
     different = np.unique(matrix, axis=1)
@@ -78,7 +78,7 @@ def selection_bias(chosen: DailyPnl, trials: Sequence[DailyPnl]) -> SelectionBia
 def align(chosen: DailyPnl, trials: Sequence[DailyPnl]) -> tuple[DateArray, list[DailyPnl]]:
     """The sessions that trials share with `chosen`, and those trials.
 
-    Trials are taken in the order of how much they share, as long as MIN_SHARED of the chosen one's sessions is left.
+    Trials are added in descending order of shared sessions, as long as MIN_SHARED of the sessions of `chosen` remain.
     """
     ranked = sorted(trials, key=lambda trial: -len(_shared(chosen.sessions, trial)))
     sessions, aligned = chosen.sessions, []
@@ -102,7 +102,7 @@ def _deflated_by_all(chosen: DailyPnl, trials: Sequence[DailyPnl]) -> Deflation:
 
 
 def _too_little(different: FloatArray) -> str:
-    """Why a probability of overfitting would mean nothing; empty where it means something."""
+    """Reason why the probability of overfitting is undefined; empty if it is defined."""
     n_sessions, n_trials = different.shape
     if n_trials < MIN_TRIALS:
         return f"{n_trials} different trials, {MIN_TRIALS} are needed"

@@ -1,4 +1,4 @@
-"""Where a forward simulation trades: one session's prices, what its trades cost, and what became of the account."""
+"""Exchange of a forward simulation: executes orders at a session's prices, charges costs, computes the day's figures."""
 
 import math
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from foundry_tasks.evaluation.tranches import HELD, execution_at
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """One session's figures, as `Backtest` has them, decimals of the capital."""
+    """Figures of one session, as in `Backtest`, decimals of the capital; halted, delisted: number of positions."""
 
     session: str
     net: float
@@ -38,7 +38,10 @@ class Day:
 
 
 class SimulatedExchange:
-    """A market's prices, on which an account trades. Raises ConfigError for an open or a volume that they lack."""
+    """Executes an account's orders at a market's prices.
+
+    Raises ConfigError if the prices lack an open or a volume that the config needs.
+    """
 
     def __init__(self, prices: PricePanel, config: BacktestConfig) -> None:
         require_volume(prices, config)
@@ -46,9 +49,9 @@ class SimulatedExchange:
         self._traded_at = execution_at(config.entry, prices).price
 
     def trade(self, session: int, account: Account, orders: Amounts, known: PricePanel) -> Day:
-        """Carry out the orders of the close before, and mark the account at this session's close.
+        """Execute the orders of the previous close and mark the account at this session's close.
 
-        orders: ticker → weight. known: the sessions before this one, which impact is judged by.
+        session: index. orders: ticker → weight. known: prices of the sessions before this one, for the impact.
         """
         config = self._config
         close = self._quoted(self._prices.adjusted_close[session])
@@ -91,15 +94,15 @@ class SimulatedExchange:
         )
 
     def _quoted(self, row: FloatArray) -> Amounts:
-        """Ticker → price, of those that have one."""
+        """Ticker → price, without the tickers that have none."""
         known = np.flatnonzero(np.isfinite(row)).tolist()
         return {self._prices.tickers[column]: float(row[column]) for column in known}
 
 
 def _impact(known: PricePanel, config: BacktestConfig) -> Callable[[str, float], float] | None:
-    """Ticker and value traded → cost, in money; NaN where volume or volatility are unknown. None for no impact.
+    """Function of ticker and value traded that returns the impact cost, in money; None for impact=none.
 
-    The formulas of `costs`, written out once more for one session's history.
+    The cost is NaN if volume or volatility are unknown. The formulas of `costs`, implemented again for one session.
     """
     if config.impact == "none":
         return None
@@ -122,7 +125,10 @@ def _impact(known: PricePanel, config: BacktestConfig) -> Callable[[str, float],
 
 
 def _mean_and_deviation(values: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Of each column (ddof = 1), NaN where too few values are known or they never vary."""
+    """Mean and standard deviation (ddof = 1) of each column.
+
+    NaN where too few values are known; the deviation also where the values are constant.
+    """
     known = np.isfinite(values)
     count = known.sum(axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):

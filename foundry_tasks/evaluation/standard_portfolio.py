@@ -1,7 +1,7 @@
-"""The standard portfolio: one fixed way to trade whatever scores there are, so that what they earn compares.
+"""The standard portfolio: one fixed rule to trade any scores, so that their P&L can be compared.
 
-The best tenth of the universe bought, the worst tenth sold, at most 50 names a side, held for the model's horizon and
-charged the costs of `BacktestConfig`'s defaults. No key of a run's conf moves any of it.
+Long the best tenth of the universe, short the worst tenth, at most 50 names a side, held for the model's horizon, with the
+default costs of `BacktestConfig`. No key of a run's conf changes it.
 """
 
 from dataclasses import dataclass
@@ -20,30 +20,30 @@ SHARE_A_SIDE = 0.1
 
 @dataclass(frozen=True)
 class DailyPnl:
-    """What a portfolio earned. sessions: (n_sessions,) datetime64[D], ascending. pnl: same shape, decimal, after costs."""
+    """Daily P&L. sessions: (n_sessions,) datetime64[D], ascending. pnl: same shape, decimal of the capital, after costs."""
 
     sessions: DateArray
     pnl: FloatArray
 
     @property
     def sharpe(self) -> float:
-        """Sharpe ratio per session, no √252; 0 for a portfolio that never moved, which is what doing nothing earns."""
+        """Sharpe ratio per session, without √252; 0 for a constant P&L."""
         sharpe = sharpe_ratio(self.pnl, periods_per_year=1)
         return sharpe if np.isfinite(sharpe) else 0.0
 
 
 def standard_rules(prices: PricePanel) -> BacktestConfig:
-    """Traded at the next open, at the next close where the prices hold no open."""
+    """Config of the standard portfolio. Entry: the next open, or the next close if the prices have no open."""
     tenth = int(SHARE_A_SIDE * len(prices.tickers))
     entry: Entry = "next_open" if "open" in prices.fields else "next_close"
     return BacktestConfig(names_a_side=max(1, min(NAMES_A_SIDE, tenth)), entry=entry)
 
 
 def standard_pnl(prices: PricePanel, scores: FloatArray, *, first_session: int, horizon: int) -> DailyPnl:
-    """What the standard portfolio earned by `scores`, from the session after the first of them to that after the last.
+    """P&L of the standard portfolio of `scores`, from the session after the first score to the session after the last.
 
-    scores: (n_scored, n_tickers), any score that ranks a session's tickers, NaN where there is none; of consecutive
-    sessions, the first of which is first_session of the prices.
+    scores: (n_scored, n_tickers), of consecutive sessions; any score that ranks a session's tickers, NaN where there is
+    none. first_session: index in `prices` of the first scored session. horizon: holding period in sessions.
     """
     stop = first_session + len(scores)
     traded = prices.up_to(stop + 1)

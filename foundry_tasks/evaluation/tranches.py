@@ -1,14 +1,14 @@
-"""Holding what was wanted: overlapping tranches, trades at the execution price, and what a missing price does.
+"""Holdings in overlapping tranches: trades at the execution price, and the treatment of missing prices.
 
-A holding of h sessions is h tranches of 1/h of the capital each; every session one of them, in turn, is rebuilt to the
-newest targets and the others stay as they are (Jegadeesh and Titman 1993). The capital is constant: gains are taken
-out and losses made good, so a session's P&L is a decimal of the same capital whenever it falls, and a position drifts with its
-price until its tranche's turn comes. Cash earns nothing.
+A holding period of h sessions has h tranches of 1/h of the capital each. In every session one tranche, in turn, is rebuilt to
+the newest targets; the others are not traded (Jegadeesh and Titman 1993). The capital is constant: gains are withdrawn and
+losses refilled, so the P&L of every session is a decimal of the same capital. A position's value drifts with its price until
+its tranche is rebuilt. Cash earns nothing.
 
-A halt, a session without a price, can be neither bought nor sold: the position stays, earns nothing and takes the whole
-move when the price is back; what was wanted of it waits until the tranche's next turn. After `DELISTED_AFTER_SESSIONS`
-such sessions in a row a position is taken as delisted and paid out at its last price, free of cost. That rule needs no
-look at the future: whether a price comes back is not known while it is away, and one that does finds nothing held.
+A ticker without a price in a session (a halt) cannot be traded: the position stays, earns nothing, and takes the whole move
+when the price returns; its target waits for the tranche's next turn. After `DELISTED_AFTER_SESSIONS` such sessions in a row a
+position counts as delisted and is paid out at its last price, without costs. This rule uses no later data: it does not
+depend on whether the price returns, and a price that returns finds no position.
 """
 
 from collections.abc import Mapping
@@ -22,19 +22,19 @@ from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.data.panel import BoolArray, FloatArray, PricePanel
 
 DELISTED_AFTER_SESSIONS = 20
-"""The longest gap in the five-year S&P set that was no delisting is 10 sessions."""
+"""In the five-year S&P data set, the longest gap that was no delisting has 10 sessions."""
 NEVER_PRICED = 1.0
-"""What stands for a price before a ticker's first; nothing can be held of it."""
+"""Placeholder before a ticker's first price; no position is possible then."""
 HELD = 1e-12
-"""A smaller position than this, as a share of the capital, is the rounding error of one that was closed."""
+"""A smaller position, as a fraction of the capital, is the rounding error of a closed one."""
 
 
 @dataclass(frozen=True)
 class Execution:
-    """When and at what a decision is traded.
+    """Price and time at which a decision is traded.
 
-    price: (n_sessions, n_tickers), adjusted, NaN where there is no trade. lag: sessions from the close that decides to
-    the session that trades.
+    price: (n_sessions, n_tickers), adjusted, NaN where no trade is possible. lag: sessions from the close of the decision
+    to the session of the trade.
     """
 
     price: FloatArray
@@ -42,7 +42,7 @@ class Execution:
 
 
 def execution_at(entry: Entry, prices: PricePanel) -> Execution:
-    """Trades at the open or the close after the decision. Raises ConfigError where the prices have no open."""
+    """Execution at the next open or the next close. Raises ConfigError if the prices have no open."""
     price = prices.adjusted("open") if entry == "next_open" else prices.adjusted_close
     if price is None:
         raise ConfigError("entry=next_open trades at the open, and the prices hold no open. Set entry=next_close.")
@@ -51,11 +51,12 @@ def execution_at(entry: Entry, prices: PricePanel) -> Execution:
 
 @dataclass(frozen=True)
 class Holdings:
-    """What was held, traded and earned before costs; shares of the capital, never NaN.
+    """Positions, trades and P&L before costs; decimals of the capital, never NaN.
 
-    positions: (n_sessions, n_tickers), value at the close after the session's trades. traded: same shape, value of what
-    was bought (positive) or sold at the execution price. gross: (n_sessions,), P&L from the close before to the close.
-    halted: (n_sessions,), positions held without a price. delisted: (n_sessions,), positions paid out at the last one.
+    positions: (n_sessions, n_tickers), value at the close after the session's trades. traded: same shape, value bought
+    (positive) or sold at the execution price. gross: (n_sessions,), P&L from the previous close to this close. halted:
+    (n_sessions,), number of positions without a price. delisted: (n_sessions,), number of positions paid out at their last
+    price.
     """
 
     positions: FloatArray
@@ -66,7 +67,7 @@ class Holdings:
 
     @property
     def turnover(self) -> FloatArray:
-        """(n_sessions,): value bought and sold."""
+        """Value bought plus value sold, (n_sessions,)."""
         turnover: FloatArray = np.abs(self.traded).sum(axis=1)
         return turnover
 
@@ -79,11 +80,11 @@ def hold_tranches(
     holding_sessions: int,
     max_turnover: float | None = None,
 ) -> Holdings:
-    """Carry out the targets, session by session.
+    """Positions and trades that follow the targets.
 
-    targets: (n_sessions, n_tickers), finite, wanted at the close of each session. max_turnover: share of the capital that a
-    session may trade; above it every trade of that session shrinks by the same factor, and the rest is left untraded until the
-    tranche's next turn.
+    targets: (n_sessions, n_tickers), finite, wanted at the close of each session, decimal of the capital.
+    holding_sessions: number of tranches. max_turnover: largest fraction of the capital traded in a session; above it all
+    trades of that session shrink by the same factor, and the remainder waits for the tranche's next turn.
     """
     close = prices.adjusted_close
     mark = _last_known(close)
@@ -110,10 +111,10 @@ def hold_tranches(
 
 @dataclass(frozen=True)
 class _Opportunities:
-    """What the market lets be traded.
+    """Possible trades.
 
-    tradable, traded_at: (n_sessions, n_tickers), whether and at what price, never NaN. delisted: session → tickers that are
-    paid out.
+    tradable: (n_sessions, n_tickers). traded_at: same shape, execution price, never NaN. delisted: session → columns of the
+    tickers that are paid out.
     """
 
     tradable: BoolArray
@@ -128,7 +129,7 @@ def _rebuild(
     lag: int,
     max_turnover: float | None,
 ) -> tuple[FloatArray, FloatArray]:
-    """Shares held after each session and bought in it, per unit of capital. The one recursion of a backtest."""
+    """Shares held after each session and shares bought in it, (n_sessions, n_tickers) each, per unit of capital."""
     traded_at, delisted = market.traded_at, market.delisted
     tranches = np.zeros((holding_sessions, targets.shape[1]))
     shares, changes = np.zeros_like(traded_at), np.zeros_like(traded_at)
@@ -149,14 +150,14 @@ def _rebuild(
 
 
 def _value(shares: FloatArray, price: FloatArray) -> FloatArray:
-    """(n_sessions,): what each session's shares are worth at that session's price."""
+    """Value of each session's shares at that session's price, (n_sessions,)."""
     value: FloatArray = np.einsum("ij,ij->i", shares, price)
     return value
 
 
 def _last_known(close: FloatArray) -> FloatArray:
-    """The close, or in a gap the last one before it."""
-    import bottleneck as bn  # noqa: PLC0415 - starts a stage sooner where nothing is traded
+    """The close, in a gap the last known close."""
+    import bottleneck as bn  # noqa: PLC0415 - stages without a backtest start faster
 
     filled: FloatArray = bn.push(np.asarray(close, dtype=np.float64), axis=0)
     np.copyto(filled, NEVER_PRICED, where=np.isnan(filled))
@@ -164,7 +165,7 @@ def _last_known(close: FloatArray) -> FloatArray:
 
 
 def _delisted(close: FloatArray) -> dict[int, npt.NDArray[np.intp]]:
-    """Session → the tickers that have then been without a close for DELISTED_AFTER_SESSIONS sessions in a row."""
+    """Session → columns of the tickers whose DELISTED_AFTER_SESSIONS-th session in a row without a close it is."""
     gappy = np.flatnonzero(np.isnan(close).any(axis=0))
     row = np.arange(len(close))[:, None]
     last_close = np.maximum.accumulate(np.where(np.isnan(close[:, gappy]), -1, row), axis=0)
@@ -175,6 +176,9 @@ def _delisted(close: FloatArray) -> dict[int, npt.NDArray[np.intp]]:
 def _held(
     positions: FloatArray, session: npt.NDArray[np.intp], ticker: npt.NDArray[np.intp], *, sessions_before: int = 0
 ) -> npt.NDArray[np.intp]:
-    """(n_sessions,): how many of these cells are positions, or were so many sessions before."""
+    """Number of the given cells that are positions, (n_sessions,).
+
+    session, ticker: indices of the cells. sessions_before: the position so many sessions earlier counts instead.
+    """
     held = np.abs(positions[session - sessions_before, ticker]) > HELD
     return np.bincount(session[held], minlength=len(positions))

@@ -1,12 +1,11 @@
-"""Walk-forward efficiency: how much of the edge seen in validation is left in the test. Pardo (2008).
+"""Walk-forward efficiency (WFE): share of the validation edge that remains in the test. Pardo (2008).
 
-WFE = Σ test edge / Σ validation edge over the folds, edge = figure − neutral: directional accuracy − 0.5 as the field has
-it. A ratio of sums, since a mean of ratios explodes near 0.5; undefined where the summed validation edge is not above
-MIN_EDGE. With neutral = 0 the same formula measures what has its zero at no skill: the rank IC, and accuracy − accuracy of
-the base rate known at the time, where drift earns nothing.
+WFE = Σ test edge / Σ validation edge over the folds; edge = figure − neutral, as a rule directional accuracy − 0.5. A ratio of
+sums is used because a mean of ratios explodes near 0.5. It is undefined if the summed validation edge is not above MIN_EDGE.
+neutral = 0 is for figures that are 0 without skill: the rank IC, and accuracy − accuracy of the base rate known at the
+time, to which drift adds nothing.
 
-Two intervals: the bootstrap's, and Fieller's, which is that of a ratio of two normal means and says when the data allow
-every ratio.
+Two intervals: the bootstrap's, and Fieller's for a ratio of two normal means, which also shows if the data allow every ratio.
 """
 
 from collections.abc import Sequence
@@ -25,7 +24,7 @@ MIN_EDGE = 0.001
 
 
 def walk_forward_efficiency(validation: Sequence[float], test: Sequence[float], *, neutral: float = 0.5) -> float:
-    """WFE of the folds' mean figures, as a ratio (1 = all of it is left); NaN where undefined.
+    """WFE of the folds' mean figures, as a ratio (1 = the whole edge remains); NaN if undefined.
 
     >>> round(walk_forward_efficiency([0.54, 0.56], [0.52, 0.53]), 2)
     0.5
@@ -45,11 +44,12 @@ def wfe_interval(
     resampling: Resampling,
     neutral: float = 0.5,
 ) -> Interval:
-    """WFE with its percentile interval, sessions of every window resampled in blocks.
+    """WFE with its percentile interval; the sessions of every window are resampled in blocks.
 
-    validation, test: per fold, the figure by session (n_sessions,), NaN where a session has none. Resamples whose
-    validation edge is not above MIN_EDGE count as ±∞ by the sign of their test edge, so that an interval that
-    reaches into the undefined says so by an infinite bound. There is no least number of blocks.
+    validation, test: for each fold, the figure by session (n_sessions,), NaN where a session has none. horizon: of the
+    labels, in sessions; it sets the block length. A resample whose validation edge is not above MIN_EDGE counts as ±∞ by
+    the sign of its test edge; an infinite bound thus shows that undefined ratios are possible. resampling.min_blocks is not
+    used.
     """
     kept_validation, kept_test = _known(validation), _known(test)
     if any(len(series) == 0 for series in (*kept_validation, *kept_test)):
@@ -75,10 +75,10 @@ def wfe_interval(
 
 @dataclass(frozen=True, slots=True)
 class FiellerSet:
-    """The ratios that the data do not refute.
+    """Confidence set of the WFE. value: the WFE. kind: form of the set.
 
-    between: lower … upper. outside: all ratios up to `lower` and all from `upper` on, since the denominator may be zero.
-    every: the whole line, since both may be. undefined: a window without a figure, or no edge in validation. value: the WFE.
+    between: lower … upper. outside: ratios ≤ lower and ratios ≥ upper, since the validation edge may be zero. every: all
+    ratios, since both edges may be zero. undefined: a window has no figures, or there is no edge in validation.
     """
 
     value: float
@@ -140,18 +140,17 @@ def fieller_set(
 def fold_consistency(test: Sequence[FloatArray], *, neutral: float = 0.5) -> float:
     """Share of folds whose mean test figure is above neutral; a fold without a figure has no edge. NaN without folds.
 
-    test: per fold, the figure by session (n_sessions,), NaN where a session has none.
+    test: for each fold, the figure by session (n_sessions,), NaN where a session has none.
     """
     positive = [len(series) > 0 and series.mean() > neutral for series in _known(test)]
     return float(np.mean(positive)) if positive else float("nan")
 
 
 def overfitting_ratio(validation: Sequence[float], test: Sequence[float]) -> float:
-    """(Σ validation − Σ test) / Σ validation of the folds' mean figures: the share that was lost out of sample.
+    """(Σ validation − Σ test) / Σ validation of the folds' mean figures: the share that is lost out of sample.
 
-    No paper fixes a definition; this is the relative degradation that Bailey, Borwein, López de Prado and Zhu (2014)
-    describe. Of figures themselves, such as Sharpe ratios or accuracies: of edges it is 1 − WFE and says nothing
-    new. NaN where the validation sum is not above 0.
+    No paper fixes a definition; this is the relative degradation of Bailey, Borwein, López de Prado and Zhu (2014). Use it
+    for figures such as Sharpe ratios or accuracies; for edges it equals 1 − WFE. NaN if the validation sum is not above 0.
 
     >>> round(overfitting_ratio([1.0, 1.2], [0.6, 0.5]), 2)
     0.5

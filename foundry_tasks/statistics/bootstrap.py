@@ -1,6 +1,7 @@
-"""Moving-block bootstrap over sessions: rows of one session are not independent, blocks of sessions nearly are.
+"""Moving-block bootstrap over sessions, Künsch (1989).
 
-Künsch (1989). Blocks of max(10, 3h) sessions: shorter ones let noise through at long horizons.
+Rows of one session are dependent; blocks of consecutive sessions are nearly independent. A block has max(10, 3h)
+sessions: at long horizons, shorter blocks give intervals that are too narrow.
 """
 
 from dataclasses import dataclass
@@ -14,7 +15,11 @@ from foundry_tasks.data.panel import FloatArray
 
 @dataclass(frozen=True, slots=True)
 class Resampling:
-    """How intervals are made: of what level, from how many resamples; fewer blocks than min_blocks leave one undefined."""
+    """Parameters of a bootstrap interval.
+
+    confidence: level of the two-sided interval. resamples: number of resamples. min_blocks: with fewer blocks the
+    interval is undefined. seed: of the random generator.
+    """
 
     confidence: float
     resamples: int
@@ -23,19 +28,19 @@ class Resampling:
 
     @classmethod
     def of(cls, config: IntervalsConfig, seed: int) -> Self:
-        """As a stage's config says."""
+        """Parameters from a stage's config."""
         return cls(config.confidence, config.resamples, config.min_blocks, seed)
 
     @property
     def levels(self) -> tuple[float, float]:
-        """Of the quantiles that bound a two-sided interval."""
+        """Levels of the two quantiles that bound the interval."""
         tail = (1 - self.confidence) / 2
         return tail, 1 - tail
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A point estimate with its percentile interval; bounds are NaN where there are too few blocks to tell."""
+    """A point estimate with its interval; bounds are NaN if there are too few blocks."""
 
     value: float
     lower: float
@@ -44,7 +49,7 @@ class Interval:
 
     @property
     def defined(self) -> bool:
-        """Whether there is an interval at all."""
+        """Whether both bounds are finite."""
         return bool(np.isfinite(self.lower) and np.isfinite(self.upper))
 
 
@@ -56,8 +61,8 @@ def block_length(horizon: int) -> int:
 def resampled_means(series: FloatArray, *, block: int, resamples: int, rng: np.random.Generator) -> FloatArray:
     """Means of moving-block resamples.
 
-    series: (n_sessions, …), one figure or several a session, in the order of time, NaN refused. Returns
-    (resamples, …). Every resample draws n_sessions // block blocks, so each mean is over that many whole blocks.
+    series: (n_sessions, …), one or several figures per session, in order of time, without NaN. block: sessions per
+    block. Returns (resamples, …). Each mean is over n_sessions // block whole blocks.
     """
     n_sessions = len(series)
     n_blocks = max(n_sessions // block, 1)
@@ -70,9 +75,10 @@ def resampled_means(series: FloatArray, *, block: int, resamples: int, rng: np.r
 
 
 def mean_interval(series: FloatArray, *, horizon: int, resampling: Resampling) -> Interval:
-    """Mean of a per-session figure with its two-sided interval.
+    """Mean of a per-session figure with its two-sided percentile interval.
 
-    series: (n_sessions,), NaN where the session has no figure (those sessions are left out).
+    series: (n_sessions,), NaN where the session has no figure (those sessions are left out). horizon: sessions that
+    a label spans; it sets the block length. Bounds are NaN below resampling.min_blocks blocks.
 
     >>> figure = 0.52 + 0.1 * np.sin(np.arange(300.0))
     >>> resampling = Resampling(confidence=0.95, resamples=200, min_blocks=12, seed=7)

@@ -1,4 +1,4 @@
-"""Expected calibration error in equal-mass bins, with an interval that knows that sessions, not rows, are independent."""
+"""Expected calibration error (ECE) in equal-mass bins, with a bootstrap interval over blocks of sessions."""
 
 import numpy as np
 
@@ -31,10 +31,11 @@ def calibration_error_interval(
 ) -> Interval:
     """ECE = Σ_b n_b/n · |mean P(up) − share up|, with its basic bootstrap interval.
 
-    Resampling adds noise to every bin and so lifts the ECE; the basic interval (2 × observed − quantile) takes that lift
-    off again. Bounds are clipped at 0.
+    Resampling adds noise to every bin, which raises the ECE; the basic interval (2 × observed − quantile) removes this
+    bias. Bounds are clipped at 0.
 
-    p_up, labels: (n_sessions, n_tickers), labels 0 or 1, NaN left out. Bounds are NaN where there are too few blocks.
+    p_up, labels: (n_sessions, n_tickers), labels 0 or 1, NaN left out. horizon: sessions that a label spans. Bounds are
+    NaN below resampling.min_blocks blocks.
     """
     forecast, outcome, count = reliability(p_up, labels)
     kept = count.sum(axis=1) > 0

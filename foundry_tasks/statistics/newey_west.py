@@ -1,6 +1,6 @@
-"""Standard errors of averages over sessions that depend on each other. Newey and West (1987).
+"""Standard errors of means over serially dependent sessions. Newey and West (1987).
 
-The long-run covariance of moments m_t with Bartlett weights: S = Γ₀ + Σ_{l=1..L} (1 − l/(L + 1)) (Γ_l + Γ_lᵀ), where
+Long-run covariance of moments m_t with Bartlett weights: S = Γ₀ + Σ_{l=1..L} (1 − l/(L + 1)) (Γ_l + Γ_lᵀ), where
 Γ_l = (1/T) Σ m_t m_{t−l}ᵀ. No small-sample factor, as in the paper.
 """
 
@@ -10,11 +10,11 @@ from foundry_tasks.data.panel import FloatArray
 
 
 def newey_west_lag(n_sessions: int, horizon: int = 1) -> int:
-    """L = ⌊4 (T/100)^(2/9)⌋, Newey and West (1994), and never below 2 (h − 1).
+    """L = ⌊4 (T/100)^(2/9)⌋, Newey and West (1994), but at least 2 (h − 1) and at most T − 1.
 
-    Labels of h sessions overlap by h − 1, but Bartlett weights cut off there count only 67 % of the variance of a mean
-    of 20-session sums; at twice that, 83 %. On 750 sessions of nothing, |t| > 1.96 then comes up in 5, 7 and 10 % for h = 1,
-    5 and 20: a gate wants the block bootstrap.
+    Labels of h sessions overlap by h − 1. With L = h − 1, Bartlett weights count only 67 % of the variance of a mean of
+    20-session sums; with L = 2 (h − 1), 83 %. On 750 sessions of noise |t| > 1.96 then occurs in 5, 7 and 10 % of cases
+    for h = 1, 5 and 20, so gates use the block bootstrap instead.
 
     >>> newey_west_lag(750), newey_west_lag(750, horizon=20)
     (6, 38)
@@ -24,7 +24,7 @@ def newey_west_lag(n_sessions: int, horizon: int = 1) -> int:
 
 
 def long_run_covariance(moments: FloatArray, lag: int) -> FloatArray:
-    """S of moments (n_sessions, k) whose mean is zero already; returns (k, k). NaN in, NaN out."""
+    """S of moments (n_sessions, k) that have mean zero; returns (k, k), NaN if a moment is NaN."""
     n_sessions = len(moments)
     covariance: FloatArray = moments.T @ moments / n_sessions
     for distance in range(1, lag + 1):
@@ -36,8 +36,8 @@ def long_run_covariance(moments: FloatArray, lag: int) -> FloatArray:
 def mean_standard_error(series: FloatArray, *, horizon: int = 1) -> float:
     """Standard error of the mean of a per-session figure.
 
-    series: (n_sessions,), NaN where the session has no figure (those are left out). horizon: sessions that the figure's
-    labels span. NaN below two figures.
+    series: (n_sessions,), NaN where the session has no figure (those are left out). horizon: sessions that a label
+    spans. NaN below two figures.
     """
     kept = series[np.isfinite(series)]
     if len(kept) < 2:

@@ -239,7 +239,7 @@ def test_other_prices_than_it_was_begun_on_are_refused():
     later = replace(prices, sessions=prices.sessions + 1)
     others = replace(prices, tickers=tuple("UVWXYZ"))
     for panel in (later, others):
-        with pytest.raises(ConfigError, match="1 sessions or tickers that the prices do not start with"):
+        with pytest.raises(ConfigError, match="other tickers or other first 1 sessions than the prices"):
             ForwardSimulator.from_json(simulator.to_json(), panel, Momentum())
 
 
