@@ -1,1 +1,1 @@
-"""What a model has to show before it is promoted."""
+"""The gates that a model must pass before it is promoted, their nulls and diagnostics."""

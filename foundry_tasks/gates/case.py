@@ -1,4 +1,4 @@
-"""What every gate judges: the evidence of one horizon, the policy, and the nulls, which are computed once for all gates."""
+"""Input of every gate: the evidence of one horizon, the policy, and the nulls, computed once for all gates."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One model before the gates.
+    """Input of the gates for one model.
 
-    seed: of the bootstrap. null: the gated figures on shifted labels. refitted: the null of this recipe on this market from
-    an audit, None where there was none.
+    seed: of the bootstrap. null: the gated figures on shifted labels. refitted: the null of this recipe on this market
+    from an audit; None without an audit.
     """
 
     evidence: "Evidence"
@@ -28,7 +28,7 @@ class Case:
 
     @property
     def resampling(self) -> "Resampling":
-        """How the policy makes intervals."""
+        """The policy's parameters of intervals."""
         from foundry_tasks.statistics.bootstrap import Resampling  # noqa: PLC0415 - the report reads gates without NumPy
 
         return Resampling.of(self.policy, self.seed)

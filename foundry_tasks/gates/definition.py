@@ -1,4 +1,4 @@
-"""What a file in `gates/catalogue` defines: a `GateDefinition` named `GATE`."""
+"""Definition of a gate. Each file in `gates/catalogue` has a `GateDefinition` named `GATE`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What a gate answers about one model. NaN: undefined; None: the gate has no such figure."""
+    """A gate's result for one model. NaN: undefined; None: the gate has no such figure."""
 
     value: float | None
     verdict: GateVerdict
@@ -31,16 +31,16 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateDefinition:
-    """One gate: what it asks, how it judges, how the report shows it.
+    """One gate: its question, its function, and its style in the report.
 
-    A report reads `order` and `style` without NumPy, so a module of the catalogue imports NumPy, and what needs it, inside
-    `judge`.
+    A report reads `order` and `style` without NumPy. A module of the catalogue therefore imports NumPy, and modules that
+    need it, inside `judge`.
     """
 
     name: str
     """As in gates.json, in the ledger and in MLflow; equal to the name of its file."""
     order: int
-    """Gates are asked and shown by ascending order. No two gates have the same."""
+    """Gates are evaluated and shown by ascending order. It is unique."""
     question: str
     """One sentence that ends in a question mark."""
     threshold: Callable[[GatePolicy], str]

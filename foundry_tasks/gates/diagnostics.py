@@ -1,4 +1,4 @@
-"""Diagnostics of the gates, which refuse nothing: other readings of the same evidence."""
+"""Diagnostics: further figures of the evidence that the gates judge. They refuse no model."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,12 +32,12 @@ from foundry_tasks.statistics.bootstrap import Resampling
 from foundry_tasks.walk.evidence import Evidence, FoldOutput
 
 Figure = Callable[[FloatArray, FloatArray, slice], FloatArray]
-"""P(up), base rate and which sessions they are of → (n_sessions,)."""
+"""P(up), base rate, their sessions → figure by session, (n_sessions,)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """A figure by session in every fold's validation and test. neutral: what it is without skill."""
+    """A figure by session in every fold's validation and test window. neutral: its value without skill."""
 
     validation: Sequence[FloatArray]
     test: Sequence[FloatArray]
@@ -46,10 +46,10 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class Edges:
-    """The edges whose efficiency is asked for.
+    """The edges whose walk-forward efficiency is computed.
 
-    relative: right directions relative to the session's median, the gated one. over_base_rate: right directions beyond
-    those of the base rate, so that drift earns nothing. rank_ic: rank IC.
+    relative: accuracy of the direction relative to the session's median; the gate uses it. over_base_rate: accuracy −
+    accuracy of the base rate, to which drift adds nothing. rank_ic: rank IC.
     """
 
     relative: Edge
@@ -65,10 +65,10 @@ def gate_diagnostics(
     *,
     seed: int,
 ) -> Diagnostics:
-    """Every figure that is no gate.
+    """All diagnostics of one horizon.
 
-    edges: from `edges_of`. entry_returns: entry → forward returns counted from that price, of the evidence's shape, all NaN
-    where the prices lack it; `close` among them.
+    edges: from `edges_of`. entry_returns: entry → forward returns from that price, of the evidence's shape, all NaN if the
+    prices lack it; it contains `close`. seed: of the bootstrap.
     """
 
     def figures(series: FloatArray) -> Interval:
@@ -114,7 +114,7 @@ def gate_diagnostics(
 
 
 def edges_of(outputs: Sequence[FoldOutput], labels: Labels, evidence: Evidence) -> Edges:
-    """The edges of the evidence. outputs, labels: what it was gathered from."""
+    """The edges of the evidence. outputs, labels: those from which the evidence was made."""
 
     def by_fold(figure: Figure, window: str) -> list[FloatArray]:
         windows = [dict(output.fold.windows())[window] for output in outputs]
@@ -140,7 +140,7 @@ def edges_of(outputs: Sequence[FoldOutput], labels: Labels, evidence: Evidence) 
 
 
 def trial_figures(bias: SelectionBias) -> TrialFigures:
-    """What the number of trials makes of a Sharpe ratio; `deflated` is the stricter of raw and clustered."""
+    """Selection bias as a document: the deflated Sharpe ratio and the probability of overfitting."""
     return TrialFigures(
         sharpe=bias.sharpe,
         raw=_deflated(bias.raw),
@@ -164,7 +164,7 @@ def _deflated(found: Deflation) -> DeflatedSharpe:
 
 
 def _efficiency(edge: Edge, horizon: int, policy: GatePolicy, seed: int) -> Efficiency:
-    """WFE with both its intervals: the bootstrap's, and Fieller's set, which may be unbounded or have a hole."""
+    """WFE with the bootstrap interval and Fieller's confidence set, which may be unbounded or have a gap."""
     bootstrap = wfe_interval(
         edge.validation, edge.test, horizon=horizon, resampling=Resampling.of(policy, seed), neutral=edge.neutral
     )

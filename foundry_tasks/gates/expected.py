@@ -1,12 +1,12 @@
-"""What figures an honest model shows: expected from μ, σ and IC, beside what was observed.
+"""Figures of a well-calibrated model, expected from μ, σ and IC, with the observed ones.
 
-A forward return is r = μ + σ (IC z + √(1 − IC²) ε), z the standardised score, ε noise, both normal and independent between
-tickers. Everything here follows from that: the best forecast's spread is IC·σ (Grinold 1994), so an IC of 0.02 spreads
-predictions of a 1.8 % return by 0.04 % and makes nearly all of them positive where the market drifts. That is honest
-shrinkage; a collapse is an observed spread far below the expected one.
+Model: forward return r = μ + σ (IC z + √(1 − IC²) ε), z the standardised score, ε noise, both normal and independent between
+tickers. All formulas here follow from it. The dispersion of the best forecast is IC·σ (Grinold 1994): with an IC of 0.02 and
+σ = 1.8 % it is 0.04 %, and nearly all forecasts are positive if the market drifts up. This is no collapse; a collapse is an
+observed dispersion far below the expected one.
 
-Real tickers move together and so do their scores. How many of them count as independent, the breadth (Grinold 1989), is read
-off the rank IC: of N independent tickers and no skill it varies by 1 / (N − 1) between sessions.
+Real tickers, and their scores, are correlated. The number N of tickers that count as independent, the breadth (Grinold 1989),
+is estimated from the rank IC: without skill its variance between sessions is 1 / (N − 1).
 """
 
 from collections.abc import Sequence
@@ -29,11 +29,11 @@ _DRAWS = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """How strong a forecast is.
+    """Strength of a forecast.
 
-    mean_return μ and deviation σ: of a session's forward returns over `horizon` sessions, decimal. ic: correlation of
-    score and return within a session; at or below 0 there is no forecast, and no spread. breadth N: tickers of a session
-    that count as independent.
+    mean_return μ, deviation σ: mean and standard deviation of a session's forward returns over `horizon` sessions, decimal.
+    ic: correlation of score and return within a session; at or below 0 the expected dispersion is 0. breadth N: number of
+    tickers of a session that count as independent.
     """
 
     mean_return: float
@@ -44,10 +44,10 @@ class Signal:
 
     @classmethod
     def of(cls, scores: FloatArray, returns: FloatArray, *, horizon: int) -> "Signal":
-        """Estimated from scores and forward returns, (n_sessions, n_tickers), on rows that have both.
+        """Estimate from scores and forward returns, (n_sessions, n_tickers), on rows that have both.
 
-        The mean rank IC ρ stands for 2 sin(πρ/6), its Pearson correlation under normality (Pearson 1907); breadth is
-        1 + 1 / var(rank IC), NaN where that never changes.
+        ic = 2 sin(πρ/6), the Pearson correlation under normality for a mean rank IC of ρ (Pearson 1907). breadth = 1 + 1 /
+        var(rank IC), NaN for a constant rank IC. horizon: in sessions.
         """
         returns = np.where(np.isfinite(scores), returns, np.nan)
         rank_ic = metrics.session_rank_ic(scores, returns)
@@ -68,17 +68,20 @@ class Signal:
 
     @property
     def return_dispersion(self) -> float:
-        """Deviation of the best return forecast, IC·σ."""
+        """Standard deviation of the best return forecast, IC·σ."""
         return max(self.ic, 0.0) * self.deviation
 
     @property
     def p_up_dispersion(self) -> float:
-        """Deviation of calibrated P(up) within a session, φ(μ/σ)·IC; the spread gate's 2√π·b(1 − b)·(AUC − ½)."""
+        """Standard deviation of calibrated P(up) within a session, φ(μ/σ)·IC.
+
+        Equal to 2√π·b(1 − b)·(AUC − ½), which the gate `spread` uses.
+        """
         return _NORMAL.pdf(self.mean_return / self.deviation) * max(self.ic, 0.0)
 
     @property
     def share_positive(self) -> float:
-        """Share of positive forecasts, which are those of P(up) > ½: Φ(μ / (IC·σ))."""
+        """Share of positive return forecasts, equal to the share of P(up) > ½: Φ(μ / (IC·σ))."""
         if self.return_dispersion > 0:
             return _NORMAL.cdf(self.mean_return / self.return_dispersion)
         return float("nan") if np.isnan(self.ic) else float(self.mean_return > 0)
@@ -96,24 +99,24 @@ class Signal:
     def auc_deviation(self, n_sessions: int) -> float:
         """Standard deviation of the mean AUC of T sessions, √((N + 1) / (12 N² b(1 − b)) · h/T).
 
-        Mann and Whitney (1947). T sessions count as T/h, as they do for scores that last as long as their labels overlap.
+        Mann and Whitney (1947). T sessions count as T/h, which holds for scores that persist as long as the labels overlap.
         """
         n, b = self.breadth, self.base_rate
         return sqrt((n + 1) / (12 * n**2 * b * (1 - b)) * self.horizon / n_sessions)
 
     @property
     def relative_accuracy(self) -> float:
-        """Share of right directions relative to the session's median, ½ + asin(IC)/π. Sheppard (1899)."""
+        """Accuracy of the direction relative to the session's median, ½ + asin(IC)/π. Sheppard (1899)."""
         return 0.5 + asin(self.ic) / pi
 
     def wfe_range(
         self, validation_sessions: Sequence[int], test_sessions: Sequence[int], *, confidence: float
     ) -> tuple[float, float]:
-        """Where WFE on relative direction lies, though the edge is the same in validation and test.
+        """Two-sided range of the WFE on relative direction if the edge is equal in validation and test.
 
-        validation_sessions, test_sessions: of each fold. A session's accuracy varies by 1 / (4 (N − 1)), over T sessions by
-        h/T of that. Quantiles of a fixed sample of the ratio; a summed validation edge not above MIN_EDGE counts as
-        ±∞ by the sign of the test edge, as in `wfe_interval`.
+        validation_sessions, test_sessions: number of sessions of each fold. The variance of a session's accuracy is
+        1 / (4 (N − 1)), of the mean of T sessions h/T of that. The bounds are quantiles of a fixed sample of the ratio; with
+        a summed validation edge not above MIN_EDGE the ratio is ±∞ by the sign of the test edge, as in `wfe_interval`.
         """
         rng = np.random.default_rng(0)
         per_session = self.horizon / (4 * (self.breadth - 1))
@@ -138,11 +141,12 @@ def expected_against_observed(
     horizon: int,
     confidence: float,
 ) -> tuple[ExpectedFigure, ...]:
-    """Rows for a report, from what a model did on sessions that it never saw.
+    """Expected and observed figures of a model's out-of-fold forecasts, one row each; empty without a session's AUC.
 
-    p_up, returns: (n_sessions, n_tickers), P(up) and the forward returns that it is about, NaN where there is none.
-    validation_relative, test_relative: per fold, `session_hit_rate` by session. μ, σ, IC and breadth are those of the same
-    rows, so the comparison asks whether the figures fit together, not whether the IC is real.
+    p_up, returns: (n_sessions, n_tickers), P(up) and its forward returns, NaN where there is none. validation_relative,
+    test_relative: for each fold, `session_hit_rate` by session. horizon: in sessions. confidence: level of the ranges. μ, σ,
+    IC and breadth are estimated from the same rows: the comparison tests whether the figures are consistent, not whether the
+    IC is real.
     """
     signal = Signal.of(p_up, returns, horizon=horizon)
     kept = np.where(np.isfinite(returns), p_up, np.nan)

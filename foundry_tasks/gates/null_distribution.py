@@ -1,12 +1,11 @@
-"""The cheap null: what every gated figure looks like where forecasts and outcomes have nothing to do with each other.
+"""Null distribution of every gated figure: forecasts against labels that are shifted in time, without a refit.
 
-The label panel is shifted circularly along the sessions of the test windows, against forecasts that stay where they are:
-same sessions, tickers, horizon, and both sides keep their dependence in time and across tickers, which shuffling would
-break. A lasting difference between tickers survives the shift too, so ranking the same tickers first for ever is no
-skill here. Nothing is refitted.
+The label panel is shifted circularly along the sessions of the test windows; the forecasts are not. Sessions, tickers and
+horizon are the same, and both sides keep their dependence in time and across tickers, which shuffling would break. The shift
+also keeps lasting differences between tickers, so a constant ranking of tickers shows no skill against this null.
 
-All shifts come from one table, the figure of every session's forecasts against every session's outcomes, whose wrapped
-diagonals they are; and every such table is a few matrix products.
+All shifts are computed from one table, the figure of every session's forecasts against every session's labels: a shift is a
+wrapped diagonal of it. A table is a few matrix products.
 """
 
 from collections.abc import Mapping
@@ -28,20 +27,20 @@ from foundry_tasks.walk.evidence import Evidence
 Shifts = npt.NDArray[np.intp]
 
 MIN_SHIFT_SESSIONS = 250
-"""A year: what most features remember, so that a forecast has not seen the outcomes that it is held against."""
+"""A year: the window of most features. Beyond it, a forecast's features do not contain the outcomes of the shifted labels."""
 
 
 MEMORY_SESSIONS = 315
-"""A year and a quarter: what the features of one session are made of, the volatility of residuals of yearly betas the longest."""
+"""A year and a quarter: the longest window of a feature, that of the volatility of residuals of yearly betas."""
 MIN_REFITS = 40
-"""With fewer the 95 % quantile is hardly more than the largest."""
+"""With fewer refits the 95 % quantile is little more than the maximum."""
 
 
 @dataclass(frozen=True, slots=True)
 class NullFigure:
-    """A figure's quantiles over the shifts, and how often chance was at least as good as what was observed.
+    """A figure: observed, and mean and quantiles over the shifts.
 
-    chance: (1 + shifts at least as good) / (1 + shifts), the p-value of a permutation test.
+    chance: p-value of a permutation test, (1 + shifts at least as good) / (1 + shifts).
     """
 
     observed: float
@@ -54,7 +53,7 @@ class NullFigure:
 
 @dataclass(frozen=True, slots=True)
 class NullDistribution:
-    """Every gated figure under the null. blocks: how many of the shifts are about independent."""
+    """Every gated figure under the null. shifts: their number. blocks: approximate number of independent shifts."""
 
     min_shift_sessions: int
     shifts: int
@@ -64,9 +63,9 @@ class NullDistribution:
 
 @dataclass(frozen=True, slots=True)
 class RefittedNull:
-    """The expensive null: every gated figure of the whole recipe, fitted anew once a shift of the label panel.
+    """Null with refits: every gated figure of the whole recipe, which is refitted for each shift of the label panel.
 
-    figures: name → one a shift, NaN where undefined. shifts: in sessions. until: last session of the market it was made on.
+    figures: name → one value per shift, NaN where undefined. shifts: in sessions. until: last session of its prices.
     """
 
     figures: Mapping[str, tuple[float, ...]]
@@ -74,13 +73,13 @@ class RefittedNull:
     until: str
 
     def q95(self, figure: str) -> float:
-        """The 95 % quantile; NaN below MIN_REFITS, which are too few to estimate a tail."""
+        """The 95 % quantile of a figure; NaN below MIN_REFITS refits."""
         known = np.array([value for value in self.figures[figure] if np.isfinite(value)])
         return float(np.quantile(known, 0.95)) if len(known) >= MIN_REFITS else float("nan")
 
 
 def gated_figures(evidence: Evidence) -> dict[str, float]:
-    """What is observed of each figure that a null is made for; `brier` is lower the better."""
+    """The observed value of each figure that has a null. For `brier` lower is better."""
     e = evidence
     validation, test = ([known_mean(series) for series in each] for each in (e.validation_relative, e.test_relative))
     return {
@@ -92,32 +91,32 @@ def gated_figures(evidence: Evidence) -> dict[str, float]:
 
 
 def spread_shifts(n_sessions: int, horizon: int, refits: int) -> tuple[int, ...]:
-    """`refits` shifts for labels that are learned anew, as far apart as they get.
+    """`refits` evenly spaced shifts, in sessions, for a null with refits.
 
-    A label that was moved to a later session is an outcome of the past there, and a recipe that learns it finds the features
-    that remember that past: shifted by 250 sessions, one reached an AUC of 0.59 on real prices by what it knew of last
-    year's month. So these shifts are longer than any memory, either way. Raises ConfigError where there are not so many.
+    A label that is shifted to a later session is a past outcome there, and features with a long window contain it: on real
+    prices, a recipe refitted on labels shifted by 250 sessions reached an AUC of 0.59. These shifts are therefore longer than
+    every feature window, in both directions. Raises ConfigError if there are fewer such shifts.
     """
     least = MEMORY_SESSIONS + horizon
     shifts = np.arange(least, n_sessions - least + 1)
     if len(shifts) < refits:
         raise ConfigError(
-            f"{n_sessions} sessions have no {refits} shifts of at least {least} sessions either way, which is what features "
-            f"remember. Bring {2 * least + refits - 1} sessions, or lower null_refits."
+            f"{n_sessions} sessions have fewer than {refits} shifts of at least {least} sessions in both directions, the "
+            f"longest feature window. Use {2 * least + refits - 1} sessions, or lower null_refits."
         )
     return tuple(shifts[np.linspace(0, len(shifts) - 1, refits).round().astype(int)].tolist())
 
 
 def admissible_shifts(n_sessions: int) -> Shifts:
-    """Circular shifts of at least MIN_SHIFT_SESSIONS either way, or of a third of the sessions where that is less."""
+    """Circular shifts of at least MIN_SHIFT_SESSIONS in both directions, or a third of the sessions if that is less."""
     least = min(MIN_SHIFT_SESSIONS, n_sessions // 3)
     return np.arange(least, n_sessions - least + 1)
 
 
 def shifted(table: FloatArray, shifts: Shifts) -> FloatArray:
-    """Each shift's figure by session, (n_shifts, n_sessions): session t's forecasts against the outcomes of t + shift.
+    """Figure by shift and session, (n_shifts, n_sessions): the forecasts of t against the labels of t + shift.
 
-    table: (n_sessions, n_sessions), forecasts down, outcomes across.
+    table: (n_sessions, n_sessions), a row per session of forecasts, a column per session of labels.
     """
     sessions = np.arange(len(table))
     picked: FloatArray = table[sessions, (sessions + shifts[:, None]) % len(table)]
@@ -127,8 +126,8 @@ def shifted(table: FloatArray, shifts: Shifts) -> FloatArray:
 def auc_table(scores: FloatArray, labels: FloatArray) -> FloatArray:
     """AUC of every session's scores against every session's labels.
 
-    scores, labels: (n_sessions, n_tickers), labels 0 or 1, NaN left out. Ranks are those among all tickers that have a
-    score; where a ticker has a score and no label, the AUC is that of the ranks and no longer exactly Mann–Whitney's.
+    scores, labels: (n_sessions, n_tickers), labels 0 or 1, NaN left out. Returns (n_sessions, n_sessions). Ranks are among
+    all tickers with a score; if a ticker with a score has no label, the result is only approximately Mann–Whitney's AUC.
     """
     count = np.maximum(np.isfinite(scores).sum(axis=1, keepdims=True), 1)
     rank = session_ranks(scores) / count
@@ -136,7 +135,7 @@ def auc_table(scores: FloatArray, labels: FloatArray) -> FloatArray:
 
 
 def hit_table(scores: FloatArray, labels: FloatArray) -> FloatArray:
-    """Share of right directions, relative to the session's median score, of every session against every other.
+    """`session_hit_rate` of every session's scores against every session's labels.
 
     scores, labels: (n_sessions, n_tickers), labels 0 or 1, NaN left out. Returns (n_sessions, n_sessions).
     """
@@ -183,12 +182,12 @@ def null_distribution(evidence: Evidence) -> NullDistribution:
 
 
 def _figure(table: FloatArray, shifts: Shifts, *, lower_is_better: bool = False) -> NullFigure:
-    """Mean over the sessions, at every shift."""
+    """The null of a figure that is a mean over sessions."""
     return _summary(float(_mean(np.diag(table))), _mean(shifted(table, shifts)), lower_is_better=lower_is_better)
 
 
 def _wfe(evidence: Evidence, shifts: Shifts) -> NullFigure:
-    """WFE on direction relative to the median, its denominator the validation edge that was observed."""
+    """The null of the WFE on relative direction. The denominator is the observed validation edge at every shift."""
     table = hit_table(evidence.p_up, evidence.above_median)
     stops = np.cumsum([len(series) for series in evidence.test_relative])[:-1]
     everything = shifted(table, np.concatenate([[0], shifts]))
@@ -209,13 +208,13 @@ def _summary(observed: float, under_null: FloatArray, *, lower_is_better: bool =
 
 
 def _means(values: FloatArray, chosen: BoolArray) -> FloatArray:
-    """Mean of each session's values over the tickers that each session has chosen."""
+    """Mean of the values of session t over the tickers chosen in session s, (n_sessions, n_sessions)."""
     columns = _columns(chosen)
     return _ratio(np.nan_to_num(values) @ columns, np.isfinite(values).astype(np.float64) @ columns)
 
 
 def _columns(chosen: BoolArray) -> FloatArray:
-    """(n_tickers, n_sessions) zeros and ones; NaN has been compared away."""
+    """The transposed mask as zeros and ones, (n_tickers, n_sessions)."""
     return chosen.T.astype(np.float64)
 
 
@@ -225,11 +224,11 @@ def _ratio(total: FloatArray, count: FloatArray) -> FloatArray:
 
 
 def _mean(series: FloatArray) -> FloatArray:
-    """Mean over the last axis without NaN; NaN where nothing is left."""
+    """Mean of the finite values over the last axis; NaN if there are none."""
     finite = np.isfinite(series)
     return _ratio(np.where(finite, series, 0.0).sum(axis=-1), finite.sum(axis=-1))
 
 
 def _empty_as_zero(scores: FloatArray) -> FloatArray:
-    """Sessions without any score as zeros, so that they have a median to be left out by."""
+    """Scores with 0 in sessions that have none: every score then equals the median and is left out."""
     return np.where(np.isfinite(scores).any(axis=1, keepdims=True), scores, 0.0)

@@ -1,4 +1,4 @@
-"""Every gate by name. A gate is a file in `gates/catalogue`; nothing else lists it."""
+"""All gates by name, found in `gates/catalogue`. There is no other list of them."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from importlib import import_module
@@ -9,7 +9,7 @@ from foundry_tasks.gates.definition import GateDefinition
 
 
 def in_order(gates: Iterable[GateDefinition]) -> Mapping[str, GateDefinition]:
-    """Name → gate, by ascending order. Raises ValueError where two gates have the same name or order."""
+    """Name → gate, by ascending order. Raises ValueError if two gates have the same name or order."""
     ordered: dict[str, GateDefinition] = {}
     orders: dict[int, str] = {}
     for gate in sorted(gates, key=lambda gate: gate.order):

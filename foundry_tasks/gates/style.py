@@ -1,4 +1,4 @@
-"""How the report shows a gate: its label, how its figures are written, and the scale of its bar."""
+"""Style of a gate in the report: label, number format, scale of its bar."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -9,7 +9,7 @@ from foundry_tasks.contract.documents.gates import Gate
 
 
 def writer(form: str, factor: float = 1.0, unit: str = "") -> Callable[[float], str]:
-    """Writes a number in one form, with a true minus sign, and zero without one."""
+    """Function that writes factor × value in a format, with the minus sign U+2212 and the unit; zero has no sign."""
 
     def write(value: float) -> str:
         text = format(factor * value, form)
@@ -25,20 +25,20 @@ _plain = writer(".4f")
 
 @dataclass(frozen=True, slots=True)
 class GateStyle:
-    """How the report shows a gate's figure, and on which scale it draws the bar."""
+    """Style of a gate in the report."""
 
     label: str
     write: Callable[[float], str] = _plain
     """Writes the value and the bounds of its interval."""
     marks: Callable[[GatePolicy], Sequence[float]] = lambda _: ()
-    """Policy → thresholds, drawn as ticks on the bar. Without one the gate has no bar."""
+    """Policy → thresholds, drawn as ticks on the bar. A gate without thresholds has no bar."""
     good: Callable[[GatePolicy], tuple[float, float]] | None = None
-    """Policy → the range that passes, infinite where it is open."""
+    """Policy → the range that passes; an open end is infinite."""
     limits: tuple[float, float] = (-math.inf, math.inf)
-    """The bar never shows more than this; an interval that goes on gets an arrow."""
+    """Largest range of the bar; an interval that exceeds it gets an arrow."""
     short_note: Callable[[Gate], str] = lambda gate: gate.note
     """The gate's note as the page shows it."""
     undefined_because: str = ""
-    """Why a value is undefined; empty where the note says it."""
+    """Why a value is undefined; empty if the note contains the reason."""
     note_tells_refusal: bool = False
-    """Whether the note is the reason of a refusal, instead of value and threshold."""
+    """Whether the report gives the note as the reason of a refusal, instead of value and threshold."""

@@ -1,4 +1,4 @@
-"""The verdict on a model. A gate decides nothing by itself: it returns evidence, and the verdict follows from all gates."""
+"""The verdict on a model, which follows from the results of all gates."""
 
 from collections.abc import Sequence
 
@@ -16,24 +16,25 @@ __all__ = ["evaluate_gates", "interval_of", "verdict_of"]
 def evaluate_gates(
     evidence: Evidence, policy: GatePolicy, *, seed: int, refitted: RefittedNull | None = None
 ) -> GateReport:
-    """Hold the evidence against the policy. Pure; the same arguments give the same report.
+    """Evaluate all gates. Pure: the same arguments give the same report.
 
-    refitted: the null of this recipe on this market from an audit, where there was one; the stricter null counts.
+    seed: of the bootstrap. refitted: the null of this recipe on this market from an audit, None without an audit; the
+    stricter of the two nulls counts.
     """
     case = Case(evidence, policy, seed, null_distribution(evidence), refitted)
-    gates = tuple(_asked(gate, case) for gate in GATES.values())
+    gates = tuple(_judged(gate, case) for gate in GATES.values())
     return GateReport(horizon=evidence.horizon, verdict=verdict_of(gates), gates=gates, null=_summary(case.null))
 
 
 def verdict_of(gates: Sequence[Gate]) -> ModelVerdict:
-    """Passed if no gate refuses; challenger if the only refusal is a near miss, which a human may approve."""
+    """Passed if no gate refuses; challenger if all refusals are near misses, which a person may approve; else refused."""
     refusing = [gate for gate in gates if gate.refuses]
     if not refusing:
         return "passed"
     return "challenger" if all(gate.verdict == "near miss" for gate in refusing) else "refused"
 
 
-def _asked(gate: GateDefinition, case: Case) -> Gate:
+def _judged(gate: GateDefinition, case: Case) -> Gate:
     answer = gate.judge(case)
     return Gate(
         name=gate.name,

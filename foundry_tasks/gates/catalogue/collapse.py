@@ -1,4 +1,4 @@
-"""collapse: fits of base models that score every ticker of a session alike."""
+"""collapse: number of fits of base models that give all tickers of a session the same score."""
 
 from foundry_tasks.gates.case import Case
 from foundry_tasks.gates.definition import Answer, GateDefinition
@@ -6,9 +6,9 @@ from foundry_tasks.gates.style import GateStyle, writer
 
 
 def judge(case: Case) -> Answer:
-    """Warns only. A constant base model does not harm the average; the gate `spread` refuses when all are constant.
+    """Warns only. A constant base model does not harm the average; the gate `spread` refuses if all are constant.
 
-    Trees with thousands of rows a leaf are constant in every small market.
+    Trees with thousands of rows per leaf are constant in every small market.
     """
     folds = len(case.evidence.test_relative)
     lost = {name: len(where) for name, where in case.evidence.collapsed.items() if where}

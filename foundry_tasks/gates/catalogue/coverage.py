@@ -6,7 +6,7 @@ from foundry_tasks.gates.style import GateStyle, writer
 
 
 def judge(case: Case) -> Answer:
-    """Counts the members of the universe, session by session."""
+    """Fails below min_coverage. Ticker-sessions count if the ticker is a member of the universe in that session."""
     import numpy as np
 
     member = case.evidence.member

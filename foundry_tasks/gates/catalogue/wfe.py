@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def judge(case: Case) -> Answer:
-    """The gated efficiency is that of direction relative to the session's median; the one of up/down measures drift."""
+    """Judges the WFE of direction relative to the session's median. The WFE of up/down measures drift; the note has it."""
     from foundry_tasks.evaluation.wfe import wfe_interval
 
     evidence, policy = case.evidence, case.policy
