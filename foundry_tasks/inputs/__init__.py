@@ -1,1 +1,1 @@
-"""What a stage asks of its run, read from the artifacts of the stages before it and typed."""
+"""Typed inputs of a stage, read from the artifacts of earlier stages of the run and from the store."""

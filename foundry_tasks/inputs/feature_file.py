@@ -1,4 +1,4 @@
-"""Features that are written to a file and read from it, as a run does it."""
+"""Features written to a temporary file and read from it, as in a run."""
 
 import tempfile
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from foundry_tasks.features.definition import FeatureSet
 
 @contextmanager
 def stored_features(prices: PricePanel, feature_set: FeatureSet) -> Iterator[FeatureFile]:
-    """All features that the prices allow, in a temporary file that is deleted at the end."""
+    """All features that can be computed from the prices, in a temporary file that is deleted on exit."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "features.parquet"
         write_features(path, feature_blocks(prices, features_for(prices, feature_set)[0], TemporaryMatrices))

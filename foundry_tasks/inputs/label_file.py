@@ -1,4 +1,4 @@
-"""The labels of a run as what base models learn, and all else is judged by."""
+"""The labels of a run: targets of the base models, and labels for the evaluation."""
 
 from pathlib import Path
 
@@ -11,17 +11,17 @@ from foundry_tasks.features.labels import MIN_GROUP, Labels
 
 
 class TargetFile:
-    """labels.parquet, one matrix read when it is first asked for."""
+    """Targets in labels.parquet. Each matrix is read on first use."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._read: dict[str, FloatArray] = {}
         self.grid = read_matrices(path, [])
         self.single = len(self.grid.tickers) < MIN_GROUP
-        """Too few tickers to have a median."""
+        """Whether there are too few tickers for a median."""
 
     def wide(self, horizon: int, kind: LabelKind | DeepTask) -> FloatArray:
-        """What `target_of` asks for: (n_sessions, n_tickers), NaN where there is no label."""
+        """The labels for `target_of`, (n_sessions, n_tickers), NaN where there is none."""
         name = f"{kind}_{horizon}d"
         if name not in self._read:
             self._read[name] = read_matrices(self._path, [name])[name]

@@ -1,7 +1,7 @@
-"""What an audit found out about a recipe on a market where there is nothing to find, kept for the gates to read.
+"""Nulls with refits in the store: an audit writes them, the gates read them.
 
-A null belongs to a market, a horizon and a recipe: other prices, features, labels, walks, models, seeds or stacks have nulls of
-their own. Later sessions do not make another; the gate says until when it was made.
+A null belongs to a market, a horizon and a recipe: with other prices, features, labels, walks, models, seeds or stacks it is a
+different null. It stays valid when sessions are added; the gate shows the last session of its prices.
 """
 
 import math
@@ -20,19 +20,19 @@ Recipe = Mapping[str, JsonValue]
 
 
 def recipe_of(configs: Iterable[Recipe]) -> dict[str, JsonValue]:
-    """Everything in the configs of prices, features, labels, models and ensemble that moves a figure, flat."""
+    """The keys that affect a figure, as one flat mapping. configs: of prices, features, labels, models and ensemble."""
     return {key: value for key, value in configuration(configs).items() if key != "end"}
 
 
 def store_null(store: Store, market: str, horizon: int, recipe: Recipe, null: RefittedNull) -> StoredNull:
-    """Keep the null, in the place of an earlier one. Returns the document."""
+    """Write the null to the store and replace an earlier one. Returns the document."""
     document = StoredNull(recipe=recipe, until=null.until, shifts=null.shifts, figures=null.figures)
     store.write(null_key(market, horizon, digest_of(recipe)), canonical_json(document.model_dump(mode="json")))
     return document
 
 
 def stored_null(store: Store, market: str, horizon: int, recipe: Recipe) -> RefittedNull | None:
-    """None where no audit has made one. Raises ConfigError for a document that is damaged."""
+    """The null in the store; None if no audit has written one. Raises ConfigError for a damaged document."""
     key = null_key(market, horizon, digest_of(recipe))
     document = store.read(key)
     if document is None:

@@ -1,4 +1,4 @@
-"""The inputs of a stage by their meaning: folds, labels, recipes. Every artifact is read when it is first asked for."""
+"""The inputs of a stage: folds, labels, scores, forecasts, configs. Every artifact is read on first use."""
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -16,7 +16,7 @@ from foundry_tasks.walk.evidence import FoldOutput
 
 
 class RunInputs:
-    """What the stages before this one have published in this run. Raises MissingInputError where one has not."""
+    """Results of the earlier stages of this run. Raises MissingInputError if a stage has not published its result."""
 
     def __init__(self, io: StageIO) -> None:
         self._io = io
@@ -27,12 +27,12 @@ class RunInputs:
 
     @property
     def folds(self) -> Mapping[int, tuple[Fold, ...]]:
-        """Horizon → warm-up blocks and reported folds, in the order of time."""
+        """Horizon → warm-up blocks and reported folds, in order of time."""
         return self._walk.horizons
 
     @property
     def reported_folds(self) -> Mapping[int, list[Fold]]:
-        """Horizon → the folds whose test windows are evidence."""
+        """Horizon → the folds whose test windows are used as evidence."""
         return self._walk.reported
 
     @cached_property
@@ -52,11 +52,11 @@ class RunInputs:
 
     @cached_property
     def models_config(self) -> ModelsConfig:
-        """The conf of the models stage, as it was asked."""
+        """The conf of the models stage."""
         return ModelsConfig.model_validate(self._io.any_result("models").config)
 
     def configs(self, *stages: str) -> list[Mapping[str, JsonValue]]:
-        """The conf of each of some stages, as their results hold it."""
+        """The conf of each of the stages, as in their results."""
         return [self._io.any_result(stage).config for stage in stages]
 
     @cached_property
@@ -73,7 +73,7 @@ class RunInputs:
         return found
 
     def forecast_file(self, horizon: int, fold: Fold, names: Sequence[str] | None = None) -> Matrices:
-        """What the ensemble published for a fold, its validation window first. names: all matrices where None."""
+        """Matrices of the ensemble for a fold: validation window first, then test window. names: None for all matrices."""
         return read_matrices(self._io.path("ensemble", f"{horizon}d/{fold.name}.parquet"), names)
 
     @cached_property

@@ -1,7 +1,7 @@
-"""The trials that a run makes.
+"""The trials of a run.
 
-They are each base model, the reference blend, the stack, the P(up) that the gates judge, and every way in which somebody
-chose to trade it.
+They are each base model, the reference blend, the stack, the P(up) that the gates judge, and each backtest of P(up) with
+rules from a conf.
 """
 
 from collections.abc import Iterator, Mapping
@@ -23,7 +23,7 @@ TRADED = "p_up, traded by rules of its own"
 
 
 def record_run(io: StageIO, inputs: RunInputs, market: str, policy: GatePolicy) -> dict[int, SelectionBias]:
-    """Write down every trial of this run; horizon → what having tried so often makes of the judged one's Sharpe ratio."""
+    """Record every trial of this run. Returns horizon → selection bias of the P(up) that the gates judge."""
     ledger = TrialLedger(io.store)
     prices = read_prices(io.path("prices", "prices.parquet"))
     judged = {}
@@ -37,7 +37,7 @@ def record_run(io: StageIO, inputs: RunInputs, market: str, policy: GatePolicy) 
 
 
 def record_portfolio(io: StageIO, inputs: RunInputs, rules: BacktestConfig, horizon: int, daily: DailyPnl) -> None:
-    """Write down what the run's P(up) earned under rules that a person chose: another choice is another trial."""
+    """Record the P&L of the run's P(up) under the rules of a conf; other rules are another trial."""
     what = configuration(inputs.configs("prices", "features", "labels", "ensemble", "models"))
     traded = rules.model_dump(mode="json") | {"scores": TRADED}
     TrialLedger(io.store).record(inputs.prices_config.market, _trial(io, what | traded, horizon, daily))

@@ -14,13 +14,13 @@ from foundry_tasks.models.stacking import average
 
 BLEND = "blend_40_60"
 REFERENCE_BLEND = {"logistic": 0.4, "lightgbm": 0.6}
-"""The reference system's average, reported beside the stack so that a user sees whether stacking earns its place."""
+"""Weights of the reference system's average. The report compares it with the stack."""
 
 
 class ScoreFiles:
-    """The base models' out-of-fold scores of a run, whatever tasks the models stage was mapped over.
+    """The base models' out-of-fold scores of a run, from all shards of the models stage.
 
-    A file is read once as long as the same horizon is asked for.
+    Files of the current horizon stay in memory; a call for another horizon drops them.
     """
 
     def __init__(self, io: StageIO) -> None:
@@ -35,7 +35,7 @@ class ScoreFiles:
         }
 
     def of(self, horizon: int, fold: Fold, window: Window) -> dict[str, FloatArray]:
-        """Model → (len(window), n_tickers), by the models of `fold`. Raises MissingInputError where a shard is missing."""
+        """Model → scores (len(window), n_tickers) of the fold's models. Raises MissingInputError if a shard is missing."""
         start = (fold.validation or fold.test).start
         found = {}
         for name, path in sorted(self._files.items()):
@@ -58,7 +58,7 @@ class ScoreFiles:
         return self._read[name]
 
     def tested(self, horizon: int, folds: Sequence[Fold]) -> dict[str, FloatArray]:
-        """Every base model's scores on the test windows of `folds`, one below the other, and the reference blend of them."""
+        """Scores on the concatenated test windows of `folds`, (n_sessions, n_tickers), by base model and reference blend."""
         parts = [self.of(horizon, fold, fold.test) for fold in folds]
         columns: dict[str, FloatArray] = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         if set(REFERENCE_BLEND) <= set(columns):

@@ -1,14 +1,12 @@
-"""The trial ledger: every configuration that was ever evaluated on a market, and what it would have earned.
+"""The trial ledger: every configuration that was evaluated on a market, with its P&L.
 
-Who tries often enough finds a fine Sharpe ratio in noise, so a Sharpe ratio says nothing without the number of trials
-behind it. Nobody is asked for that number: each evaluation writes down its trials by itself, in `trials/<market>/`, and they
-are kept for ever.
+With many trials the best Sharpe ratio is high even on noise, so a Sharpe ratio needs the number of trials. Each evaluation
+records its trials in `trials/<market>/`; they are never deleted.
 
 A trial is a configuration at a horizon under a version of the code: other data, labels, walks, seeds, models, stacks or gates
-are other trials. What is evaluated again on more sessions stays the one trial that it was, with its newest P&L. An edit of
-the code that changes no P&L adds nothing, nor does a run that is repeated. Trials count by market and not by source
-of prices, since whoever chose on one source has chosen for every other of the same tickers; simulated prices want a market
-of their own name.
+are other trials. A configuration that is evaluated again on more sessions is the same trial, with its newest P&L. A code
+change that changes no P&L adds no trial, nor does a repeated run. Trials count by market, not by source of prices, since a
+choice made on one source is a choice for all sources of the same tickers. Simulated prices need a market name of their own.
 """
 
 from collections.abc import Iterable, Mapping
@@ -26,7 +24,7 @@ from foundry_tasks.contract.ports import Store
 from foundry_tasks.evaluation.standard_portfolio import DailyPnl
 
 _DIGITS = 10
-"""Of a P&L: a millionth of a basis point, so that a product's last bit makes no other trial."""
+"""Decimals of a recorded P&L (a millionth of a basis point), so that a rounding difference makes no new trial."""
 _NO_PART_OF_A_TRIAL = {
     "market",
     "horizons",
@@ -36,15 +34,16 @@ _NO_PART_OF_A_TRIAL = {
     "validate_only",
     "skip_gates",
 }
-"""Keys of a conf that move no figure, or that the trial names by itself."""
+"""Keys of a conf that affect no figure, or that a trial holds in a field of its own."""
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One configuration, evaluated.
+    """One evaluated configuration.
 
-    what: the conf that made it, flat, and `scores`, which of a run's scores were traded. daily: what the standard
-    portfolio earned by them. code: version of the package. run: `<dag>/<run_id>` that was first. recorded: when, ISO 8601.
+    what: its conf, flat, and `scores`, the name of the traded scores. horizon: in sessions. daily: P&L of the standard
+    portfolio, or of the conf's own rules. code: version of the package. run: `<dag>/<run_id>` that recorded it first.
+    recorded: time, ISO 8601.
     """
 
     what: Mapping[str, JsonValue]
@@ -56,7 +55,7 @@ class Trial:
 
     @cached_property
     def outcome(self) -> TrialOutcome:
-        """Everything but who found it and when."""
+        """Configuration and P&L, without code, run and time."""
         return TrialOutcome(
             what=self.what,
             horizon=self.horizon,
@@ -66,11 +65,11 @@ class Trial:
 
     @property
     def digest(self) -> str:
-        """Its name in the ledger: equal configurations with equal outcomes are one."""
+        """Name in the ledger. Trials with equal configurations and outcomes have the same digest."""
         return digest_of(self.outcome.model_dump(mode="json"))
 
     def document(self) -> bytes:
-        """As it is kept."""
+        """The stored form, canonical JSON."""
         record = TrialRecord(
             what=self.outcome.what,
             horizon=self.horizon,
@@ -85,7 +84,7 @@ class Trial:
 
     @classmethod
     def of(cls, document: bytes) -> "Trial":
-        """What `document` wrote. Raises ValueError for anything else."""
+        """The inverse of `document`. Raises ValueError for an invalid document."""
         found = TrialRecord.model_validate_json(document)
         daily = DailyPnl(np.array(found.sessions, "datetime64[D]"), np.array(found.pnl, dtype=np.float64))
         return cls(found.what, found.horizon, daily, found.code, found.run, found.recorded)
@@ -98,16 +97,16 @@ class TrialLedger:
         self.store = store
 
     def record(self, market: str, trial: Trial) -> bool:
-        """Write a trial down; False, and nothing changes, where it is there already."""
+        """Record a trial; returns False, and changes nothing, if the ledger has it."""
         return self.store.create(trial_key(market, trial.digest), trial.document())
 
     def read(self, market: str) -> tuple[Trial, ...]:
-        """Every evaluation, the first recorded first. Raises ConfigError for a document that is damaged."""
+        """All evaluations, oldest first. Raises ConfigError for a damaged document."""
         found = [self._trial(key) for key in self.store.keys(trials_prefix(market))]
         return tuple(sorted(found, key=lambda trial: (trial.recorded, trial.horizon, trial.digest)))
 
     def markets(self) -> tuple[str, ...]:
-        """Every market that has a trial."""
+        """All markets with a trial."""
         return tuple(sorted({key.split("/")[1] for key in self.store.keys("trials/")}))
 
     def _trial(self, key: str) -> Trial:
@@ -121,7 +120,7 @@ class TrialLedger:
 
 
 def distinct(trials: Iterable[Trial]) -> tuple[Trial, ...]:
-    """Each trial once, by its evaluation on the latest sessions: how many there are is the number N of trials."""
+    """Each trial once, with its evaluation on the latest sessions. Their number is the number N of trials."""
     newest: dict[str, Trial] = {}
     for trial in trials:
         key = digest_of([trial.what, trial.horizon, trial.code])
@@ -132,13 +131,13 @@ def distinct(trials: Iterable[Trial]) -> tuple[Trial, ...]:
 
 
 def configuration(configs: Iterable[Mapping[str, JsonValue]]) -> dict[str, JsonValue]:
-    """The configs of a run's stages as one flat document, without what moves no figure."""
+    """The configs of a run's stages as one flat mapping, without the keys that affect no figure."""
     merged = {key: value for config in configs for key, value in config.items()}
     return {key: merged[key] for key in sorted(merged.keys() - _NO_PART_OF_A_TRIAL)}
 
 
 class TrialRow(Part):
-    """A trial as `foundry trials` prints it. n: its number among those of its market. mean_net_bp: per session."""
+    """A trial as `foundry trials` prints it. n: its number within its market. mean_net_bp: per session."""
 
     market: str
     n: int
@@ -156,7 +155,7 @@ class TrialRow(Part):
 
     @classmethod
     def of(cls, market: str, number: int, trial: Trial) -> "TrialRow":
-        """The row of a market's trial."""
+        """The row of a market's trial. number: from 1."""
         sessions = trial.daily.sessions
         return cls(
             market=market,
@@ -176,7 +175,7 @@ class TrialRow(Part):
 
 
 def show(store: Store, market: str | None = None) -> list[TrialRow]:
-    """One row a trial, market by market and the first recorded first."""
+    """One row per trial, by market and oldest first. Raises ConfigError for a market without trials."""
     ledger = TrialLedger(store)
     known = ledger.markets()
     if market is not None and market not in known:
