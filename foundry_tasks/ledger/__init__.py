@@ -1,1 +1,1 @@
-"""Who decided what about which version, and what follows from it."""
+"""The ledger: all decisions about registered versions, and the state that follows from them."""

@@ -1,4 +1,4 @@
-"""One horizon's bundle with what its run said of it, and the version that is registered."""
+"""One horizon's bundle with the gates and refit of its run, and its registration as a version."""
 
 import zipfile
 from collections.abc import Iterable, Mapping
@@ -22,7 +22,7 @@ _EXAMPLE_ROWS = 3
 
 @dataclass(frozen=True)
 class Candidate:
-    """One horizon's bundle and what was said about it before."""
+    """One horizon's bundle with the documents of its run. sha256: of the bundle."""
 
     model: str
     horizon: int
@@ -32,9 +32,9 @@ class Candidate:
     sha256: str
 
     def is_version(self, state: LedgerState, number: int, run: str) -> bool:
-        """Whether this run's gates and refit are those that the ledger's version was registered and judged with.
+        """Whether the ledger's version has the bundle, run, gates and verdict of this candidate.
 
-        A run whose gates are repeated replaces their result, so an equal bundle alone does not say so.
+        An equal bundle is not enough: repeating a run's gates replaces their result.
         """
         known = state.versions[number]
         if (known.sha256, known.digests.run, known.gates) != (self.sha256, run, gate_values(self.gates)):
@@ -48,9 +48,9 @@ class Candidate:
 
 @dataclass(frozen=True)
 class LostVersions:
-    """Versions that the ledger knows and the registry lacks.
+    """Versions that the ledger has and the registry lacks.
 
-    again: the one that is this run's candidate, None where none is. others: all the rest.
+    again: the one that is this run's candidate; None if none is. others: all others.
     """
 
     again: int | None
@@ -58,14 +58,14 @@ class LostVersions:
 
 
 def lost_versions(candidate: Candidate, state: LedgerState, present: Iterable[int], run: str) -> LostVersions:
-    """What a registry that has only the versions `present` lacks. run: `<dag>/<run_id>` of the candidate."""
+    """The lost versions. present: the registry's versions. run: `<dag>/<run_id>` of the candidate."""
     lost = sorted(set(state.versions) - set(present))
     again = next((number for number in lost if candidate.is_version(state, number, run)), None)
     return LostVersions(again, tuple(number for number in lost if number != again))
 
 
 def candidate_of(io: StageIO, market: str, horizon: int) -> Candidate:
-    """What a run's gates and refit have published for a horizon. Raises MissingInputError."""
+    """The candidate of a run for a horizon. Raises MissingInputError if its gates or refit are not published."""
     bundle = f"bundle/{horizon}d.zip"
     return Candidate(
         model=model_name(market, horizon),
@@ -80,7 +80,7 @@ def candidate_of(io: StageIO, market: str, horizon: int) -> Candidate:
 def registration(
     candidate: Candidate, digests: Digests, io: StageIO, *, version: int | None, taken: Mapping[int, str]
 ) -> Registration:
-    """The version as the registry takes it, with all of its run's evidence. version, taken: as in Registration."""
+    """Registration of the candidate with all evidence of its run. version, taken: as in Registration."""
     features, example = _example(candidate, io)
     made_of = digests.model_dump(exclude={"run"})
     lookback = candidate.refit.lookback_sessions
@@ -98,7 +98,7 @@ def registration(
         horizon=candidate.horizon,
         features=features,
         example=example,
-        # The registry finds a version by its evidence: the keys are those that the run has published.
+        # The registry finds a version by its evidence, so it has only the keys that the run published.
         evidence={
             "gates": candidate.gates.model_dump(mode="json", exclude_unset=True),
             "refit": candidate.refit.model_dump(mode="json", exclude_unset=True),
@@ -117,10 +117,10 @@ def registration(
 def registration_of(
     store: Store, registry: Registry, model: str, state: LedgerState, number: int
 ) -> tuple[Registration, bool]:
-    """A version of the ledger as `promote` registered it, and whether with all of its evidence.
+    """Registration of a version of the ledger, and whether it has all evidence of its run.
 
-    Where the store lacks what the version's run published, the evidence is what the ledger says. Raises
-    MissingInputError where the store lacks the bundle.
+    If the store lacks the results of the version's run, the evidence is the ledger's record. Raises MissingInputError if
+    the store lacks the bundle.
     """
     known = state.versions[number]
     bundle = store.object_path(known.sha256)
@@ -130,13 +130,13 @@ def registration_of(
         candidate = candidate_of(io, market, int(horizon))
         if candidate.is_version(state, number, known.digests.run) and _newest(state, number):
             return registration(candidate, known.digests, io, version=number, taken=state.bundles), True
-    except (MissingInputError, KeyError):  # a run that is gone, wholly or in part, or that has been repeated
+    except (MissingInputError, KeyError):  # results of the run were deleted, or the run was repeated
         pass
     return _from_ledger(model, int(horizon), number, state, bundle), False
 
 
 def _newest(state: LedgerState, number: int) -> bool:
-    """Whether no later version is of the same run and bundle: a run keeps the result of its last gates only."""
+    """Whether no later version has the same run and bundle. A run keeps only the result of its last gates."""
     known = state.versions[number]
     return not any(
         (facts.sha256, facts.digests.run) == (known.sha256, known.digests.run)
@@ -146,7 +146,7 @@ def _newest(state: LedgerState, number: int) -> bool:
 
 
 def _reader(store: Store, registry: Registry, run: str) -> StageIO:
-    """A run's results as `promote` reads them; whoever has it only reads."""
+    """A StageIO that reads a run's results as `promote` does; it must not write."""
     dag, _, run_id = run.partition("/")
     nothing: Any = None
     identity = Identity(dag, run_id, "promote", None, date.min)
@@ -178,8 +178,8 @@ def _from_ledger(model: str, horizon: int, number: int, state: LedgerState, bund
 
 
 def _readable(path: Path) -> "Bundle | None":
-    """The bundle, None where this release cannot read it."""
-    from foundry_tasks.models.bundle import Bundle  # noqa: PLC0415 - only a repair without its run's results loads it
+    """The bundle; None if this release cannot read it."""
+    from foundry_tasks.models.bundle import Bundle  # noqa: PLC0415 - only a repair without the run's results needs it
 
     try:
         return Bundle.from_file(path)
@@ -188,8 +188,8 @@ def _readable(path: Path) -> "Bundle | None":
 
 
 def _example(candidate: Candidate, io: StageIO) -> tuple[tuple[str, ...], list[dict[str, str | float]]]:
-    """The model's features, and some rows of the last session as plain data."""
-    from foundry_tasks.data.tables import panel_names, read_features  # noqa: PLC0415 - pyarrow, once there is work
+    """Names of the model's features, and _EXAMPLE_ROWS rows of the last session as plain data."""
+    from foundry_tasks.data.tables import panel_names, read_features  # noqa: PLC0415 - loads pyarrow
 
     path = io.path("features", "features.parquet")
     names = candidate.refit.features or panel_names(path)

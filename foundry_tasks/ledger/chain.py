@@ -1,4 +1,4 @@
-"""The ledger in a store: append only, one object a record, one winner of a race; and its projection on the registry."""
+"""The ledger in a store: append-only, one object per record, created atomically; and its projection on the registry."""
 
 import secrets
 from collections.abc import Callable
@@ -18,22 +18,22 @@ _CHECKED_KEY = "checks/create-once"
 
 
 class Ledger:
-    """The chains of a store, one a registered model."""
+    """The chains of a store, one per registered model."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
 
     def models(self) -> tuple[str, ...]:
-        """Every model that has a record."""
+        """All models with a record."""
         return tuple(sorted({key.removeprefix(_FOLDER).split("/")[0] for key in self.store.keys(_FOLDER)}))
 
     def prove(self, model: str) -> tuple[LedgerState, tuple[str, ...]]:
-        """Read a chain whatever it is like: its state, and everything that is wrong with it."""
+        """State of a chain, and all its faults, one line each. A broken chain raises no error."""
         keys = list(self.store.keys(f"{_FOLDER}{model}/"))
         return prove(model, [(key, self.store.read(key) or b"") for key in keys])
 
     def state(self, model: str) -> LedgerState:
-        """What follows from a chain. Raises ConfigError where the chain does not hold: then nothing follows from it."""
+        """State of a chain. Raises ConfigError if the chain does not verify."""
         state, findings = self.prove(model)
         if findings:
             more = f" (and {len(findings) - 1} more)" if len(findings) > 1 else ""
@@ -44,10 +44,11 @@ class Ledger:
         return state
 
     def append(self, model: str, decide: Callable[[LedgerState], Entry | None]) -> LedgerRecord | None:
-        """Ask `decide` for an entry and append it; whoever loses the race is asked again, the winner's record read.
+        """Append the entry that `decide` returns for the current state; returns the record.
 
-        None, and nothing is appended, where `decide` has nothing to say. Raises what `decide` raises, ConfigError where
-        the chain does not hold, TransientError where the race cannot be won.
+        If another writer appends first, `decide` is called again with the new state. If it returns None, nothing is
+        appended and the result is None. Raises the errors of `decide`, ConfigError if the chain does not verify,
+        TransientError after _LOST_RACES lost races.
         """
         for _ in range(_LOST_RACES):
             state = self.state(model)
@@ -61,20 +62,20 @@ class Ledger:
 
 
 def project(ledger: Ledger, registry: Registry, model: str) -> tuple[str, ...]:
-    """Make the registry's aliases what the ledger says; returns what had to be changed, a line each.
+    """Set the registry's aliases to the ledger's champion and challenger; returns the changes, one line each.
 
-    An alias whose version the registry lacks is taken away: no version is better than another one.
+    An alias whose version the registry lacks is deleted: no champion is safer than a wrong one.
 
-    It reads the ledger again after setting, until nothing has been appended in between: so whoever sets last has set
-    what the last record says, however many promote at once. Raises ConfigError where the registry has seen another
-    chain.
+    The ledger is read again after the aliases are set, and the loop repeats if a record was appended in between. With
+    concurrent promotions the last writer thus sets the aliases of the last record. Raises ConfigError if the registry has
+    seen another chain, TransientError after _LOST_RACES repetitions.
     """
     changed: list[str] = []
     for _ in range(_LOST_RACES):
         state, witness = agreed(ledger, registry, model)
         if not state.records:
             return ()
-        present = registry.versions(model)  # after the chain: what that names has been registered before
+        present = registry.versions(model)  # read after the chain: its versions were registered before
         for name, number in ((CHAMPION, state.champion), (CHALLENGER, state.challenger)):
             wanted = number if any(version.version == number for version in present) else None
             before = next((version.version for version in present if name in version.aliases), None)
@@ -89,12 +90,12 @@ def project(ledger: Ledger, registry: Registry, model: str) -> tuple[str, ...]:
 
 
 def agreed(ledger: Ledger, registry: Registry, model: str) -> tuple[LedgerState, str | None]:
-    """A model's chain and what the registry has seen of it. Raises ConfigError where the two contradict each other."""
-    witness = registry.ledger_head(model)  # before the chain, which can then only be longer
+    """A model's state, and the ledger head that the registry has seen. Raises ConfigError if they contradict each other."""
+    witness = registry.ledger_head(model)  # read before the chain, so the chain can only be longer
     state = ledger.state(model)
     against = contradicts(state, witness)
     if against:
-        raise ConfigError(f"the ledger of {model} is {against}. Restore the ledger and MLflow from one backup.")
+        raise ConfigError(f"the ledger of {model}: {against}. Restore the ledger and MLflow from one backup.")
     return state, witness
 
 
@@ -103,9 +104,10 @@ def _version(number: int | None) -> str:
 
 
 def check_store(store: Store) -> None:
-    """Race writers for one key and refuse a store where not exactly one wins. Done once a store, which remembers it.
+    """Let several writers create one key at once; raises ConfigError unless exactly one succeeds.
 
-    Some S3 servers let several conditional puts of one key win at once; on them a ledger could fork.
+    On some S3 servers several concurrent conditional puts of one key succeed; a ledger could fork there. The result is
+    recorded in the store, so the check runs once per store.
     """
     if store.read(_CHECKED_KEY) == store.uri.encode():
         return
@@ -121,7 +123,7 @@ def check_store(store: Store) -> None:
 
 
 def _race(store: Store, key: str) -> list[bytes]:
-    """What the winners wrote."""
+    """Contents of the writers that created the key."""
     start = Barrier(_WRITERS)
 
     def one(number: int) -> bytes | None:

@@ -1,6 +1,6 @@
-"""What people do to registered models: go back, approve a near miss, look at the ledger, prove it, mend its projection.
+"""Operations on registered models: roll back, approve a challenger, show, verify and repair.
 
-Each operation that moves the champion appends to the ledger first and sets the alias then; killed in between, the next
+An operation that moves the champion first appends to the ledger, then sets the alias. If it is killed in between, the next
 operation or `repair` sets the alias.
 """
 
@@ -37,32 +37,32 @@ def rollback(
     to_version: int | None = None,
     from_version: int | None = None,
 ) -> LedgerRecord:
-    """Make an earlier champion champion again, by default the one before; returns the ledger's record.
+    """Make an earlier champion the champion again; returns the ledger's record.
 
-    from_version names the champion that is to go, so that a call that is repeated does not go back twice. Raises
-    ConfigError where there is nothing to go back to, or where the version was never champion.
+    to_version: default the previous champion. from_version: the champion to replace; with it a repeated call does not
+    roll back twice. Raises ConfigError if there is no earlier champion, or if the version was never champion.
     """
     decide = partial(return_to, model=model, signed=signed, to_version=to_version, from_version=from_version)
     return _move(store, registry, model, signed, decide)
 
 
 def approve(store: Store, registry: Registry, model: str, version: int, signed: SignOff) -> LedgerRecord:
-    """Promote a challenger by a human's decision; returns the ledger's record.
+    """Promote a challenger by a person's decision; returns the ledger's record.
 
-    Raises ConfigError where the gates said anything but challenger, or judged it against another champion.
+    Raises ConfigError if the verdict is not challenger, or if the gates compared it with another champion.
     """
     return _move(store, registry, model, signed, partial(approval, model=model, version=version, signed=signed))
 
 
 def show(store: Store, model: str | None = None) -> list[Mapping[str, str | int]]:
-    """Every record, oldest first, one row each; of all models by default. It shows a broken chain too."""
+    """All records, one row each, oldest first. model: default all. Works for a broken chain too."""
     ledger = Ledger(store)
     chains = ((name, ledger.prove(name)[0].records) for name in _models(ledger, model))
     return [{"model": name, **describe(record)} for name, records in chains for record in records]
 
 
 def verify(store: Store, registry: Registry, model: str | None = None) -> list[str]:
-    """Everything that is wrong with the ledger, or between it and the registry; empty where all is whole."""
+    """Faults of the ledger, and differences between ledger and registry, one line each; empty without faults."""
     ledger = Ledger(store)
     findings: list[str] = []
     if registry.experiment_is_deleted():
@@ -83,16 +83,16 @@ def verify(store: Store, registry: Registry, model: str | None = None) -> list[s
 
 @dataclass(frozen=True)
 class Repair:
-    """What a repair did. lines: one a version, and one a changed alias; whole: whether every version is there again."""
+    """Result of a repair. lines: one per version and per changed alias. whole: whether the registry has all versions."""
 
     lines: tuple[str, ...]
     whole: bool
 
 
 def repair(store: Store, registry: Registry, model: str | None = None) -> Repair:
-    """Make what the registry lacks again and project the ledger on it; to be repeated where it was interrupted.
+    """Register missing versions again and project the ledger on the registry. An interrupted repair can be repeated.
 
-    Raises ConfigError on a broken chain, before anything is changed.
+    model: default all. Raises ConfigError for a broken chain, before anything is changed.
     """
     ledger = Ledger(store)
     names = _models(ledger, model)
@@ -116,7 +116,7 @@ def repair(store: Store, registry: Registry, model: str | None = None) -> Repair
 def _move(
     store: Store, registry: Registry, model: str, signed: SignOff, decide: Callable[[LedgerState], Entry | None]
 ) -> LedgerRecord:
-    """Append what `decide` says, then set the alias; where it has been said before, the record of then."""
+    """Append the entry of `decide`, then set the alias. If `decide` returns None, return the last move of the champion."""
     for name, text in (("who", signed.who), ("why", signed.why)):
         if not text.strip():
             raise ConfigError(f"{name} must be said: it goes into the ledger. Give --{name}.")
@@ -124,7 +124,7 @@ def _move(
     ledger = Ledger(store)
     project(ledger, registry, model)
 
-    def decide_on_what_is_there(state: LedgerState) -> Entry | None:
+    def decide_and_check(state: LedgerState) -> Entry | None:
         entry = decide(state)
         if entry is not None:
             fault = _fault(_present(registry, model).get(entry.version), entry.sha256, registry)
@@ -135,7 +135,7 @@ def _move(
                 )
         return entry
 
-    appended = ledger.append(model, decide_on_what_is_there)
+    appended = ledger.append(model, decide_and_check)
     project(ledger, registry, model)
     if appended is not None:
         return appended
@@ -143,12 +143,12 @@ def _move(
 
 
 def _present(registry: Registry, model: str) -> dict[int, ModelVersion]:
-    """The registry's versions by the ledger's numbers, of two with one number the older."""
+    """The registry's versions by the ledger's number; of two versions with one number, the older."""
     return {version.version: version for version in reversed(registry.versions(model))}
 
 
 def _fault(found: ModelVersion | None, sha256: str, registry: Registry) -> str | None:
-    """What is wrong with the registry's version of a bundle, None where it is whole."""
+    """Fault of the registry's version of a bundle; None without a fault."""
     if found is None:
         return _GONE
     if found.sha256 != sha256:
@@ -160,7 +160,7 @@ def _fault(found: ModelVersion | None, sha256: str, registry: Registry) -> str |
 
 
 def _origin(state: LedgerState, number: int, store: Store, registry: Registry, model: str) -> str | None:
-    """Where a version's bundle still is, None where only a backup has it."""
+    """Where a version's bundle still exists; None if neither MLflow nor the store has it."""
     sha256 = state.versions[number].sha256
     if registry.has_files_of(model, number, sha256):
         return "MLflow's files"
@@ -172,7 +172,7 @@ def _origin(state: LedgerState, number: int, store: Store, registry: Registry, m
 def _repair_version(
     state: LedgerState, number: int, found: ModelVersion | None, store: Store, registry: Registry, model: str
 ) -> tuple[bool, str]:
-    """Whether the version is whole now, and what was done about it."""
+    """Whether the version is now without fault, and what was done, as a phrase."""
     sha256 = state.versions[number].sha256
     fault = _fault(found, sha256, registry)
     if fault is None:
@@ -202,7 +202,7 @@ def _lost(fault: str, sha256: str) -> str:
 def _against_registry(
     state: LedgerState, present: Mapping[int, ModelVersion], store: Store, registry: Registry, model: str
 ) -> list[str]:
-    """Where versions, bundles or aliases are not what the ledger says, each with what helps."""
+    """Differences of versions, bundles and aliases from the ledger, each with the remedy."""
     findings, lost = [], set()
     for number in sorted({*state.versions, *present}):
         if number not in state.versions:
@@ -225,7 +225,7 @@ def _against_registry(
             continue
         finding = f"{alias} is {version_name(found)}, the ledger says {version_name(wanted)}"
         if wanted in lost and found is None:
-            findings.append(f"{finding}, which only a backup can bring" + _instead(alias))
+            findings.append(f"{finding}. {_BACKUP}" + _instead(alias))
         else:
             findings.append(f"{finding}. {_RUN_REPAIR}")
     return findings

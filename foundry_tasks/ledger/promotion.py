@@ -1,8 +1,9 @@
-"""Which verdict moves a champion: the rules that say what is appended to the ledger, pure.
+"""Rules of promotion: which record is appended to the ledger. Pure.
 
-What `promote` appends after `registered`, for a version that has no verdict yet. None moves a champion but `promoted`.
+The record that `promote` appends after `registered`, for a version without a verdict. Only `promoted` moves the champion.
+"compared" is the champion with which the gates compared the version.
 
-| the gates say        | the refit      | champion         | record       | champion afterwards               |
+| verdict of the gates | the refit      | champion         | record       | champion afterwards               |
 |----------------------|----------------|------------------|--------------|-----------------------------------|
 | skipped              | any            | any              | `skipped`    | the same                          |
 | refused              | any            | any              | `refused`    | the same                          |
@@ -11,7 +12,7 @@ What `promote` appends after `registered`, for a version that has no verdict yet
 | challenger           | accepted       | the compared     | `challenger` | the same; a person may approve it |
 | passed               | accepted       | the compared     | `promoted`   | the version                       |
 
-The gates say `skipped` where the conf says `skip_gates`; after `validate_only` nothing is registered. A person's `approve`
+The verdict is `skipped` if the conf sets `skip_gates`; with `validate_only` nothing is registered. A person's `approve`
 appends `promoted` for a challenger, `rollback` appends `rolled_back` for an earlier champion.
 """
 
@@ -25,25 +26,25 @@ from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.ledger.records import Digests, Entry, GateValue, LedgerRecord, LedgerState
 
 VERDICTS: tuple[Event, ...] = ("promoted", "challenger", "refused", "skipped")
-"""What `promote` says of a version that is registered."""
+"""Events that `promote` appends for a registered version."""
 
 
 # ------------------------------------------------------------------ what a run's gates and refit lead to
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """The verdict on a version, and why."""
+    """The verdict on a version, with its reason."""
 
     event: Event
     why: str
 
 
 def registers(gates: Gates) -> bool:
-    """Whether a run registers its versions at all."""
+    """Whether the run registers its versions: unless validate_only is set."""
     return not gates.validate_only
 
 
 def ruling(gates: HorizonGates, refit: Refit, champion: int | None) -> Ruling:
-    """The verdict that follows from gates and refit if `champion` is champion now."""
+    """The verdict that follows from gates and refit. champion: the current champion's version, None without one."""
     if gates.verdict == "skipped":
         return Ruling("skipped", "gates skipped on request")
     if gates.verdict == "refused":
@@ -63,7 +64,7 @@ def ruling(gates: HorizonGates, refit: Refit, champion: int | None) -> Ruling:
 
 
 def gate_values(gates: HorizonGates) -> Mapping[str, GateValue]:
-    """The gates as the ledger keeps them."""
+    """Name of the gate → its result, as in a ledger record."""
     return {
         gate.name: GateValue(value=gate.value, threshold=gate.threshold, verdict=gate.verdict) for gate in gates.gates
     }
@@ -71,9 +72,9 @@ def gate_values(gates: HorizonGates) -> Mapping[str, GateValue]:
 
 @dataclass(frozen=True)
 class Case:
-    """A version that is to be registered and judged, with what its run says of it.
+    """A version to be registered and judged, with the documents of its run.
 
-    sha256: of its bundle. reason: of the conf, follows every why.
+    sha256: of its bundle. reason: from the conf; it is appended to every `why`.
     """
 
     model: str
@@ -85,9 +86,9 @@ class Case:
     reason: str = ""
 
     def registration(self, state: LedgerState, when: datetime) -> Entry | None:
-        """The first record of the version; None where the ledger has it.
+        """The first record of the version; None if the ledger has it.
 
-        Raises ConfigError where the ledger knows the version with another bundle.
+        Raises ConfigError if the ledger has the version with another bundle.
         """
         known = state.versions.get(self.version)
         if known is None:
@@ -100,7 +101,7 @@ class Case:
         return None
 
     def verdict(self, state: LedgerState, when: datetime) -> Entry | None:
-        """The record with the verdict on the registered version; None where the ledger has one."""
+        """The record with the verdict on the registered version; None if the ledger has one."""
         if state.versions[self.version].verdict != "registered":
             return None
         return self._entry(ruling(self.gates, self.refit, state.champion), when)
@@ -119,7 +120,7 @@ class Case:
 
 
 def verdict_on(state: LedgerState, model: str, version: int) -> LedgerRecord:
-    """The newest record with a verdict on a version. Raises ConfigError where the ledger has none."""
+    """The newest record with a verdict on a version. Raises ConfigError if the ledger has none."""
     record = state.last(version, *VERDICTS)
     if record is None:
         raise ConfigError(f"the ledger of {model} has no verdict on version {version}. Repeat the run.")
@@ -129,7 +130,7 @@ def verdict_on(state: LedgerState, model: str, version: int) -> LedgerRecord:
 # ------------------------------------------------------------------ what a person decides
 @dataclass(frozen=True, slots=True)
 class SignOff:
-    """A person's decision for the ledger: who decides, why, and when."""
+    """Signature of a person's decision: who, why, when."""
 
     who: str
     why: str
@@ -137,9 +138,9 @@ class SignOff:
 
 
 def approval(state: LedgerState, model: str, version: int, signed: SignOff) -> Entry | None:
-    """The record that makes a challenger champion; None where it is champion.
+    """The record that makes a challenger champion; None if it is champion already.
 
-    Raises ConfigError where the gates said anything but challenger, or judged it against another champion.
+    Raises ConfigError if the verdict is not challenger, or if the gates compared it with another champion.
     """
     known = state.versions.get(version)
     if known is not None and known.verdict == "promoted" and state.champion == version:
@@ -158,10 +159,10 @@ def approval(state: LedgerState, model: str, version: int, signed: SignOff) -> E
 def return_to(
     state: LedgerState, model: str, signed: SignOff, *, to_version: int | None = None, from_version: int | None = None
 ) -> Entry | None:
-    """The record that makes an earlier champion champion again, by default the one before; None where that is done.
+    """The record that makes an earlier champion the champion again; None if that rollback has been recorded.
 
-    from_version: the champion that is to go. Raises ConfigError where there is nothing to go back to, or where the version
-    was never champion.
+    to_version: default the previous champion. from_version: the champion to replace. Raises ConfigError if there is no
+    earlier champion, or if the version was never champion.
     """
     if from_version is not None and state.champion != from_version:
         if state.records and _is_rollback_from(state, from_version):
@@ -183,7 +184,7 @@ def return_to(
 
 
 def version_name(version: int | None) -> str:
-    """A version in a sentence."""
+    """The version's name in a message: "version 3" or "none"."""
     return "none" if version is None else f"version {version}"
 
 

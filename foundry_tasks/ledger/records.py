@@ -1,7 +1,7 @@
-"""The ledger's records and what follows from them, pure: a hash chain of who did what to which model version, and why.
+"""The ledger's records and their state: a hash chain of decisions about the versions of a model. Pure.
 
-One chain a registered model. A record holds the hash of the one before, so that a record altered, taken out or put in
-shows; which version is champion or challenger follows from the records alone, and the registry's aliases project it.
+There is one chain per registered model. A record holds the hash of the previous record, so an altered, deleted or inserted
+record is detected. Champion and challenger follow from the records only; the registry's aliases are set from them.
 """
 
 import json
@@ -16,10 +16,10 @@ from foundry_tasks.contract.artifacts import canonical_json, ledger_key, sha256_
 from foundry_tasks.contract.documents.promote import Event
 
 GENESIS = "0" * 64
-"""What the first record holds in place of the hash before it."""
+"""`previous` of the first record."""
 
 MOVES_CHAMPION: frozenset[Event] = frozenset({"promoted", "rolled_back"})
-"""Events after which their version is champion; after any other one the champion is the same."""
+"""Events whose version becomes champion. Other events do not change the champion."""
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Moment = Annotated[AwareDatetime, AfterValidator(lambda moment: moment.astimezone(UTC))]
@@ -35,7 +35,7 @@ class _Closed(BaseModel):
 
 
 class GateValue(_Closed):
-    """A gate's answer, as short as an auditor needs it. None: not a number."""
+    """A gate's result, in short. value None: undefined, or the gate has no figure."""
 
     value: float | None
     threshold: float | str | None
@@ -43,7 +43,7 @@ class GateValue(_Closed):
 
 
 class Digests(_Closed):
-    """What the version was made of."""
+    """Digests and versions of everything from which a version was made."""
 
     data: str = ""
     features: str = ""
@@ -55,7 +55,7 @@ class Digests(_Closed):
 
 
 class Entry(_Closed):
-    """What somebody has to say to the ledger; the ledger adds where it stands in the chain."""
+    """Content of a record, without its place in the chain."""
 
     event: Event
     version: PositiveInt
@@ -83,55 +83,55 @@ class LedgerRecord(Entry):
     """sha256 of the canonical JSON of everything above."""
 
     def document(self) -> bytes:
-        """What is stored: canonical JSON."""
+        """The stored form, canonical JSON."""
         return canonical_json(self.model_dump(mode="json"))
 
     def true_hash(self) -> str:
-        """The hash that the record ought to hold."""
+        """The hash of the record's content; an unaltered record has it in `hash`."""
         return sha256_of(canonical_json(self.model_dump(mode="json", exclude={"hash"})))
 
     @property
     def moves_champion(self) -> bool:
-        """Whether another version is champion afterwards."""
+        """Whether the record's version becomes champion."""
         return self.event in MOVES_CHAMPION
 
 
 @dataclass(frozen=True, slots=True)
 class VersionFacts:
-    """What the ledger knows of a version."""
+    """Facts about a version that follow from the ledger."""
 
     sha256: str
     verdict: Event = "registered"
-    """The last thing said of it; `promoted` once it has been champion."""
+    """Event of its last record; `promoted` if that record made it champion."""
     judged_against: int | None = None
-    """The champion when the verdict was given."""
+    """The champion at the time of the verdict."""
     gates: Mapping[str, GateValue] = field(default_factory=dict)
     digests: Digests = field(default_factory=Digests)
 
 
 @dataclass(frozen=True)
 class LedgerState:
-    """What follows from a chain of records."""
+    """State that follows from a chain of records."""
 
     records: tuple[LedgerRecord, ...] = ()
     champions: tuple[int, ...] = ()
-    """The present champion last, before it the one that a rollback leads to; a rollback takes off the top."""
+    """Stack of champions: the current one last, the target of a rollback before it. A rollback pops the stack."""
     challenger: int | None = None
     versions: Mapping[int, VersionFacts] = field(default_factory=dict)
 
     @property
     def champion(self) -> int | None:
-        """The version that predicts."""
+        """The current champion's version."""
         return self.champions[-1] if self.champions else None
 
     @property
     def previous_champion(self) -> int | None:
-        """Where a rollback leads to."""
+        """The default target of a rollback."""
         return self.champions[-2] if len(self.champions) > 1 else None
 
     @property
     def head(self) -> str:
-        """The last record's sequence and hash: whoever knows it knows whether the chain's end was replaced."""
+        """Sequence and hash of the last record. A stored head shows later whether the chain's end was replaced."""
         return f"{self.records[-1].sequence}:{self.records[-1].hash}" if self.records else f"0:{GENESIS}"
 
     @property
@@ -145,7 +145,7 @@ class LedgerState:
 
 
 def state_of(records: Iterable[LedgerRecord]) -> LedgerState:
-    """Fold a chain into the state that follows from it."""
+    """State of a chain. records: in order of sequence."""
     kept = tuple(records)
     champions: list[int] = []
     challenger: int | None = None
@@ -171,7 +171,7 @@ def state_of(records: Iterable[LedgerRecord]) -> LedgerState:
 
 
 def seal(model: str, entry: Entry, state: LedgerState) -> LedgerRecord:
-    """The record that puts `entry` at the end of a chain."""
+    """The record that appends `entry` to a chain. state: of the chain so far."""
     unsealed = LedgerRecord(
         **dict(entry),
         sequence=len(state.records) + 1,
@@ -186,9 +186,10 @@ def seal(model: str, entry: Entry, state: LedgerState) -> LedgerRecord:
 
 # ------------------------------------------------------------------ proof
 def prove(model: str, objects: Sequence[tuple[str, bytes]]) -> tuple[LedgerState, tuple[str, ...]]:
-    """Read a chain from its objects (key, content), sorted by key, and say everything that is wrong with it.
+    """Read a chain and check it. Returns its state and its faults, one line each.
 
-    Each finding is one line. The state is that of the records that can be read; without a finding it is the truth.
+    objects: (key, content) of each object, sorted by key. The state is that of the readable records; rely on it only if
+    there is no fault.
     """
     findings: list[str] = []
     records: list[LedgerRecord] = []
@@ -242,7 +243,7 @@ def _first_difference(content: bytes) -> str:
 
 
 def _contradictions(record: LedgerRecord, state: LedgerState) -> Iterable[str]:
-    """What no honest writer would have appended here."""
+    """Contradictions between a record and the state before it, one phrase each."""
     known = state.versions.get(record.version)
     if known is None and record.event != "registered":
         yield f"forged: version {record.version} is {record.event} but was never registered"
@@ -259,7 +260,7 @@ def _contradictions(record: LedgerRecord, state: LedgerState) -> Iterable[str]:
 
 
 def contradicts(state: LedgerState, witness: str | None) -> str | None:
-    """What a `head` that was seen earlier says against a chain, None where it is part of it."""
+    """How a chain contradicts a head that was seen earlier, as a phrase; None if the head is part of the chain."""
     if witness is None:
         return None
     sequence, _, digest = witness.partition(":")

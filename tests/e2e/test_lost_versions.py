@@ -254,8 +254,8 @@ def test_a_champion_that_only_a_backup_can_bring_leaves_no_alias_and_can_be_roll
     assert not repair(world).whole
     assert (world.alias(), world.alias("challenger")) == (None, 3)
     assert verify(world)[-1] == (
-        f"{MODEL}: champion is none, the ledger says version 2, which only a backup can bring; "
-        "or roll back to a version that is there"
+        f"{MODEL}: champion is none, the ledger says version 2. Restore a backup of the store or of MLflow, then run "
+        "`foundry ledger repair`; or roll back to a version that is there"
     )
     governance.rollback(world.store, world.registry, MODEL, ANN)
     assert world.alias() == world.ledger.state(MODEL).champion == 1
