@@ -1,4 +1,4 @@
-"""`foundry <stage>`, `foundry run`, `foundry check`, `foundry ledger` and the others: parse, run, exit code."""
+"""The command `foundry`: parses the arguments, runs the command, returns its exit code."""
 
 import argparse
 import os
@@ -8,19 +8,19 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import NoReturn
 
-# Threads that wait must sleep, not spin: where cores are shared or capped, spinning made a fit six times slower, and
-# small matrix products gain nothing from threads. Boosters take their threads from the config. The libraries read these
-# when they are loaded, so they come first.
+# Waiting threads must sleep, not spin: with shared or capped cores, spinning made a fit six times slower. Small matrix
+# products gain nothing from threads. Boosters take their number of threads from the config. The libraries read these
+# variables when they are loaded, so they are set before the imports.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-# One kernel on every x86: else a product's last bit, and with it a digest, would depend on the year of the CPU.
+# The same kernel on every x86 CPU: otherwise the last bit of a product, and thus a digest, would depend on the CPU.
 os.environ.setdefault("OPENBLAS_CORETYPE", "Haswell")
-# Pydantic would look through every installed package for plugins, of which there are none.
+# Pydantic would otherwise search all installed packages for plugins; there are none.
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
 from foundry_tasks.runtime.import_clock import PROCESS
 
-PROCESS.start()  # it times the imports that follow
+PROCESS.start()  # times the imports below
 
 from foundry_tasks.cli.commands import COMMANDS  # noqa: E402
 from foundry_tasks.contract.errors import FoundryError, NothingToDo  # noqa: E402
@@ -28,7 +28,7 @@ from foundry_tasks.runtime.pipeline import StageFailedError  # noqa: E402
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command. Returns its exit code; a foreseen failure is one line on stderr."""
+    """Run a command. Returns its exit code; an expected failure is one line on stderr."""
     signal.signal(signal.SIGTERM, _terminated)
     options = _parser().parse_args(arguments)
     try:
@@ -46,12 +46,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run() -> NoReturn:
-    """Run the command that was typed, and end at once: unloading the libraries would take up to a second more, a stage."""
+    """Run the command, then end without unloading the libraries, which would take up to a second per stage."""
     try:
         code = main()
         sys.stdout.flush()
         sys.stderr.flush()
-    except BrokenPipeError:  # whoever reads, such as `head`, has read enough
+    except BrokenPipeError:  # the reader, such as `head`, has closed the pipe
         code = 128 + signal.SIGPIPE
     os._exit(code)
 
@@ -67,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _terminated(_signal: int, _frame: FrameType | None) -> NoReturn:
-    """Leave through the with-blocks, so that the run log has its line and the workspace is gone."""
+    """Raise SystemExit, so that with-blocks are left: the run log gets its line and the workspace is deleted."""
     raise SystemExit(128 + signal.SIGTERM)
 
 

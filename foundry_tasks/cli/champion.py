@@ -1,4 +1,4 @@
-"""`foundry rollback` and `foundry approve`: a person's decision about the champion, into the ledger with who and why."""
+"""`foundry rollback` and `foundry approve`: a person's decision on the champion, recorded in the ledger with who and why."""
 
 import argparse
 import getpass

@@ -1,4 +1,4 @@
-"""`foundry check`: how a price file is read and judged; nothing but the page is written."""
+"""`foundry check`: shows how the prices stage reads and judges a price file. It writes only its page."""
 
 import argparse
 import sys
@@ -23,7 +23,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from foundry_tasks.cli.check_prices import check_prices, write_page  # noqa: PLC0415 - only who checks a file loads it
+    from foundry_tasks.cli.check_prices import check_prices, write_page  # noqa: PLC0415 - only this command needs it
     from foundry_tasks.report.price_check import as_text  # noqa: PLC0415 - as above
 
     if options.page.suffix.lower() not in {".html", ".htm"}:

@@ -1,4 +1,4 @@
-"""`foundry check`: what the prices stage says of a file, in a store that is deleted, so that nothing of a run changes."""
+"""`foundry check`: runs the prices stage on a file with a temporary store, so that no run is affected."""
 
 import json
 import tempfile
@@ -21,16 +21,16 @@ from foundry_tasks.runtime import runner
 
 _DAG, _RUN = "foundry_train", "check"
 _JUDGED = ("action", "bad_jump", "large_move")
-"""Columns of the suite whose findings are large moves."""
+"""Columns of the expectation suite whose findings are large moves."""
 
 
 def check_prices(
     prices: str, conf: Mapping[str, JsonValue], as_of: date, run_context: Callable[[str], runner.RunContext]
 ) -> PriceCheck:
-    """Run the prices stage on `prices`, a file, a folder or an `s3://` URI, and gather what it says.
+    """Run the prices stage on `prices`, a file, a folder or an `s3://` URI, and return its results.
 
-    run_context: gives what the stage is run in, with its store in the folder that it is given. Raises what the stage
-    raises; but what it rejects is returned with the reason, and with the warnings that came before.
+    run_context: folder of the store → context of the stage. Raises the errors of the stage, except DataRejectedError: a
+    rejected file is returned with the reason and the warnings before it.
     """
     for key, value in (("source", "parquet"), ("prices", prices)):
         if conf.get(key, value) != value:
@@ -55,11 +55,11 @@ def check_prices(
 
 
 def write_page(check: PriceCheck, page: Path) -> str:
-    """Write the page, over what was there; returns its address. Raises ConfigError where it cannot be written."""
+    """Write the page, replacing an existing file; returns its URI. Raises ConfigError if it cannot be written."""
     try:
         page.parent.mkdir(parents=True, exist_ok=True)
         page.write_text(as_page(check), encoding="utf-8")
-    except (OSError, ValueError) as error:  # a name of no file system
+    except (OSError, ValueError) as error:  # ValueError: a name that no file system accepts
         reason = str(getattr(error, "strerror", None) or error).lower()
         raise ConfigError(f"--page {page} cannot be written: {reason}. Name another.") from error
     return page.resolve().as_uri()
@@ -76,7 +76,7 @@ def _folder() -> Iterator[str]:
 
 
 def _rejected(prices: str, error: DataRejectedError, store: Store) -> PriceCheck:
-    """What is known of a rejected file: what was read of it, and all that expectations found."""
+    """The check of a rejected file: facts about its bars, and the findings of the expectations."""
     document = store.read(artifacts.quarantine_key(_DAG, _RUN, "prices", "prices.json"))
     findings = [Finding(**one) for one in json.loads(document or b"[]")]
     head = next((store.read(key) for key in store.keys("markets/") if key.endswith("/head.json")), None)
@@ -84,7 +84,7 @@ def _rejected(prices: str, error: DataRejectedError, store: Store) -> PriceCheck
     shown = [one for one in findings if one.severity == "critical" or one.column in _JUDGED]
     return PriceCheck(
         prices=prices,
-        refusal=str(error).partition(f" More: {store.uri}")[0],  # the store and its pages are gone when this is read
+        refusal=str(error).partition(f" More: {store.uri}")[0],  # the store and its pages are deleted by then
         read=snapshot.facts() if snapshot else None,
         warnings=_once(one.sentence for one in findings if one.severity == "warning"),
         cases=rejected_cases(shown, snapshot) if snapshot else (),

@@ -1,4 +1,4 @@
-"""What a command is: a word, its arguments, and what it does with them."""
+"""Definition of a command: name, arguments, function."""
 
 import argparse
 from collections.abc import Callable
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Command:
-    """A word after `foundry`.
+    """A command of `foundry`.
 
-    does: one line of `foundry --help`. add_arguments: adds the command's arguments to its parser. run: does it; returns
-    the exit code, and raises FoundryError for a failure that is foreseen.
+    name: the word after `foundry`. does: one line of `foundry --help`. add_arguments: adds the command's arguments to its
+    parser. run: runs the command and returns the exit code; raises FoundryError for an expected failure.
     """
 
     name: str

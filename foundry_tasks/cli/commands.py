@@ -1,4 +1,4 @@
-"""Every command, in the order of `foundry --help`. Each module loads what is heavy only when its command runs."""
+"""All commands, in the order of `foundry --help`. Each module imports slow libraries only when its command runs."""
 
 from foundry_tasks.cli import champion, check, conf, gc, ledger, run, stages, summary, trials, verify
 from foundry_tasks.cli.command import Command

@@ -1,4 +1,4 @@
-"""The conf of a command: the options that give it, how they are read, and `foundry conf`, which prints it."""
+"""The conf of a command: its options, how they are read, and `foundry conf`, which prints it."""
 
 import argparse
 import json
@@ -20,7 +20,7 @@ from foundry_tasks.contract.typed import conf_of_environment, conf_of_settings
 
 
 def add_conf(parser: argparse.ArgumentParser, stages: Sequence[str]) -> None:
-    """Add the options that give a conf, and list the keys of these stages below the help."""
+    """Add the options of a conf, and list the keys of these stages below the help."""
     yesterday = last_completed_session(datetime.now(UTC))
     parser.add_argument("--as-of", type=date.fromisoformat, default=yesterday, help="last completed session")
     parser.add_argument("--config", default="{}", help="conf as JSON, or a file of it")
@@ -38,13 +38,13 @@ def add_conf(parser: argparse.ArgumentParser, stages: Sequence[str]) -> None:
 
 
 def conf_of(options: argparse.Namespace) -> dict[str, JsonValue]:
-    """What `--config` says, and over it what is typed."""
+    """The conf of `--config`; keys from `--set` or `--from-make` replace its keys."""
     typed = conf_of_environment(os.environ, cwd=Path.cwd()) if options.from_make else conf_of_settings(options.set)
     return {**_document(options.config), **typed}
 
 
 def _document(text: str) -> Mapping[str, JsonValue]:
-    """A conf as JSON, or the file that holds it."""
+    """The conf in `text`, which is JSON or the path of a JSON file."""
     source = text
     if not text.lstrip().startswith("{"):
         try:

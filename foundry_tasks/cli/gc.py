@@ -1,4 +1,4 @@
-"""`foundry gc`: delete old runs and what nothing names any more."""
+"""`foundry gc`: delete old runs and unreferenced objects."""
 
 import argparse
 import sys
@@ -16,8 +16,8 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    """What may be forgotten, and with `--dry-run` no more than that."""
-    from foundry_tasks.store import retention  # noqa: PLC0415 - only who deletes loads it
+    """List what the plan deletes, and delete it unless `--dry-run` is given."""
+    from foundry_tasks.store import retention  # noqa: PLC0415 - only this command needs it
 
     store = open_store(Settings.from_environment())
     going = retention.plan(store, keep=timedelta(days=options.keep_days), now=datetime.now(UTC))
@@ -38,7 +38,7 @@ def _run(options: argparse.Namespace) -> int:
 COMMANDS = (
     Command(
         "gc",
-        "delete old runs and what nothing names any more, never what the ledger refers to",
+        "delete old runs and unreferenced objects, never what the ledger refers to",
         _add_arguments,
         _run,
     ),

@@ -8,5 +8,5 @@ from pydantic import JsonValue
 
 
 def print_rows(rows: Iterable[Mapping[str, JsonValue]]) -> None:
-    """One line of JSON a row on stdout."""
+    """Write each row as one line of JSON to stdout."""
     sys.stdout.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)

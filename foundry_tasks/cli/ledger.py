@@ -1,4 +1,4 @@
-"""`foundry ledger`: `show` prints records, `verify` proves the chain, `repair` makes the registry follow it."""
+"""`foundry ledger`: `show` prints records, `verify` checks chain and registry, `repair` sets the registry from the ledger."""
 
 import argparse
 import sys
@@ -16,7 +16,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    """Exit code 1 says that something is left to repair."""
+    """Exit code 1 if `verify` finds a fault or `repair` leaves one."""
     from foundry_tasks.ledger import decisions  # noqa: PLC0415 - a stage that moves no champion starts without it
 
     settings = Settings.from_environment()

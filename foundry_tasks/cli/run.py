@@ -1,4 +1,4 @@
-"""`foundry run` and `foundry backtest`: the stages of a DAG one after another, without Airflow."""
+"""`foundry run` and `foundry backtest`: run the stages of a DAG in order, without Airflow."""
 
 import argparse
 import json

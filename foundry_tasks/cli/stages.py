@@ -1,4 +1,4 @@
-"""`foundry <stage>`: one stage of a run, as Airflow starts it."""
+"""`foundry <stage>`: run one stage of a run. Airflow uses these commands."""
 
 import argparse
 from functools import partial

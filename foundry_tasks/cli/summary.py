@@ -11,8 +11,8 @@ from foundry_tasks.contract.settings import Settings
 
 
 def print_summary(settings: Settings, dag: str, run_id: str | None) -> None:
-    """Print a run's summary; of the newest run that has a report where run_id is None."""
-    from foundry_tasks.report.summary import render  # noqa: PLC0415 - only who reads a report loads it
+    """Print a run's summary. run_id: None for the newest run with a report."""
+    from foundry_tasks.report.summary import render  # noqa: PLC0415 - only a summary needs it
 
     sys.stdout.write(render(open_store(settings), dag, run_id))
 
@@ -33,10 +33,10 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _open_report(settings: Settings, dag: str, run_id: str | None) -> None:
-    """Say where the page is, and open it where there is a screen."""
-    import webbrowser  # noqa: PLC0415 - only who opens a page loads it
+    """Print the page's address, and open it if there is a display."""
+    import webbrowser  # noqa: PLC0415 - only --open needs it
 
-    from foundry_tasks.report.summary import page_of  # noqa: PLC0415 - only who reads a report loads it
+    from foundry_tasks.report.summary import page_of  # noqa: PLC0415 - as above
 
     page = page_of(open_store(settings), dag, run_id)
     address = page if "://" in page else Path(page).resolve().as_uri()

@@ -1,4 +1,4 @@
-"""`foundry trials`: every configuration that was ever evaluated on a market."""
+"""`foundry trials`: lists every configuration that was evaluated on a market."""
 
 import argparse
 
@@ -13,7 +13,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from foundry_tasks.inputs import trials  # noqa: PLC0415 - NumPy, for the trials' daily returns
+    from foundry_tasks.inputs import trials  # noqa: PLC0415 - loads NumPy
 
     rows = trials.show(open_store(Settings.from_environment()), options.market)
     print_rows(row.model_dump() for row in rows)

@@ -1,4 +1,4 @@
-"""`foundry verify`: whether everything in the store is whole."""
+"""`foundry verify`: checks all objects and documents of the store."""
 
 import argparse
 import sys
@@ -10,16 +10,16 @@ from foundry_tasks.runtime import terminal
 
 
 def _add_arguments(_: argparse.ArgumentParser) -> None:
-    """It takes none."""
+    """The command has no arguments."""
 
 
 def _run(_: argparse.Namespace) -> int:
-    """Read the store through; what is damaged is listed and exits with 1."""
-    from foundry_tasks.store import integrity  # noqa: PLC0415 - only who reads the store through loads it
+    """Check the store and list damaged and missing keys; exit code 1 if one is damaged."""
+    from foundry_tasks.store import integrity  # noqa: PLC0415 - only this command needs it
 
     found = integrity.survey(open_store(Settings.from_environment()))
     sys.stdout.writelines(f"{line}\n" for line in found.damaged)
-    sys.stdout.writelines(f"{key} is named by a result, and gone\n" for key in found.gone)
+    sys.stdout.writelines(f"{key} is named by a result but is not in the store\n" for key in found.gone)
     terminal.say(
         "verified", objects=found.objects, documents=found.documents, damaged=len(found.damaged), gone=len(found.gone)
     )

@@ -1,4 +1,4 @@
-"""What the settings name: the registry, and everything that a stage runs in."""
+"""Opens the services in the settings: the registry, and the context of a stage."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +11,7 @@ from foundry_tasks.runtime.import_clock import PROCESS
 
 
 def open_registry(settings: Settings) -> Registry:
-    """The registry that the settings name."""
+    """The registry in the settings."""
     from foundry_tasks.adapters.registry_mlflow import MlflowRegistry  # noqa: PLC0415 - MLflow is slow to import
 
     return MlflowRegistry(
@@ -23,7 +23,7 @@ def open_registry(settings: Settings) -> Registry:
 
 
 def run_context(settings: Settings) -> runner.RunContext:
-    """What this process runs a stage in."""
+    """The context in which this process runs a stage."""
     from foundry_tasks.adapters.expectations_gx import GreatExpectations  # noqa: PLC0415 - only a stage needs it
 
     return runner.RunContext(

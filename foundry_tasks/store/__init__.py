@@ -1,1 +1,1 @@
-"""What the store holds, and what may go."""
+"""Integrity check and garbage collection of the store."""

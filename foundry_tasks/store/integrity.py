@@ -1,6 +1,6 @@
-"""Whether a store is whole: every object is what its name says, and every document can be read to its end.
+"""Integrity of a store: every object has the sha256 in its name, and every document can be parsed.
 
-What a fault must never leave behind is something half written that a reader takes for whole.
+It detects objects and documents that a fault left half written.
 """
 
 import json
@@ -18,10 +18,10 @@ _DOCUMENTS = ("runs/", "reuse/", "checkpoints/", "ledger/", "nulls/", "trials/",
 
 @dataclass(frozen=True)
 class Survey:
-    """What was read.
+    """Result of the check.
 
-    damaged: one line a key that is not whole. gone: objects that a result names and the store lacks, as after `foundry gc`
-    of a refused version's run.
+    objects, documents: how many were read. damaged: one line per damaged key. gone: objects that a result names and the
+    store lacks, as after `foundry gc` of a refused version's run.
     """
 
     objects: int
@@ -31,16 +31,18 @@ class Survey:
 
 
 def survey(store: Store) -> Survey:
-    """Read a store through, byte for byte."""
+    """Read and check all objects and documents of a store."""
     objects = list(store.keys("objects/"))
     documents = [key for prefix in _DOCUMENTS for key in store.keys(prefix)]
-    damaged = [f"{store.locate(key)} is not what its name says" for key in objects if not _is_itself(store, key)]
+    damaged = [
+        f"{store.locate(key)} does not have the sha256 in its name" for key in objects if not _is_itself(store, key)
+    ]
     named: set[str] = set()
     for key in documents:
         try:
             named.update(_named(key, store.read(key) or b""))
         except ValueError as error:
-            damaged.append(f"{store.locate(key)} is not whole: {str(error).splitlines()[0]}")
+            damaged.append(f"{store.locate(key)} cannot be parsed: {str(error).splitlines()[0]}")
     return Survey(len(objects), len(documents), tuple(damaged), tuple(sorted(named - set(objects))))
 
 
@@ -49,7 +51,7 @@ def _is_itself(store: Store, key: str) -> bool:
 
 
 def _named(key: str, document: bytes) -> Iterator[str]:
-    """Objects that a document names. Raises ValueError where it is not whole."""
+    """Keys of the objects that a document names. Raises ValueError if it cannot be parsed."""
     if key.endswith(".jsonl"):
         for line in document.splitlines():
             json.loads(line)

@@ -1,4 +1,4 @@
-"""What a store may forget: old runs, the bulk of those that led to nothing, and objects that nothing names any more."""
+"""Garbage collection of a store: old runs, the bulk of runs whose version was refused, and unreferenced objects."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -10,7 +10,7 @@ from foundry_tasks.contract.ports import Store, StoredKey
 from foundry_tasks.ledger.chain import Ledger
 
 SETTLED = timedelta(days=1)
-"""An object younger than this may belong to a run that has not yet published its result."""
+"""A younger object may belong to a run that has not published its result yet."""
 _OF_A_RUN = ("runs/", "pages/", "quarantine/")
 _BY_AGE = ("reuse/", "checkpoints/")
 _FOREVER = ("ledger/", "markets/", "nulls/", "predictions/", "trials/")
@@ -20,7 +20,7 @@ _SHA256 = re.compile(rb"\b[0-9a-f]{64}\b")
 
 @dataclass(frozen=True)
 class Plan:
-    """What would go, documents before the objects that they alone name."""
+    """What to delete, documents before objects. kept_runs: number of runs that stay complete."""
 
     documents: tuple[StoredKey, ...]
     objects: tuple[StoredKey, ...]
@@ -28,16 +28,17 @@ class Plan:
 
     @property
     def size_bytes(self) -> int:
-        """Bytes that deleting frees."""
+        """Total size of all that the plan deletes."""
         return sum(one.size_bytes for one in (*self.documents, *self.objects))
 
 
 def plan(store: Store, *, keep: timedelta, now: datetime) -> Plan:
-    """What is older than `keep` and neither the newest run of its DAG nor named by what stays.
+    """Plan the deletion of runs older than `keep` and of unreferenced objects.
 
-    The ledger, price heads, nulls, predictions and trials always stay, and so do the results, log and pages of every run that the
-    ledger names; of a run whose version was refused only the bulk goes. Every sha256 in a document that stays keeps its
-    object. Raises ConfigError where the ledger does not verify: then nobody knows what it refers to.
+    The newest run of each DAG stays, and so do the ledger, price heads, nulls, predictions and trials. Of a run that the
+    ledger names, results, log and pages stay; if its version was only refused, its objects are deleted. An object stays if a
+    remaining document contains its sha256. Raises ConfigError if the ledger does not verify, since its references are then
+    unknown.
     """
     found = {prefix: list(store.listed(prefix)) for prefix in (*_OF_A_RUN, *_BY_AGE, *_FOREVER, "objects/")}
     judged, promoted = _in_ledger(store)
@@ -56,13 +57,13 @@ def plan(store: Store, *, keep: timedelta, now: datetime) -> Plan:
 
 
 def collect(store: Store, going: Plan) -> None:
-    """Delete what a plan names. To be repeated where it was interrupted: what is left is found again."""
+    """Delete everything in a plan. After an interruption, plan and collect again."""
     for one in (*going.documents, *going.objects):
         store.delete(one.key)
 
 
 def _in_ledger(store: Store) -> tuple[set[str], set[str]]:
-    """Runs, as `<dag>/<run_key>`, that the ledger names, and those whose version was more than refused."""
+    """Runs, as `<dag>/<run_key>`, that the ledger names, and those whose version was a challenger or champion."""
     judged: set[str] = set()
     promoted: set[str] = set()
     ledger = Ledger(store)
@@ -79,7 +80,7 @@ def _in_ledger(store: Store) -> tuple[set[str], set[str]]:
 
 
 def _young(keys: Iterable[StoredKey], since: datetime) -> set[str]:
-    """Runs that something was written to since then, and the newest of each DAG."""
+    """Runs with a key that was written since then, and the newest run of each DAG."""
     newest: dict[str, datetime] = {}
     for one in keys:
         run = _run_of(one.key)
