@@ -1,1 +1,4 @@
-"""The report: one plain document from a run's artifacts, and three ways to read it. Pure but for what `summary` reads."""
+"""The report: one document from a run's artifacts, shown as a page, as Markdown and on the terminal.
+
+Only `summary` reads the store, and only `price_cases` a price file.
+"""

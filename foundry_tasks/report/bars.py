@@ -1,4 +1,4 @@
-"""Bars and intervals: a gate's value against its threshold, figures side by side, shares, seconds."""
+"""Bars and intervals as inline SVG: a gate's value and threshold, figures with intervals, shares, seconds."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -14,7 +14,7 @@ from foundry_tasks.report.wording import gate_style
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One figure of an interval plot. None: undefined."""
+    """One figure of an interval plot. None: undefined. kind: CSS class."""
 
     name: str
     value: float | None
@@ -24,12 +24,12 @@ class Row:
 
     @classmethod
     def of(cls, name: str, found: Interval, kind: str = "") -> "Row":
-        """An estimate and its interval."""
+        """The row of an estimate with its interval."""
         return cls(name, found.value, found.lower, found.upper, kind)
 
 
 def gate_scale(name: str, gates: Sequence[Gate], policy: GatePolicy) -> Scale | None:
-    """One scale for a gate's bars at every horizon, so that they can be compared; None where it has no threshold."""
+    """One scale for a gate's bars at all horizons; None for a gate without thresholds or values."""
     style = gate_style(name)
     marks = style.marks(policy)
     values = [one for gate in gates for one in (gate.value, gate.lower, gate.upper) if one is not None]
@@ -41,7 +41,7 @@ def gate_scale(name: str, gates: Sequence[Gate], policy: GatePolicy) -> Scale | 
 
 
 def range_bar(gate: Gate, scale: Scale | None, policy: GatePolicy) -> str:
-    """A gate's interval as a bar, its value as a dot, thresholds as ticks, and the range that passes shaded."""
+    """A gate's interval as a bar, its value as a dot, its thresholds as ticks; the passing range is shaded."""
     if scale is None or gate.value is None:
         return ""
     style = gate_style(gate.name)
@@ -74,7 +74,11 @@ def interval_rows(
     domain: Scale | None = None,
     height: float = 26.0,
 ) -> str:
-    """Named figures under each other, with their intervals, on one scale."""
+    """Named figures with their intervals, one below the other, on one scale.
+
+    write: formats a value. reference: value of a vertical line. domain: the scale; default `interval_scale`. height: of a row,
+    in pixels.
+    """
     known = [row for row in rows if row.value is not None]
     if not known:
         return ""
@@ -97,13 +101,13 @@ def interval_rows(
 
 
 def interval_scale(rows: Sequence[Row], reference: float | None) -> Scale:
-    """The scale of `interval_rows`: between the names on the left and the numbers on the right."""
+    """The scale of `interval_rows`. It lies between the names on the left and the numbers on the right."""
     values = [value for row in rows for value in (row.value, row.lower, row.upper)]
     return svg.scale_over([*values, reference], pad=0.05, first=32.0, last=82.0)
 
 
 def share_bar(share: float | None, most: float, kind: str = "") -> str:
-    """A bar from the left; `most` fills it. What is below zero leaves it empty."""
+    """A bar from the left, of length share / most; empty for a share below 0."""
     if share is None or most <= 0:
         return ""
     width = 100 * min(max(share / most, 0.0), 1.0)
@@ -111,7 +115,7 @@ def share_bar(share: float | None, most: float, kind: str = "") -> str:
 
 
 def probability_bar(p_up: float | None, reach: float) -> str:
-    """P(up) as a bar from one half, to the right above it and to the left below; `reach` fills a side."""
+    """P(up) as a bar from the middle, which is ½: to the right above it, to the left below. `reach` fills one side."""
     if p_up is None:
         return ""
     scale = Scale(0.5 - reach, 0.5 + reach)
@@ -122,7 +126,7 @@ def probability_bar(p_up: float | None, reach: float) -> str:
 
 
 def seconds_bar(stage: StageTiming, longest: float) -> str:
-    """Start-up light, work dark, on one scale for all stages."""
+    """A stage's seconds as a bar: start-up light, work dark. longest: seconds of a full bar, equal for all stages."""
     if longest <= 0:
         return ""
     start, work = (100 * seconds / longest for seconds in (stage.start_s, stage.work_s))
@@ -132,6 +136,6 @@ def seconds_bar(stage: StageTiming, longest: float) -> str:
 
 
 def reach_of(p_ups: Sequence[float | None]) -> float:
-    """How far from one half the farthest P(up) lies, rounded up to whole per cents."""
+    """max |P(up) − ½|, rounded up to whole per cents; at least 0.01."""
     farthest = max((abs(p_up - 0.5) for p_up in p_ups if p_up is not None), default=0.0)
     return max(math.ceil(100 * farthest) / 100, 0.01)

@@ -1,4 +1,4 @@
-"""The figures that the plots show, computed from a horizon's forecasts; plain numbers, None where undefined."""
+"""Figures of the plots, computed from a horizon's forecasts; plain numbers, None where undefined."""
 
 import numpy as np
 
@@ -17,7 +17,7 @@ _SEED = 7
 
 
 def session_figures(forecasts: Forecasts, horizon: int) -> SessionFigures:
-    """Everything that is drawn over sessions or over bins of P(up)."""
+    """All figures that are drawn over sessions or over bins of P(up). horizon: in sessions."""
     auc = metrics.session_auc(forecasts.p_up, forecasts.up)
     window = min(ROLLING_SESSIONS, max(len(auc) // 6, 5))
     rank_ic = {
@@ -39,7 +39,7 @@ def session_figures(forecasts: Forecasts, horizon: int) -> SessionFigures:
 
 
 def numbers(values: FloatArray, digits: int = 5) -> tuple[float | None, ...]:
-    """A vector as JSON has it: rounded, None for what is not a number."""
+    """A vector for JSON: rounded to `digits` decimals, None for values that are not finite."""
     return tuple(round(float(value), digits) if np.isfinite(value) else None for value in values)
 
 
@@ -56,16 +56,17 @@ def rolling_mean(series: FloatArray, window: int) -> FloatArray:
 
 
 def cumulative(series: FloatArray) -> FloatArray:
-    """Running sum; a session without a figure adds nothing, and is NaN itself so that a line breaks there."""
+    """Running sum, shape of `series`. A session without a figure adds nothing and is NaN, so that the line breaks there."""
     known = np.isfinite(series)
     return np.where(known, np.cumsum(np.where(known, series, 0.0)), np.nan)
 
 
 def chance_band(series: FloatArray, horizon: int) -> FloatArray:
-    """Half-width, session by session, of what 95 % of sums without any skill would stay within: 1.96·√(t·v).
+    """Half-width of the 95 % band of a running sum without skill, by session: 1.96·√(t·v).
 
-    v is the long-run variance of the session figures, from sums over overlapping blocks as long as the bootstrap's, since
-    forward returns of neighbouring sessions overlap. Bartlett (1950). NaN where there are too few sessions to tell.
+    series: (n_sessions,), NaN where a session has no figure. v is the long-run variance of the session figures, computed from
+    sums over overlapping blocks of the bootstrap's length, since forward returns of neighbouring sessions overlap. Bartlett
+    (1950). NaN below three blocks.
     """
     known = series[np.isfinite(series)]
     block = block_length(horizon)
@@ -78,7 +79,7 @@ def chance_band(series: FloatArray, horizon: int) -> FloatArray:
 
 
 def reliability_bins(forecasts: Forecasts, horizon: int) -> list[ReliabilityBin]:
-    """Per equal-mass bin of P(up): its mean, the share that went up, that share's bootstrap interval, and rows."""
+    """For each equal-mass bin of P(up): mean P(up), share up with its bootstrap interval, number of rows."""
     if not (np.isfinite(forecasts.p_up) & np.isfinite(forecasts.up)).any():
         return []
     sums = np.stack(reliability(forecasts.p_up, forecasts.up), axis=-1)

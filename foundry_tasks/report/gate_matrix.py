@@ -1,4 +1,4 @@
-"""Gates as a matrix: a row a gate, a cell a horizon, every bar of a row on the same scale."""
+"""Gates as a matrix: one row per gate, one cell per horizon; the bars of a row have one scale."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class GateCell:
 
 @dataclass(frozen=True, slots=True)
 class GateRow:
-    """A gate at every horizon, every bar on the same scale. gate: the one that says what is asked."""
+    """A gate at all horizons. gate: that of the first horizon, for question and threshold."""
 
     name: str
     label: str
@@ -30,17 +30,17 @@ class GateRow:
 
 
 def gate_matrix(document: Report) -> list[GateRow]:
-    """A row for each gate that any horizon has; empty where nothing was judged."""
+    """A row for each gate of any horizon; empty if no gates were evaluated."""
     policy = document.policy
     if policy is None:
         return []
-    asked: dict[str, dict[int, Gate]] = {}
+    by_name: dict[str, dict[int, Gate]] = {}
     for horizon, gates in document.gates.items():
         for gate in gates:
-            asked.setdefault(gate.name, {})[horizon] = gate
+            by_name.setdefault(gate.name, {})[horizon] = gate
     return [
         GateRow(name, wording.gate_style(name).label, next(iter(row.values())), _gate_cells(name, row, policy))
-        for name, row in asked.items()
+        for name, row in by_name.items()
     ]
 
 

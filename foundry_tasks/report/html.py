@@ -1,4 +1,4 @@
-"""The page: one file that asks nobody for anything, written from the report's document."""
+"""The page: one HTML file without external resources, written from the report's document."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,8 +17,8 @@ STYLE = _FOLDER / "page.css"
 
 
 def page_environment() -> "Environment":
-    """Templates of this folder, strict and escaping."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 - only who writes a page loads it
+    """Jinja environment of this folder's templates. It escapes HTML; undefined names raise an error."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 - only a page needs it
 
     return Environment(
         loader=FileSystemLoader(_FOLDER),
@@ -30,7 +30,7 @@ def page_environment() -> "Environment":
 
 
 def write_html(document: Report) -> str:
-    """`report.html`. Well-formed XML as well, so that a test can read it."""
+    """`report.html`. It is also well-formed XML, so that tests can parse it."""
     environment = page_environment()
     environment.globals.update(signs=wording.VERDICT_SIGNS)
     environment.filters |= {

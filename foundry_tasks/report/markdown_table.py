@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str | int]]) -> Iterator[str]:
-    """Its lines, and an empty one. What would break the table is escaped."""
+    """Lines of the table, then an empty line. Pipes are escaped, line breaks become blanks."""
     yield "| " + " | ".join(header) + " |"
     yield "|" + "---|" * len(header)
     for row in rows:

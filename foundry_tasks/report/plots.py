@@ -18,14 +18,14 @@ _ENTRY_KINDS = {"close": "line one", "next_open": "line two", "next_close": "lin
 
 @dataclass(frozen=True, slots=True)
 class SessionAxis:
-    """The axis of time. sessions: ISO dates. fold_stops: index of the session after each fold's last one."""
+    """The time axis. sessions: ISO dates. fold_stops: index of the session after each fold's last one."""
 
     sessions: Sequence[str]
     fold_stops: Sequence[int]
 
 
 def auc_by_session(evidence: HorizonEvidence) -> str:
-    """A dot a session, the rolling mean, and the mean of all sessions with its interval as a band."""
+    """AUC: a dot per session, the rolling mean, and the mean of all sessions with its interval as a band."""
     frame = _frame(evidence)
     if frame is None:
         return ""
@@ -45,7 +45,7 @@ def auc_by_session(evidence: HorizonEvidence) -> str:
 
 
 def sessions_outside(evidence: HorizonEvidence) -> int:
-    """Sessions whose dot `auc_by_session` leaves out, so that the mean can be seen."""
+    """Number of sessions outside the vertical range of `auc_by_session`."""
     frame = _frame(evidence)
     if frame is None:
         return 0
@@ -53,7 +53,7 @@ def sessions_outside(evidence: HorizonEvidence) -> int:
 
 
 def _frame(evidence: SessionFigures) -> tuple[float, float] | None:
-    """From the 3 % to the 97 % quantile of the sessions' AUC, one half and the rolling mean included."""
+    """Vertical range of `auc_by_session`: the 3 % to 97 % quantiles of the AUC, widened to contain ½ and the rolling mean."""
     known = sorted(value for value in evidence.auc if value is not None)
     if not known:
         return None
@@ -68,7 +68,7 @@ def _within(values: Sequence[float | None], frame: tuple[float, float]) -> list[
 
 
 def cumulative_rank_ic(evidence: SessionFigures) -> str:
-    """Running sums of rank IC, one line an entry, over what chance would do."""
+    """Running sums of rank IC, one line per entry, on the 95 % band without skill."""
     series = evidence.cumulative_rank_ic
     band = evidence.chance_band
     values = [value for line in series.values() for value in line if value is not None]
@@ -87,14 +87,14 @@ def cumulative_rank_ic(evidence: SessionFigures) -> str:
 
 
 def entry_legend(evidence: SessionFigures) -> list[tuple[str, str]]:
-    """Class and name of each line in `cumulative_rank_ic`."""
+    """CSS class and name of each line in `cumulative_rank_ic`."""
     return [
         (_ENTRY_KINDS.get(entry, "line three"), ENTRY_NAMES.get(entry, entry)) for entry in evidence.cumulative_rank_ic
     ]
 
 
 def reliability(bins: Sequence[ReliabilityBin], base_rate: float | None) -> str:
-    """Share up against P(up) per bin, with intervals, the base rate, and the line where both are equal."""
+    """Share up against P(up) for each bin, with intervals, base rate and diagonal."""
     if not bins:
         return ""
     height = _plot_height()
@@ -117,7 +117,7 @@ def reliability(bins: Sequence[ReliabilityBin], base_rate: float | None) -> str:
 
 
 def equity_curve(curves: Curves) -> str:
-    """Compounded gains after and before costs, over the benchmark's and the universe's."""
+    """Compounded return after and before costs, with that of the benchmark and of the universe."""
     lines = {
         "line three": curves.buy_and_hold,
         "line two": curves.benchmark,
@@ -128,18 +128,18 @@ def equity_curve(curves: Curves) -> str:
 
 
 def drawdown_curve(curves: Curves) -> str:
-    """What is lost from the highest point so far, below zero."""
+    """Drawdown: loss from the highest equity so far, drawn below zero."""
     return _curves(curves, {"line one": curves.drawdown}, "drawdown in per cent", _LOW_HEIGHT)
 
 
 def exposure_curve(curves: Curves) -> str:
-    """What is held: long and short added, and long less short."""
+    """Gross exposure (long + short) and net exposure (long − short)."""
     lines = {"line three": curves.gross_exposure, "line one": curves.net_exposure}
     return _curves(curves, lines, "what is held, in per cent of the capital", _LOW_HEIGHT)
 
 
 def _curves(curves: Curves, lines: Mapping[str, Sequence[Figure]], label: str, height: float) -> str:
-    """Lines over sessions; class → values, the last on top."""
+    """Lines over sessions. lines: CSS class → values, the last on top. label: for screen readers. height: in pixels."""
     if not curves.sessions:
         return ""
     scale = svg.scale_over([0.0, *(value for line in lines.values() for value in line)], pad=0.04)
@@ -153,7 +153,7 @@ def _curves(curves: Curves, lines: Mapping[str, Sequence[Figure]], label: str, h
 def _over_sessions(
     axis: SessionAxis, up: Scale, layer: str, *, reference: float, label: str, whole: float = _HEIGHT
 ) -> str:
-    """Grid, folds and dates around a stretched layer whose y is 0 at the top; `whole`: the drawing's height."""
+    """Grid, folds and dates around a stretched layer whose y is 0 at the top. whole: height of the drawing in pixels."""
     sessions, height = axis.sessions, _plot_height(whole)
     across = Scale(0, max(len(sessions) - 1, 1))
     shifted = Scale(up.low, up.high, up.first + _TOP, up.last + _TOP)
@@ -175,13 +175,13 @@ def _over_sessions(
 
 
 def _grid(up: Scale, domain: Scale, *, factor: float | None = None) -> str:
-    """Horizontal lines at round values, labelled at once where `factor` says in which unit."""
+    """Horizontal lines at round values; labelled with factor × value if `factor` is given."""
     lines = "".join(svg.line(0, up(value), 100, up(value), "grid") for value in svg.ticks(domain.low, domain.high))
     return lines if factor is None else lines + _grid_labels(up, domain, factor)
 
 
 def _grid_labels(up: Scale, domain: Scale, factor: float = 1.0) -> str:
-    """On the lines, at the left, so that they cost no width."""
+    """Labels of the grid, placed on its lines at the left so that they need no margin."""
     return "".join(
         svg.text(0, up(value) - 3, f"{factor * value:.4g}".replace("-", "−"), "tick halo")
         for value in svg.ticks(domain.low, domain.high)

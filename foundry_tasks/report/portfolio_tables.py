@@ -1,4 +1,4 @@
-"""A backtest's figures as tables of text, which the page and the Markdown write alike."""
+"""A backtest's figures as tables of text, for the page and the Markdown."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,14 +22,14 @@ _IMPACTS = {"none": "no market impact", "square_root": "square-root impact", "vo
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """Text with what it is: `gain` or `loss` by sign, `sure` as well where the interval keeps away from zero."""
+    """Text with its CSS classes: `gain` or `loss` by sign, and `sure` if the interval excludes zero."""
 
     text: str
     kind: str = ""
 
 
 def rules(rule: BacktestConfig) -> str:
-    """What was traded and what it was charged, as a sentence."""
+    """Rules and costs of the backtest, as a sentence."""
     holding = rule.holding_sessions
     parts = [
         _SIZINGS[rule.sizing].format(names_a_side=rule.names_a_side),
@@ -45,7 +45,7 @@ def rules(rule: BacktestConfig) -> str:
 
 
 def figures(item: Earnings) -> list[tuple[str, str]]:
-    """Name and value of every figure of one horizon."""
+    """Name and text of every figure of one horizon."""
     own, costs = item.figures, item.costs_bp
     by_kind = {"borrow": costs.borrow, "commission": costs.commission, "impact": costs.impact, "spread": costs.spread}
     kinds = ", ".join(f"{kind} {wording.bp(value)}" for kind, value in by_kind.items() if value)
@@ -69,7 +69,7 @@ def figures(item: Earnings) -> list[tuple[str, str]]:
 
 
 def against_the_market(item: Earnings) -> list[list[str]]:
-    """Rows: the portfolio after costs, the benchmark, and the universe bought and held."""
+    """Rows: portfolio after costs, benchmark, buy and hold of the universe. Columns: MARKET_HEADER."""
     rows = (("portfolio, net", item.figures), ("benchmark", item.benchmark), ("buy and hold", item.buy_and_hold))
     return [
         [
@@ -87,13 +87,13 @@ MARKET_HEADER = ("", "a year", "volatility", "Sharpe", "drawdown")
 
 
 def months(table: MonthlyReturns) -> list[list[Cell]]:
-    """Rows: a month across the years, and at the end the years."""
+    """One row per calendar month with a column per year, then a row of the years' totals."""
     rows = [[Cell(name), *(_month(year[at]) for year in table.months)] for at, name in enumerate(MONTHS)]
     return [*rows, [Cell("year"), *map(_month, table.totals)]]
 
 
 def ladder(found: Ladder) -> list[list[Cell]]:
-    """Rows: entry and holding, mean net bp a day at each cost, and the cost that would eat it all."""
+    """Rows: entry, holding period, mean net bp a day at each cost, break-even cost. Columns: `ladder_header`."""
     rows: dict[tuple[str, int], list[Cell]] = {}
     for cell in found.cells:
         key = cell.entry, cell.holding_sessions
@@ -113,7 +113,7 @@ FOLD_HEADER = ("fold", "validation", "test", "WFE", "WFE up/down", "net bp", "Sh
 
 
 def folds(found: Sequence[FoldEarnings]) -> list[list[Cell]]:
-    """Rows: a fold's accuracy relative to the median before and in its test, what was kept of it, what it earned."""
+    """One row per fold: relative accuracy in validation and test, WFE, net P&L, Sharpe ratio. Columns: FOLD_HEADER."""
     return [
         [
             Cell(str(fold.fold)),
@@ -129,7 +129,7 @@ def folds(found: Sequence[FoldEarnings]) -> list[list[Cell]]:
 
 
 def _short(value: float | None, write: Callable[[float], str]) -> str:
-    """As `figure`, a dash for undefined, where there is little room."""
+    """As `figure`, but with a dash for undefined."""
     return "–" if value is None else write(value)
 
 
@@ -139,7 +139,7 @@ def _mean(cell: Interval) -> Cell:
 
 
 def _signed(value: float | None, write: Callable[[float], str], *, sure: bool = False) -> Cell:
-    """A number in the colour of its sign; what is written as zero has none."""
+    """A number with the class of its sign; a number that is written as zero has no class."""
     text = _short(value, write)
     if value is None or not any(digit in text for digit in "123456789"):
         return Cell(text)
@@ -151,5 +151,5 @@ def _month(value: float | None) -> Cell:
 
 
 def plain(rows: Sequence[Sequence[Cell]]) -> list[list[str]]:
-    """Text alone, for a table that has no colours."""
+    """The texts of cells, for a table without colours."""
     return [[cell.text for cell in row] for row in rows]

@@ -1,4 +1,4 @@
-"""The worst cases of a price file: what was judged of a move, and the closes around it as a picture."""
+"""The worst cases of a price file: the verdict on a large move, and a plot of the prices around it."""
 
 import math
 from bisect import bisect_right
@@ -21,15 +21,15 @@ from foundry_tasks.report.wording import UNDEFINED, signed_percent
 
 CASES = 10
 AROUND_SESSIONS = 30
-"""Sessions before and after a move that its picture shows."""
+"""Sessions in the plot before a move, and after it."""
 _HEIGHT, _TOP, _BOTTOM = 190.0, 8.0, 20.0
 
 
 @dataclass(frozen=True)
 class Case:
-    """A move with the prices around it. sessions: ISO dates; prices: as long, None where there is none.
+    """A move with the prices around it. sessions: ISO dates. prices: one per session, None where there is none.
 
-    at: index of the move's bar. last: index of the last bar that it withholds or that is bad, before `at` where none is.
+    at: index of the move's bar. last: index of the last bar that is withheld or bad because of it; below `at` if none is.
     """
 
     ticker: str
@@ -54,7 +54,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class FileFacts:
-    """What a price file holds. first, last: ISO dates. columns: without date and ticker."""
+    """Facts about a price file. first, last: ISO dates. columns: without date and ticker."""
 
     bars: int
     tickers: int
@@ -64,13 +64,13 @@ class FileFacts:
 
 
 class Snapshot:
-    """Bars as the source has them, from the Parquet file that the prices stage keeps."""
+    """The source's bars, in the Parquet file that the prices stage stores."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def facts(self) -> FileFacts:
-        """Bars, tickers, first and last date, and columns."""
+        """Number of bars and tickers, first and last date, columns."""
         file = pq.ParquetFile(self._path)
         tickers = pc.count_distinct(file.read(["ticker"])["ticker"]).as_py()
         return FileFacts(
@@ -89,14 +89,14 @@ class Snapshot:
 
     @cached_property
     def price_name(self) -> str:
-        """The column that returns are made of."""
+        """The column from which returns are computed: adj_close, or close if no adj_close is known."""
         file = pq.ParquetFile(self._path)
         if "adj_close" not in file.schema_arrow.names:
             return "close"
         return "adj_close" if np.isfinite(_floats(file.read(["adj_close"])["adj_close"])).any() else "close"
 
     def around(self, ticker: str, day: str) -> tuple[DateArray, FloatArray, int]:
-        """Dates beside `day`, the ticker's prices on them (NaN where it has none), and the index of `day`."""
+        """Dates around `day`, the ticker's prices on them (NaN where it has none), and the index of `day`."""
         middle = int(np.searchsorted(self._days, np.datetime64(day)))
         first = max(middle - AROUND_SESSIONS, 0)
         days = self._days[first : middle + AROUND_SESSIONS + 1]
@@ -124,13 +124,13 @@ def _floats(column: pa.ChunkedArray) -> FloatArray:
 
 # ------------------------------------------------------------------ which
 def worst_cases(moves: Sequence[LargeMove], snapshot: Snapshot) -> tuple[Case, ...]:
-    """The ten largest moves; those that are kept come after those that something was done about."""
+    """The CASES largest moves. Moves that were kept come after those that changed the data."""
     ranked = sorted(moves, key=lambda one: (not one.overrule, -abs(math.log1p(one.move))))
     return tuple(_judged(one, snapshot) for one in ranked[:CASES])
 
 
 def rejected_cases(findings: Iterable[Finding], snapshot: Snapshot) -> tuple[Case, ...]:
-    """Bars that expectations name, those that they refuse first, without repetition; ten at most."""
+    """At most CASES bars named by findings of expectations, each once, critical findings first."""
     bars: dict[tuple[str, str], str] = {}
     for finding in sorted(findings, key=lambda one: one.severity):  # critical, then warning
         for example in finding.examples:
@@ -146,7 +146,7 @@ def _judged(move: LargeMove, snapshot: Snapshot) -> Case:
 
 
 def _case(ticker: str, day: str, verdict: str, snapshot: Snapshot) -> Case:
-    """A bar with the prices around it; its move is what they say, and nothing is shaded."""
+    """The case of a bar: its move is computed from the prices around it, and no bar is shaded."""
     days, prices, at = snapshot.around(ticker, day)
     move = _move(prices, at)
     return Case(
@@ -165,14 +165,14 @@ def _case(ticker: str, day: str, verdict: str, snapshot: Snapshot) -> Case:
 
 
 def _move(prices: FloatArray, at: int) -> float | None:
-    """Return of the bar at `at` over the last price before it; None where there is none."""
+    """Return of the bar at index `at` from the last price before it; None if one of the two is missing."""
     before = prices[:at][np.isfinite(prices[:at]) & (prices[:at] > 0)]
     return float(prices[at] / before[-1] - 1) if len(before) and np.isfinite(prices[at]) else None
 
 
 # ------------------------------------------------------------------ how it looks
 def drawn(case: Case) -> str:
-    """Prices on a logarithmic scale, the move marked, and what is withheld or bad shaded. Empty without a price."""
+    """Plot of prices on a logarithmic scale: the move is marked, withheld and bad bars are shaded. Empty without prices."""
     levels = [None if price is None else math.log10(price) for price in case.prices]
     known = [level for level in levels if level is not None]
     if not known:
@@ -205,7 +205,11 @@ def drawn(case: Case) -> str:
 
 
 def _price_ticks(low: float, high: float) -> list[float]:
-    """Round prices between two: within a decade as on any scale, else 1, 2 and 5 times powers of ten, or these alone."""
+    """Round prices from low to high.
+
+    1, 2 and 5 × powers of ten; powers of ten only if these are more than six; evenly spaced prices if there are fewer than
+    three.
+    """
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     for factors in ((1, 2, 5), (1,)):
         found = [factor * 10.0**power for power in powers for factor in factors if low <= factor * 10.0**power <= high]

@@ -1,4 +1,4 @@
-"""What `foundry check` says of a price file: plain text of at most 100 columns, and a page with the worst cases."""
+"""Output of `foundry check`: plain text of at most 100 columns, and a page with the worst cases."""
 
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,9 +19,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class PriceCheck:
-    """prices: as the user names them. about: prices.json of a file that is taken. refusal: why one is not, in one line.
+    """Result of a check. prices: the user's path or URI. about: prices.json of an accepted file.
 
-    read: what is known of a rejected file; None where it could not be read.
+    refusal: why a file is rejected, in one line; empty for an accepted file. read: facts about a rejected file; None if it
+    could not be read.
     """
 
     prices: str
@@ -33,7 +34,7 @@ class PriceCheck:
 
     @property
     def facts(self) -> list[tuple[str, str]]:
-        """Names and sentences, in the order of interest."""
+        """Name and sentence of each fact, the most important first."""
         about, read = self.about, self.read
         if about:
             sessions = f"{about.sessions:,}, {about.first_session} to {about.last_session}"
@@ -51,7 +52,7 @@ class PriceCheck:
 
     @property
     def excluded(self) -> list[str]:
-        """One line a reason: bars, tickers, the first of them."""
+        """One line per reason: number of bars and tickers, and the first tickers."""
         return [
             f"{reason}: {_count(sum(entry.bars for entry in entries), 'bar')} of {_count(len(entries), 'ticker')}: "
             f"{_first([_span(entry) for entry in entries])}"
@@ -62,7 +63,7 @@ class PriceCheck:
 
     @property
     def large_moves(self) -> dict[str, list[tuple[str, str, str, str, str]]]:
-        """Verdict → ticker, date, move, ratio and how to overrule, one row a move; moves that are kept come last."""
+        """Verdict → rows of ticker, date, move, ratio, how to overrule. Verdicts that keep a move come last."""
         moves = sorted(self.about.large_moves if self.about else (), key=lambda one: not one.overrule)
         return {
             verdict: [
@@ -75,7 +76,7 @@ class PriceCheck:
 
 # ------------------------------------------------------------------ text
 def as_text(check: PriceCheck) -> str:
-    """For a terminal. A name or a path that is longer than a line is never cut, since people copy it."""
+    """Text for a terminal. A name or path longer than a line is not cut, so that it can be copied."""
     lines = [*_facts(check), *_listed("Warnings", check.warnings)]
     if check.about:
         lines += [*_listed("Excluded", check.excluded), *_moves(check)]
@@ -124,7 +125,7 @@ def _wrapped(text: str, first: str, others: str) -> list[str]:
 
 # ------------------------------------------------------------------ page
 def as_page(check: PriceCheck) -> str:
-    """A page that asks nobody for anything. Well-formed XML as well."""
+    """An HTML page without external resources. It is also well-formed XML."""
     page: str = (
         page_environment()
         .get_template("check.html.j2")
@@ -140,7 +141,7 @@ def as_page(check: PriceCheck) -> str:
 
 
 def _summary(check: PriceCheck) -> str:
-    """What became of the file, in one line."""
+    """Result of the check in one line."""
     if not check.about:
         return check.refusal
     bars = sum(entry.bars for entry in check.about.excluded)

@@ -1,4 +1,4 @@
-"""What a report is made of: the run's artifacts, read by the stage and handed over whole."""
+"""Inputs of a report: the run's artifacts, which the report stage has read."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,10 +25,10 @@ from foundry_tasks.data.panel import AnyArray, DateArray, FloatArray
 
 @dataclass(frozen=True)
 class Forecasts:
-    """P(up) of one horizon on the reported test windows, and what came true.
+    """P(up) of one horizon on the reported test windows, with the outcomes.
 
     sessions: (n_sessions,). p_up, base_rate, up: (n_sessions, n_tickers), NaN where there is none. returns: entry →
-    forward returns of the same shape. fold_stops: the row after each fold's last, in the order of time.
+    forward returns of the same shape, decimal. fold_stops: index of the row after each fold's last, in order of time.
     """
 
     sessions: DateArray
@@ -41,7 +41,7 @@ class Forecasts:
 
 @dataclass(frozen=True)
 class Documents:
-    """The documents that the stages of the run have published; None where one has not."""
+    """Documents published by the stages of the run; None if a stage has published none."""
 
     prices: Prices | None = None
     features: Features | None = None
@@ -59,7 +59,7 @@ class Documents:
 
 @dataclass(frozen=True)
 class ReportInputs:
-    """A run as the report sees it. What a stage did not publish is simply not there."""
+    """Inputs of the report of a run. Data that no stage published are None or empty."""
 
     dag: str
     run_id: str
@@ -67,24 +67,24 @@ class ReportInputs:
     as_of: date
     made_at: str
     top: int
-    """Tickers in the lists of top and bottom predictions."""
+    """Number of tickers in the lists of top and bottom predictions."""
     upstream: tuple[str, ...]
     """The stages that this DAG runs before the report."""
     results: Sequence[StageResult] = ()
     """In the order of the pipeline, mapped stages by shard."""
     documents: Documents = field(default_factory=Documents)
     trials: Mapping[int, TrialFigures] = field(default_factory=dict)
-    """Horizon → what the gates stage said of the trials; empty without that stage."""
+    """Horizon → trial figures of the gates stage; empty without that stage."""
     forecasts: Mapping[int, Forecasts] = field(default_factory=dict)
     daily: Mapping[int, Mapping[str, AnyArray]] = field(default_factory=dict)
     """Horizon → columns of the portfolio's daily.parquet."""
     predictions: Mapping[str, AnyArray] | None = None
     """Columns of predictions.parquet."""
     run_log: Sequence[RunLogLine] = ()
-    """One line a stage, the newest last; it knows why a stage published nothing."""
+    """One line per stage, the newest last; it contains the reason why a stage published nothing."""
     pages: Mapping[str, str] = field(default_factory=dict)
-    """Pages of this run beside the report: name relative to the report → where it lies."""
+    """Other pages of this run: name relative to the report → path or URI."""
     locations: Mapping[str, str] = field(default_factory=dict)
-    """Where the report's own pages will lie: name → path or URI."""
+    """The report's own pages: name → path or URI to which they will be written."""
     trades: Mapping[str, str] = field(default_factory=dict)
-    """Where every trade can be read, as csv: name relative to the report → path or URI."""
+    """CSV files of all trades: name relative to the report → path or URI."""

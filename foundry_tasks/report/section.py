@@ -9,31 +9,31 @@ from foundry_tasks.contract.documents.report import Report
 from foundry_tasks.report.terminal import Terminal
 
 if TYPE_CHECKING:
-    from foundry_tasks.report.report_inputs import ReportInputs  # reads arrays; the terminal's summary needs none
+    from foundry_tasks.report.report_inputs import ReportInputs  # imports NumPy; the terminal's summary runs without it
 
 Values = Mapping[str, object]
-"""Names that a template reads."""
+"""Name in the template → value."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
     """A section: its part of report.json, and how the page, the Markdown and the terminal show it.
 
-    `assemble` makes the part from the run; None: the run has none. It is stored under `sections` by the section's name, and
-    `Report.part` reads it back with its type. A report without the part does not show the section.
+    `assemble` makes the part from the run's inputs, or returns None. The part is stored under `sections` by the section's
+    name; `Report.part` reads it back with its type. A report without the part does not show the section.
     """
 
     name: str
-    """A word that no other section has: the key in `sections`, and the name of the template."""
+    """Unique: the key in `sections`, and the name of the template."""
     order: int
     """Sections are shown by ascending order."""
     title: str = ""
-    """Heading of the Markdown, and `title` in the template. Empty: the section writes its headings itself."""
+    """Heading in the Markdown, and `title` in the template. Empty: the section writes its own headings."""
     assemble: "Callable[[ReportInputs], Part | None]" = lambda _: None
     top_level: bool = False
-    """The part's fields are keys of report.json itself, and the section is always asked what it shows. Built-in sections."""
+    """For built-in sections: the part's fields are top-level keys of report.json, and every report shows the section."""
     html: Callable[[Report], Values | None] = lambda _: None
-    """The template's values, besides the keys of the report; None: not on the page."""
+    """The template's values in addition to the keys of the report; None: the page does not show the section."""
     template: str = ""
     """The template's text. Empty: the file `<name>.html.j2` beside the module."""
     markdown: Callable[[Report], Iterable[str]] = lambda _: ()
@@ -41,5 +41,5 @@ class Section:
     """Lines of at most `terminal.WIDTH` columns."""
 
     def is_in(self, report: Report) -> bool:
-        """Whether the report has something of this section."""
+        """Whether the report has the section's part."""
         return self.top_level or self.name in report.sections

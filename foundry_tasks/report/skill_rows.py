@@ -1,4 +1,4 @@
-"""The three figures of skill as drawings, alike for folds and for models: a scale a figure, shared by the horizons."""
+"""Drawings of the three skill figures, for folds and for models: one scale per figure for all horizons."""
 
 from collections.abc import Mapping, Sequence
 from typing import TypeVar

@@ -1,4 +1,4 @@
-"""What a person reads on the terminal once a run has ended: plain text, at most 100 columns."""
+"""Summary of a run for the terminal: plain text of at most 100 columns."""
 
 import sys
 
@@ -12,16 +12,16 @@ from foundry_tasks.report.terminal import Terminal
 
 
 def render(store: Store, dag: str, run_id: str | None) -> str:
-    """The summary of a run; `run_id` None means the newest run that has a report.
+    """Text of the summary of a run; coloured if stdout is a terminal.
 
-    Raises MissingInputError where there is no such report. Coloured only where stdout is a terminal.
+    run_id: None for the newest run with a report. Raises MissingInputError if there is no such report.
     """
     result, document = _report(store, dag, run_id)
     return summarise(document, result, colour=sys.stdout.isatty())
 
 
 def page_of(store: Store, dag: str, run_id: str | None) -> str:
-    """Where the page of the report lies; which report, and what is raised, as `render` has it."""
+    """Path or URI of the report's page. Arguments and errors as in `render`."""
     page: str = _report(store, dag, run_id)[1].links.pages[artifacts.REPORT_PAGE]
     return page
 
@@ -32,7 +32,7 @@ def _report(store: Store, dag: str, run_id: str | None) -> tuple[StageResult, Re
 
 
 def summarise(document: Report, report: StageResult, *, colour: bool = False) -> str:
-    """The text for one report; `report` is the report stage's own result, which the document cannot hold."""
+    """Text of the summary. report: the report stage's own result, which the document cannot contain."""
     terminal = Terminal(report, colour)
     blocks = [list(section.terminal(document, terminal)) for section in sections_of(document)]
     return "\n".join(line.rstrip() for block in blocks if block for line in ("", *block)) + "\n"
@@ -56,5 +56,5 @@ def _report_of(store: Store, dag: str, run_id: str | None) -> StageResult:
 
 
 def _made_at(store: Store, run_prefix: str) -> str:
-    """When the run's report was last made, from its run log; "" where the log does not say."""
+    """Time at which the run's report was last made, from its run log; "" if the log has none."""
     return max((line.timestamp for line in read_run_log(store, run_prefix) if line.stage == "report"), default="")

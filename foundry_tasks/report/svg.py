@@ -1,7 +1,7 @@
-"""The few things that every drawing needs.
+"""Elements of drawings as inline SVG: scales, ticks, paths, shapes.
 
-Charts are fluid: positions across are percentages, so that text keeps its size at any width, and colours come from the
-page's style sheet.
+Horizontal positions are percentages, so that text has the same size at any width of the page. Colours come from the page's
+style sheet.
 """
 
 import math
@@ -16,7 +16,7 @@ Series = Sequence[float | None]
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """Values low … high onto first … last, clipped at the ends."""
+    """Linear map of low … high to first … last, clipped at both ends."""
 
     low: float
     high: float
@@ -24,13 +24,13 @@ class Scale:
     last: float = 100.0
 
     def __call__(self, value: float) -> float:
-        """The place of a value; the middle where low equals high."""
+        """Position of a value; the middle if low equals high."""
         share = (value - self.low) / (self.high - self.low) if self.high > self.low else 0.5
         return self.first + (self.last - self.first) * min(max(share, 0.0), 1.0)
 
 
 def scale_over(values: Sequence[float | None], *, pad: float = 0.08, first: float = 0.0, last: float = 100.0) -> Scale:
-    """A scale that holds every known value with some room at both ends."""
+    """A scale over all known values, with a margin of `pad` × their range at both ends."""
     known = [value for value in values if value is not None and math.isfinite(value)]
     low, high = (min(known), max(known)) if known else (0.0, 1.0)
     room = (high - low) * pad or max(abs(high), 1e-6) * pad
@@ -38,7 +38,7 @@ def scale_over(values: Sequence[float | None], *, pad: float = 0.08, first: floa
 
 
 def ticks(low: float, high: float, about: int = 4) -> list[float]:
-    """Round values within low … high."""
+    """Round values from low to high, approximately `about` of them."""
     span = high - low
     if span <= 0:
         return []
@@ -50,7 +50,7 @@ def ticks(low: float, high: float, about: int = 4) -> list[float]:
 
 
 def date_ticks(sessions: Sequence[str], most: int = 6) -> Iterator[tuple[int, str]]:
-    """Index and label of round dates: years, else half-years, quarters or months."""
+    """Index and label of at most `most` round dates: months, quarters, half-years or years."""
     starts = [at for at in range(1, len(sessions)) if sessions[at][:7] != sessions[at - 1][:7]]
     for months in (1, 3, 6, 12, 24, 60):
         kept = [at for at in starts if (12 * int(sessions[at][:4]) + int(sessions[at][5:7]) - 1) % months == 0]
@@ -80,7 +80,7 @@ def dots_path(values: Series, across: Scale, up: Scale) -> str:
 
 
 def band_path(upper: Series, lower: Series, across: Scale, up: Scale) -> str:
-    """A closed area between two series that are known at the same places."""
+    """Path of the closed area between two series, over the sessions where both are known."""
     there = [index for index, value in enumerate(upper) if value is not None and lower[index] is not None]
     if not there:
         return ""
@@ -90,12 +90,12 @@ def band_path(upper: Series, lower: Series, across: Scale, up: Scale) -> str:
 
 
 def drawing(height: float, body: str, label: str, kind: str = "chart") -> str:
-    """The outer element. Without a namespace: inside HTML it needs none, and nothing in the page names an address."""
+    """The outer SVG element. It has no namespace: HTML needs none, and the page thus contains no address."""
     return f'<svg class="{kind}" width="100%" height="{height:g}" role="img" aria-label="{escape(label)}">{body}</svg>'
 
 
 def stretched(top: float, height: float, body: str) -> str:
-    """A layer that stretches across; strokes and dots keep their width through `vector-effect` in the style sheet."""
+    """A layer that is stretched to the full width; `vector-effect` in the style sheet keeps the width of strokes and dots."""
     return (
         f'<svg x="0" y="{top:g}" width="100%" height="{height:g}" viewBox="0 0 {WIDTH:g} {height:g}" '
         f'preserveAspectRatio="none">{body}</svg>'
@@ -103,7 +103,7 @@ def stretched(top: float, height: float, body: str) -> str:
 
 
 def shape(path: str, kind: str) -> str:
-    """A path with a class; nothing where there is no path."""
+    """A path with a CSS class; empty for an empty path."""
     return f'<path class="{kind}" d="{path}"/>' if path else ""
 
 

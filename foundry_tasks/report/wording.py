@@ -1,4 +1,4 @@
-"""How the report says things: names of gates and horizons, figures with their units, verdicts in words."""
+"""Wording of the report: names of gates and horizons, figures with their units, verdicts in words."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -20,7 +20,7 @@ VERDICT_SIGNS: Mapping[str, str] = {
     "undefined": "?",
     "skipped": "–",
 }
-"""A shape for each verdict, so that nothing hangs on colour alone."""
+"""A sign for each verdict, so that verdicts can be told apart without colour."""
 
 ENTRY_NAMES: Mapping[str, str] = {"close": "close of t", "next_open": "open of t+1", "next_close": "close of t+1"}
 
@@ -36,7 +36,7 @@ whole_percent = writer(".0f", 100, " %")
 
 
 def gate_style(name: str) -> GateStyle:
-    """The style of a gate; one that this version does not know, such as an earlier version's, is written plainly."""
+    """The style of a gate; a default style for gates that this version lacks, such as those of an earlier version."""
     return GATES[name].style if name in GATES else GateStyle(name.replace("_", " "))
 
 
@@ -53,27 +53,27 @@ def gate_note(gate: Gate) -> str:
 
 
 def gate_interval(gate: Gate) -> str:
-    """A gate's interval, empty where it has none."""
+    """A gate's interval; empty without one."""
     return interval(gate.lower, gate.upper, gate_style(gate.name).write)
 
 
 def signed(value: float) -> str:
-    """A difference."""
+    """A number with its sign and four decimals."""
     return f"{value:+.4f}".replace("-", "−")
 
 
 def interval(lower: float | None, upper: float | None, write: Callable[[float], str] = plain) -> str:
-    """[lower, upper], empty where it is undefined."""
+    """[lower, upper]; empty if undefined."""
     return "" if lower is None or upper is None else f"[{write(lower)}, {write(upper)}]"
 
 
 def figure(value: float | None, write: Callable[[float], str] = plain) -> str:
-    """A number, or that there is none."""
+    """A number, or "undefined"."""
     return UNDEFINED if value is None else write(value)
 
 
 def estimate(found: Interval, write: Callable[[float], str] = plain) -> str:
-    """An estimate with its interval as far as it is defined."""
+    """An estimate, followed by its interval if that is defined."""
     return f"{figure(found.value, write)} {interval(found.lower, found.upper, write)}".rstrip()
 
 
@@ -83,7 +83,7 @@ def horizon_name(horizon: int | str) -> str:
 
 
 def stage_label(result: StageResult) -> str:
-    """A stage, with its shard where it has several: models/m=lightgbm."""
+    """A stage's name, with its shard if it has one: models/m=lightgbm."""
     return result.stage if result.shard is None else f"{result.stage}/{result.shard}"
 
 
@@ -93,7 +93,7 @@ def listed(items: Sequence[str]) -> str:
 
 
 def refusal(gate: Gate) -> str:
-    """Why a gate keeps a model out, in one line."""
+    """Why a gate refuses a model, in one line."""
     style = gate_style(gate.name)
     if style.note_tells_refusal:
         return f"{style.label}: {gate_note(gate)}"
@@ -115,7 +115,7 @@ def seconds(value: float) -> str:
 
 # ------------------------------------------------------------------ data
 def data_facts(prices: Prices) -> list[tuple[str, str]]:
-    """prices.json as names and sentences, in the order of interest."""
+    """Name and sentence of each fact in prices.json, the most important first."""
     return [
         ("source", prices.source),
         ("universe", prices.universe),
@@ -131,13 +131,13 @@ def data_facts(prices: Prices) -> list[tuple[str, str]]:
 
 
 def absences(absent: Sequence[AbsentStage]) -> list[str]:
-    """Stages that published nothing, one line a reason: "refit and promote: validation only"."""
+    """Stages that published nothing, one line per reason: "refit and promote: validation only"."""
     reasons = by_reason({item.stage: item.why for item in absent})
     return [f"{listed(stages)}: {why}" for why, stages in reasons.items()]
 
 
 def by_reason(left_out: Mapping[str, str]) -> dict[str, list[str]]:
-    """name → reason, turned round: a reason and its names."""
+    """The inverse of a mapping name → reason: reason → names."""
     reasons: dict[str, list[str]] = {}
     for name, reason in left_out.items():
         reasons.setdefault(reason, []).append(name)

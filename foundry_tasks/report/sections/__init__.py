@@ -1,4 +1,4 @@
-"""The sections of the report, one module each. A module that is added here is in the report; nothing else names it."""
+"""The sections of the report, one module each. They are found by listing this package; there is no other list of them."""
 
 import pkgutil
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from foundry_tasks.report.section import Section
 
 @cache
 def sections() -> tuple[Section, ...]:
-    """Every section, by ascending order. Raises ValueError where two have one name."""
+    """All sections, by ascending order. Raises ValueError if two have the same name."""
     found: dict[str, Section] = {}
     for module in pkgutil.iter_modules(__path__):
         section: Section = import_module(f"{__name__}.{module.name}").SECTION
@@ -22,5 +22,5 @@ def sections() -> tuple[Section, ...]:
 
 
 def sections_of(report: Report) -> Iterator[Section]:
-    """The sections that a report has something of. A part that no section here knows is ignored."""
+    """The sections whose part is in the report. Parts of unknown sections are ignored."""
     return (section for section in sections() if section.is_in(report))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from foundry_tasks.report.report_inputs import ReportInputs
 
 LARGE_MOVES_SHOWN = 20
-"""Large moves that the report lists of each verdict."""
+"""Number of large moves listed for each verdict."""
 _WHY_ABSENT = {
     "foundry_daily": "the daily run predicts with the champion and judges no model",
 }
@@ -25,7 +25,7 @@ _WHY_ABSENT = {
 
 # ------------------------------------------------------------------ report.json
 class Keys(Part):
-    """Its keys of report.json."""
+    """The section's keys of report.json."""
 
     data: Data
     leakage: Leakage | None
@@ -48,7 +48,7 @@ def _assemble(inputs: "ReportInputs") -> Keys:
 
 
 def _warnings(inputs: "ReportInputs") -> tuple[StageWarning, ...]:
-    """What stages warned of, each with its name; and that a run is no experiment if its code changed on the way."""
+    """The stages' warnings, and a warning if results of the run come from several versions of the code."""
     warnings = [
         StageWarning(stage=wording.stage_label(result), text=text.removeprefix(f"{result.stage}: "))
         for result in inputs.results
@@ -62,7 +62,7 @@ def _warnings(inputs: "ReportInputs") -> tuple[StageWarning, ...]:
 
 
 def _absent(inputs: "ReportInputs") -> tuple[AbsentStage, ...]:
-    """Stages that published nothing, and why as far as the run says it."""
+    """Stages that published nothing, with the reason from the run log or, without one, a general reason."""
     there = {result.stage for result in inputs.results}
     reasons = {line.stage: " ".join(line.warnings) for line in inputs.run_log if line.warnings}
     gates = inputs.documents.gates
@@ -140,7 +140,7 @@ def _excluded_lines(entries: Sequence[ExcludedBars]) -> dict[str, list[str]]:
 
 
 def large_move_lines(moves: Sequence[LargeMove]) -> dict[str, list[str]]:
-    """Verdict → ticker, date, move and ratio of its largest moves, and how many more there are."""
+    """Verdict → ticker, date, move and ratio of its largest moves, and the number of other moves."""
     verdicts: dict[str, list[str]] = {}
     for one in sorted(moves, key=lambda one: -abs(math.log1p(one.move))):
         ratio = f" ({one.ratio})" if one.ratio else ""

@@ -1,6 +1,6 @@
-"""Diagnostics of the gates, as tables of text: one row a figure, one cell a horizon.
+"""Diagnostics of the gates, as tables of text: one row per figure, one cell per horizon.
 
-The page and the Markdown write the same tables. The figures are those of `evidence` in report.json.
+The page and the Markdown have the same tables. The figures come from `evidence` in report.json.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,7 +27,7 @@ from foundry_tasks.report.wording import (
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A value and what has to be read with it."""
+    """A value with its interval or note."""
 
     value: str
     note: str = ""
@@ -40,7 +40,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One figure, and what it asks or comes from. cells: horizon → cell."""
+    """One figure. about: its meaning or formula. cells: horizon → cell."""
 
     label: str
     about: str
@@ -74,11 +74,11 @@ _EXPECTED: Mapping[str, Callable[[float], str]] = {
     "standard deviation of the mean AUC": plain,
     "WFE relative to the median": whole_percent,
 }
-"""How the figures of `expected_against_observed` are written; one that is not here is written plainly."""
+"""Name in `expected_against_observed` → number format; the default is four decimals."""
 
 
 def diagnostic_rows(document: Report) -> list[Row]:
-    """Every diagnostic; empty where nothing was judged."""
+    """All diagnostics; empty if no gates were evaluated."""
     judged = _judged(document)
     return [
         Row(label, about, {horizon: cell(diagnostics) for horizon, diagnostics in judged.items()})
@@ -88,7 +88,7 @@ def diagnostic_rows(document: Report) -> list[Row]:
 
 
 def expected_against_observed(document: Report) -> list[Row]:
-    """Observed figures; the note of each is what a well-calibrated model of that IC shows."""
+    """Observed figures. The note of each is the expected value of a well-calibrated model with that IC."""
     rows: dict[str, Row] = {}
     for horizon, diagnostics in _judged(document).items():
         for found in diagnostics.expected:
@@ -99,7 +99,7 @@ def expected_against_observed(document: Report) -> list[Row]:
 
 
 def _label(name: str) -> str:
-    """A figure's name with a capital; what gates.json calls spread is a dispersion."""
+    """A figure's name with a capital letter; "spread" in gates.json is shown as "dispersion"."""
     name = name.replace("spread", "dispersion")
     return f"{name[0].upper()}{name[1:]}"
 
@@ -134,7 +134,7 @@ def _efficiency(found: Efficiency) -> Cell:
 
 
 def _ratios(fieller: FiellerBounds) -> str:
-    """A Fieller set in words: what the data do not refute may be unbounded."""
+    """A Fieller set in words; it may be unbounded."""
     if fieller.kind == "every":
         return "any ratio: both edges may be zero"
     if fieller.lower is None or fieller.upper is None:

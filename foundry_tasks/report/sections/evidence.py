@@ -1,4 +1,4 @@
-"""The evidence that gates judged, drawn: AUC by session, cumulated rank IC, calibration, entries and folds."""
+"""Plots of the gates' evidence: AUC by session, cumulative rank IC, calibration, entries and folds."""
 
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 # ------------------------------------------------------------------ report.json
 class Keys(Part):
-    """Its keys of report.json."""
+    """The section's keys of report.json."""
 
     evidence: ByHorizon[HorizonEvidence]
 
 
 def _assemble(inputs: "ReportInputs") -> Keys:
-    from foundry_tasks.report.figures import session_figures  # noqa: PLC0415 - NumPy, which the terminal does without
+    from foundry_tasks.report.figures import session_figures  # noqa: PLC0415 - loads NumPy; the terminal's summary does not need it
 
     gates, evidence = inputs.documents.gates, {}
     for horizon, forecasts in sorted(inputs.forecasts.items()):
@@ -56,7 +56,7 @@ def _judged(document: Report) -> dict[int, JudgedDiagnostics]:
 
 
 def _hits(diagnostics: JudgedDiagnostics) -> dict[str, str]:
-    """Hit rate beside that of always saying up, Brier beside the base rate's."""
+    """Hit rate, compared with that of always "up"; Brier score, compared with the base rate's."""
     base = diagnostics.base_rate
     always = None if base is None else max(base, 1 - base)
     hit_rows = [
@@ -71,7 +71,7 @@ def _hits(diagnostics: JudgedDiagnostics) -> dict[str, str]:
 
 
 def _entries(judged: dict[int, JudgedDiagnostics]) -> dict[int, dict[str, str]]:
-    """Per horizon: how well P(up) ranks under the three entries, on scales shared by the horizons."""
+    """Horizon → drawings of AUC and rank IC of P(up) for the three entries; all horizons share their scales."""
 
     def rows(figure_of: Callable[[EntryFigures], Interval]) -> dict[int, list[Row]]:
         return {

@@ -1,4 +1,4 @@
-"""Gates: value, interval, threshold and verdict of each, at every horizon."""
+"""Gates: value, interval, threshold and verdict of each at all horizons."""
 
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Keys(Part):
-    """Its keys of report.json."""
+    """The section's keys of report.json."""
 
     policy: Policy | None
     gates: ByHorizon[tuple[Gate, ...]]
@@ -72,7 +72,7 @@ def _terminal(document: Report, terminal: Terminal) -> Iterator[str]:
 
 
 def _row(cells: Sequence[str], widths: Sequence[int], last: str) -> Iterator[str]:
-    """A line of a table; a cell that is wider than its column goes on below, at a blank."""
+    """A row of a table, in one or several lines; a cell wider than its column is wrapped at a blank."""
     wrapped = [textwrap.wrap(cell, width) or [""] for cell, width in zip(cells, widths, strict=True)]
     for number, parts in enumerate(zip_longest(*wrapped, fillvalue="")):
         line = "  ".join(f"{part:<{width}}" for part, width in zip(parts, widths, strict=True))

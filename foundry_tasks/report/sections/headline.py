@@ -1,4 +1,4 @@
-"""The top of the report: what the gates said, per horizon and in words, and what the run did about it."""
+"""The top of the report: the gates' verdicts for each horizon and in words, and their consequence."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -26,7 +26,7 @@ VERDICT_MEANINGS: Mapping[str, str] = {
 
 # ------------------------------------------------------------------ report.json
 class Keys(Part):
-    """Its keys of report.json."""
+    """The section's keys of report.json."""
 
     run: RunFacts
     status: Status
@@ -44,7 +44,7 @@ def _assemble(inputs: "ReportInputs") -> Keys:
 
 
 def _status(inputs: "ReportInputs") -> Status:
-    """Headline, consequence, and a verdict with its reasons for every horizon, shortest first."""
+    """Headline, consequence, and for each horizon, shortest first, the verdict with its reasons."""
     documents = inputs.documents
     gates = documents.gates.horizons if documents.gates else {}
     promotions = documents.promotion.horizons if documents.promotion else {}
@@ -77,7 +77,7 @@ def _status(inputs: "ReportInputs") -> Status:
 
 
 def _registered(promotion: Promotion | None, verdict: ModelVerdict) -> str:
-    """What became of the version, one sentence; a reason only where it is not the gates' verdict itself."""
+    """The decision on the version in one sentence; with a reason if it differs from the gates' verdict."""
     if promotion is None:
         return ""
     what = f"Registered as {promotion.model} version {promotion.version}"
@@ -89,7 +89,7 @@ def _registered(promotion: Promotion | None, verdict: ModelVerdict) -> str:
 
 
 def _consequence(inputs: "ReportInputs", promotions: Mapping[int, Promotion]) -> str:
-    """What the run did about it, a sentence or two."""
+    """The consequence of the verdicts, in one or two sentences."""
     if "gates" not in inputs.upstream:
         return f"{inputs.dag} judges no model. {_predictors(inputs)}"
     if inputs.documents.gates is None:
@@ -113,7 +113,7 @@ def _consequence(inputs: "ReportInputs", promotions: Mapping[int, Promotion]) ->
 
 
 def _predictors(inputs: "ReportInputs") -> str:
-    """Who predicts at which horizon: "Champion at 1 day. Shadow at 5 days and 20 days."."""
+    """The kind of version that predicts at each horizon: "Champion at 1 day. Shadow at 5 days and 20 days."."""
     predictions = inputs.documents.predictions
     by_kind: dict[str, list[str]] = {}
     for horizon, predictor in (predictions.per_horizon if predictions else {}).items():
@@ -123,7 +123,7 @@ def _predictors(inputs: "ReportInputs") -> str:
 
 
 def _headline(verdicts: Mapping[int, str]) -> list[StatusPhrase]:
-    """What the gates said over all horizons, a phrase a verdict, the best first."""
+    """The verdicts of all horizons, one phrase per verdict, the best first."""
     if not verdicts:
         return [StatusPhrase(verdict="none", text="No model was judged in this run.")]
     by_verdict: dict[str, list[int]] = {}

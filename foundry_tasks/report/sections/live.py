@@ -1,4 +1,4 @@
-"""Live: how earlier predictions did once their labels had matured, and which features have drifted most."""
+"""Live: performance of past predictions whose labels are known, and the features with the largest drift."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -22,7 +22,7 @@ DRIFTS_SHOWN = 8
 
 # ------------------------------------------------------------------ report.json
 class Keys(Part):
-    """Its keys of report.json."""
+    """The section's keys of report.json."""
 
     live: LiveSection | None
 
@@ -57,7 +57,7 @@ def _html(document: Report) -> Values | None:
 
 
 def _drawn(live: LiveFigures) -> dict[str, str]:
-    """Live AUC, hit rate and Brier score, the last two beside what knows nothing."""
+    """Live AUC, hit rate and Brier score; the last two with their values without skill."""
     always = None if live.base_rate is None else max(live.base_rate, 1 - live.base_rate)
     hit_rows = [Row.of("P(up) > ½", live.hit_rate), Row("one direction", always, kind="plain")]
     brier_rows = [Row.of("P(up)", live.brier), Row.of("base rate", live.brier_base_rate, "plain")]
@@ -112,7 +112,7 @@ def _terminal(document: Report, _terminal: Terminal) -> Iterator[str]:
 
 
 def _history(live: LiveFigures) -> str:
-    """What live figures are made of, in one line."""
+    """Sessions and versions of the live figures, in one line."""
     parts = []
     if live.sessions:
         versions = wording.listed([f"{name}: {count}" for name, count in live.versions.items()])
@@ -130,7 +130,7 @@ def _history(live: LiveFigures) -> str:
 
 
 def _drift_line(drift: ShownDrift, asked: MonitorSettings) -> str:
-    """How many features have drifted, in one line."""
+    """Number of features that have drifted, in one line."""
     if not drift.measured:
         return "not measured: the features that the model was fitted on are not in the store any more"
     return (

@@ -1,4 +1,4 @@
-"""The models: how base models, blend and stack compare, and which features matter to them."""
+"""The models: comparison of base models, blend and stack, and the most important features."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import fsum
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 FEATURES_SHOWN = 15
 STACK = "stack"
 _MODEL_ORDER = {"logistic": -1, "blend_40_60": 1, STACK: 2}
-"""Base models first, then what is made of them."""
+"""Base models first, then their blend and stack."""
 _COMPARED: Mapping[str, Callable[[ModelFigures], float | None]] = {
     "auc_up": lambda model: model.auc_up,
     "auc_median": lambda model: model.auc_median,
@@ -32,7 +32,7 @@ _COMPARED: Mapping[str, Callable[[ModelFigures], float | None]] = {
 
 # ------------------------------------------------------------------ report.json
 class Keys(Part):
-    """Its keys of report.json."""
+    """The section's keys of report.json."""
 
     models: ByHorizon[ModelsSection]
 
@@ -67,10 +67,10 @@ def _compared(name: str, found: ModelFigures) -> ComparedRow:
 
 
 def _ranked(by_model: Mapping[str, ModelImportance]) -> tuple[RankedFeature, ...]:
-    """Features by their mean share of gain over the models; where no model has gain, by permutation."""
+    """Features by descending mean share of gain over the models, then by permutation importance."""
     gains = [found.gain for found in by_model.values() if found.gain]
     losses = [found.permutation for found in by_model.values() if found.permutation]
-    # Models name their largest shares alone, so a share that is missing is next to nothing.
+    # A model lists only its largest shares, so a missing share is close to 0.
     gain = {name: fsum(values) / len(gains) for name, values in _by_feature(gains).items()}
     permutation = {name: fsum(values) / len(values) for name, values in _by_feature(losses).items()}
     order = sorted(gain.keys() | permutation, key=lambda name: (-gain.get(name, 0), -permutation.get(name, 0), name))
@@ -89,7 +89,7 @@ def _ranked(by_model: Mapping[str, ModelImportance]) -> tuple[RankedFeature, ...
 
 
 def _by_feature(columns: Sequence[Mapping[str, float]]) -> dict[str, list[float]]:
-    """Feature → its value in every model that names it."""
+    """Feature → its values in the models that list it."""
     found: dict[str, list[float]] = {}
     for column in columns:
         for name, value in column.items():
@@ -103,7 +103,7 @@ def _html(document: Report) -> Values | None:
 
 
 def _comparison(models_by_horizon: Mapping[int, ModelsSection]) -> dict[int, dict[str, str]]:
-    """Horizon → name of the figure → drawing; the last one is the AUC that the average gains by each base model."""
+    """Horizon → name of the figure → drawing. The last figure is the AUC that each base model adds to the average."""
     rows = {
         key: {
             horizon: [
@@ -151,7 +151,7 @@ def _markdown(document: Report) -> Iterator[str]:
 
 
 def model_title(name: str) -> str:
-    """A base model or blend as people write it."""
+    """Display name of a base model or blend."""
     titles = {
         "blend_40_60": "40/60 blend",
         "lightgbm": "LightGBM",
@@ -163,7 +163,7 @@ def model_title(name: str) -> str:
 
 
 def _added(adds: Interval | None) -> str:
-    """AUC that the average of the base models gains by one of them, with its interval; empty where nobody asked."""
+    """AUC that a base model adds to the average of the base models, with its interval; empty if not computed."""
     if adds is None or adds.value is None:
         return ""
     return f"{wording.signed(adds.value)} {wording.interval(adds.lower, adds.upper, wording.signed)}".rstrip()

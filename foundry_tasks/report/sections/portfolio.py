@@ -1,4 +1,4 @@
-"""What a backtest found, as the report tells it: its figures, the curves that are drawn, and the sentence on top."""
+"""The backtest: its figures, its curves, and its summary sentence."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 # ------------------------------------------------------------------ report.json
 class Keys(Part):
-    """Its keys of report.json."""
+    """The section's keys of report.json."""
 
     portfolio: PortfolioSection | None
 
@@ -50,7 +50,7 @@ def _assemble(inputs: "ReportInputs") -> Keys:
 
 
 def earned(horizon: int, item: Earnings) -> str:
-    """What one horizon earned, however sobering: "1 day: −1.3 bp a day after costs [−3.0, 0.4]; break-even cost 1.1 bp."."""
+    """P&L of one horizon in a sentence: "1 day: −1.3 bp a day after costs [−3.0, 0.4]; break-even cost 1.1 bp."."""
     net = item.net_bp
     if net.value is None or item.break_even_bp is None:
         return f"{horizon_name(horizon)}: nothing was traded."
@@ -61,7 +61,7 @@ def earned(horizon: int, item: Earnings) -> str:
 
 
 def _curves(daily: "Mapping[str, AnyArray]", folds: Sequence[FoldEarnings]) -> Curves:
-    """Per cent by session: compounded gains, drawdown below zero, and what was held as a share of the capital."""
+    """By session, in per cent: compounded return, drawdown (≤ 0), exposure as a share of the capital."""
     from foundry_tasks.evaluation.performance import drawdown, equity  # noqa: PLC0415 - NumPy, as in `_rounded`
 
     def gained(name: str) -> tuple[Figure, ...]:
@@ -84,14 +84,14 @@ def _curves(daily: "Mapping[str, AnyArray]", folds: Sequence[FoldEarnings]) -> C
 
 
 def _rounded(shares: "FloatArray") -> tuple[Figure, ...]:
-    """Shares as per cent, rounded for drawing."""
-    from foundry_tasks.report.figures import numbers  # noqa: PLC0415 - NumPy, which the terminal does without
+    """Shares in per cent, rounded for drawing."""
+    from foundry_tasks.report.figures import numbers  # noqa: PLC0415 - loads NumPy; the terminal does not need it
 
     return tuple(numbers(100 * shares, 3))
 
 
 def replay(simulation: Simulation | None) -> ReplayVerdict | None:
-    """Whether the forward simulation came to the same figures and forecasts, and a sentence that says it."""
+    """Whether the forward simulation gives the backtest's figures and forecasts, and a sentence about it."""
     if simulation is None:
         return None
     apart = list(_apart(simulation))
@@ -113,7 +113,7 @@ def replay(simulation: Simulation | None) -> ReplayVerdict | None:
 
 
 def _apart(simulation: Simulation) -> Iterator[str]:
-    """Every horizon that rounding does not explain, first those of the replay."""
+    """Horizons with a difference above the tolerance: first those of the replay, then those of the refits."""
     for horizon, item in simulation.horizons.items():
         if not item.agrees:
             yield f"{horizon_name(horizon)} ({item.figure} at {item.session})"

@@ -1,4 +1,4 @@
-"""Predictions: the tickers with the highest and the lowest mean P(up), and who predicts."""
+"""Predictions: the tickers with the highest and the lowest mean P(up), and the versions that predict."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -21,7 +21,7 @@ SHOWN_ON_TERMINAL = 5
 
 # ------------------------------------------------------------------ report.json
 class Keys(Part):
-    """Its keys of report.json."""
+    """The section's keys of report.json."""
 
     predictions: PredictionsSection | None
 
@@ -120,7 +120,7 @@ def _terminal(document: Report, _terminal: Terminal) -> Iterator[str]:
 
 
 def position(entry: TickerPrediction, horizons: Sequence[int]) -> str:
-    """A prediction's position sizes: one where every horizon has the same, else one a horizon."""
+    """A prediction's position sizes: one if all horizons have the same, else one per horizon."""
     sizes = [entry.at(horizon).position for horizon in horizons]
     written = ["–" if size is None else signed_percent(size) for size in sizes]
     return written[0] if len(set(written)) == 1 else " · ".join(text.removesuffix(" %") for text in written) + " %"

@@ -1,4 +1,4 @@
-"""The run: seconds per stage, where things are, registered versions, provenance, and what to do next."""
+"""The run: seconds per stage, paths of its pages, registered versions, provenance, and next steps."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 # ------------------------------------------------------------------ report.json
 class Keys(Part):
-    """Its keys of report.json."""
+    """The section's keys of report.json."""
 
     stages: tuple[StageTiming, ...]
     provenance: Provenance
@@ -169,7 +169,7 @@ def _versions(document: Report) -> Iterator[str]:
 
 
 def _next(document: Report) -> Iterator[str]:
-    """What to do now; paths stand on lines of their own and are never cut, since people copy them."""
+    """Next steps. Each path has a line of its own and is not cut, so that it can be copied."""
     links = document.links
     yield "What to do next"
     yield "  read the report: `make report` opens it"
@@ -186,7 +186,7 @@ def _next(document: Report) -> Iterator[str]:
 
 
 def _here(place: str) -> str:
-    """A path below this folder without it."""
+    """A path relative to the working directory if it is below it."""
     return place.removeprefix(f"{Path.cwd()}/")
 
 
