@@ -101,7 +101,7 @@ class ForwardSimulator:
         return day
 
     def to_json(self) -> str:
-        """The state as JSON: all that `from_json` needs besides prices and strategy."""
+        """The state as JSON, without prices and strategy."""
         return json.dumps(
             {
                 "config": self.config.model_dump(mode="json"),

@@ -29,7 +29,7 @@ VERDICTS: tuple[Event, ...] = ("promoted", "challenger", "refused", "skipped")
 """Events that `promote` appends for a registered version."""
 
 
-# ------------------------------------------------------------------ what a run's gates and refit lead to
+# ------------------------------------------------------------------ verdict on a run's version
 @dataclass(frozen=True, slots=True)
 class Ruling:
     """The verdict on a version, with its reason."""
@@ -127,7 +127,7 @@ def verdict_on(state: LedgerState, model: str, version: int) -> LedgerRecord:
     return record
 
 
-# ------------------------------------------------------------------ what a person decides
+# ------------------------------------------------------------------ a person's decision
 @dataclass(frozen=True, slots=True)
 class SignOff:
     """Signature of a person's decision: who, why, when."""

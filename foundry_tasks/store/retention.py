@@ -28,7 +28,7 @@ class Plan:
 
     @property
     def size_bytes(self) -> int:
-        """Total size of all that the plan deletes."""
+        """Total size of the documents and objects in the plan."""
         return sum(one.size_bytes for one in (*self.documents, *self.objects))
 
 

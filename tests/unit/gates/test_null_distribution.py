@@ -114,5 +114,5 @@ def test_shifts_for_refits_are_distinct_and_longer_than_what_features_remember(h
 
 
 def test_a_market_that_is_too_short_to_forget_is_refused():
-    with pytest.raises(ConfigError, match="Bring 672 sessions, or lower null_refits"):
+    with pytest.raises(ConfigError, match="Use 672 sessions, or lower null_refits"):
         null.spread_shifts(671, 1, 41)
