@@ -15,7 +15,6 @@ BUNDLE_FILE = "bundle.zip"
 PREDICTION_PACKAGES = (
     "bottleneck",
     "exchange_calendars",
-    "lightgbm",
     "mlflow",
     "numpy",
     "pandas",
@@ -25,13 +24,16 @@ PREDICTION_PACKAGES = (
     "threadpoolctl",
     "xgboost",
 )
-"""What prediction needs and no more; a test loads a model in a clean process and looks at what it imported."""
+"""What prediction needs besides the packages of the base models, and no more; a test loads a model in a clean process and looks
+at what it imported."""
 
 
 def save_pyfunc(folder: Path, wanted: Registration, *, run_id: str, logged: Any) -> Path:
     """Lay the model out in `folder`, as MLflow logs it; returns `folder`."""
     from mlflow import pyfunc  # noqa: PLC0415
     from mlflow.models import Model  # noqa: PLC0415
+
+    from foundry_tasks.models.base_models import PACKAGES  # noqa: PLC0415 - it loads NumPy, which MLflow has loaded too
 
     bundle = folder.with_name(BUNDLE_FILE)
     shutil.copyfile(wanted.bundle, bundle)
@@ -49,7 +51,7 @@ def save_pyfunc(folder: Path, wanted: Registration, *, run_id: str, logged: Any)
         ),
         signature=_signature(wanted.features) if wanted.features else None,
         input_example=_example(wanted) if wanted.example else None,
-        pip_requirements=[f"{name}=={metadata.version(name)}" for name in sorted(PREDICTION_PACKAGES)],
+        pip_requirements=[f"{name}=={metadata.version(name)}" for name in sorted({*PREDICTION_PACKAGES, *PACKAGES})],
     )
     return folder
 

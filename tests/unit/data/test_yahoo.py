@@ -12,7 +12,7 @@ from foundry_tasks.contract.errors import ConfigError, DataRejectedError, Transi
 from foundry_tasks.data import live
 from foundry_tasks.data.price_source import open_source
 from foundry_tasks.data.snapshots import refreshed
-from foundry_tasks.data.sources import yahoo
+from foundry_tasks.data.sources.live import yfinance as yahoo_source
 from tests.market_bars import sound_bars
 from tests.price_servers import ReplyError, hang, too_many
 
@@ -136,7 +136,7 @@ def test_a_wrong_list_of_tickers_is_refused_by_name(servers, make_io, tmp_path):
 
 
 def test_a_time_out_in_the_middle_of_500_tickers_leaves_what_arrived(servers, make_io, monkeypatch):
-    monkeypatch.setattr(yahoo, "_TIMEOUT_S", 1.6)
+    monkeypatch.setattr(yahoo_source, "_TIMEOUT_S", 1.6)
     monkeypatch.setattr(live, "WAITS_S", (0, 0.01))
     servers.bars = market(500, first=date(2021, 5, 25))
     tickers = servers.bars["ticker"].unique().tolist()

@@ -7,11 +7,11 @@ import pytest
 from foundry_tasks.contract.config import DEEP_MODELS
 from foundry_tasks.features import FEATURES
 from foundry_tasks.models.averaged import fit_averaged
+from foundry_tasks.models.base.xgboost import INPUTS
 from foundry_tasks.models.base_models import BASE_MODELS, load_model, score_panel
 from foundry_tasks.models.design import build_design
 from foundry_tasks.models.estimator import DegenerateTargetError, Stopping
 from foundry_tasks.models.session_auc import mean_session_auc
-from foundry_tasks.models.xgboost_classifier import INPUTS
 
 FIT, TEST = (0, 45), (46, 60)
 every_model = pytest.mark.parametrize("name", [name for name in BASE_MODELS if name not in DEEP_MODELS])

@@ -11,7 +11,7 @@ import numpy as np
 from foundry_tasks.contract.config import LabelKind
 from foundry_tasks.models.boosting import best_rounds
 from foundry_tasks.models.design import Inputs, Scores, Transform
-from foundry_tasks.models.estimator import Mapper, Prepared, Stopping, Target, learnable, shares
+from foundry_tasks.models.estimator import BaseModel, Mapper, Prepared, Stopping, Target, learnable, shares
 from foundry_tasks.models.openmp import provide_openmp
 
 if TYPE_CHECKING:
@@ -141,3 +141,6 @@ class LightGBMClassifier:
             "force_col_wise": True,
             "verbosity": -1,
         }
+
+
+BASE_MODEL = BaseModel(LightGBMClassifier(), LightGBMModel.from_dict, packages=("lightgbm",))

@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped] # it
 
 from foundry_tasks.contract.config import LabelKind
 from foundry_tasks.models.design import Inputs, Scores, Transform
-from foundry_tasks.models.estimator import Mapper, Prepared, Stopping, Target, learnable, shares
+from foundry_tasks.models.estimator import BaseModel, Mapper, Prepared, Stopping, Target, learnable, shares
 from foundry_tasks.models.scaler import Scaler, Vector, row_chunks
 
 _MAX_STEPS = 20
@@ -136,3 +136,6 @@ def _derivatives(
         hessian += (rows * curvature[:, None]).T @ rows
     n_known = int(known.sum())
     return gradient / n_known, hessian / n_known
+
+
+BASE_MODEL = BaseModel(LogisticRegression(), LogisticModel.from_dict)

@@ -12,7 +12,7 @@ import numpy as np
 from foundry_tasks.contract.config import LabelKind
 from foundry_tasks.models.boosting import best_rounds
 from foundry_tasks.models.design import Inputs, Scores, Transform
-from foundry_tasks.models.estimator import Mapper, Prepared, Stopping, Target, learnable, shares
+from foundry_tasks.models.estimator import BaseModel, Mapper, Prepared, Stopping, Target, learnable, shares
 from foundry_tasks.models.scaler import row_chunks
 
 if TYPE_CHECKING:
@@ -212,3 +212,6 @@ class XGBoostClassifier:
             "nthread": 1,
             "verbosity": 0,
         }
+
+
+BASE_MODEL = BaseModel(XGBoostClassifier(), XGBoostModel.from_dict, packages=("xgboost",))
