@@ -4,12 +4,11 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import fsum
-from typing import Any
 
 import numpy as np
 
 from foundry_tasks.models.design import Rows, Scores, Transform
-from foundry_tasks.models.estimator import Estimator, FittedModel, Mapper, Prepared, Stopping, Target, shares
+from foundry_tasks.models.estimator import Estimator, FittedModel, Mapper, Prepared, Saved, Stopping, Target, shares
 
 
 @dataclass(frozen=True)
@@ -56,9 +55,7 @@ class AveragedModel:
         return json.dumps({"kind": self.kind, "members": members}).encode()
 
     @classmethod
-    def from_dict(
-        cls, saved: Mapping[str, Any], load_member: Callable[[Mapping[str, Any]], FittedModel]
-    ) -> "AveragedModel":
+    def from_dict(cls, saved: Saved, load_member: Callable[[Saved], FittedModel]) -> "AveragedModel":
         """What `to_bytes` wrote."""
         return cls(tuple(load_member(member) for member in saved["members"]))
 

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib import import_module
-from typing import Any
 
 import numpy as np
 
@@ -21,7 +20,7 @@ from foundry_tasks.models.averaged import AveragedModel
 from foundry_tasks.models.deep.deep_classifier import DeepClassifier, need_training_backend, tasks_of
 from foundry_tasks.models.deep.journal import NO_JOURNAL, FitJournal
 from foundry_tasks.models.design import Scores, Transform, build_design
-from foundry_tasks.models.estimator import BaseModel, Estimator, FittedModel
+from foundry_tasks.models.estimator import BaseModel, Estimator, FittedModel, Saved
 from foundry_tasks.models.per_regime import PerRegimeModel, score_rows
 
 
@@ -43,7 +42,7 @@ PACKAGES = tuple(sorted({package for found in _FOUND.values() for package in fou
 LabelSource = Callable[[int, LabelKind | DeepTask], FloatArray]
 """horizon, which label → (n_sessions, n_tickers), NaN where there is none."""
 
-_READERS: Mapping[str, Callable[[Mapping[str, Any]], FittedModel]] = {
+_READERS: Mapping[str, Callable[[Saved], FittedModel]] = {
     **{name: found.read for name, found in _FOUND.items()},
     AveragedModel.kind: lambda saved: AveragedModel.from_dict(saved, _read),
     PerRegimeModel.kind: lambda saved: PerRegimeModel.from_dict(saved, _read),
@@ -116,7 +115,7 @@ def load_model(data: bytes) -> FittedModel:
     return _read(json.loads(data))
 
 
-def _read(saved: Mapping[str, Any]) -> FittedModel:
+def _read(saved: Saved) -> FittedModel:
     if saved.get("kind") not in _READERS:
         raise ValueError(f"a saved model is one of {', '.join(_READERS)}, got {saved.get('kind')!r}")
     return _READERS[saved["kind"]](saved)

@@ -17,6 +17,8 @@ Of a network with several heads (n_rows, n_tasks), the sign first, which alone s
 """
 
 
+Saved = Mapping[str, Any]
+"""The JSON object that a fitted model is saved as; `kind` says which reads it."""
 Mapper = Callable[[Callable[[int], Any], Sequence[int]], Iterable[Any]]
 """How a call is made for each seed: the builtin `map`, or `FitPool.share` for several at a time."""
 
@@ -113,7 +115,7 @@ class BaseModel:
     """
 
     estimator: Estimator
-    read: Callable[[Mapping[str, Any]], FittedModel]
+    read: Callable[[Saved], FittedModel]
     packages: tuple[str, ...] = ()
 
 

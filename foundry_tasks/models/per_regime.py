@@ -6,14 +6,13 @@ Off by default: each half learns from half the sessions.
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from foundry_tasks.data.panel import FloatArray
 from foundry_tasks.models.averaged import AveragedModel
 from foundry_tasks.models.design import Design, Inputs, Scores, Transform
-from foundry_tasks.models.estimator import FittedModel, Target
+from foundry_tasks.models.estimator import FittedModel, Saved, Target
 from foundry_tasks.models.market_regime import RegimeSplit
 
 MIN_REGIME_SESSIONS = 60
@@ -74,9 +73,7 @@ class PerRegimeModel:
         return ("calm", self.calm), ("turbulent", self.turbulent)
 
     @classmethod
-    def from_dict(
-        cls, saved: Mapping[str, Any], load_member: Callable[[Mapping[str, Any]], FittedModel]
-    ) -> "PerRegimeModel":
+    def from_dict(cls, saved: Saved, load_member: Callable[[Saved], FittedModel]) -> "PerRegimeModel":
         """What `to_bytes` wrote."""
         calm, turbulent = (AveragedModel.from_dict(saved[name], load_member) for name in ("calm", "turbulent"))
         return cls(RegimeSplit(saved["threshold"]), calm, turbulent)

@@ -22,7 +22,7 @@ from foundry_tasks.models.deep.journal import NO_JOURNAL, FitJournal
 from foundry_tasks.models.deep.scoring import in_chunks, score_sessions
 from foundry_tasks.models.deep.sequences import Sequences
 from foundry_tasks.models.design import Scores, Transform
-from foundry_tasks.models.estimator import Mapper, Prepared, Stopping, Target, learnable, shares
+from foundry_tasks.models.estimator import Mapper, Prepared, Saved, Stopping, Target, learnable, shares
 from foundry_tasks.models.scaler import Scaler
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ class DeepModel:
         ).encode()
 
     @classmethod
-    def from_dict(cls, saved: Mapping[str, Any]) -> "DeepModel":
+    def from_dict(cls, saved: Saved) -> "DeepModel":
         """What `to_bytes` wrote."""
         return cls(
             network=saved["kind"],
