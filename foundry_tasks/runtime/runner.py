@@ -37,8 +37,10 @@ from foundry_tasks.contract.stages import (
 )
 from foundry_tasks.runtime.import_clock import ImportClock
 
-PACKAGE = Path(__file__).resolve().parent
-_NUMERICAL_LIBRARIES = ("numpy", "pandas", "pyarrow", "scikit-learn", "lightgbm", "xgboost", "bottleneck")
+PACKAGE = Path(__file__).resolve().parents[1]
+_NUMERICAL_LIBRARIES = ("numpy", "pandas", "pyarrow", "scikit-learn", "xgboost", "bottleneck")
+"""XGBoost fits the meta-learner; what base models are made of, their modules say."""
+_BEFORE_MODELS = STAGES["models"].inputs
 
 
 @dataclass(frozen=True)
@@ -67,9 +69,14 @@ def code_version() -> str:
 
 
 @cache
-def library_versions() -> dict[str, str]:
-    """Versions that can move a digit."""
-    return {name: metadata.version(name) for name in _NUMERICAL_LIBRARIES} | {"python": sys.version.split()[0]}
+def library_versions(stage: str) -> dict[str, str]:
+    """Versions that can move a digit of a stage's result."""
+    libraries = {*_NUMERICAL_LIBRARIES}
+    if stage not in _BEFORE_MODELS:
+        from foundry_tasks.models.base_models import PACKAGES  # noqa: PLC0415 - stages before it start without
+
+        libraries |= {*PACKAGES}
+    return {name: metadata.version(name) for name in sorted(libraries)} | {"python": sys.version.split()[0]}
 
 
 def execute(identity: Identity, conf: Mapping[str, Any], context: RunContext) -> StageResult:
@@ -188,7 +195,7 @@ def _reuse_digest(
             "config": config,
             "outside": outside,
             "code": code_version(),
-            "libraries": library_versions(),
+            "libraries": library_versions(identity.stage),
             "as_of": identity.as_of if identity.stage == "prices" else None,
             "recent_sessions": recent_sessions(identity.dag),
         }

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from foundry_tasks.contract.artifacts import canonical_json, prediction_key, sha256_of
-from foundry_tasks.contract.config import DEEP_MODELS, RECENT_SESSIONS, ModelName, PredictConfig
+from foundry_tasks.contract.config import DEEP_MODELS, MODEL_NAMES, RECENT_SESSIONS, ModelName, PredictConfig
 from foundry_tasks.contract.documents import Predictions, Promotions, Versions
 from foundry_tasks.contract.documents.predict import IndexedPrediction, Predictor, PredictorKind, VersionInUse
 from foundry_tasks.contract.errors import ConfigError
@@ -222,7 +222,7 @@ def _in_use(chosen: Chosen) -> VersionInUse:
 def _fitted_by(bundle: "Bundle") -> set[ModelName]:
     """Base models whose libraries score it. NumPy alone scores a deep one, and no training backend has to be there."""
     meta: set[ModelName] = {"xgboost"} if bundle.stack.meta else set()
-    return meta | {name for name in get_args(ModelName) if name in bundle.models and name not in DEEP_MODELS}
+    return meta | {name for name in MODEL_NAMES if name in bundle.models and name not in DEEP_MODELS}
 
 
 def _table(

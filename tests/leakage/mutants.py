@@ -518,7 +518,7 @@ WHAT_LEARNS = (
     ),
     Mutant(
         "a model scales what it scores by that batch",
-        "models/logistic_regression.py",
+        "models/base/logistic.py",
         "scores[rows] = self.scaler.apply(",
         "scores[rows] = Scaler.of(inputs).apply(",
         (

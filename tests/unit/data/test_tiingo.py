@@ -14,7 +14,7 @@ from foundry_tasks.contract.errors import ConfigError, DataRejectedError, Transi
 from foundry_tasks.data import live
 from foundry_tasks.data.price_source import open_source
 from foundry_tasks.data.snapshots import refreshed
-from foundry_tasks.data.sources import tiingo
+from foundry_tasks.data.sources.live import tiingo
 from tests.price_servers import ReplyError, hang, too_many
 
 START, END = date(2021, 6, 1), date(2021, 6, 29)

@@ -12,7 +12,7 @@ from foundry_tasks.contract.errors import ConfigError, DataRejectedError, Transi
 from foundry_tasks.data import live
 from foundry_tasks.data.price_source import open_source
 from foundry_tasks.data.snapshots import refreshed
-from foundry_tasks.data.sources import yahoo
+from foundry_tasks.data.sources.live import yfinance as yahoo_source
 from tests.market_bars import sound_bars
 from tests.price_servers import ReplyError, hang, too_many
 
@@ -139,7 +139,7 @@ def test_a_time_out_in_the_middle_of_500_tickers_leaves_what_arrived(servers, ma
     """Who has no answer for 1.6 s is given up, and only who never gets one: others may take as long as the machine needs."""
     import yfinance  # noqa: PLC0415 - it is slow to import
 
-    monkeypatch.setattr(yahoo, "_TIMEOUT_S", 60)
+    monkeypatch.setattr(yahoo_source, "_TIMEOUT_S", 60)
     monkeypatch.setattr(live, "WAITS_S", (0, 0.01))
     servers.bars = market(500, first=date(2021, 5, 25))
     tickers = servers.bars["ticker"].unique().tolist()

@@ -173,12 +173,12 @@ def test_warnings_are_reused_with_the_work(stages, run):
 def test_other_config_inputs_code_libraries_or_shard_are_computed_anew(stages, run, monkeypatch, what):
     run("first")
     run("second")
-    code, libraries = runner.code_version(), runner.library_versions()
+    code, libraries = runner.code_version(), runner.library_versions("second")
     run("first", "other", **({"top": 4} if what == "inputs" else {}))
     if what == "code":
         monkeypatch.setattr(runner, "code_version", lambda: f"{code}-edited")
     if what == "libraries":
-        monkeypatch.setattr(runner, "library_versions", lambda: libraries | {"numpy": "1.0"})
+        monkeypatch.setattr(runner, "library_versions", lambda _: libraries | {"numpy": "1.0"})
     again = run("second", "other", "h=1" if what == "shard" else None, **({"seed": 8} if what == "config" else {}))
     assert again.reused_from is None
     assert stages.ran.count("second") == 2
@@ -318,6 +318,16 @@ def test_the_code_version_moves_with_the_sources(tmp_path, monkeypatch):
         versions.append(runner.code_version())
     runner.code_version.cache_clear()
     assert versions[0] == versions[2] != versions[1]
+
+
+def test_the_code_version_is_of_the_whole_package():
+    assert (runner.PACKAGE / "contract" / "config.py").is_file()
+
+
+def test_a_stage_before_the_models_is_computed_anew_for_no_library_of_theirs():
+    of_features, of_models = runner.library_versions("features"), runner.library_versions("models")
+    assert of_models.items() > of_features.items()
+    assert of_models.keys() - of_features.keys() == {"lightgbm"}
 
 
 def test_a_store_that_is_neither_folder_nor_bucket_is_refused_rather_than_made_one(tmp_path, monkeypatch):

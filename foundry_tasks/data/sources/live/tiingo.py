@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from foundry_tasks.contract.config import PricesConfig
 from foundry_tasks.contract.errors import ConfigError, DataRejectedError
+from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.data.live import Ask, BusyError, LiveSource, NoBarsError, one_line
 from foundry_tasks.data.tidy import tidy
 
@@ -18,6 +20,11 @@ if TYPE_CHECKING:
 SECRET = "tiingo_api_key"  # noqa: S105 - the name of a file, not what is in it
 _TIMEOUT_S = 20.0
 _COLUMNS = ("date", "open", "high", "low", "close", "volume", "adjClose", "splitFactor")
+
+
+def open_source(config: PricesConfig, named: str, io: StageIO | None) -> "TiingoSource":  # noqa: ARG001 - no files
+    """Tiingo, asked for the tickers of the conf."""
+    return TiingoSource(config.tickers, io)
 
 
 class TiingoSource(LiveSource):

@@ -5,14 +5,14 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from foundry_tasks.contract.config import LabelKind
 from foundry_tasks.models.boosting import best_rounds
 from foundry_tasks.models.design import Inputs, Scores, Transform
-from foundry_tasks.models.estimator import Mapper, Prepared, Stopping, Target, learnable, shares
+from foundry_tasks.models.estimator import BaseModel, Mapper, Prepared, SavedModel, Stopping, Target, learnable, shares
 from foundry_tasks.models.scaler import row_chunks
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class XGBoostModel:
         ).encode()
 
     @classmethod
-    def from_dict(cls, saved: Mapping[str, Any]) -> "XGBoostModel":
+    def from_dict(cls, saved: SavedModel) -> "XGBoostModel":
         """What `to_bytes` wrote."""
         booster = base64.b64decode(saved["ubjson"])
         return cls(tuple(saved["names"]), tuple(saved["used"]), saved["transform"], booster)
@@ -196,7 +196,7 @@ class XGBoostClassifier:
             booster = booster[:rounds]
         return XGBoostModel(names, binned.used, self.transform, bytes(booster.save_raw("ubj")))
 
-    def _parameters(self) -> dict[str, Any]:
+    def _parameters(self) -> dict[str, str | float]:
         return {
             "objective": "binary:logistic",
             "tree_method": "hist",
@@ -212,3 +212,6 @@ class XGBoostClassifier:
             "nthread": 1,
             "verbosity": 0,
         }
+
+
+BASE_MODEL = BaseModel(XGBoostClassifier(), XGBoostModel.from_dict, packages=("xgboost",))

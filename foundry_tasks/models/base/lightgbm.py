@@ -4,14 +4,14 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from foundry_tasks.contract.config import LabelKind
 from foundry_tasks.models.boosting import best_rounds
 from foundry_tasks.models.design import Inputs, Scores, Transform
-from foundry_tasks.models.estimator import Mapper, Prepared, Stopping, Target, learnable, shares
+from foundry_tasks.models.estimator import BaseModel, Mapper, Prepared, SavedModel, Stopping, Target, learnable, shares
 from foundry_tasks.models.openmp import provide_openmp
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class LightGBMModel:
         return json.dumps({"kind": kind, "names": self.names, "transform": self.transform, "text": self.text}).encode()
 
     @classmethod
-    def from_dict(cls, saved: Mapping[str, Any]) -> "LightGBMModel":
+    def from_dict(cls, saved: SavedModel) -> "LightGBMModel":
         """What `to_bytes` wrote."""
         return cls(tuple(saved["names"]), saved["transform"], saved["text"])
 
@@ -123,7 +123,7 @@ class LightGBMClassifier:
             )
         return LightGBMModel(prepared.names, self.transform, booster.model_to_string(num_iteration=rounds))
 
-    def _parameters(self) -> dict[str, Any]:
+    def _parameters(self) -> dict[str, str | float]:
         return {
             "objective": "binary",
             "learning_rate": self.learning_rate,
@@ -141,3 +141,6 @@ class LightGBMClassifier:
             "force_col_wise": True,
             "verbosity": -1,
         }
+
+
+BASE_MODEL = BaseModel(LightGBMClassifier(), LightGBMModel.from_dict, packages=("lightgbm",))

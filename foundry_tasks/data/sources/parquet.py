@@ -8,11 +8,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from foundry_tasks.contract.errors import DataRejectedError
+from foundry_tasks.contract.config import PricesConfig
+from foundry_tasks.contract.errors import ConfigError, DataRejectedError
 from foundry_tasks.data.input_files import content_digest, input_files, suffix_of, unread_files
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from foundry_tasks.contract.stage_io import StageIO
 
 _MOST_NOTES = 20
 _PART = re.compile(
@@ -21,11 +24,17 @@ _PART = re.compile(
 """How writers of data sets name their parts."""
 
 
+def open_source(config: PricesConfig, named: str, io: "StageIO | None") -> "FileSource":  # noqa: ARG001 - it needs no run
+    """The files that the key `prices` names. Raises ConfigError without it."""
+    if not config.prices:
+        raise ConfigError("source='parquet' needs prices: the path of a parquet or csv file, or of a folder of them.")
+    return FileSource(config.prices, named or config.prices, config.declared_columns)
+
+
 class FileSource:
     """A parquet or csv file, or a folder of them read together; one without a ticker column is named after itself."""
 
     silent: Mapping[str, str] = MappingProxyType({})
-    live = False
 
     def __init__(self, path: str, named: str, columns: Mapping[str, str] = MappingProxyType({})) -> None:
         self._files = input_files(path, "prices")

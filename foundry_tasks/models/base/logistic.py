@@ -7,7 +7,7 @@ handful of passes, each one matrix product, where a quasi-Newton solver takes a 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped] # it
 
 from foundry_tasks.contract.config import LabelKind
 from foundry_tasks.models.design import Inputs, Scores, Transform
-from foundry_tasks.models.estimator import Mapper, Prepared, Stopping, Target, learnable, shares
+from foundry_tasks.models.estimator import BaseModel, Mapper, Prepared, SavedModel, Stopping, Target, learnable, shares
 from foundry_tasks.models.scaler import Scaler, Vector, row_chunks
 
 _MAX_STEPS = 20
@@ -59,7 +59,7 @@ class LogisticModel:
         ).encode()
 
     @classmethod
-    def from_dict(cls, saved: Mapping[str, Any]) -> "LogisticModel":
+    def from_dict(cls, saved: SavedModel) -> "LogisticModel":
         """What `to_bytes` wrote."""
         scaler = Scaler.from_dict(saved)
         coefficients = np.array(saved["coefficients"], dtype=np.float64)
@@ -136,3 +136,6 @@ def _derivatives(
         hessian += (rows * curvature[:, None]).T @ rows
     n_known = int(known.sum())
     return gradient / n_known, hessian / n_known
+
+
+BASE_MODEL = BaseModel(LogisticRegression(), LogisticModel.from_dict)

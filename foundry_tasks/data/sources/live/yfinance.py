@@ -8,10 +8,17 @@ from http import HTTPStatus
 
 import pandas as pd
 
+from foundry_tasks.contract.config import PricesConfig
+from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.data.live import Ask, BusyError, LiveSource, NoBarsError, one_line
 from foundry_tasks.data.tidy import tidy
 
 _TIMEOUT_S = 10.0
+
+
+def open_source(config: PricesConfig, named: str, io: StageIO | None) -> "YahooSource":  # noqa: ARG001 - no files
+    """Yahoo Finance, asked for the tickers of the conf."""
+    return YahooSource(config.tickers, io)
 
 
 class YahooSource(LiveSource):
