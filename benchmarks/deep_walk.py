@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 
 from foundry_tasks.contract.config import DEEP_MODELS
 from foundry_tasks.contract.documents import Folds
-from foundry_tasks.contract.stage_io import StageResult
+from foundry_tasks.contract.results import StageResult
 from foundry_tasks.data.panel import FloatArray
 from foundry_tasks.data.tables import read_matrices
 from foundry_tasks.evaluation.collapse import collapse_of

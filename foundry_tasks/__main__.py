@@ -30,10 +30,10 @@ _IMPORTS.start()
 
 from foundry_tasks.adapters.stores import open_store  # noqa: E402
 from foundry_tasks.contract.errors import ConfigError, DataRejectedError, FoundryError, NothingToDo  # noqa: E402
+from foundry_tasks.contract.identity import Identity, last_completed_session  # noqa: E402
 from foundry_tasks.contract.market import given_conf  # noqa: E402
 from foundry_tasks.contract.ports import Registry  # noqa: E402
 from foundry_tasks.contract.settings import REPOSITORY, Settings  # noqa: E402
-from foundry_tasks.contract.stage_io import Identity, last_completed_session  # noqa: E402
 from foundry_tasks.contract.stages import MARKET_STAGES, PIPELINES, STAGES, conf_fields  # noqa: E402
 from foundry_tasks.contract.typed import conf_of_environment, conf_of_settings  # noqa: E402
 from foundry_tasks.runtime import pipeline, runner, terminal  # noqa: E402

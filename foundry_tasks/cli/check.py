@@ -12,8 +12,8 @@ from foundry_tasks.contract import artifacts
 from foundry_tasks.contract.documents import Prices
 from foundry_tasks.contract.documents.prices import PriceHead
 from foundry_tasks.contract.errors import ConfigError, DataRejectedError, TransientError
+from foundry_tasks.contract.identity import Identity
 from foundry_tasks.contract.ports import Finding, Store
-from foundry_tasks.contract.stage_io import Identity
 from foundry_tasks.report.price_cases import Snapshot, rejected_cases, worst_cases
 from foundry_tasks.report.price_check import PriceCheck, as_page
 from foundry_tasks.runtime import runner

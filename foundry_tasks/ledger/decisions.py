@@ -249,7 +249,7 @@ def _repair_version(
     taken = {other: facts.sha256 for other, facts in state.versions.items()}
     note = ""
     if origin == "the store":
-        wanted, complete = registration_of(store, registry, model, state, number)
+        wanted, complete = registration_of(store, model, state, number)
         made = registry.register(wanted)
         note = "" if complete else ", with the ledger's evidence only: the results of its run are gone"
     else:

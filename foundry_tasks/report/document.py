@@ -34,7 +34,7 @@ from foundry_tasks.contract.documents.report import (
     TickerPrediction,
 )
 from foundry_tasks.contract.documents.report_gates import HorizonEvidence, JudgedDiagnostics
-from foundry_tasks.contract.stage_io import StageResult
+from foundry_tasks.contract.results import StageResult
 from foundry_tasks.report.figures import session_figures
 from foundry_tasks.report.portfolio import portfolio_section
 from foundry_tasks.report.report_inputs import Documents, ReportInputs

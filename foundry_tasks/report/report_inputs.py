@@ -20,7 +20,7 @@ from foundry_tasks.contract.documents import (
     Simulation,
     TrialFigures,
 )
-from foundry_tasks.contract.stage_io import RunLogLine, StageResult
+from foundry_tasks.contract.results import RunLogLine, StageResult
 from foundry_tasks.data.panel import DateArray, FloatArray
 from foundry_tasks.data.tables import AnyArray
 

@@ -10,7 +10,7 @@ from foundry_tasks.contract import artifacts
 from foundry_tasks.contract.documents.report import Report, StageTiming
 from foundry_tasks.contract.errors import MissingInputError
 from foundry_tasks.contract.ports import Store
-from foundry_tasks.contract.stage_io import StageResult, read_run_log
+from foundry_tasks.contract.results import StageResult, read_run_log
 from foundry_tasks.report import portfolio_tables, wording
 from foundry_tasks.report.wording import percent
 

@@ -15,7 +15,8 @@ def run(config: DecideConfig, io: StageIO) -> None:
     """
     if not config.model:
         raise ConfigError("model must be said, such as model=foundry-us-5d.")
-    store, registry, who, why, now = io.store, io.registry, config.who, config.why, io.now()
+    store, registry, now = io.store, io.environment.registry, io.environment.now()
+    who, why = config.who, config.why
     if config.action == "rollback":
         record = governance.rollback(
             store, registry, config.model, to_version=config.version, who=who, why=why, when=now
@@ -36,7 +37,7 @@ def run(config: DecideConfig, io: StageIO) -> None:
         hash=record.hash,
     )
     io.publish(decision)
-    io.metrics[record.model.rsplit("-")[-1]] = {
+    io.outputs.metrics[record.model.rsplit("-")[-1]] = {
         "model": decision.model,
         "event": decision.event,
         "version": decision.version,

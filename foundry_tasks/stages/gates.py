@@ -31,7 +31,7 @@ from foundry_tasks.walk.evidence import Evidence, collapsed_folds, gather_eviden
 def run(config: GatesConfig, io: StageIO) -> None:
     """ensemble's P(up), labels, prices and the leakage audit → gates.json; each trial of the run → the trial ledger."""
     policy = GatePolicy(**{name: getattr(config, name) for name in GatePolicy.model_fields})
-    inputs = RunInputs(io)
+    inputs = RunInputs(io.inputs)
     reported_folds, leaks = inputs.reported_folds, io.read(Leakage).leaks
     with io.step("trials"):
         biases = record_run(io, inputs, config.market, policy)
@@ -60,7 +60,7 @@ def run(config: GatesConfig, io: StageIO) -> None:
         )
         # What trials there are besides is no output: the same run, judged again, has the same gates.
         headline = GatesHeadline(verdict=verdict, auc=report.gates[0].value, trials=trial_figures(biases[horizon]))
-        io.metrics[f"{horizon}d"] = headline.model_dump(mode="json")
+        io.outputs.metrics[f"{horizon}d"] = headline.model_dump(mode="json")
         _warn(io, horizon, report, diagnostics, skipped=config.skip_gates)
         _warn_of_trials(io, horizon, report, biases[horizon], policy)
     io.publish(Gates(validate_only=config.validate_only, policy=policy, horizons=judged))
@@ -95,7 +95,7 @@ class Champion:
         forecast = np.full(evidence.p_up.shape, np.nan)
         mine = read_matrices(io.path("labels", "labels.parquet"), [])
         sessions = mine.sessions[folds[0].test.start : folds[-1].test.stop]
-        other = io.of_run(self.run)
+        other = io.inputs.of_run(self.run)
         if (result := other.find("ensemble")) is not None:
             for name in sorted(one for one in result.outputs if one.startswith(f"{horizon}d/fold")):
                 _overlay(forecast, sessions, mine.tickers, read_matrices(other.artifact(result, name), ["p_up"]))
@@ -110,7 +110,7 @@ def _looked_until(io: StageIO, run: str, horizon: int) -> date | None:
 
     None, too, for a run that is so old that the store does not keep what it published.
     """
-    other = io.of_run(run)
+    other = io.inputs.of_run(run)
     result = other.find("gates")
     if result is None or not io.store.has_object(result.outputs[Gates.artifact].sha256):
         return None

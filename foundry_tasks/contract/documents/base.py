@@ -35,7 +35,7 @@ class Part(BaseModel):
 
 
 class Document(Part):
-    """A JSON artifact of a stage, read by `StageIO.read` and published by `StageIO.publish`."""
+    """A JSON artifact of a stage, read by `io.read` and published by `io.publish`."""
 
     stage: ClassVar[str]
     """The stage that publishes it."""
