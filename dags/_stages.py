@@ -63,4 +63,5 @@ def trigger_form(dag: str, **filled: Any) -> dict[str, Param]:
 
     filled: what stands in a field already, where the DAG's default is another than the stage's.
     """
-    return {key: Param(filled.get(key), **schema) for key, schema in form(dag, filled).items()}
+    fields: Mapping[str, dict[str, Any]] = form(dag, filled)
+    return {key: Param(filled.get(key), **schema) for key, schema in fields.items()}

@@ -201,7 +201,9 @@ def one_promote(folder: str, uri: str, run_id: str, die: str) -> int:
     except FoundryError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
-    print(io.outputs.metrics["5d"]["event"])  # noqa: T201 - that is what this process is for
+    headline = io.outputs.metrics["5d"]
+    assert isinstance(headline, dict)
+    print(headline["event"])  # noqa: T201 - that is what this process is for
     return 0
 
 

@@ -1,9 +1,9 @@
 """What a stage leaves when it has ended: its result, and its line in the run's log."""
 
 from datetime import date
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, JsonValue
 
 from foundry_tasks.contract import artifacts
 from foundry_tasks.contract.ports import Store
@@ -34,10 +34,10 @@ class StageResult(BaseModel):
     outputs: dict[str, Artifact]
     outputs_digest: str
     """Free of time, run and runtime: equal work has an equal digest."""
-    metrics: dict[str, Any]
+    metrics: dict[str, JsonValue]
     """Headline figures, small; `result.json` is what Airflow's XCom points at."""
     warnings: list[str]
-    config: dict[str, Any]
+    config: dict[str, JsonValue]
     config_digest: str
     code_version: str
     image_digest: str

@@ -1,17 +1,18 @@
 """What a stage makes: artifacts named by content, pages, metrics and warnings."""
 
 import shutil
-from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
-from typing import Any
+
+from pydantic import JsonValue
 
 from foundry_tasks.contract import artifacts
 from foundry_tasks.contract.documents import Document
 from foundry_tasks.contract.errors import DataRejectedError
 from foundry_tasks.contract.identity import Identity
-from foundry_tasks.contract.ports import Expectations, Store, Verdict
+from foundry_tasks.contract.plain import Conf
+from foundry_tasks.contract.ports import Expectations, Store, Table, Verdict
 from foundry_tasks.contract.results import Artifact
 from foundry_tasks.contract.steps import Steps
 
@@ -27,7 +28,7 @@ class StageOutputs:
     ) -> None:
         self.workspace = workspace
         self.artifacts: dict[str, Artifact] = {}
-        self.metrics: dict[str, Any] = {}
+        self.metrics: dict[str, JsonValue] = {}
         self.warnings: list[str] = []
         self.as_of: date | None = None
         """What the prices stage makes of as-of where its source ends earlier."""
@@ -61,7 +62,7 @@ class StageOutputs:
         self._store.write(key, content)
         return self._store.locate(key)
 
-    def guard(self, suite: str, table: Any, facts: Mapping[str, Any]) -> Verdict:
+    def guard(self, suite: str, table: Table, facts: Conf) -> Verdict:
         """Hold a pandas frame against an expectation suite, before its dataset is published.
 
         What only warns becomes a warning of this stage. Raises DataRejectedError for a critical failure, with a summary

@@ -6,7 +6,6 @@ follows from those of its gates.
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -277,14 +276,3 @@ def _mean(values: FloatArray) -> float:
 
 def _percent(value: float) -> str:
     return f"{value:.0%}" if math.isfinite(value) else "undefined"
-
-
-def json_ready(value: Any) -> Any:
-    """NaN and infinity as null, tuples as lists."""
-    if isinstance(value, dict):
-        return {key: json_ready(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [json_ready(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value

@@ -7,6 +7,7 @@ from pydantic import JsonValue
 
 from foundry_tasks.contract.config import FeaturesConfig, LabelsConfig, ModelsConfig, PricesConfig
 from foundry_tasks.contract.documents import Fold, Folds
+from foundry_tasks.contract.documents.models import DeepHeadline
 from foundry_tasks.contract.stage_inputs import StageInputs
 from foundry_tasks.data.tables import Matrices, read_matrices
 from foundry_tasks.features.labels import Labels
@@ -60,11 +61,13 @@ class RunInputs:
 
         threads: None for as many as the models stage had.
         """
-        sizes = [
-            result.metrics["deep"]["size"] for result in self._published.shards("models") if "deep" in result.metrics
-        ]
-        chosen = ({"deep_size": sizes[0]} if sizes else {}) | ({} if threads is None else {"threads": threads})
-        return ModelsConfig.model_validate(self._published.any_result("models").config | chosen)
+        asked = dict(self._published.any_result("models").config)
+        deep = [result.metrics["deep"] for result in self._published.shards("models") if "deep" in result.metrics]
+        if deep:
+            asked["deep_size"] = DeepHeadline.model_validate(deep[0]).size
+        if threads is not None:
+            asked["threads"] = threads
+        return ModelsConfig.model_validate(asked)
 
     def configs(self, *stages: str) -> list[Mapping[str, JsonValue]]:
         """The conf of each of some stages, as their results hold it."""

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from foundry_tasks.contract.config import ModelsConfig
 from foundry_tasks.contract.documents import Fold, Window
 from foundry_tasks.contract.errors import MissingInputError
 from foundry_tasks.contract.stage_inputs import StageInputs
@@ -26,7 +27,7 @@ class ScoreFiles:
     def __init__(self, published: StageInputs) -> None:
         self._horizon = 0
         self._read: dict[str, FloatArray] = {}
-        self._models = tuple(published.any_result("models").config["models"])
+        self._models = ModelsConfig.model_validate(published.any_result("models").config).models
         self._files = {
             name: published.artifact(result, name)
             for result in published.shards("models")

@@ -3,7 +3,11 @@
 import builtins
 import threading
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class ImportClock:
@@ -19,14 +23,17 @@ class ImportClock:
 
     def start(self) -> None:
         """Count from now on."""
-        builtins.__import__ = self._timed
+        builtins.__import__ = self._timed(self._import)
 
-    def _timed(self, *arguments: Any, **keywords: Any) -> Any:
-        if self._depth or threading.current_thread() is not threading.main_thread():
-            return self._import(*arguments, **keywords)
-        self._depth, started = 1, time.perf_counter()
-        try:
-            return self._import(*arguments, **keywords)
-        finally:
-            self._depth = 0
-            self.seconds += time.perf_counter() - started
+    def _timed(self, load: Callable[P, R]) -> Callable[P, R]:
+        def timed(*arguments: P.args, **keywords: P.kwargs) -> R:
+            if self._depth or threading.current_thread() is not threading.main_thread():
+                return load(*arguments, **keywords)
+            self._depth, started = 1, time.perf_counter()
+            try:
+                return load(*arguments, **keywords)
+            finally:
+                self._depth = 0
+                self.seconds += time.perf_counter() - started
+
+        return timed

@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime
 from functools import cache, partial
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from types import ModuleType
 
 from pydantic import ValidationError
 
@@ -24,6 +24,7 @@ from foundry_tasks.contract.config import StageConfig
 from foundry_tasks.contract.errors import ConfigError, FoundryError, TransientError
 from foundry_tasks.contract.identity import Identity
 from foundry_tasks.contract.market import with_market
+from foundry_tasks.contract.plain import Conf, ConfValue
 from foundry_tasks.contract.ports import Expectations, Registry, Store
 from foundry_tasks.contract.results import Artifact, StageResult
 from foundry_tasks.contract.settings import Settings
@@ -76,7 +77,7 @@ def library_versions() -> dict[str, str]:
     return {name: metadata.version(name) for name in _NUMERICAL_LIBRARIES} | {"python": sys.version.split()[0]}
 
 
-def execute(identity: Identity, conf: Mapping[str, Any], context: RunContext) -> StageResult:
+def execute(identity: Identity, conf: Conf, context: RunContext) -> StageResult:
     """Run a stage and publish its result. Raises what the stage raises, once the run log has its line."""
     with _logged(identity, context) as line:
         if identity.shard and not STAGES[identity.stage].mapped:
@@ -124,7 +125,7 @@ def _environment(context: RunContext, workspace: Path) -> Environment:
     )
 
 
-def _checked(stage: str, conf: Mapping[str, Any], markets: str) -> Mapping[str, Any]:
+def _checked(stage: str, conf: Conf, markets: str) -> Conf:
     """`conf`, checked with every key that the stages beside `stage` know; over its market's defaults where it has one."""
     sharing = sharing_conf(stage)
     if stage in MARKET_STAGES or not sharing:
@@ -173,14 +174,13 @@ def _inputs(io: StageIO) -> dict[str, str]:
     return found
 
 
-def _outside(module: Any, config: Any, io: StageIO) -> str | None:
+def _outside(module: ModuleType, config: StageConfig, io: StageIO) -> str | None:
     """What the stage reads outside the store, as a digest; None where that cannot be told, so that nothing is reused."""
-    return module.fingerprint(config, io) if hasattr(module, "fingerprint") else ""
+    found: str | None = module.fingerprint(config, io) if hasattr(module, "fingerprint") else ""
+    return found
 
 
-def _reuse_digest(
-    identity: Identity, inputs: Mapping[str, str], config: Mapping[str, Any], outside: str | None
-) -> str | None:
+def _reuse_digest(identity: Identity, inputs: Mapping[str, str], config: Conf, outside: str | None) -> str | None:
     if not STAGES[identity.stage].pure or outside is None:
         return None
     return artifacts.digest_of(
@@ -219,9 +219,9 @@ def _take_over(io: StageIO, previous: StageResult) -> None:
 
 
 @contextmanager
-def _logged(identity: Identity, context: RunContext) -> Iterator[dict[str, Any]]:
+def _logged(identity: Identity, context: RunContext) -> Iterator[dict[str, ConfValue]]:
     """One line in the run log, whatever happens inside."""
-    line: dict[str, Any] = {
+    line: dict[str, ConfValue] = {
         "run_id": identity.run_id,
         "stage": identity.stage,
         "shard": identity.shard,
@@ -241,7 +241,7 @@ def _logged(identity: Identity, context: RunContext) -> Iterator[dict[str, Any]]
     _log(identity, context.store, line)
 
 
-def _log(identity: Identity, store: Store, line: Mapping[str, Any]) -> None:
+def _log(identity: Identity, store: Store, line: Conf) -> None:
     store.append(artifacts.run_log_key(identity.dag, identity.run_id), json.dumps(line).encode())
 
 

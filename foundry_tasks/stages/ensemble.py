@@ -52,7 +52,7 @@ def run(config: EnsembleConfig, io: StageIO) -> None:
         why[str(horizon)] = f"{fitted}{stacked.final.why}"
         comparison[horizon] = _compare(walk, inputs.scores, stacked, labels, horizon, why[str(horizon)])
     io.publish(Comparison(horizons=comparison))
-    io.outputs.metrics |= {"stack": why}
+    io.outputs.metrics |= {"stack": {**why}}
 
 
 def _market_wide(features: Path) -> FeaturePanel:

@@ -10,7 +10,7 @@ import numpy as np
 from foundry_tasks.contract.checkpoints import Note
 from foundry_tasks.contract.config import DEEP_MODELS, LabelsConfig, ModelName, ModelsConfig
 from foundry_tasks.contract.documents import Folds, Importance
-from foundry_tasks.contract.documents.models import ModelImportance
+from foundry_tasks.contract.documents.models import DeepHeadline, ModelImportance
 from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.contract.stages import models_of, shard_parts
@@ -161,7 +161,8 @@ def _plan_deep_models(io: StageIO, models: Sequence[ModelName], config: ModelsCo
     from foundry_tasks.models.deep.training import plan_for  # noqa: PLC0415 - loads TensorFlow
 
     plan = plan_for(config)
-    io.outputs.metrics["deep"] = {"device": plan.device, "size": plan.size, "epochs": plan.epochs}
+    headline = DeepHeadline(device=plan.device, size=plan.size, epochs=plan.epochs)
+    io.outputs.metrics["deep"] = headline.model_dump(mode="json")
     if config.deep_size is None and not plan.on_gpu:
         io.warn(
             f"no GPU here: deep models are trained on the CPU at size {plan.size}. deep_size=full asks for the size that a "

@@ -131,8 +131,9 @@ def _references(config: MonitorConfig, io: StageIO, version: VersionInUse) -> di
     trained, until = io.inputs.of_run(version.trained_in), version.fitted_until
     features = trained.path("features", "features.parquet")
     prices = trained.path("prices", "prices.parquet")
-    made_of = [features.name, prices.name, until, config.drift_sessions, io.environment.code.version]
-    key = artifacts.reuse_key("monitor", artifacts.digest_of(made_of))
+    code = io.environment.code.version
+    made_of = artifacts.digest_of([features.name, prices.name, until, config.drift_sessions, code])
+    key = artifacts.reuse_key("monitor", made_of)
     kept, references = io.store.read(key), TypeAdapter(dict[str, Reference])
     if kept is None:
         between = (None, date.fromisoformat(until))

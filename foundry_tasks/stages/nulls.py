@@ -1,5 +1,6 @@
 """nulls: a recipe fitted anew under shifted labels, many times, on a market of one's own: what its gates see in noise."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
@@ -22,7 +23,6 @@ from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.data.panel import BoolArray
 from foundry_tasks.data.tables import FeatureFile, read_matrices
 from foundry_tasks.features.labels import Labels
-from foundry_tasks.gates.gates import json_ready
 from foundry_tasks.gates.null_distribution import MIN_REFITS, RefittedNull, gated_figures, spread_shifts
 from foundry_tasks.inputs.null_store import recipe_of, store_null
 from foundry_tasks.inputs.run_inputs import RunInputs
@@ -63,7 +63,8 @@ def run(config: NullsConfig, io: StageIO) -> None:
         )
         null = RefittedNull(_by_figure(rows), shifts[horizon], str(features.sessions[-1]))
         stored[horizon] = store_null(io.store, config.market, horizon, recipe, null)
-        io.outputs.metrics[f"{horizon}d"] = {"refits": len(rows), "auc_q95": json_ready(null.q95("auc"))}
+        auc = null.q95("auc")
+        io.outputs.metrics[f"{horizon}d"] = {"refits": len(rows), "auc_q95": auc if math.isfinite(auc) else None}
     if config.null_refits < MIN_REFITS:
         io.warn(f"{config.null_refits} refits say too little of a 95 % quantile: the gates ask for {MIN_REFITS}")
     io.publish(Nulls(horizons=stored))

@@ -1,7 +1,5 @@
 """report: what the run found, as one page to look at, the same as JSON and Markdown, and its trades to download."""
 
-from typing import Any
-
 import numpy as np
 
 from foundry_tasks.contract import artifacts
@@ -28,7 +26,7 @@ from foundry_tasks.contract.results import StageResult, read_run_log
 from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.contract.stages import PIPELINES
 from foundry_tasks.data.panel import FloatArray
-from foundry_tasks.data.tables import read_matrices, read_table
+from foundry_tasks.data.tables import AnyArray, read_matrices, read_table
 from foundry_tasks.report.document import assemble
 from foundry_tasks.report.html import write_html
 from foundry_tasks.report.markdown import write_markdown
@@ -138,7 +136,7 @@ def _test(io: StageIO, ensemble: StageResult, horizon: int, fold: Fold) -> dict[
     return {name: values[-len(fold.test) :] for name, values in file.values.items()}
 
 
-def _daily(io: StageIO) -> dict[int, dict[str, Any]]:
+def _daily(io: StageIO) -> dict[int, dict[str, AnyArray]]:
     portfolio = io.inputs.find("portfolio")
     files = (
         {} if portfolio is None else {name: name.partition("d/")[0] for name in portfolio.outputs if "d/daily" in name}
@@ -152,7 +150,7 @@ def _show_trades(io: StageIO) -> dict[str, str]:
     return {name: io.outputs.show(name, io.path("portfolio", name).read_bytes()) for name in files}
 
 
-def _predictions(io: StageIO) -> dict[str, Any] | None:
+def _predictions(io: StageIO) -> dict[str, AnyArray] | None:
     result = io.inputs.find("predict")
     if result is None or "predictions.parquet" not in result.outputs:
         return None

@@ -1,9 +1,9 @@
 """report.json: what the report's page, its Markdown and the terminal's summary are written from."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, Field, JsonValue
 
 from foundry_tasks.contract.config import BacktestConfig
 from foundry_tasks.contract.documents.base import ByHorizon, Document, Figure, Part
@@ -80,7 +80,7 @@ class StageProvenance(Part):
     outputs_digest: str
     config_digest: str
     seed: int | None
-    config: Mapping[str, Any]
+    config: Mapping[str, JsonValue]
 
 
 class Provenance(Part):

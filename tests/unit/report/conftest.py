@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import JsonValue
 
 from foundry_tasks.adapters.store_local import LocalStore
 from foundry_tasks.contract import artifacts
@@ -183,7 +184,7 @@ class Run:
         stage: str,
         documents: Document | Mapping[str, Any],
         warnings: Iterable[str] = (),
-        **metrics: Mapping[str, Any],
+        **metrics: JsonValue,
     ) -> None:
         io = self.io(stage)
         io.outputs.metrics |= metrics
