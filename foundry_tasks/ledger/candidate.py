@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from foundry_tasks.contract.documents import Gates, HorizonGates, Refit, Refits
 from foundry_tasks.contract.documents.promote import Event
@@ -95,8 +96,15 @@ def candidate_of(inputs: StageInputs, market: str, horizon: int) -> Candidate:
     )
 
 
-def registration(candidate: Candidate, digests: Digests, inputs: StageInputs, **numbering: Any) -> Registration:
-    """The version as the registry takes it, with all of its run's evidence. numbering: `version` and `taken`."""
+def registration(
+    candidate: Candidate,
+    digests: Digests,
+    inputs: StageInputs,
+    *,
+    version: int | None = None,
+    taken: Mapping[int, str] = MappingProxyType({}),
+) -> Registration:
+    """The version as the registry takes it, with all of its run's evidence. version, taken: as in `Registration`."""
     features, example = _example(candidate, inputs)
     made_of = digests.model_dump(exclude={"run"})
     lookback = candidate.refit.lookback_sessions
@@ -125,7 +133,8 @@ def registration(candidate: Candidate, digests: Digests, inputs: StageInputs, **
         tags={f"foundry.{key}": value for key, value in tags.items() if value},
         metrics={gate.name: gate.value for gate in candidate.gates.gates if gate.value is not None},
         run_name=f"{candidate.model} {digests.run}",
-        **numbering,
+        version=version,
+        taken=taken,
     )
 
 
@@ -200,15 +209,15 @@ def _readable(path: Path) -> "Bundle | None":
         return None
 
 
-def _example(candidate: Candidate, inputs: StageInputs) -> tuple[tuple[str, ...], list[dict[str, Any]]]:
+def _example(candidate: Candidate, inputs: StageInputs) -> tuple[tuple[str, ...], list[dict[str, str | float]]]:
     """The model's features, and some rows of the last session as plain data."""
     from foundry_tasks.data.tables import panel_names, read_features  # noqa: PLC0415 - pyarrow, once there is work
 
     path = inputs.path("features", "features.parquet")
     names = candidate.refit.features or panel_names(path)
     panel = read_features(path, names, between=(inputs.as_of, None))
-    rows = [
-        {"date": str(panel.sessions[-1]), "ticker": ticker} | {name: float(panel[name][-1, column]) for name in names}
+    rows: list[dict[str, str | float]] = [
+        {"date": str(panel.sessions[-1]), "ticker": ticker, **{name: float(panel[name][-1, column]) for name in names}}
         for column, ticker in enumerate(panel.tickers[:_EXAMPLE_ROWS])
     ]
     return names, rows

@@ -7,11 +7,11 @@ operation or `repair` sets the alias.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from foundry_tasks.contract.artifacts import sha256_of
 from foundry_tasks.contract.documents.promote import Event
 from foundry_tasks.contract.errors import ConfigError
+from foundry_tasks.contract.plain import Conf
 from foundry_tasks.contract.ports import ModelVersion, Registry, Store
 from foundry_tasks.ledger.candidate import registration_of
 from foundry_tasks.ledger.chain import CHALLENGER, CHAMPION, Ledger, agreed, check_store, project
@@ -91,7 +91,7 @@ def approve(
     return _move(store, registry, model, decide, who=who, why=why)
 
 
-def show(store: Store, model: str | None = None) -> list[Mapping[str, Any]]:
+def show(store: Store, model: str | None = None) -> list[Conf]:
     """Every record, oldest first, one row each; of all models by default. It shows a broken chain too."""
     ledger = Ledger(store)
     chains = ((name, ledger.prove(name)[0].records) for name in _models(ledger, model))

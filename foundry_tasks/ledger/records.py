@@ -8,12 +8,13 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
 from foundry_tasks.contract.artifacts import canonical_json, ledger_key, sha256_of
 from foundry_tasks.contract.documents.promote import Event
+from foundry_tasks.contract.plain import Conf
 
 GENESIS = "0" * 64
 """What the first record holds in place of the hash before it."""
@@ -265,7 +266,7 @@ def contradicts(state: LedgerState, witness: str | None) -> str | None:
     return None
 
 
-def describe(record: LedgerRecord) -> Mapping[str, Any]:
+def describe(record: LedgerRecord) -> Conf:
     """A record as one row of a table."""
     return {
         "sequence": record.sequence,
