@@ -63,4 +63,5 @@ def trigger_form(dag: str, **filled: Any) -> dict[str, Param]:
 
     filled: initial values, for defaults of the DAG that differ from the stage's.
     """
-    return {key: Param(filled.get(key), **schema) for key, schema in form(dag, filled).items()}
+    fields: Mapping[str, dict[str, Any]] = form(dag, filled)
+    return {key: Param(filled.get(key), **schema) for key, schema in fields.items()}

@@ -2,19 +2,18 @@
 
 import json
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
-
-from pydantic import JsonValue
 
 from foundry_tasks.contract import artifacts
 from foundry_tasks.contract.documents import Prices
 from foundry_tasks.contract.documents.prices import PriceHead
 from foundry_tasks.contract.errors import ConfigError, DataRejectedError, TransientError
+from foundry_tasks.contract.identity import Identity
+from foundry_tasks.contract.plain import Conf
 from foundry_tasks.contract.ports import Finding, Store
-from foundry_tasks.contract.stage_io import Identity
 from foundry_tasks.report.price_cases import Snapshot, rejected_cases, worst_cases
 from foundry_tasks.report.price_check import PriceCheck, as_page
 from foundry_tasks.runtime import runner
@@ -24,9 +23,7 @@ _JUDGED = ("action", "bad_jump", "large_move")
 """Columns of the suite whose findings are large moves."""
 
 
-def check_prices(
-    prices: str, conf: Mapping[str, JsonValue], as_of: date, run_context: Callable[[str], runner.RunContext]
-) -> PriceCheck:
+def check_prices(prices: str, conf: Conf, as_of: date, run_context: Callable[[str], runner.RunContext]) -> PriceCheck:
     """Run the prices stage on `prices`, a file, a folder or an `s3://` URI, and gather what it says.
 
     run_context: gives what the stage is run in, with its store in the folder that it is given. Raises what the stage

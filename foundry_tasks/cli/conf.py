@@ -12,9 +12,10 @@ from pydantic import JsonValue
 
 from foundry_tasks.cli.command import Command
 from foundry_tasks.contract.errors import ConfigError
+from foundry_tasks.contract.identity import last_completed_session
 from foundry_tasks.contract.market import given_conf
+from foundry_tasks.contract.plain import ConfValue
 from foundry_tasks.contract.settings import Settings
-from foundry_tasks.contract.stage_io import last_completed_session
 from foundry_tasks.contract.stages import MARKET_STAGES, conf_fields
 from foundry_tasks.contract.typed import conf_of_environment, conf_of_settings
 
@@ -37,7 +38,7 @@ def add_conf(parser: argparse.ArgumentParser, stages: Sequence[str]) -> None:
     parser.epilog = "keys of the conf and their defaults:\n" + "\n".join(lines)
 
 
-def conf_of(options: argparse.Namespace) -> dict[str, JsonValue]:
+def conf_of(options: argparse.Namespace) -> dict[str, ConfValue]:
     """What `--config` says, and over it what is typed."""
     typed = conf_of_environment(os.environ, cwd=Path.cwd()) if options.from_make else conf_of_settings(options.set)
     return {**_document(options.config), **typed}

@@ -6,8 +6,8 @@ from functools import partial
 from foundry_tasks.cli.command import Command
 from foundry_tasks.cli.conf import add_conf, conf_of
 from foundry_tasks.cli.wiring import run_context
+from foundry_tasks.contract.identity import Identity
 from foundry_tasks.contract.settings import Settings
-from foundry_tasks.contract.stage_io import Identity
 from foundry_tasks.contract.stages import STAGES
 from foundry_tasks.runtime import runner, terminal
 

@@ -6,7 +6,7 @@ same key means the same thing in every stage. Market files hold defaults for the
 
 from collections.abc import Iterable
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args
+from typing import TYPE_CHECKING, Annotated, Literal, Self, TypeVar, get_args
 
 from pydantic import (
     BaseModel,
@@ -24,15 +24,18 @@ from pydantic import (
 )
 
 from foundry_tasks.contract.module_names import names_in
+from foundry_tasks.contract.plain import ConfValue
+
+T = TypeVar("T")
 
 
-def _day(value: Any) -> date | None:
+def _day(value: ConfValue) -> date | None:
     """A day as it is written; pydantic alone would take a number too, as seconds since 1970."""
     if value is None or (isinstance(value, date) and not isinstance(value, datetime)):
         return value
     try:
-        return date.fromisoformat(value)
-    except (TypeError, ValueError):
+        return date.fromisoformat(value if isinstance(value, str) else "")
+    except ValueError:
         raise ValueError("write the day as 2020-01-31 or 20200131") from None
 
 
@@ -108,7 +111,7 @@ class StageConfig(BaseModel):
 
     @field_validator("*")
     @classmethod
-    def _text_fits_into_json(cls, value: Any) -> Any:
+    def _text_fits_into_json(cls, value: T) -> T:
         if isinstance(value, str):
             try:
                 value.encode()
@@ -208,7 +211,7 @@ class PricesConfig(MarketConfig):
 
     @field_validator("columns", mode="before")
     @classmethod
-    def _columns_of_a_table(cls, value: Any) -> Any:
+    def _columns_of_a_table(cls, value: ConfValue) -> ConfValue:
         if isinstance(value, dict) and all(isinstance(part, str) for item in value.items() for part in item):
             return [f"{role}={column}" for role, column in value.items()]
         return value

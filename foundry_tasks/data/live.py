@@ -93,7 +93,7 @@ class Arrivals:
     def __init__(self, io: StageIO, question: Mapping[str, str]) -> None:
         run = {"dag": io.identity.dag, "run": io.identity.run_id}
         self._prefix = artifacts.checkpoint_prefix("prices", artifacts.digest_of({**run, **question}))
-        self._store, self._workspace = io.store, io.workspace
+        self._store, self._workspace = io.store, io.outputs.workspace
 
     def read(self) -> Iterator[pd.DataFrame]:
         """The frame of each batch."""
@@ -118,7 +118,7 @@ def gather(
     TransientError if more than `allowed` tickers got no answer; what arrived until then is kept.
     """
     arrivals = None if io is None else Arrivals(io, question)
-    advance = (lambda _: None) if io is None else io.progress.advance
+    advance = (lambda _: None) if io is None else io.steps.progress.advance
     arrived = list(arrivals.read()) if arrivals else []
     there = {ticker for table in arrived for ticker in table["ticker"].unique()}
     pending = [ticker for ticker in dict.fromkeys(tickers) if ticker not in there]
@@ -126,7 +126,7 @@ def gather(
     silent: dict[str, str] = {}
     busy: dict[str, str] = {}
     if io is not None and pending:
-        io.progress.start(name, len(pending))
+        io.steps.progress.start(name, len(pending))
     try:
         for ticker, answer in _answers(ask, pending):
             busy.pop(ticker, None)

@@ -44,8 +44,8 @@ def record_portfolio(io: StageIO, inputs: RunInputs, rules: BacktestConfig, hori
 
 
 def _trial(io: StageIO, what: Mapping[str, JsonValue], horizon: int, daily: DailyPnl) -> Trial:
-    run, recorded = f"{io.identity.dag}/{io.identity.run_id}", io.now().isoformat(timespec="seconds")
-    return Trial(what, horizon, daily, io.code_version, run, recorded)
+    run, recorded = f"{io.identity.dag}/{io.identity.run_id}", io.environment.now().isoformat(timespec="seconds")
+    return Trial(what, horizon, daily, io.environment.code.version, run, recorded)
 
 
 def _trials(io: StageIO, inputs: RunInputs, prices: PricePanel, horizon: int, policy: GatePolicy) -> Iterator[Trial]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from foundry_tasks.contract.stage_io import StageResult
+from foundry_tasks.contract.results import StageResult
 
 WIDTH = 100
 _COLOURS = {"passed": "32", "warned": "33", "near miss": "33", "challenger": "33", "failed": "31", "refused": "31"}

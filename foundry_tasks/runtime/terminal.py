@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TextIO
 
+from foundry_tasks.contract.plain import ConfValue
 from foundry_tasks.contract.stages import STAGES
 
 if TYPE_CHECKING:
@@ -19,13 +20,13 @@ WIDTH = 100
 
 
 # ---------------------------------------------------------------- what a stage prints
-def say(event: str, text: str = "", *, stream: TextIO | None = None, **fields: str | float) -> None:
+def say(event: str, text: str = "", *, stream: TextIO | None = None, **fields: ConfValue) -> None:
     """One event as a line on stderr: `event: text key=value …`. Whoever shows it adds the clock."""
     rest = " ".join([text, *(f"{name}={_shown(value)}" for name, value in fields.items())])
     print(f"{event}: {' '.join(rest.split())}", file=stream or sys.stderr, flush=True)
 
 
-def _shown(value: str | float) -> str:
+def _shown(value: ConfValue) -> str:
     text = f"{value:.3g}" if isinstance(value, float) else str(value)
     return f'"{text}"' if " " in text else text
 
@@ -68,7 +69,8 @@ class BarProgress:
 
     def advance(self, note: str = "") -> None:
         """One more is done; the full bar stays on the terminal."""
-        self._bar.update(self._task, advance=1, note=note)
+        if self._task is not None:
+            self._bar.update(self._task, advance=1, note=note)
         if self._bar.finished:
             self._bar.stop()
 

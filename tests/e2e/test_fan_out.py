@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from foundry_tasks.contract.stage_io import Identity
+from foundry_tasks.contract.identity import Identity
 from foundry_tasks.runtime import runner
 from foundry_tasks.runtime.terminal import PlainProgress
 from tests.e2e.foundry_here import AS_OF, Foundry, write_market

@@ -15,7 +15,7 @@ from foundry_tasks.contract.documents.report import (
     StageProvenance,
     StageTiming,
 )
-from foundry_tasks.contract.stage_io import StageResult
+from foundry_tasks.contract.results import StageResult
 from foundry_tasks.report import bars, wording
 from foundry_tasks.report.markdown_table import table
 from foundry_tasks.report.section import Section, Values

@@ -126,7 +126,7 @@ def test_a_retry_of_the_run_asks_for_the_rest_and_another_run_for_all(make_io):
 def test_progress_counts_every_ticker_once(make_io):
     io = make_io()
     gather("test", Market({"A": 0, "B": 1, "C": None, "D": 9}), ["A", "B", "C", "D"], QUESTION, io)
-    assert (io.progress.total, sorted(io.progress.notes)) == (4, ["A", "B", "C", "D: no answer"])
+    assert (io.steps.progress.total, sorted(io.steps.progress.notes)) == (4, ["A", "B", "C", "D: no answer"])
 
 
 def test_reasons_are_grouped():

@@ -49,7 +49,7 @@ def test_bars_arrive_as_they_were_sent(servers, keyed):
     source, table = fetched(io)
     same_bars(table, servers.bars)
     assert (source.silent, source.fingerprint(), source.last_date()) == ({}, None, None)
-    assert sorted(io.progress.notes) == ["AAA", "BBB"]
+    assert sorted(io.steps.progress.notes) == ["AAA", "BBB"]
     assert set(servers.asked.values()) == {1}
 
 
@@ -177,9 +177,9 @@ def test_a_split_overnight_is_fetched_anew(servers, keyed):
     before.loc[old_scale, ["open", "high", "low", "close", "adj_close"]] *= 2
     before.loc[old_scale, "volume"] /= 2
     servers.bars = before
-    refreshed(CONFIG, io.store, open_source(CONFIG, io=io), date(2021, 6, 22), io.workspace)
+    refreshed(CONFIG, io.store, open_source(CONFIG, io=io), date(2021, 6, 22), io.outputs.workspace)
     servers.bars = unadjusted(truth, [("BBB", "2021-06-23", 2.0)])
     io = keyed("the day after")
-    snapshot = refreshed(CONFIG, io.store, open_source(CONFIG, io=io), date(2021, 6, 23), io.workspace)
+    snapshot = refreshed(CONFIG, io.store, open_source(CONFIG, io=io), date(2021, 6, 23), io.outputs.workspace)
     assert snapshot.restated == ("BBB",)
     same_bars(snapshot.table, truth, CONFIG.start, date(2021, 6, 23))

@@ -159,7 +159,7 @@ def test_a_time_out_in_the_middle_of_500_tickers_leaves_what_arrived(servers, ma
     _, table = fetched(servers, io=io)
     same_bars(table, servers.bars)
     assert all(servers.asked[ticker] == before[ticker] for ticker in tickers[:250])
-    assert io.progress.total == len(io.progress.notes) == 250
+    assert io.steps.progress.total == len(io.steps.progress.notes) == 250
 
 
 # ---------------------------------------------------------------- days
@@ -194,13 +194,13 @@ def test_a_split_or_dividend_overnight_is_fetched_anew(servers, make_io, ratio):
     wanted, io = config(["AAA", "BBB"]), make_io()
     truth = servers.bars
     servers.bars = truth[truth["date"] <= "2021-06-22"]
-    refreshed(wanted, io.store, open_source(wanted, io=io), date(2021, 6, 22), io.workspace)
+    refreshed(wanted, io.store, open_source(wanted, io=io), date(2021, 6, 22), io.outputs.workspace)
     past = (truth["ticker"] == "BBB") & (truth["date"] <= "2021-06-22")
     moved = ["adj_close"] if ratio == 1.02 else ["open", "high", "low", "close", "adj_close"]
     servers.bars = truth.copy()
     servers.bars.loc[past, moved] /= ratio
     io = make_io("the day after")
-    snapshot = refreshed(wanted, io.store, open_source(wanted, io=io), date(2021, 6, 23), io.workspace)
+    snapshot = refreshed(wanted, io.store, open_source(wanted, io=io), date(2021, 6, 23), io.outputs.workspace)
     assert snapshot.restated == ("BBB",)
     now = servers.bars[(servers.bars["date"] >= "2021-01-04") & (servers.bars["date"] <= "2021-06-23")]
     pd.testing.assert_frame_equal(snapshot.table[COLUMNS], now[COLUMNS].reset_index(drop=True), check_dtype=False)
@@ -216,7 +216,7 @@ def test_a_ticker_that_was_silent_for_longer_than_the_overlap_has_no_gap(servers
             (truth["date"] <= pd.Timestamp(day)) & (~pd.Series(silent, truth.index) | (truth["ticker"] == "AAA"))
         ]
         io = make_io(f"run {number}")
-        found = refreshed(wanted, io.store, open_source(wanted, io=io), day, io.workspace).table
+        found = refreshed(wanted, io.store, open_source(wanted, io=io), day, io.outputs.workspace).table
     held = found[found["ticker"] == "BBB"]["date"].tolist()
     assert all((later - earlier).days <= 5 for earlier, later in pairwise(held))
     assert (
@@ -231,10 +231,10 @@ def test_where_nobody_has_a_newer_bar_what_was_kept_stays(servers, make_io):
     wanted, truth = config(["AAA", "BBB"]), servers.bars
     servers.bars = truth[truth["date"] <= "2021-06-22"]
     io = make_io()
-    first = refreshed(wanted, io.store, open_source(wanted, io=io), date(2021, 6, 22), io.workspace)
+    first = refreshed(wanted, io.store, open_source(wanted, io=io), date(2021, 6, 22), io.outputs.workspace)
     servers.bars = truth[truth["date"] < "2021-06-01"]
     io = make_io("the day after")
     source = open_source(wanted, io=io)
-    second = refreshed(wanted, io.store, source, date(2021, 6, 23), io.workspace)
+    second = refreshed(wanted, io.store, source, date(2021, 6, 23), io.outputs.workspace)
     pd.testing.assert_frame_equal(second.table, first.table)
     assert set(source.silent) == {"AAA", "BBB"}

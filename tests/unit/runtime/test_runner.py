@@ -22,9 +22,9 @@ from foundry_tasks.contract.errors import (
     NothingToDo,
     TransientError,
 )
+from foundry_tasks.contract.identity import Identity
 from foundry_tasks.contract.ports import Expectations, Registry
 from foundry_tasks.contract.settings import Settings
-from foundry_tasks.contract.stage_io import Identity
 from foundry_tasks.contract.stages import STAGES, StageSpec
 from foundry_tasks.runtime import runner
 from foundry_tasks.runtime.terminal import PlainProgress
@@ -46,7 +46,7 @@ def stages(monkeypatch):
     def first(config, io):
         with io.step("work"):
             io.publish_file("number.json", canonical_json(config.top))
-        io.metrics["number"] = config.top
+        io.outputs.metrics["number"] = config.top
         ran.append("first")
 
     def second(config, io):
@@ -115,7 +115,7 @@ def test_every_result_of_a_run_and_its_log_have_the_as_of_of_its_prices(stages, 
     last_session = date(2022, 12, 28)
 
     def prices(config, io):
-        io.effective_as_of = last_session
+        io.outputs.as_of = last_session
 
     stages.add("prices", prices)
     stages.add("middle", lambda *_: None, inputs=("prices",))
@@ -141,7 +141,7 @@ def test_the_workspace_is_gone_afterwards_also_where_the_stage_failed(stages, ru
     seen = []
 
     def fail(config, io):
-        seen.append(io.workspace)
+        seen.append(io.outputs.workspace)
         io.publish_file("x", b"x")
         raise ZeroDivisionError("a bug")
 

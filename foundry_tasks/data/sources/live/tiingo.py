@@ -34,7 +34,7 @@ class TiingoSource(LiveSource):
 
     def question(self, start: date, end: date | None) -> Ask:
         """Ask Tiingo, with the key of the secret file. Raises ConfigError without one."""
-        key = self._io.secret(SECRET) if self._io else None
+        key = self._io.environment.files.secret(SECRET) if self._io else None
         if not key:
             raise ConfigError(f"source='tiingo' needs a key. Lay it as {SECRET} into the folder FOUNDRY_SECRETS.")
         logging.getLogger().addFilter(_not_of_the_client)
