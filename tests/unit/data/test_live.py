@@ -96,7 +96,7 @@ def test_an_error_that_no_retry_mends_ends_the_fetch_and_what_arrived_is_kept(ma
 
     def refused(ticker):
         if ticker == "T20":
-            while len(io.progress.notes) < 29:
+            while len(io.steps.progress.notes) < 29:
                 pause.wait(0.01)
             raise ConfigError("the key is wrong.")
         return market(ticker)
