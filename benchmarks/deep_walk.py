@@ -25,7 +25,7 @@ from foundry_tasks.data.panel import FloatArray
 from foundry_tasks.data.tables import read_matrices
 from foundry_tasks.evaluation.collapse import collapse_of
 from foundry_tasks.evaluation.metrics import session_auc, session_rank_ic
-from foundry_tasks.models.stacking import average
+from foundry_tasks.models.meta_learner import average
 from foundry_tasks.statistics.bootstrap import Resampling, mean_interval
 
 STAGES = ("prices", "features", "labels", "models", "ensemble")

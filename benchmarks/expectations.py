@@ -18,9 +18,9 @@ from benchmarks.row import Row, Turns, cpu_timed, taking_turns
 from foundry_tasks.adapters.expectations_gx import GreatExpectations
 from foundry_tasks.contract.config import FeaturesConfig, LabelsConfig, PricesConfig
 from foundry_tasks.contract.stage_outputs import StageOutputs
+from foundry_tasks.data.bar_verdicts import bars_of
 from foundry_tasks.data.frames import read_frame
 from foundry_tasks.data.intake import take_in
-from foundry_tasks.data.judgement import bars_of
 from foundry_tasks.data.panel import FloatArray
 from foundry_tasks.data.profile import profile_features, profile_labels, profile_predictions
 from foundry_tasks.data.sessions import sessions_between

@@ -30,9 +30,9 @@ from foundry_tasks.models.base.xgboost import INPUTS, XGBoostClassifier
 from foundry_tasks.models.base_models import BASE_MODELS
 from foundry_tasks.models.design import Designs, input_names
 from foundry_tasks.models.fit_pool import FitPool
-from foundry_tasks.models.stacking import average
+from foundry_tasks.models.meta_learner import average
 from foundry_tasks.walk.block_fits import BlockFitter
-from foundry_tasks.walk.walk_forward import WalkForwardValidator
+from foundry_tasks.walk.folds import WalkForwardValidator
 
 SAME_AUC = 0.005
 """Tolerance of the AUC. Different sampled rows and bins change it like another seed: by 0.001 at 1 day, more at 20."""

@@ -11,7 +11,7 @@ from foundry_tasks.contract.errors import MissingInputError
 from foundry_tasks.contract.stage_inputs import StageInputs
 from foundry_tasks.data.panel import FloatArray
 from foundry_tasks.data.tables import read_matrices
-from foundry_tasks.models.stacking import average
+from foundry_tasks.models.meta_learner import average
 
 BLEND = "blend_40_60"
 REFERENCE_BLEND = {"logistic": 0.4, "lightgbm": 0.6}

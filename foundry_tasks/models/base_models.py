@@ -16,12 +16,12 @@ from foundry_tasks.contract.config import DEEP_MODELS, MODEL_NAMES, DeepTask, La
 from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.data.panel import FeaturePanel, FloatArray
 from foundry_tasks.features.labels import MIN_GROUP
-from foundry_tasks.models.averaged import AveragedModel
 from foundry_tasks.models.deep.deep_classifier import DeepClassifier, need_training_backend, tasks_of
 from foundry_tasks.models.deep.journal import NO_JOURNAL, FitJournal
 from foundry_tasks.models.design import Scores, Transform, build_design
 from foundry_tasks.models.estimator import BaseModel, Estimator, FittedModel, SavedModel
 from foundry_tasks.models.per_regime import PerRegimeModel, score_rows
+from foundry_tasks.models.seed_average import AveragedModel
 
 
 def _found(name: ModelName) -> BaseModel:

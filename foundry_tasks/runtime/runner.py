@@ -21,13 +21,13 @@ from pydantic import ValidationError
 from foundry_tasks.adapters.stores import fetch
 from foundry_tasks.contract import artifacts
 from foundry_tasks.contract.config import StageConfig
+from foundry_tasks.contract.environment import Settings
 from foundry_tasks.contract.errors import ConfigError, FoundryError, TransientError
 from foundry_tasks.contract.identity import Identity
 from foundry_tasks.contract.market import with_market
 from foundry_tasks.contract.plain import Conf, ConfValue
 from foundry_tasks.contract.ports import Expectations, Registry, Store
 from foundry_tasks.contract.results import Artifact, StageResult
-from foundry_tasks.contract.settings import Settings
 from foundry_tasks.contract.stage_io import Code, Environment, StageIO
 from foundry_tasks.contract.stages import (
     MARKET_STAGES,

@@ -17,8 +17,8 @@ from foundry_tasks.inputs.run_inputs import RunInputs
 from foundry_tasks.inputs.scores import ScoreFiles
 from foundry_tasks.models.bundle import regime_of
 from foundry_tasks.models.market_regime import need_volatility
-from foundry_tasks.models.stacking import REGIMES
-from foundry_tasks.walk.drop_one import drop_one
+from foundry_tasks.models.meta_learner import REGIMES
+from foundry_tasks.walk.drop_one_model import drop_one
 from foundry_tasks.walk.stack_walk import StackInputs, StackWalk, walk_stack
 
 

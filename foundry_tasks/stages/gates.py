@@ -22,7 +22,7 @@ from foundry_tasks.gates.diagnostics import Edges, edges_of, gate_diagnostics, t
 from foundry_tasks.gates.verdict import evaluate_gates
 from foundry_tasks.inputs.null_store import recipe_of, stored_null
 from foundry_tasks.inputs.run_inputs import RunInputs
-from foundry_tasks.inputs.run_trials import record_run
+from foundry_tasks.inputs.trials_of_run import record_run
 from foundry_tasks.ledger.chain import Ledger
 from foundry_tasks.ledger.records import model_name
 from foundry_tasks.walk.evidence import Evidence, collapsed_folds, gather_evidence

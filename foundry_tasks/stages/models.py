@@ -23,7 +23,7 @@ from foundry_tasks.models.fit_pool import FitPool
 from foundry_tasks.models.market_regime import need_volatility
 from foundry_tasks.models.per_regime import MIN_REGIME_SESSIONS
 from foundry_tasks.walk.block_fits import BlockFitter, Fit, Walk, fitted_alone
-from foundry_tasks.walk.walk_forward import WalkForwardValidator
+from foundry_tasks.walk.folds import WalkForwardValidator
 
 
 def run(config: ModelsConfig, io: StageIO) -> None:

@@ -22,7 +22,7 @@ from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.data.panel import BoolArray, PricePanel
 from foundry_tasks.data.tables import panel_names, read_features, read_matrices, read_prices, read_table
 from foundry_tasks.evaluation.drift import Drift, Reference, reference_of
-from foundry_tasks.evaluation.live import LivePrediction, live_figures
+from foundry_tasks.evaluation.live_figures import LivePrediction, live_figures
 
 
 def run(config: MonitorConfig, io: StageIO) -> None:

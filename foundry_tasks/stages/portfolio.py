@@ -26,7 +26,7 @@ from foundry_tasks.evaluation.positions import target_weights
 from foundry_tasks.evaluation.standard_portfolio import DailyPnl
 from foundry_tasks.evaluation.tranches import execution_at
 from foundry_tasks.inputs.run_inputs import RunInputs
-from foundry_tasks.inputs.run_trials import record_portfolio
+from foundry_tasks.inputs.trials_of_run import record_portfolio
 from foundry_tasks.statistics.bootstrap import Resampling
 from foundry_tasks.walk.evidence import FoldOutput
 

@@ -23,8 +23,8 @@ from foundry_tasks.data.price_source import PriceSource, Series, open_source
 if TYPE_CHECKING:
     import pandas as pd
 
+    from foundry_tasks.data.bar_verdicts import Bars, Judged
     from foundry_tasks.data.intake import Intake
-    from foundry_tasks.data.judgement import Bars, Judged
     from foundry_tasks.data.market_files import Aligned
     from foundry_tasks.data.panel import BoolArray, DateArray, PricePanel
     from foundry_tasks.data.snapshots import Snapshot
@@ -150,8 +150,8 @@ def _fetch(config: PricesConfig, io: StageIO, source: PriceSource) -> _Fetched:
 
 def _judge(config: PricesConfig, io: StageIO, fetched: _Fetched, table: "pd.DataFrame") -> "tuple[_Fetched, Intake]":
     """The bars of `table` with their verdicts, and sectors by the tickers that the prices write."""
+    from foundry_tasks.data.bar_verdicts import bars_of  # noqa: PLC0415 - as above
     from foundry_tasks.data.intake import take_in  # noqa: PLC0415 - as above
-    from foundry_tasks.data.judgement import bars_of  # noqa: PLC0415 - as above
     from foundry_tasks.data.sessions import sessions_between  # noqa: PLC0415 - as above
 
     first = min(table["date"].min().date(), fetched.as_of)
@@ -165,7 +165,7 @@ def _judge(config: PricesConfig, io: StageIO, fetched: _Fetched, table: "pd.Data
 def _about(
     config: PricesConfig, fetched: _Fetched, intake: "Intake", panel: "PricePanel", series: _MarketSeries
 ) -> Prices:
-    from foundry_tasks.data.judgement import events, excluded_bars  # noqa: PLC0415 - as above
+    from foundry_tasks.data.bar_verdicts import events, excluded_bars  # noqa: PLC0415 - as above
     from foundry_tasks.data.universe import survivorship  # noqa: PLC0415 - as above
 
     benchmark = "none" if panel.benchmark is None else "the mean of the universe"
@@ -245,7 +245,7 @@ def _wanted(
     """The bars that this run may know, and those dated after today, which are a fault for expectations to find."""
     import pandas as pd  # noqa: PLC0415 - as above
 
-    from foundry_tasks.data.live import by_reason  # noqa: PLC0415 - as above
+    from foundry_tasks.data.live_source import by_reason  # noqa: PLC0415 - as above
     from foundry_tasks.data.tickers import as_prices_write  # noqa: PLC0415 - as above
 
     tomorrow = io.environment.now().date() + timedelta(days=1)  # somewhere on earth it is tomorrow already
@@ -271,7 +271,7 @@ def _cross_check(config: PricesConfig, io: StageIO, source: PriceSource, table: 
     import pandas as pd  # noqa: PLC0415 - as above
 
     from foundry_tasks.data.cross_check import SESSIONS, sentence  # noqa: PLC0415 - as above
-    from foundry_tasks.data.live import by_reason  # noqa: PLC0415 - as above
+    from foundry_tasks.data.live_source import by_reason  # noqa: PLC0415 - as above
     from foundry_tasks.data.sessions import session_before  # noqa: PLC0415 - as above
 
     since = session_before(config.calendar, as_of, SESSIONS - 1)

@@ -10,11 +10,11 @@ import pytest
 from foundry_tasks.adapters.expectations_gx import GreatExpectations
 from foundry_tasks.adapters.store_local import LocalStore
 from foundry_tasks.contract.config import PricesConfig
+from foundry_tasks.contract.environment import REPOSITORY
 from foundry_tasks.contract.identity import Identity
 from foundry_tasks.contract.ports import Registry
-from foundry_tasks.contract.settings import REPOSITORY
 from foundry_tasks.contract.stage_io import Code, Environment, StageIO
-from foundry_tasks.runtime.terminal import PlainProgress
+from foundry_tasks.runtime.progress import PlainProgress
 from foundry_tasks.stages import prices
 
 AS_OF = date(2021, 6, 30)

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from foundry_tasks import __main__
-from foundry_tasks.contract.settings import REPOSITORY
-from foundry_tasks.report.terminal import WIDTH
+from foundry_tasks.contract.environment import REPOSITORY
+from foundry_tasks.report.terminal_text import WIDTH
 from foundry_tasks.runtime import runner
-from foundry_tasks.runtime.terminal import WIDTH as TERMINAL
+from foundry_tasks.runtime.progress import WIDTH as TERMINAL
 from tests.market_bars import FIRST, LAST, sound_bars
 
 pytestmark = pytest.mark.slow(12)

@@ -15,8 +15,8 @@ from foundry_tasks.models.calibration import expanding_base_rate
 from foundry_tasks.models.design import build_design
 from foundry_tasks.models.market_regime import VOLATILITY
 from foundry_tasks.models.training import FitWindow, WindowTrainer
+from foundry_tasks.walk.folds import WalkForwardValidator
 from foundry_tasks.walk.stack_walk import StackInputs, StackWalk, walk_stack
-from foundry_tasks.walk.walk_forward import WalkForwardValidator
 
 SESSIONS, TICKERS = 330, 12
 INPUTS = ("ret_1d", "ret_5d", "vol_20d", VOLATILITY)

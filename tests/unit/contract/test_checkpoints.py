@@ -10,7 +10,7 @@ from foundry_tasks.contract.checkpoints import Checkpoints, Note
 from foundry_tasks.contract.identity import Identity
 from foundry_tasks.contract.stage_outputs import StageOutputs
 from foundry_tasks.contract.steps import Steps
-from foundry_tasks.runtime.terminal import PlainProgress
+from foundry_tasks.runtime.progress import PlainProgress
 
 
 class Part(Note):

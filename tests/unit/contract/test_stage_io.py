@@ -15,7 +15,7 @@ from foundry_tasks.contract.identity import Identity, last_completed_session
 from foundry_tasks.contract.ports import Registry
 from foundry_tasks.contract.results import StageResult
 from foundry_tasks.contract.stage_io import Code, Environment, StageIO
-from foundry_tasks.runtime.terminal import PlainProgress
+from foundry_tasks.runtime.progress import PlainProgress
 
 AS_OF = date(2026, 6, 30)
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from foundry_tasks.contract.config import PricesConfig
 from foundry_tasks.contract.errors import ConfigError, DataRejectedError, TransientError
-from foundry_tasks.data import live
+from foundry_tasks.data import live_source
 from foundry_tasks.data.price_source import open_source
 from foundry_tasks.data.snapshots import refreshed
 from foundry_tasks.data.sources.live import tiingo
@@ -104,7 +104,7 @@ def test_trouble_that_stays_is_worth_a_retry_of_the_stage(servers, keyed, reply,
 
 def test_a_server_that_hangs_is_a_time_out(servers, keyed, monkeypatch):
     monkeypatch.setattr(tiingo, "_TIMEOUT_S", 0.3)
-    monkeypatch.setattr(live, "WAITS_S", (0,))
+    monkeypatch.setattr(live_source, "WAITS_S", (0,))
     servers.trouble = hang(60, {"AAA", "BBB"})
     with pytest.raises(TransientError, match="timed out"):
         fetched(keyed())

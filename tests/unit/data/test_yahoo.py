@@ -9,7 +9,7 @@ import pytest
 
 from foundry_tasks.contract.config import PricesConfig
 from foundry_tasks.contract.errors import ConfigError, DataRejectedError, TransientError
-from foundry_tasks.data import live
+from foundry_tasks.data import live_source
 from foundry_tasks.data.price_source import open_source
 from foundry_tasks.data.snapshots import refreshed
 from foundry_tasks.data.sources.live import yfinance as yahoo_source
@@ -88,7 +88,7 @@ def test_a_rate_limit_that_does_not_end_is_worth_a_retry_of_the_stage(servers, m
         fetched(servers, io=make_io())
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 300
-    assert servers.asked.total() <= 2 * 4 * (live.FAILURES_IN_A_ROW + 2 * live.WORKERS)
+    assert servers.asked.total() <= 2 * 4 * (live_source.FAILURES_IN_A_ROW + 2 * live_source.WORKERS)
 
 
 def test_a_crumb_that_is_refused_does_not_matter(servers):
@@ -140,7 +140,7 @@ def test_a_time_out_in_the_middle_of_500_tickers_leaves_what_arrived(servers, ma
     import yfinance  # noqa: PLC0415 - it is slow to import
 
     monkeypatch.setattr(yahoo_source, "_TIMEOUT_S", 60)
-    monkeypatch.setattr(live, "WAITS_S", (0, 0.01))
+    monkeypatch.setattr(live_source, "WAITS_S", (0, 0.01))
     servers.bars = market(500, first=date(2021, 5, 25))
     tickers = servers.bars["ticker"].unique().tolist()
     silent, history = set(tickers[250:]), yfinance.Ticker.history

@@ -7,12 +7,12 @@ import pytest
 from foundry_tasks.contract.config import DEEP_MODELS
 from foundry_tasks.contract.stages import LIGHT
 from foundry_tasks.features import FEATURES
-from foundry_tasks.models.averaged import AveragedModel, fit_averaged
 from foundry_tasks.models.base.xgboost import INPUTS
 from foundry_tasks.models.base_models import BASE_MODELS, load_model, score_panel
 from foundry_tasks.models.design import build_design
 from foundry_tasks.models.estimator import DegenerateTargetError, Stopping
 from foundry_tasks.models.per_regime import PerRegimeModel
+from foundry_tasks.models.seed_average import AveragedModel, fit_averaged
 from foundry_tasks.models.session_auc import mean_session_auc
 
 FIT, TEST = (0, 45), (46, 60)

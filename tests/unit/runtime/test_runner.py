@@ -15,6 +15,7 @@ from foundry_tasks.adapters.stores import open_store
 from foundry_tasks.contract import artifacts
 from foundry_tasks.contract.artifacts import canonical_json
 from foundry_tasks.contract.config import StageConfig
+from foundry_tasks.contract.environment import Settings
 from foundry_tasks.contract.errors import (
     ConfigError,
     DataRejectedError,
@@ -24,10 +25,9 @@ from foundry_tasks.contract.errors import (
 )
 from foundry_tasks.contract.identity import Identity
 from foundry_tasks.contract.ports import Expectations, Registry
-from foundry_tasks.contract.settings import Settings
 from foundry_tasks.contract.stages import STAGES, StageSpec
 from foundry_tasks.runtime import runner
-from foundry_tasks.runtime.terminal import PlainProgress
+from foundry_tasks.runtime.progress import PlainProgress
 
 AS_OF = date(2026, 6, 30)
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)

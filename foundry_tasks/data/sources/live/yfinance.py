@@ -10,7 +10,7 @@ import pandas as pd
 
 from foundry_tasks.contract.config import PricesConfig
 from foundry_tasks.contract.stage_io import StageIO
-from foundry_tasks.data.live import Ask, BusyError, LiveSource, NoBarsError, one_line
+from foundry_tasks.data.live_source import Ask, BusyError, LiveSource, NoBarsError, one_line
 from foundry_tasks.data.tidy import tidy
 
 _TIMEOUT_S = 10.0

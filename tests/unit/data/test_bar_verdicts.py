@@ -9,7 +9,7 @@ import pytest
 from foundry_tasks.contract.config import PricesConfig
 from foundry_tasks.contract.documents.prices import ExcludedBars
 from foundry_tasks.data.assembly import build_panel
-from foundry_tasks.data.judgement import bars_of, coverage, events, excluded_bars, judge, newest_priced
+from foundry_tasks.data.bar_verdicts import bars_of, coverage, events, excluded_bars, judge, newest_priced
 from foundry_tasks.data.jumps import RESOLVED_SESSIONS
 from foundry_tasks.data.price_source import open_source
 from foundry_tasks.data.sessions import sessions_between

@@ -16,7 +16,7 @@ from foundry_tasks.data.tables import read_prices
 from foundry_tasks.evaluation.selection_bias import SelectionBias, selection_bias
 from foundry_tasks.evaluation.standard_portfolio import DailyPnl, standard_pnl
 from foundry_tasks.inputs.run_inputs import RunInputs
-from foundry_tasks.inputs.trials import Trial, TrialLedger, configuration, distinct
+from foundry_tasks.inputs.trial_ledger import Trial, TrialLedger, configuration, distinct
 
 JUDGED = "p_up"
 TRADED = "p_up, traded by rules of its own"

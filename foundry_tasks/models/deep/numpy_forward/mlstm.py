@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from foundry_tasks.models.deep.forward.layers import Array, Mask, log_sigmoid
+from foundry_tasks.models.deep.numpy_forward.layers import Array, Mask, log_sigmoid
 
 _EPSILON = np.float32(1e-6)
 _LARGEST_EXPONENT = np.float32(60)

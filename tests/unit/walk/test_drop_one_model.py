@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from foundry_tasks.walk.drop_one import drop_one
+from foundry_tasks.walk.drop_one_model import drop_one
 
 SESSIONS, TICKERS = 200, 60
 RNG = np.random.default_rng(8)

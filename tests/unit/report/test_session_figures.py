@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from foundry_tasks.report.figures import (
+from foundry_tasks.report.report_inputs import Forecasts
+from foundry_tasks.report.session_figures import (
     chance_band,
     cumulative,
     numbers,
@@ -11,7 +12,6 @@ from foundry_tasks.report.figures import (
     rolling_mean,
     session_figures,
 )
-from foundry_tasks.report.report_inputs import Forecasts
 
 NAN = float("nan")
 

@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from foundry_tasks.models.deep.forward.layers import Array, Mask
+from foundry_tasks.models.deep.numpy_forward.layers import Array, Mask
 
 LEVELS = 2
 

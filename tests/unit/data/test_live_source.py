@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foundry_tasks.contract.errors import ConfigError, TransientError
-from foundry_tasks.data import live
-from foundry_tasks.data.live import BusyError, NoBarsError, allowed, by_reason, gather
+from foundry_tasks.data import live_source
+from foundry_tasks.data.live_source import BusyError, NoBarsError, allowed, by_reason, gather
 
 QUESTION = {"source": "test"}
 
@@ -41,7 +41,7 @@ class Market:
 @pytest.fixture(autouse=True)
 def waits(monkeypatch):
     found = []
-    monkeypatch.setattr(live.time, "sleep", found.append)
+    monkeypatch.setattr(live_source.time, "sleep", found.append)
     return found
 
 
@@ -50,8 +50,8 @@ def test_every_ticker_has_its_bars_or_a_reason_or_the_fetch_is_worth_a_retry(fai
     market = Market({f"T{at:02}": count for at, count in enumerate(failures)})
     lost = [ticker for ticker, count in market.behaviour.items() if count == 5]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(live.time, "sleep", lambda _: None)
-        patch.setattr(live, "FAILURES_IN_A_ROW", 1000)
+        patch.setattr(live_source.time, "sleep", lambda _: None)
+        patch.setattr(live_source, "FAILURES_IN_A_ROW", 1000)
         if len(lost) > allowed(len(failures)):
             with pytest.raises(TransientError, match=f"did not answer for {len(lost)} of {len(failures)} tickers"):
                 gather("test", market, list(market.behaviour), QUESTION, None)
@@ -61,7 +61,7 @@ def test_every_ticker_has_its_bars_or_a_reason_or_the_fetch_is_worth_a_retry(fai
     assert table["ticker"].is_monotonic_increasing, "the order of the answers is chance"
     assert set(silent) == {ticker for ticker, count in market.behaviour.items() if count in {None, 5}}
     for ticker, count in market.behaviour.items():
-        assert market.asked[ticker] == (1 if count is None else min(count + 1, len(live.WAITS_S)))
+        assert market.asked[ticker] == (1 if count is None else min(count + 1, len(live_source.WAITS_S)))
 
 
 def test_whoever_refuses_everybody_is_asked_a_bounded_number_of_times(waits):
@@ -70,12 +70,12 @@ def test_whoever_refuses_everybody_is_asked_a_bounded_number_of_times(waits):
         TransientError, match=r"did not answer for 500 of 500 tickers, T000, .* and 495 more: Too Many Requests"
     ):
         gather("test", market, list(market.behaviour), QUESTION, None)
-    assert market.asked.total() <= len(live.WAITS_S) * (live.FAILURES_IN_A_ROW + 2 * live.WORKERS)
-    assert waits == list(live.WAITS_S)
+    assert market.asked.total() <= len(live_source.WAITS_S) * (live_source.FAILURES_IN_A_ROW + 2 * live_source.WORKERS)
+    assert waits == list(live_source.WAITS_S)
 
 
 def test_no_ticker_is_asked_for_once_the_time_is_up(monkeypatch):
-    monkeypatch.setattr(live, "BUDGET_S", 0.2)
+    monkeypatch.setattr(live_source, "BUDGET_S", 0.2)
     market = Market({f"T{at:03}": 0 for at in range(500)})
     pause = time.monotonic
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from foundry_tasks.contract.config import WalkConfig
 from foundry_tasks.contract.documents import Folds, Window
 from foundry_tasks.contract.errors import ConfigError
-from foundry_tasks.walk.walk_forward import WalkForwardValidator
+from foundry_tasks.walk.folds import WalkForwardValidator
 
 
 def walk(**keys):

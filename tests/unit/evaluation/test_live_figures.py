@@ -6,7 +6,7 @@ import pytest
 from foundry_tasks.contract.config import MonitorConfig
 from foundry_tasks.contract.documents.predict import IndexedPrediction
 from foundry_tasks.evaluation import metrics
-from foundry_tasks.evaluation.live import LivePrediction, live_figures
+from foundry_tasks.evaluation.live_figures import LivePrediction, live_figures
 from foundry_tasks.features.labels import build_labels
 from tests.leakage.markets import simulated_market
 

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from foundry_tasks.models.deep.forward.layers import (
+from foundry_tasks.models.deep.numpy_forward.layers import (
     Array,
     Mask,
     Part,
@@ -20,9 +20,9 @@ from foundry_tasks.models.deep.forward.layers import (
     mask_of,
     silu,
 )
-from foundry_tasks.models.deep.forward.mlstm import mlstm
-from foundry_tasks.models.deep.forward.slstm import slstm
-from foundry_tasks.models.deep.forward.wavelet import denoised
+from foundry_tasks.models.deep.numpy_forward.mlstm import mlstm
+from foundry_tasks.models.deep.numpy_forward.slstm import slstm
+from foundry_tasks.models.deep.numpy_forward.wavelet import denoised
 
 HEADS = 2
 SLSTM_BLOCK = 1

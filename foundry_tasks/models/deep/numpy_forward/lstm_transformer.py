@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from foundry_tasks.models.deep.forward.layers import (
+from foundry_tasks.models.deep.numpy_forward.layers import (
     Array,
     Mask,
     Part,

@@ -7,7 +7,7 @@ import pytest
 
 from foundry_tasks.evaluation import metrics
 from foundry_tasks.evaluation.wfe import walk_forward_efficiency
-from foundry_tasks.gates.expected import Signal, expected_against_observed
+from foundry_tasks.gates.expected_figures import Signal, expected_against_observed
 
 SIGNAL = Signal(mean_return=0.002, deviation=0.02, ic=0.05, horizon=1, breadth=60)
 

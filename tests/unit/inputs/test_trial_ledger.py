@@ -15,7 +15,7 @@ from foundry_tasks.adapters.store_local import LocalStore
 from foundry_tasks.contract.artifacts import trial_key
 from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.evaluation.standard_portfolio import DailyPnl
-from foundry_tasks.inputs.trials import Trial, TrialLedger, distinct, show
+from foundry_tasks.inputs.trial_ledger import Trial, TrialLedger, distinct, show
 
 WHAT = {"scores": "stack", "seeds": 3, "walk": "anchored"}
 

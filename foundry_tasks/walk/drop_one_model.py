@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from foundry_tasks.data.panel import FloatArray
 from foundry_tasks.evaluation.metrics import session_auc
-from foundry_tasks.models.stacking import average
+from foundry_tasks.models.meta_learner import average
 from foundry_tasks.statistics.bootstrap import Interval, Resampling, mean_interval
 
 _RESAMPLING = Resampling(confidence=0.95, resamples=2000, min_blocks=12, seed=0)

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foundry_tasks.contract.stages import STAGES
-from foundry_tasks.runtime import terminal
-from foundry_tasks.runtime.terminal import WIDTH, PlainProgress, RunView, StageLine, say
+from foundry_tasks.runtime import progress
+from foundry_tasks.runtime.progress import WIDTH, PlainProgress, RunView, StageLine, say
 
 CLOCK = re.compile(r"^\d\d:\d\d:\d\d ")
 WARNING = (
@@ -62,7 +62,7 @@ def test_a_warning_that_repeats_is_shown_once_and_counted_at_the_end():
 
 def test_a_line_says_what_its_stage_does_and_for_how_long_it_did(monkeypatch):
     moments = iter([20.0, 22.5])
-    monkeypatch.setattr(terminal, "time", SimpleNamespace(monotonic=lambda: next(moments), strftime=time.strftime))
+    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: next(moments), strftime=time.strftime))
     (line,) = shown(lambda view: (view.started("models model=light"), view.ended(0)))
     assert re.search(rf"✓ models model=light +2\.5 s  {STAGES['models'].does}$", line)
 
@@ -124,7 +124,7 @@ def test_a_stage_tells_how_far_it_is_at_most_fifty_times_and_at_the_end(capsys):
 
 ON_A_TERMINAL = """
 import os, sys, time
-from foundry_tasks.runtime.terminal import RunView
+from foundry_tasks.runtime.progress import RunView
 view = RunView(sys.stderr)
 sys.stdout = open(os.devnull, "w")
 view.started("models")

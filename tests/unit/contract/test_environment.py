@@ -3,8 +3,8 @@
 import pytest
 from pydantic import ValidationError
 
+from foundry_tasks.contract.environment import Settings
 from foundry_tasks.contract.errors import ConfigError
-from foundry_tasks.contract.settings import Settings
 
 
 def test_nothing_needs_to_be_set():

@@ -4,7 +4,7 @@ import argparse
 
 import pytest
 
-from foundry_tasks.cli.conf import add_conf, conf_of
+from foundry_tasks.cli.conf_options import add_conf, conf_of
 from foundry_tasks.contract.errors import ConfigError
 
 

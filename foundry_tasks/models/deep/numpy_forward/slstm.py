@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from foundry_tasks.models.deep.forward.layers import Array, Mask, block_diagonal, log_sigmoid, sigmoid
+from foundry_tasks.models.deep.numpy_forward.layers import Array, Mask, block_diagonal, log_sigmoid, sigmoid
 
 _NOTHING_YET = np.float32(-1e30)
 """The stabiliser before the first step: whatever comes is more."""

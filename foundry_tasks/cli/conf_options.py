@@ -11,11 +11,11 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from foundry_tasks.cli.command import Command
+from foundry_tasks.contract.environment import Settings
 from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.contract.identity import last_completed_session
 from foundry_tasks.contract.market import given_conf
 from foundry_tasks.contract.plain import ConfValue
-from foundry_tasks.contract.settings import Settings
 from foundry_tasks.contract.stages import MARKET_STAGES, conf_fields
 from foundry_tasks.contract.typed import conf_of_environment, conf_of_settings
 
