@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
-from foundry_tasks.contract.environment import Settings
+from foundry_tasks.contract.environment_variables import Settings
 from foundry_tasks.contract.errors import FoundryError
 from foundry_tasks.contract.market import given_conf
 from foundry_tasks.contract.typed import QUICK, conf_of_environment

@@ -11,7 +11,7 @@ from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
 from foundry_tasks.contract import artifacts
-from foundry_tasks.contract.environment import PREFIX, Settings
+from foundry_tasks.contract.environment_variables import PREFIX, Settings
 from foundry_tasks.contract.errors import ConfigError, NothingToDo, TransientError
 from foundry_tasks.contract.identity import last_completed_session
 from foundry_tasks.contract.market import with_market

@@ -9,7 +9,7 @@ from _stage_task import filled_in, task_arguments
 from airflow.sdk import BaseOperator, Param, task
 from airflow.sdk.definitions.mappedoperator import MappedOperator
 
-from foundry_tasks.contract.environment import Settings
+from foundry_tasks.contract.environment_variables import Settings
 from foundry_tasks.contract.form import form
 from foundry_tasks.contract.market import with_market
 from foundry_tasks.contract.stages import PIPELINES, STAGES, inputs_in, shards

@@ -7,7 +7,7 @@ from pathlib import Path
 from foundry_tasks.cli.command import Command
 from foundry_tasks.cli.conf_options import add_conf, conf_of
 from foundry_tasks.cli.wiring import run_context
-from foundry_tasks.contract.environment import REPOSITORY, Settings
+from foundry_tasks.contract.environment_variables import REPOSITORY, Settings
 from foundry_tasks.contract.errors import ConfigError, DataRejectedError
 
 

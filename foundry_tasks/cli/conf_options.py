@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from foundry_tasks.cli.command import Command
-from foundry_tasks.contract.environment import Settings
+from foundry_tasks.contract.environment_variables import Settings
 from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.contract.identity import last_completed_session
 from foundry_tasks.contract.market import given_conf

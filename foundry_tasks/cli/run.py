@@ -8,7 +8,7 @@ from functools import partial
 from foundry_tasks.cli.command import Command
 from foundry_tasks.cli.conf_options import add_conf, conf_of
 from foundry_tasks.cli.summary import print_summary
-from foundry_tasks.contract.environment import Settings
+from foundry_tasks.contract.environment_variables import Settings
 from foundry_tasks.contract.market import given_conf
 from foundry_tasks.contract.stages import MARKET_STAGES, PIPELINES
 from foundry_tasks.runtime import pipeline, progress

@@ -6,7 +6,7 @@ from functools import partial
 from foundry_tasks.cli.command import Command
 from foundry_tasks.cli.conf_options import add_conf, conf_of
 from foundry_tasks.cli.wiring import run_context
-from foundry_tasks.contract.environment import Settings
+from foundry_tasks.contract.environment_variables import Settings
 from foundry_tasks.contract.identity import Identity
 from foundry_tasks.contract.stages import STAGES
 from foundry_tasks.runtime import progress, runner

@@ -5,7 +5,7 @@ import sys
 
 from foundry_tasks.adapters.stores import open_store
 from foundry_tasks.cli.command import Command
-from foundry_tasks.contract.environment import Settings
+from foundry_tasks.contract.environment_variables import Settings
 from foundry_tasks.runtime import progress
 
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from foundry_tasks.adapters.stores import open_store
-from foundry_tasks.contract.environment import Settings
+from foundry_tasks.contract.environment_variables import Settings
 from foundry_tasks.contract.ports import Registry
 from foundry_tasks.runtime import progress, runner
 from foundry_tasks.runtime.import_clock import PROCESS

@@ -21,7 +21,7 @@ from pydantic import ValidationError
 from foundry_tasks.adapters.stores import fetch
 from foundry_tasks.contract import artifacts
 from foundry_tasks.contract.config import StageConfig
-from foundry_tasks.contract.environment import Settings
+from foundry_tasks.contract.environment_variables import Settings
 from foundry_tasks.contract.errors import ConfigError, FoundryError, TransientError
 from foundry_tasks.contract.identity import Identity
 from foundry_tasks.contract.market import with_market

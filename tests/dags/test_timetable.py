@@ -11,7 +11,7 @@ import pendulum
 import pytest
 from airflow.timetables.base import DataInterval, TimeRestriction
 
-from foundry_tasks.contract.environment import REPOSITORY
+from foundry_tasks.contract.environment_variables import REPOSITORY
 from foundry_tasks.contract.identity import last_completed_session
 from foundry_tasks.data.sessions import latest_session, sessions_between
 

@@ -10,7 +10,7 @@ import pytest
 from foundry_tasks.adapters.expectations_gx import GreatExpectations
 from foundry_tasks.adapters.store_local import LocalStore
 from foundry_tasks.contract.config import PricesConfig
-from foundry_tasks.contract.environment import REPOSITORY
+from foundry_tasks.contract.environment_variables import REPOSITORY
 from foundry_tasks.contract.identity import Identity
 from foundry_tasks.contract.ports import Registry
 from foundry_tasks.contract.stage_io import Code, Environment, StageIO

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from foundry_tasks.adapters.expectations_gx import GreatExpectations
 from foundry_tasks.adapters.registry_mlflow import MlflowRegistry
 from foundry_tasks.adapters.stores import open_store
-from foundry_tasks.contract.environment import REPOSITORY, Settings
+from foundry_tasks.contract.environment_variables import REPOSITORY, Settings
 from foundry_tasks.contract.errors import NothingToDo
 from foundry_tasks.contract.identity import Identity
 from foundry_tasks.contract.results import StageResult

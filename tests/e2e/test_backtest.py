@@ -13,7 +13,7 @@ import pytest
 
 from foundry_tasks.__main__ import main
 from foundry_tasks.contract.artifacts import checkpoint_prefix, page_key
-from foundry_tasks.contract.environment import REPOSITORY
+from foundry_tasks.contract.environment_variables import REPOSITORY
 from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.contract.stages import PIPELINES
 from foundry_tasks.data.tables import read_matrices, read_prices, read_table

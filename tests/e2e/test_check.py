@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from foundry_tasks import __main__
-from foundry_tasks.contract.environment import REPOSITORY
+from foundry_tasks.contract.environment_variables import REPOSITORY
 from foundry_tasks.report.terminal_text import WIDTH
 from foundry_tasks.runtime import runner
 from foundry_tasks.runtime.progress import WIDTH as TERMINAL

@@ -15,7 +15,7 @@ from foundry_tasks.adapters.stores import open_store
 from foundry_tasks.contract import artifacts
 from foundry_tasks.contract.artifacts import canonical_json
 from foundry_tasks.contract.config import StageConfig
-from foundry_tasks.contract.environment import Settings
+from foundry_tasks.contract.environment_variables import Settings
 from foundry_tasks.contract.errors import (
     ConfigError,
     DataRejectedError,

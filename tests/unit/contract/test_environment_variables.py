@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from foundry_tasks.contract.environment import Settings
+from foundry_tasks.contract.environment_variables import Settings
 from foundry_tasks.contract.errors import ConfigError
 
 
