@@ -8,7 +8,7 @@ from foundry_tasks.contract.errors import MissingInputError
 from foundry_tasks.contract.ports import Store
 from foundry_tasks.contract.results import StageResult, read_run_log
 from foundry_tasks.report.sections import sections_of
-from foundry_tasks.report.terminal_text import Terminal
+from foundry_tasks.report.terminal_style import Terminal
 
 
 def render(store: Store, dag: str, run_id: str | None) -> str:

@@ -12,7 +12,7 @@ import pytest
 
 from foundry_tasks import __main__
 from foundry_tasks.contract.environment_variables import REPOSITORY
-from foundry_tasks.report.terminal_text import WIDTH
+from foundry_tasks.report.terminal_style import WIDTH
 from foundry_tasks.runtime import runner
 from foundry_tasks.runtime.progress import WIDTH as TERMINAL
 from tests.market_bars import FIRST, LAST, sound_bars

@@ -11,7 +11,7 @@ from foundry_tasks.report import interval_bars, wording
 from foundry_tasks.report.interval_bars import Row
 from foundry_tasks.report.markdown_table import table
 from foundry_tasks.report.section import Section, Values
-from foundry_tasks.report.terminal_text import Terminal, wrapped
+from foundry_tasks.report.terminal_style import Terminal, wrapped
 from foundry_tasks.report.wording import estimate, figure, horizon_name, percent
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from foundry_tasks.contract.documents.simulate import Retrained
 from foundry_tasks.report import plots, portfolio_tables, wording
 from foundry_tasks.report.markdown_table import table
 from foundry_tasks.report.section import Section, Values
-from foundry_tasks.report.terminal_text import Terminal, wrapped
+from foundry_tasks.report.terminal_style import Terminal, wrapped
 from foundry_tasks.report.wording import horizon_name, percent
 
 if TYPE_CHECKING:

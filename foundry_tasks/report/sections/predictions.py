@@ -10,7 +10,7 @@ from foundry_tasks.contract.documents.report import HorizonPrediction, Predictio
 from foundry_tasks.report import interval_bars
 from foundry_tasks.report.markdown_table import table
 from foundry_tasks.report.section import Section, Values
-from foundry_tasks.report.terminal_text import Terminal, wrapped
+from foundry_tasks.report.terminal_style import Terminal, wrapped
 from foundry_tasks.report.wording import figure, horizon_name, percent, signed_percent
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from foundry_tasks.contract.results import StageResult
 from foundry_tasks.report import interval_bars, wording
 from foundry_tasks.report.markdown_table import table
 from foundry_tasks.report.section import Section, Values
-from foundry_tasks.report.terminal_text import Terminal
+from foundry_tasks.report.terminal_style import Terminal
 
 if TYPE_CHECKING:
     from foundry_tasks.report.report_inputs import ReportInputs

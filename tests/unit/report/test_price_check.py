@@ -16,7 +16,7 @@ from foundry_tasks.data.bar_verdicts import bars_of, events, judge
 from foundry_tasks.data.jumps import RESOLVED_SESSIONS
 from foundry_tasks.report.price_cases import AROUND_SESSIONS, CASES, Snapshot, drawn, rejected_cases, worst_cases
 from foundry_tasks.report.price_check import PriceCheck, as_page, as_text
-from foundry_tasks.report.terminal_text import WIDTH
+from foundry_tasks.report.terminal_style import WIDTH
 from tests.market_bars import sound_bars
 from tests.unit.report.test_pages import Loads, parsed, shown
 
