@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from importlib import import_module
 from typing import TYPE_CHECKING, Protocol
 
-from foundry_tasks.contract.config import PricesConfig
-from foundry_tasks.contract.errors import ConfigError
+from foundry_tasks.contract.config import LIVE_SOURCES, PricesConfig
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,26 +56,22 @@ class PriceSource(Protocol):
         """The source's own benchmark, None where it has none."""
 
 
+class OpenSource(Protocol):
+    """What a module of `data.sources` holds as `open_source`."""
+
+    def __call__(self, config: PricesConfig, named: str, io: "StageIO | None") -> PriceSource:
+        """The source as `config` wants it; `named` and `io` as for `open_source` below.
+
+        Raises ConfigError where it cannot be one.
+        """
+
+
 def open_source(config: PricesConfig, named: str = "", io: "StageIO | None" = None) -> PriceSource:
     """The source that `config` names. Raises ConfigError where it cannot be one. Imports nothing of the others.
 
     named: what the user calls the prices, where `config.prices` is but a copy of them. io: where a live source shows progress,
     keeps what arrived and finds its key.
     """
-    if config.source == "sample":
-        from foundry_tasks.data.sources.sample import SampleSource  # noqa: PLC0415 - the chosen source alone is loaded
-
-        return SampleSource()
-    if config.source == "yfinance":
-        from foundry_tasks.data.sources.yahoo import YahooSource  # noqa: PLC0415 - as above
-
-        return YahooSource(config.tickers, io)
-    if config.source == "tiingo":
-        from foundry_tasks.data.sources.tiingo import TiingoSource  # noqa: PLC0415 - as above
-
-        return TiingoSource(config.tickers, io)
-    from foundry_tasks.data.sources.files import FileSource  # noqa: PLC0415 - as above
-
-    if not config.prices:
-        raise ConfigError("source='parquet' needs prices: the path of a parquet or csv file, or of a folder of them.")
-    return FileSource(config.prices, named or config.prices, config.declared_columns)
+    folder = "sources.live" if config.source in LIVE_SOURCES else "sources"
+    opened: OpenSource = import_module(f"foundry_tasks.data.{folder}.{config.source}").open_source
+    return opened(config, named, io)

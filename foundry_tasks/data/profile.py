@@ -1,6 +1,6 @@
 """What expectations ask of features, labels and predictions, computed by numpy: small frames instead of all cells.
 
-Each function gives the columns of a frame, one entry a row, for `io.guard(suite, pandas.DataFrame(columns), facts)`.
+Each function gives the columns of a frame, one entry a row, for `io.outputs.guard(suite, pandas.DataFrame(columns), facts)`.
 """
 
 from collections.abc import Mapping
