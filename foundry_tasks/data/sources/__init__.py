@@ -1,1 +1,1 @@
-"""One module a price source; only the chosen one is imported."""
+"""Price sources, one module each; only the chosen one is imported."""
