@@ -14,7 +14,7 @@ from benchmarks.own_process import environment_in
 from benchmarks.row import Row, taking_turns
 from foundry_tasks.adapters.store_local import LocalStore
 from foundry_tasks.contract import artifacts
-from foundry_tasks.contract.stage_io import StageResult
+from foundry_tasks.contract.results import StageResult
 from foundry_tasks.data.panel import FeaturePanel, FloatArray
 from foundry_tasks.data.tables import read_features, read_table
 

@@ -18,14 +18,14 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
-from foundry_tasks.contract.config import DEEP_MODELS
+from foundry_tasks.contract.config import DEEP_MODELS, ModelsConfig
 from foundry_tasks.contract.documents import Folds
-from foundry_tasks.contract.stage_io import StageResult
+from foundry_tasks.contract.results import StageResult
 from foundry_tasks.data.panel import FloatArray
 from foundry_tasks.data.tables import read_matrices
 from foundry_tasks.evaluation.collapse import collapse_of
 from foundry_tasks.evaluation.metrics import session_auc, session_rank_ic
-from foundry_tasks.models.stacking import average
+from foundry_tasks.models.meta_learner import average
 from foundry_tasks.statistics.bootstrap import Resampling, mean_interval
 
 STAGES = ("prices", "features", "labels", "models", "ensemble")
@@ -87,7 +87,7 @@ def _print(store: Path, results: dict[str, StageResult]) -> bool:
     def artifact(stage: str, name: str) -> Path:
         return store / "objects" / results[stage].outputs[name].sha256
 
-    names = results["models"].config["models"]
+    names: tuple[str, ...] = ModelsConfig.model_validate(results["models"].config).models
     reported = Folds.model_validate_json(artifact("models", Folds.artifact).read_bytes()).reported[1]
     labels = read_matrices(artifact("labels", "labels.parquet"), ["up_1d", "median_1d", "return_1d", "member"])
     tested = slice(reported[0].test.start, reported[-1].test.stop)

@@ -17,10 +17,10 @@ from benchmarks.own_process import PeakMemory, in_its_own_process
 from benchmarks.row import Row, Turns, cpu_timed, taking_turns
 from foundry_tasks.adapters.expectations_gx import GreatExpectations
 from foundry_tasks.contract.config import FeaturesConfig, LabelsConfig, PricesConfig
-from foundry_tasks.contract.stage_io import StageIO
+from foundry_tasks.contract.stage_outputs import StageOutputs
+from foundry_tasks.data.bar_verdicts import bars_of
 from foundry_tasks.data.frames import read_frame
 from foundry_tasks.data.intake import take_in
-from foundry_tasks.data.judgement import bars_of
 from foundry_tasks.data.panel import FloatArray
 from foundry_tasks.data.profile import profile_features, profile_labels, profile_predictions
 from foundry_tasks.data.sessions import sessions_between
@@ -57,7 +57,7 @@ class Measured:
 
 
 class Guard:
-    """Stands in for StageIO in a stage's guard: validates, and stores the verdict without acting on it."""
+    """Stands in for a stage's outputs in a stage's guard: validates, and stores the verdict without acting on it."""
 
     def __init__(self) -> None:
         self._expectations = GreatExpectations(SUITES)
@@ -91,7 +91,7 @@ def _prices(market_data: Path, table: pd.DataFrame, guard: Guard) -> Callable[[]
     bars = bars_of(table, sessions)
     intake = take_in(bars, sessions, None)
     stage = prices._guard  # noqa: SLF001 - the stage's own frame and facts
-    return lambda: stage(config, cast("StageIO", guard), intake)
+    return lambda: stage(config, cast("StageOutputs", guard), intake)
 
 
 def _features(market_data: Path, table: pd.DataFrame, guard: Guard) -> Callable[[], None]:  # noqa: ARG001 - as above

@@ -24,15 +24,15 @@ from foundry_tasks.data.panel import FeaturePanel, FloatArray
 from foundry_tasks.evaluation.metrics import known_mean, session_auc
 from foundry_tasks.features import build_features
 from foundry_tasks.features.labels import Labels, build_labels
+from foundry_tasks.models.base.lightgbm import LightGBMClassifier
+from foundry_tasks.models.base.logistic import LogisticRegression as OurLogistic
+from foundry_tasks.models.base.xgboost import INPUTS, XGBoostClassifier
 from foundry_tasks.models.base_models import BASE_MODELS
 from foundry_tasks.models.design import Designs, input_names
 from foundry_tasks.models.fit_pool import FitPool
-from foundry_tasks.models.lightgbm_classifier import LightGBMClassifier
-from foundry_tasks.models.logistic_regression import LogisticRegression as OurLogistic
-from foundry_tasks.models.stacking import average
-from foundry_tasks.models.xgboost_classifier import INPUTS, XGBoostClassifier
+from foundry_tasks.models.meta_learner import average
 from foundry_tasks.walk.block_fits import BlockFitter
-from foundry_tasks.walk.walk_forward import WalkForwardValidator
+from foundry_tasks.walk.folds import WalkForwardValidator
 
 SAME_AUC = 0.005
 """Tolerance of the AUC. Different sampled rows and bins change it like another seed: by 0.001 at 1 day, more at 20."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmarks.own_process import environment_in
 from benchmarks.row import Row, Turns, taking_turns
-from foundry_tasks.contract.settings import REPOSITORY
+from foundry_tasks.contract.environment_variables import REPOSITORY
 from foundry_tasks.contract.stages import PIPELINES
 
 LIBRARIES = "import numpy, pyarrow.parquet\nfrom pydantic import BaseModel"

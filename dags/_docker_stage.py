@@ -35,7 +35,7 @@ from docker.types import DeviceRequest, HostConfig, LogConfig, Mount
 from requests.exceptions import ChunkedEncodingError, RequestException
 from requests.exceptions import ConnectionError as NoConnection
 
-from foundry_tasks.contract.settings import Settings
+from foundry_tasks.contract.environment_variables import Settings
 from foundry_tasks.contract.stages import STAGES, StageSpec
 
 USER = f"{UID}:{UID}"

@@ -25,7 +25,7 @@ from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowException
 from kubernetes.client import models as k8s
 
-from foundry_tasks.contract.settings import Settings
+from foundry_tasks.contract.environment_variables import Settings
 from foundry_tasks.contract.stages import STAGES
 
 POLL_S = 5

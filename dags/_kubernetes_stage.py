@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from _stage_task import image_of, published, task_arguments
 from airflow.sdk import BaseOperator, Context
 
-from foundry_tasks.contract.settings import Settings
+from foundry_tasks.contract.environment_variables import Settings
 
 if TYPE_CHECKING:
     from _kubernetes_pod import StagePod

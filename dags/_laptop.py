@@ -14,9 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
+from foundry_tasks.contract.environment_variables import Settings
 from foundry_tasks.contract.errors import FoundryError
 from foundry_tasks.contract.market import given_conf
-from foundry_tasks.contract.settings import Settings
 from foundry_tasks.contract.typed import QUICK, conf_of_environment
 
 HOME = Path(os.environ.get("AIRFLOW_HOME", ".foundry/airflow"))
@@ -29,7 +29,7 @@ def main(dag: str) -> int:
     # DAG files do not need these modules, so they are imported here.
     from foundry_tasks.adapters.stores import open_store  # noqa: PLC0415
     from foundry_tasks.report.summary import render  # noqa: PLC0415
-    from foundry_tasks.runtime.terminal import RunView  # noqa: PLC0415
+    from foundry_tasks.runtime.progress import RunView  # noqa: PLC0415
 
     try:
         settings = Settings.from_environment()

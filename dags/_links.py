@@ -5,7 +5,7 @@ from airflow.sdk.execution_time.xcom import XCom
 from airflow.sdk.types import TaskInstanceKey
 
 from foundry_tasks.contract.artifacts import page_key
-from foundry_tasks.contract.settings import Settings
+from foundry_tasks.contract.environment_variables import Settings
 
 
 class ReportLink(BaseOperatorLink):

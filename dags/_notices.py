@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from airflow.sdk import Context
 from airflow.sdk.bases.notifier import BaseNotifier
 
-from foundry_tasks.contract.settings import Settings
+from foundry_tasks.contract.environment_variables import Settings
 
 if TYPE_CHECKING:
     from airflow.providers.standard.operators.hitl import ApprovalOperator

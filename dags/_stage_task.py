@@ -11,10 +11,10 @@ from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
 from foundry_tasks.contract import artifacts
+from foundry_tasks.contract.environment_variables import PREFIX, Settings
 from foundry_tasks.contract.errors import ConfigError, NothingToDo, TransientError
+from foundry_tasks.contract.identity import last_completed_session
 from foundry_tasks.contract.market import with_market
-from foundry_tasks.contract.settings import PREFIX, Settings
-from foundry_tasks.contract.stage_io import last_completed_session
 from foundry_tasks.contract.stages import STAGES, Image, image_of_task
 
 KILLED = {-9, 128 + 9}

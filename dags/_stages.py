@@ -9,9 +9,9 @@ from _stage_task import filled_in, task_arguments
 from airflow.sdk import BaseOperator, Param, task
 from airflow.sdk.definitions.mappedoperator import MappedOperator
 
+from foundry_tasks.contract.environment_variables import Settings
 from foundry_tasks.contract.form import form
 from foundry_tasks.contract.market import with_market
-from foundry_tasks.contract.settings import Settings
 from foundry_tasks.contract.stages import PIPELINES, STAGES, inputs_in, shards
 
 OPERATORS = {
@@ -63,4 +63,5 @@ def trigger_form(dag: str, **filled: Any) -> dict[str, Param]:
 
     filled: initial values, for defaults of the DAG that differ from the stage's.
     """
-    return {key: Param(filled.get(key), **schema) for key, schema in form(dag, filled).items()}
+    fields: Mapping[str, dict[str, Any]] = form(dag, filled)
+    return {key: Param(filled.get(key), **schema) for key, schema in fields.items()}

@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from foundry_tasks.data import live
+from foundry_tasks.data import live_source
 
 HOSTS = (
     "fc.yahoo.com", "guce.yahoo.com", "consent.yahoo.com", "finance.yahoo.com", "query1.finance.yahoo.com",
@@ -247,7 +247,7 @@ def reachable(folder: Path, bars: pd.DataFrame, monkeypatch: pytest.MonkeyPatch)
     with price_servers(folder, bars) as running:
         for name, value in running.variables.items():
             monkeypatch.setenv(name, value)
-        monkeypatch.setattr(live, "WAITS_S", (0, 0.01, 0.01, 0.01))
+        monkeypatch.setattr(live_source, "WAITS_S", (0, 0.01, 0.01, 0.01))
         monkeypatch.setattr(type(yfinance.data.YfData), "_instances", {})
         yfinance.set_tz_cache_location(str(folder))
         yield running

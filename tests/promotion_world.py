@@ -26,8 +26,10 @@ from foundry_tasks.contract.documents.gates import (
     NullSummary,
 )
 from foundry_tasks.contract.errors import FoundryError
+from foundry_tasks.contract.identity import Identity
 from foundry_tasks.contract.ports import Store
-from foundry_tasks.contract.stage_io import Identity, StageIO, StageResult
+from foundry_tasks.contract.results import StageResult
+from foundry_tasks.contract.stage_io import Code, Environment, StageIO
 from foundry_tasks.data.panel import FeaturePanel
 from foundry_tasks.data.tables import write_features
 from foundry_tasks.ledger import decisions as governance
@@ -67,17 +69,14 @@ class World:
     def io(self, run_id: str, stage: str = "promote", store: Store | None = None) -> StageIO:
         workspace = self.folder / "work" / run_id / stage
         workspace.mkdir(parents=True, exist_ok=True)
-        return StageIO(
-            identity=Identity(DAG, run_id, stage, None, AS_OF),
+        environment = Environment(
             store=store or self.store,
             expectations=_UNUSED,
             registry=MlflowRegistry(self.uri, str(self.folder / "mlartifacts")),
-            progress=_UNUSED,
-            workspace=workspace,
+            code=Code("0.1.0+test"),
             now=lambda: NOON,
-            code_version="0.1.0+test",
-            image_digest="",
         )
+        return StageIO.of(Identity(DAG, run_id, stage, None, AS_OF), environment, workspace, progress=_UNUSED)
 
     def publish(self, run_id: str, stage: str, files: Mapping[str, bytes], *documents: Document) -> None:
         """Publish the result of a stage before promote."""
@@ -87,7 +86,7 @@ class World:
         for name, content in files.items():
             io.publish_file(name, content)
         result = StageResult(
-            dag=DAG, run_id=run_id, stage=stage, shard=None, as_of=AS_OF, status="ok", inputs={}, outputs=io.outputs,
+            dag=DAG, run_id=run_id, stage=stage, shard=None, as_of=AS_OF, status="ok", inputs={}, outputs=io.outputs.artifacts,
             outputs_digest=stage.ljust(64, "0"), metrics={}, warnings=[], config={}, config_digest="", code_version="",
             image_digest="", seed=None, elapsed_s={},
         )  # fmt: skip
@@ -141,8 +140,8 @@ class World:
     def repeat(self, run_id: str) -> dict[str, Any]:
         io = self.io(run_id)
         promote.run(PromoteConfig(), io)
-        document = self.store.object_path(io.outputs["promotion.json"].sha256).read_bytes()
-        return {**json.loads(document)["horizons"]["5"], "warnings": io.warnings}
+        document = self.store.object_path(io.outputs.artifacts["promotion.json"].sha256).read_bytes()
+        return {**json.loads(document)["horizons"]["5"], "warnings": io.outputs.warnings}
 
     def promote_in_a_process(self, run_id: str, die: str = "never") -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "tests.promotion_world", str(self.folder), self.uri, run_id, die]
@@ -185,7 +184,7 @@ def kill(*_: Any, **__: Any) -> None:
 def one_promote(folder: str, uri: str, run_id: str, die: str) -> int:
     world = World(Path(folder), uri)
     io = world.io(run_id, store=DyingStore(world.store.root, die))
-    client = cast("MlflowRegistry", io.registry)._client
+    client = cast("MlflowRegistry", io.environment.registry)._client
     places = {"uploading": "log_model_artifacts", "aliasing": "set_registered_model_alias"}
     if die in places:
         setattr(client, places[die], kill)
@@ -202,7 +201,9 @@ def one_promote(folder: str, uri: str, run_id: str, die: str) -> int:
     except FoundryError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
-    print(io.metrics["5d"]["event"])  # noqa: T201 - output of the program
+    headline = io.outputs.metrics["5d"]
+    assert isinstance(headline, dict)
+    print(headline["event"])  # noqa: T201 - that is what this process is for
     return 0
 
 

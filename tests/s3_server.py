@@ -17,7 +17,7 @@ import pytest
 from botocore.config import Config
 
 from foundry_tasks.adapters.s3_server import S3Client
-from foundry_tasks.contract.settings import REPOSITORY, Settings
+from foundry_tasks.contract.environment_variables import REPOSITORY, Settings
 
 ENTRYPOINT = REPOSITORY / "images" / "s3" / "entrypoint"
 TOOLS = REPOSITORY / ".tools" / "bin"

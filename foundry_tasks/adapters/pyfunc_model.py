@@ -15,7 +15,6 @@ BUNDLE_FILE = "bundle.zip"
 PREDICTION_PACKAGES = (
     "bottleneck",
     "exchange_calendars",
-    "lightgbm",
     "mlflow",
     "numpy",
     "pandas",
@@ -25,13 +24,16 @@ PREDICTION_PACKAGES = (
     "threadpoolctl",
     "xgboost",
 )
-"""Packages that prediction needs. A test loads a model in a clean process and checks its imports against this list."""
+"""Packages that prediction needs besides those of the base models. A test loads a model in a clean process and checks its imports
+against this list."""
 
 
 def save_pyfunc(folder: Path, wanted: Registration, *, run_id: str, logged: Any) -> Path:
     """Write the model to `folder` in MLflow's layout. Returns `folder`."""
     from mlflow import pyfunc  # noqa: PLC0415
     from mlflow.models import Model  # noqa: PLC0415
+
+    from foundry_tasks.models.base_models import PACKAGES  # noqa: PLC0415 - it loads NumPy, which MLflow has loaded too
 
     bundle = folder.with_name(BUNDLE_FILE)
     shutil.copyfile(wanted.bundle, bundle)
@@ -49,7 +51,7 @@ def save_pyfunc(folder: Path, wanted: Registration, *, run_id: str, logged: Any)
         ),
         signature=_signature(wanted.features) if wanted.features else None,
         input_example=_example(wanted) if wanted.example else None,
-        pip_requirements=[f"{name}=={metadata.version(name)}" for name in sorted(PREDICTION_PACKAGES)],
+        pip_requirements=[f"{name}=={metadata.version(name)}" for name in sorted({*PREDICTION_PACKAGES, *PACKAGES})],
     )
     return folder
 

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from foundry_tasks.contract.environment_variables import Settings
 from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.contract.ports import Store
-from foundry_tasks.contract.settings import Settings
 
 if TYPE_CHECKING:
     from foundry_tasks.adapters.s3_server import S3Client

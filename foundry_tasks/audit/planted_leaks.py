@@ -9,8 +9,8 @@ from foundry_tasks.audit import leakage
 from foundry_tasks.data.panel import FeaturePanel, FloatArray, PricePanel
 from foundry_tasks.features.build import build_features
 from foundry_tasks.features.labels import build_labels, label_span
+from foundry_tasks.walk.folds import WalkForwardValidator
 from foundry_tasks.walk.study import Recipe
-from foundry_tasks.walk.walk_forward import WalkForwardValidator
 
 Planted = Callable[[PricePanel, Recipe, np.random.Generator], tuple[str, ...]]
 """A market with the leak in it → what the leakage audit says of it."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from foundry_tasks.adapters.stores import open_store
 from foundry_tasks.cli.command import Command
 from foundry_tasks.cli.wiring import open_registry
-from foundry_tasks.contract.settings import Settings
+from foundry_tasks.contract.environment_variables import Settings
 
 if TYPE_CHECKING:
     from foundry_tasks.ledger.promotion import SignOff

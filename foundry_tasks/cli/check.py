@@ -5,10 +5,10 @@ import sys
 from pathlib import Path
 
 from foundry_tasks.cli.command import Command
-from foundry_tasks.cli.conf import add_conf, conf_of
+from foundry_tasks.cli.conf_options import add_conf, conf_of
 from foundry_tasks.cli.wiring import run_context
+from foundry_tasks.contract.environment_variables import REPOSITORY, Settings
 from foundry_tasks.contract.errors import ConfigError, DataRejectedError
-from foundry_tasks.contract.settings import REPOSITORY, Settings
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,8 +23,8 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from foundry_tasks.cli.check_prices import check_prices, write_page  # noqa: PLC0415 - only who checks a file loads it
     from foundry_tasks.report.price_check import as_text  # noqa: PLC0415 - as above
+    from foundry_tasks.runtime.check_prices import check_prices, write_page  # noqa: PLC0415 - only who checks a file loads it
 
     if options.page.suffix.lower() not in {".html", ".htm"}:
         raise ConfigError(f"--page {options.page}: the page is HTML. Give a name that ends with .html.")

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 from foundry_tasks.adapters.stores import open_store
 from foundry_tasks.cli.command import Command
-from foundry_tasks.contract.settings import Settings
-from foundry_tasks.runtime import terminal
+from foundry_tasks.contract.environment_variables import Settings
+from foundry_tasks.runtime import progress
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +25,7 @@ def _run(options: argparse.Namespace) -> int:
         sys.stdout.write(f"{one.key} {one.size_bytes}\n")
     if not options.dry_run:
         retention.collect(store, going)
-    terminal.say(
+    progress.say(
         "would delete" if options.dry_run else "deleted",
         documents=len(going.documents),
         objects=len(going.objects),

@@ -2,11 +2,11 @@
 
 import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
-from pydantic import JsonValue
+from foundry_tasks.contract.plain import Conf
 
 
-def print_rows(rows: Iterable[Mapping[str, JsonValue]]) -> None:
+def print_rows(rows: Iterable[Conf]) -> None:
     """One line of JSON a row on stdout."""
     sys.stdout.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)

@@ -7,7 +7,7 @@ from foundry_tasks.adapters.stores import open_store
 from foundry_tasks.cli.command import Command
 from foundry_tasks.cli.json_rows import print_rows
 from foundry_tasks.cli.wiring import open_registry
-from foundry_tasks.contract.settings import Settings
+from foundry_tasks.contract.environment_variables import Settings
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:

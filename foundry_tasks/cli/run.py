@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 from functools import partial
 
 from foundry_tasks.cli.command import Command
-from foundry_tasks.cli.conf import add_conf, conf_of
+from foundry_tasks.cli.conf_options import add_conf, conf_of
 from foundry_tasks.cli.summary import print_summary
+from foundry_tasks.contract.environment_variables import Settings
 from foundry_tasks.contract.market import given_conf
-from foundry_tasks.contract.settings import Settings
 from foundry_tasks.contract.stages import MARKET_STAGES, PIPELINES
-from foundry_tasks.runtime import pipeline, terminal
+from foundry_tasks.runtime import pipeline, progress
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,7 +36,7 @@ def _run_pipeline(name: str, options: argparse.Namespace) -> int:
     dag = f"foundry_{name}"
     run_id = options.run_id or f"manual__{datetime.now(UTC).isoformat(timespec='seconds')}"
     identity = ["--dag", dag, "--run-id", run_id, "--as-of", options.as_of.isoformat(), "--config", json.dumps(conf)]
-    view = terminal.RunView()
+    view = progress.RunView()
     view.note(f"{dag}, run {run_id}")
     try:
         pipeline.run_pipeline(dag, identity, view)

@@ -4,12 +4,12 @@ import argparse
 from functools import partial
 
 from foundry_tasks.cli.command import Command
-from foundry_tasks.cli.conf import add_conf, conf_of
+from foundry_tasks.cli.conf_options import add_conf, conf_of
 from foundry_tasks.cli.wiring import run_context
-from foundry_tasks.contract.settings import Settings
-from foundry_tasks.contract.stage_io import Identity
+from foundry_tasks.contract.environment_variables import Settings
+from foundry_tasks.contract.identity import Identity
 from foundry_tasks.contract.stages import STAGES
-from foundry_tasks.runtime import runner, terminal
+from foundry_tasks.runtime import progress, runner
 
 
 def _add_arguments(stage: str, parser: argparse.ArgumentParser) -> None:
@@ -24,8 +24,8 @@ def _run(stage: str, options: argparse.Namespace) -> int:
     identity = Identity(options.dag, options.run_id, stage, options.shard, options.as_of)
     result = runner.execute(identity, conf_of(options), run_context(settings))
     for warning in result.warnings:
-        terminal.say("warning", warning)
-    terminal.say(
+        progress.say("warning", warning)
+    progress.say(
         "reused" if result.reused_from else "done",
         stage=result.stage,
         seconds=result.elapsed_s["total"],

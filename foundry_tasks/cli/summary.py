@@ -7,7 +7,7 @@ from pathlib import Path
 
 from foundry_tasks.adapters.stores import open_store
 from foundry_tasks.cli.command import Command
-from foundry_tasks.contract.settings import Settings
+from foundry_tasks.contract.environment_variables import Settings
 
 
 def print_summary(settings: Settings, dag: str, run_id: str | None) -> None:

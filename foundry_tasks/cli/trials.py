@@ -5,7 +5,7 @@ import argparse
 from foundry_tasks.adapters.stores import open_store
 from foundry_tasks.cli.command import Command
 from foundry_tasks.cli.json_rows import print_rows
-from foundry_tasks.contract.settings import Settings
+from foundry_tasks.contract.environment_variables import Settings
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -13,9 +13,9 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from foundry_tasks.inputs import trials  # noqa: PLC0415 - NumPy, for the trials' daily returns
+    from foundry_tasks.inputs import trial_ledger  # noqa: PLC0415 - loaded by the commands that read trials
 
-    rows = trials.show(open_store(Settings.from_environment()), options.market)
+    rows = trial_ledger.show(open_store(Settings.from_environment()), options.market)
     print_rows(row.model_dump() for row in rows)
     return 0
 

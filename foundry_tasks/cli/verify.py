@@ -5,8 +5,8 @@ import sys
 
 from foundry_tasks.adapters.stores import open_store
 from foundry_tasks.cli.command import Command
-from foundry_tasks.contract.settings import Settings
-from foundry_tasks.runtime import terminal
+from foundry_tasks.contract.environment_variables import Settings
+from foundry_tasks.runtime import progress
 
 
 def _add_arguments(_: argparse.ArgumentParser) -> None:
@@ -20,7 +20,7 @@ def _run(_: argparse.Namespace) -> int:
     found = integrity.survey(open_store(Settings.from_environment()))
     sys.stdout.writelines(f"{line}\n" for line in found.damaged)
     sys.stdout.writelines(f"{key} is named by a result, and gone\n" for key in found.gone)
-    terminal.say(
+    progress.say(
         "verified", objects=found.objects, documents=found.documents, damaged=len(found.damaged), gone=len(found.gone)
     )
     return 1 if found.damaged else 0

@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from foundry_tasks.adapters.stores import open_store
+from foundry_tasks.contract.environment_variables import Settings
 from foundry_tasks.contract.ports import Registry
-from foundry_tasks.contract.settings import Settings
-from foundry_tasks.runtime import runner, terminal
+from foundry_tasks.runtime import progress, runner
 from foundry_tasks.runtime.import_clock import PROCESS
 
 
@@ -31,7 +31,7 @@ def run_context(settings: Settings) -> runner.RunContext:
         store=open_store(settings),
         expectations=GreatExpectations(Path(settings.expectations)),
         registry=open_registry(settings),
-        progress=terminal.progress(),
+        progress=progress.progress(),
         now=lambda: datetime.now(UTC),
         started=PROCESS.started,
         imports=PROCESS,

@@ -5,7 +5,8 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import date
-from typing import Any
+
+from foundry_tasks.contract.plain import ConfValue
 
 NO_SHARD = "-"
 RUN_LOG = "run_log.jsonl"
@@ -19,12 +20,12 @@ def sha256_of(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def canonical_json(value: Any) -> bytes:
+def canonical_json(value: ConfValue) -> bytes:
     """JSON with sorted keys and no spaces, so that equal values have equal digests."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False, default=str).encode()
 
 
-def digest_of(value: Any) -> str:
+def digest_of(value: ConfValue) -> str:
     """sha256 of the canonical JSON of `value`."""
     return sha256_of(canonical_json(value))
 

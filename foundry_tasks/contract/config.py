@@ -6,7 +6,7 @@ same key means the same thing in every stage. Market files hold defaults for the
 
 from collections.abc import Iterable
 from datetime import date, datetime
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import TYPE_CHECKING, Annotated, Literal, Self, TypeVar, get_args
 
 from pydantic import (
     BaseModel,
@@ -23,14 +23,19 @@ from pydantic import (
     model_validator,
 )
 
+from foundry_tasks.contract.module_names import names_in
+from foundry_tasks.contract.plain import ConfValue
 
-def _day(value: Any) -> date | None:
+T = TypeVar("T")
+
+
+def _day(value: ConfValue) -> date | None:
     """A day as it is written; pydantic alone would take a number too, as seconds since 1970."""
     if value is None or (isinstance(value, date) and not isinstance(value, datetime)):
         return value
     try:
-        return date.fromisoformat(value)
-    except (TypeError, ValueError):
+        return date.fromisoformat(value if isinstance(value, str) else "")
+    except ValueError:
         raise ValueError("write the day as 2020-01-31 or 20200131") from None
 
 
@@ -58,9 +63,22 @@ DeclaredColumn = Annotated[
 """`role=column`; what is wrong with one, the validator says better than a pattern does."""
 MARKET_NAME = r"^[a-z][a-z0-9_]*$"
 Horizon = Annotated[int, Field(ge=1, le=60)]
-ModelName = Literal["logistic", "lightgbm", "xgboost", "lstm_transformer", "xlstm_ts"]
-DEEP_MODELS: tuple[ModelName, ...] = ("lstm_transformer", "xlstm_ts")
+DEEP_MODELS = names_in("models/base/deep")
 """Sequence models: TensorFlow fits them, in an image of their own."""
+MODEL_NAMES = (*names_in("models/base", first=("logistic", "lightgbm", "xgboost")), *DEEP_MODELS)
+"""The files of `foundry_tasks/models/base`: what `models` may name."""
+LIVE_SOURCES = names_in("data/sources/live", first=("yfinance",))
+"""Price sources that are asked over the network."""
+PRICE_SOURCES = (*names_in("data/sources", first=("sample",)), *LIVE_SOURCES)
+"""The files of `foundry_tasks/data/sources`: what `source` may name."""
+if TYPE_CHECKING:
+    ModelName = str
+    SourceName = str
+    LiveSourceName = str
+else:  # for whoever validates a conf or draws a form; mypy knows no Literal of names that are found
+    ModelName = Literal[MODEL_NAMES]
+    SourceName = Literal[PRICE_SOURCES]
+    LiveSourceName = Literal[LIVE_SOURCES]
 DeepLoss = Literal["cross_entropy", "cross_entropy_correlation", "directional_huber", "anti_collapse_directional"]
 DeepTask = Literal["sign", "size", "volatility"]
 DeepSize = Literal["small", "full"]
@@ -93,7 +111,7 @@ class StageConfig(BaseModel):
 
     @field_validator("*")
     @classmethod
-    def _text_fits_into_json(cls, value: Any) -> Any:
+    def _text_fits_into_json(cls, value: T) -> T:
         if isinstance(value, str):
             try:
                 value.encode()
@@ -152,10 +170,10 @@ class PricesConfig(MarketConfig):
 
     calendar: str = "XNYS"
     """Exchange calendar (ISO 10383 market code). It says which days are sessions."""
-    source: Literal["sample", "parquet", "yfinance", "tiingo"] = "sample"
+    source: SourceName = "sample"
     """Where prices come from. `sample`: built in; `parquet`: own files, Parquet or CSV; `yfinance`: Yahoo Finance;
     `tiingo`: Tiingo, with the key in the secret file `tiingo_api_key`."""
-    cross_check: Literal["yfinance", "tiingo"] | None = None
+    cross_check: LiveSourceName | None = None
     """Second live source. Closes of the newest sessions that differ there are named in a warning. Empty: none."""
     prices: str = ""
     """File, folder or `s3://` URI of daily prices, for source `parquet`. Empty: none."""
@@ -193,7 +211,7 @@ class PricesConfig(MarketConfig):
 
     @field_validator("columns", mode="before")
     @classmethod
-    def _columns_of_a_table(cls, value: Any) -> Any:
+    def _columns_of_a_table(cls, value: ConfValue) -> ConfValue:
         if isinstance(value, dict) and all(isinstance(part, str) for item in value.items() for part in item):
             return [f"{role}={column}" for role, column in value.items()]
         return value

@@ -3,8 +3,10 @@
 import json
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
 
+from pydantic import JsonValue
+
+from foundry_tasks.contract.plain import Conf, ConfValue
 from foundry_tasks.contract.stages import PIPELINES, STAGES
 
 FRONT: Mapping[str, tuple[str, ...]] = {
@@ -60,6 +62,10 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
 """Title → its keys, in the order of every form. A form shows those that its DAG knows and its front has not."""
 
 
+Schema = dict[str, JsonValue]
+"""JSON schema of a field."""
+
+
 def sections(dag: str) -> dict[str, str | None]:
     """Key → title of its section, in the order of the form; None: at the front."""
     known = set(_properties(dag))
@@ -69,7 +75,7 @@ def sections(dag: str) -> dict[str, str | None]:
     return placed
 
 
-def form(dag: str, filled: Mapping[str, Any] = MappingProxyType({})) -> dict[str, dict[str, Any]]:
+def form(dag: str, filled: Conf = MappingProxyType({})) -> dict[str, Schema]:
     """JSON schema of every field, in the order of the form, with what Airflow's page shows of it. Null fits all.
 
     filled: what stands in a field already; any other is empty and takes its default.
@@ -86,22 +92,22 @@ _NAMES_THE_MARKET = "market"
 _SHOWN_ELSEWHERE = {"title", "default", "description", "anyOf", "prefixItems"}
 
 
-def _field(key: str, schema: Mapping[str, Any], filled: Mapping[str, Any]) -> dict[str, Any]:
-    given = next((kind for kind in schema.get("anyOf", ()) if kind["type"] != "null"), schema)
-    found = {name: value for name, value in given.items() if name not in _SHOWN_ELSEWHERE}
+def _field(key: str, schema: Schema, filled: Conf) -> Schema:
+    given = next((kind for kind in _schemas(schema, "anyOf") if kind["type"] != "null"), schema)
+    found: Schema = {name: value for name, value in given.items() if name not in _SHOWN_ELSEWHERE}
     found["type"] = ["null", given["type"]]
-    text, _, empty = " ".join(schema["description"].split()).partition(" Empty: ")
+    text, _, empty = " ".join(str(schema["description"]).split()).partition(" Empty: ")
     default = empty.removesuffix(".") or _shown(schema["default"])
-    if "enum" in found:
-        found["enum"] = [None, *found["enum"]]
+    if isinstance(choices := found.get("enum"), list):
+        found["enum"] = [None, *choices]
         found["values_display"] = {"null": f"default: {default}"}
     if given["type"] == "array":
         found |= _list(given)
-    help_text = f"{text}\n\n{_empty(key, given['type'], default, filled)}"
+    help_text = f"{text}\n\n{_empty(key, str(given['type']), default, filled)}"
     return found | {"description_md": help_text.replace("`", "**")}  # Airflow draws code taller than the line
 
 
-def _empty(key: str, kind: str, default: str, filled: Mapping[str, Any]) -> str:
+def _empty(key: str, kind: str, default: str, filled: Conf) -> str:
     """What a field means that nobody touched."""
     if key in filled:
         return f"Untouched: {_shown(filled[key])}."
@@ -109,21 +115,28 @@ def _empty(key: str, kind: str, default: str, filled: Mapping[str, Any]) -> str:
     return f"{'Untouched' if kind == 'boolean' else 'Empty'}: {market}{default}."
 
 
-def _list(schema: Mapping[str, Any]) -> dict[str, Any]:
+def _list(schema: Schema) -> Schema:
     """How a list is filled in: chosen from all its values where there are few, else line by line or as JSON.
 
     What is chosen arrives as text.
     """
-    items = schema["items"] if "items" in schema else schema["prefixItems"][0]
+    [items, *_] = _schemas(schema, "items") or _schemas(schema, "prefixItems")
     if "enum" in items:
         return {"items": items, "examples": items["enum"]}
-    if items["type"] == "integer" and {"minimum", "maximum"} <= items.keys():
-        choices = [str(number) for number in range(items["minimum"], items["maximum"] + 1)]
+    least, most = items.get("minimum"), items.get("maximum")
+    if items["type"] == "integer" and isinstance(least, int) and isinstance(most, int):
+        choices: list[JsonValue] = [str(number) for number in range(least, most + 1)]
         return {"items": {"anyOf": [items, {"enum": choices}]}, "examples": choices}
     return {"items": items}
 
 
-def _shown(value: Any) -> str:
+def _schemas(schema: Schema, key: str) -> list[Schema]:
+    """The schema or the schemas under a key of a schema."""
+    found = schema.get(key, [])
+    return [one for one in (found if isinstance(found, list) else [found]) if isinstance(one, dict)]
+
+
+def _shown(value: ConfValue) -> str:
     """A value as a person writes it."""
     if isinstance(value, bool):
         return "on" if value else "off"
@@ -132,9 +145,9 @@ def _shown(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _properties(dag: str) -> dict[str, dict[str, Any]]:
+def _properties(dag: str) -> dict[str, Schema]:
     """Key → JSON schema; a key of several stages is what the first says, and described by the first that does."""
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, Schema] = {}
     for stage in (*PIPELINES[dag], *STAGES):
         for key, schema in STAGES[stage].config.model_json_schema()["properties"].items():
             if stage in PIPELINES[dag]:

@@ -6,12 +6,13 @@ The files that it names lie beside it, unless their path is absolute, at `~` or 
 import os
 import re
 import tomllib
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+
+from pydantic import JsonValue
 
 from foundry_tasks.contract.config import MARKET_NAME, PricesConfig
 from foundry_tasks.contract.errors import ConfigError
+from foundry_tasks.contract.plain import Conf, ConfValue
 from foundry_tasks.contract.stages import check_conf
 
 DEFAULT_MARKET: str = PricesConfig.model_fields["market"].default
@@ -19,7 +20,7 @@ FILE_KEYS = ("prices", "sectors", "benchmark", "vix", "universe")
 """Keys of a conf whose value is a file, a folder or a URI."""
 
 
-def given_conf(conf: Mapping[str, Any], markets: str) -> dict[str, Any]:
+def given_conf(conf: Conf, markets: str) -> dict[str, JsonValue]:
     """The keys of `conf` alone, as a trigger takes them: checked over their market's defaults, ready for JSON.
 
     Raises ConfigError as `with_market` does.
@@ -28,7 +29,7 @@ def given_conf(conf: Mapping[str, Any], markets: str) -> dict[str, Any]:
     return {key: merged[key] for key in conf}
 
 
-def with_market(conf: Mapping[str, Any], markets: str) -> dict[str, Any]:
+def with_market(conf: Conf, markets: str) -> dict[str, JsonValue]:
     """`conf` over the defaults of the market that it names, checked whole, each value as the stages read it.
 
     markets: FOUNDRY_MARKETS. The default market needs no file: it is the built-in sample. Raises ConfigError for a
@@ -48,7 +49,7 @@ def with_market(conf: Mapping[str, Any], markets: str) -> dict[str, Any]:
             f"no market {name!r}: FOUNDRY_MARKETS names {sorted(files) or 'no market file'}. Write {name}.toml there, with "
             'lines such as source = "parquet" and prices = "prices.parquet".'
         )
-    merged = {**(_read(files[name]) if name in files else {}), **conf, "market": name}
+    merged: dict[str, ConfValue] = {**(_read(files[name]) if name in files else {}), **conf, "market": name}
     checked = check_conf(merged)
     if conf.get("prices") and checked.get("source") != "parquet":
         raise ConfigError(
@@ -70,7 +71,7 @@ def _market_files(markets: str) -> dict[str, Path]:
     return files
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> dict[str, JsonValue]:
     try:
         defaults = check_conf(tomllib.loads(path.read_text()))
     except (OSError, ValueError) as error:  # no TOML, no UTF-8, a number of thousands of digits
@@ -79,7 +80,9 @@ def _read(path: Path) -> dict[str, Any]:
         ) from error
     except ConfigError as error:
         raise ConfigError(*error.faults, where=f"market file {path}") from error
-    return defaults | {key: _beside(path, defaults[key]) for key in FILE_KEYS if defaults.get(key)}
+    return defaults | {
+        key: _beside(path, file) for key in FILE_KEYS if isinstance(file := defaults.get(key), str) and file
+    }
 
 
 def _beside(market: Path, file: str) -> str:

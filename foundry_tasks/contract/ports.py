@@ -4,7 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
+
+from foundry_tasks.contract.plain import Conf
 
 EXAMPLE_KEYS = ("feature", "ticker", "date", "horizon")
 """Columns that say which row of a table an example is."""
@@ -74,7 +76,7 @@ class Finding:
     column: str
     failed: int
     checked: int
-    examples: tuple[Mapping[str, Any], ...] = ()
+    examples: tuple[Conf, ...] = ()
     note: str = ""
 
     @property
@@ -102,13 +104,21 @@ class Verdict:
     """The Data Docs site: relative path → bytes."""
 
 
+class Table(Protocol):
+    """A pandas DataFrame, as far as it is known where nobody loads pandas."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """How many rows and columns."""
+
+
 class Expectations(Protocol):
     """Great Expectations, seen from a stage."""
 
     def warm_up(self) -> None:
         """Start loading what is slow to import, beside the caller's own work."""
 
-    def validate(self, suite: str, table: Any, facts: Mapping[str, Any]) -> Verdict:
+    def validate(self, suite: str, table: Table, facts: Conf) -> Verdict:
         """Hold a pandas DataFrame against `expectations/<suite>.json`, its `$parameters` filled in from `facts`."""
 
 
@@ -136,9 +146,9 @@ class Registration:
     horizon: int
     features: tuple[str, ...]
     """Input columns after date and ticker, in the model's order."""
-    example: Sequence[Mapping[str, Any]]
+    example: Sequence[Mapping[str, str | float]]
     """Input rows: date (ISO), ticker, features."""
-    evidence: Mapping[str, Mapping[str, Any]]
+    evidence: Mapping[str, Conf]
     """Name → JSON document: gates, refit, features, labels. With the bundle it says which version this is."""
     tags: Mapping[str, str] = field(default_factory=dict)
     """What is searched for: run, digests, verdict."""

@@ -6,14 +6,15 @@ Operators, the CLI and the docs all read this.
 import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, cast, get_args
+from typing import Literal, cast, get_args
 
-from pydantic import ValidationError
+from pydantic import JsonValue, ValidationError
 from pydantic.fields import FieldInfo
-from pydantic_core import to_jsonable_python
+from pydantic_core import ErrorDetails, to_jsonable_python
 
 from foundry_tasks.contract import config as c
 from foundry_tasks.contract.errors import ConfigError
+from foundry_tasks.contract.plain import Conf, ConfValue
 
 Image = Literal["cpu", "cuda"]
 
@@ -198,7 +199,7 @@ LIGHT = "light"
 """What a shard names in the place of a model: all of them that are not deep."""
 
 
-def shards(conf: Mapping[str, Any], default: c.FanOut = "none") -> list[str]:
+def shards(conf: Conf, default: c.FanOut = "none") -> list[str]:
     """The shards that the models stage is mapped over, as `fan_out` says: what `--shard` takes, one task per shard.
 
     Horizons are split last, since those of a model's fold share its bins. A deep model is a shard of its own however
@@ -207,7 +208,7 @@ def shards(conf: Mapping[str, Any], default: c.FanOut = "none") -> list[str]:
     """
     config = cast(c.ModelsConfig, stage_config("models", conf))
     finest = get_args(c.FanOut).index(config.fan_out or default)
-    parts: dict[str, Iterable[Any]] = {}
+    parts: dict[str, Iterable[int | str]] = {}
     if finest >= 3:
         parts["h"] = config.horizons
     if finest >= 1:
@@ -233,7 +234,7 @@ def models_of(shard: str | None, models: Iterable[c.ModelName]) -> tuple[c.Model
     return tuple(name for name in models if named in {None, name})
 
 
-def image_of_task(stage: str, shard: str | None, conf: Mapping[str, Any]) -> Image:
+def image_of_task(stage: str, shard: str | None, conf: Conf) -> Image:
     """Which image a task runs in: that of the deep models where it fits one, and only there it asks for a GPU.
 
     conf: a run's whole conf, its market's defaults merged in. Raises ConfigError for one that the models stage would refuse.
@@ -245,7 +246,7 @@ def image_of_task(stage: str, shard: str | None, conf: Mapping[str, Any]) -> Ima
     return "cuda" if set(models_of(shard, config.models)) & set(c.DEEP_MODELS) else "cpu"
 
 
-def stage_config(stage: str, conf: Mapping[str, Any]) -> c.StageConfig:
+def stage_config(stage: str, conf: Conf) -> c.StageConfig:
     """The keys of `conf` that `stage` knows, validated. Raises ConfigError that lists every fault at once."""
     try:
         return _validated(stage, conf)
@@ -253,7 +254,7 @@ def stage_config(stage: str, conf: Mapping[str, Any]) -> c.StageConfig:
         raise ConfigError(*_faults(error)) from error
 
 
-def _validated(stage: str, conf: Mapping[str, Any]) -> c.StageConfig:
+def _validated(stage: str, conf: Conf) -> c.StageConfig:
     model = STAGES[stage].config
     return model.model_validate({key: value for key, value in conf.items() if key in model.model_fields})
 
@@ -268,7 +269,7 @@ MARKET_STAGES = sharing_conf("prices")
 """The stages that a market's defaults are for."""
 
 
-def check_conf(conf: Mapping[str, Any], stages: Iterable[str] = MARKET_STAGES) -> dict[str, Any]:
+def check_conf(conf: Conf, stages: Iterable[str] = MARKET_STAGES) -> dict[str, JsonValue]:
     """`conf` as `stages` read it, ready for JSON: numbers as numbers, days in ISO form, whatever the source wrote.
 
     Raises ConfigError that lists every key unknown to `stages` and every value that is impossible for one of them.
@@ -278,7 +279,7 @@ def check_conf(conf: Mapping[str, Any], stages: Iterable[str] = MARKET_STAGES) -
     unknown = sorted(set(conf) - set(known))
     lists_them = f"`foundry {'conf' if 'prices' in stages else stages[0]} --help` lists them"
     faults = [f"unknown config key {key!r}{c.did_you_mean(key, known)} {lists_them}" for key in unknown]
-    values: dict[str, Any] = {}
+    values: dict[str, ConfValue] = {}
     for stage in stages:
         try:
             config = _validated(stage, conf)
@@ -299,7 +300,7 @@ _CLEARER = {
 
 
 def _faults(error: ValidationError) -> list[str]:
-    def one(fault: Any) -> str:
+    def one(fault: ErrorDetails) -> str:
         where = ".".join(str(part) for part in fault["loc"])
         message = _CLEARER.get(fault["type"], fault["msg"].removeprefix("Value error, "))
         value = repr(fault["input"])

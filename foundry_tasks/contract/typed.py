@@ -15,6 +15,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.contract.market import FILE_KEYS
+from foundry_tasks.contract.plain import ConfValue
 from foundry_tasks.contract.stages import conf_fields
 
 QUICK: Mapping[str, str] = {"seeds": "1"}
@@ -28,11 +29,11 @@ class _Typed:
     """A key's value, and how it was typed, for whoever has to correct it."""
 
     key: str
-    value: Any
+    value: ConfValue
     source: str
 
 
-def conf_of_settings(settings: Iterable[str]) -> dict[str, Any]:
+def conf_of_settings(settings: Iterable[str]) -> dict[str, ConfValue]:
     """The conf of `key=value` texts, as `--set` takes them.
 
     Raises ConfigError for a text without `=`, a broken list, and a key that is given two values. Unknown keys and impossible
@@ -41,7 +42,7 @@ def conf_of_settings(settings: Iterable[str]) -> dict[str, Any]:
     return _merged(_setting(text, "--set") for text in settings)
 
 
-def conf_of_environment(environment: Mapping[str, str], *, cwd: Path) -> dict[str, Any]:
+def conf_of_environment(environment: Mapping[str, str], *, cwd: Path) -> dict[str, ConfValue]:
     """The conf of the variables of `make demo`: PRICES, SECTORS, BENCHMARK, VIX, UNIVERSE, HORIZONS, MODELS, QUICK, SET.
 
     A variable that is empty is not given. SET holds `key=value` words, quoted as for a shell. Files become absolute paths:
@@ -83,7 +84,7 @@ def _setting(text: str, source: str) -> _Typed:
 
 def _absolute(typed: _Typed, cwd: Path) -> _Typed:
     text = typed.value
-    if typed.key not in FILE_KEYS or not text or text.startswith("s3://"):
+    if typed.key not in FILE_KEYS or not isinstance(text, str) or not text or text.startswith("s3://"):
         return typed
     path = cwd / os.path.expanduser(text)  # noqa: PTH111 - Path's own raises for a file that is named ~something
     try:
@@ -94,7 +95,7 @@ def _absolute(typed: _Typed, cwd: Path) -> _Typed:
     return _Typed(typed.key, str(path), typed.source)
 
 
-def _merged(given: Iterable[_Typed]) -> dict[str, Any]:
+def _merged(given: Iterable[_Typed]) -> dict[str, ConfValue]:
     """One value a key: the same one may be given twice, two are a contradiction."""
     found: dict[str, _Typed] = {}
     for typed in given:
@@ -104,7 +105,7 @@ def _merged(given: Iterable[_Typed]) -> dict[str, Any]:
     return {key: typed.value for key, typed in found.items()}
 
 
-def value_of(key: str, text: str) -> Any:
+def value_of(key: str, text: str) -> ConfValue:
     """The value of `key` that `text` means: a text, a list, or None where nothing is a value of its own.
 
     Raises ConfigError for a list that is broken or has an empty item.
@@ -130,12 +131,13 @@ def _kind(annotation: Any) -> tuple[Any, bool]:
     return annotation, False
 
 
-def _items(key: str, text: str) -> Any:
+def _items(key: str, text: str) -> ConfValue:
     if text.startswith("["):
         try:
-            return json.loads(text)
+            listed: list[ConfValue] = json.loads(text)
         except (ValueError, RecursionError) as error:
             raise ConfigError(f'{key}={text}: a list in brackets is JSON, such as ["a", "b"], and {error}.') from error
+        return listed
     items = [item.strip() for item in text.split(",")] if text else []
     if "" in items:
         raise ConfigError(f"{key}={text}: item {items.index('') + 1} of the list is empty. Leave its comma out.")

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from foundry_tasks.data.judgement import Bars, Judged
+from foundry_tasks.data.bar_verdicts import Bars, Judged
 from foundry_tasks.data.panel import BoolArray, DateArray, FloatArray, PricePanel
 from foundry_tasks.data.universe import first_to_last_bar
 

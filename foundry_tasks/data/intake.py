@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
-from foundry_tasks.data.judgement import Bars, Judged, coverage, judge, newest_priced
+from foundry_tasks.data.bar_verdicts import Bars, Judged, coverage, judge, newest_priced
 from foundry_tasks.data.panel import BoolArray, DateArray, FloatArray
 
 

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from importlib import import_module
 from typing import TYPE_CHECKING, Protocol
 
-from foundry_tasks.contract.config import PricesConfig
-from foundry_tasks.contract.errors import ConfigError
+from foundry_tasks.contract.config import LIVE_SOURCES, PricesConfig
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,26 +56,19 @@ class PriceSource(Protocol):
         """The source's own benchmark; None if it has none."""
 
 
+class OpenSource(Protocol):
+    """The function `open_source` of each module in `data.sources`."""
+
+    def __call__(self, config: PricesConfig, named: str, io: "StageIO | None") -> PriceSource:
+        """The source for `config`. named, io: as in `open_source` below. Raises ConfigError for an invalid configuration."""
+
+
 def open_source(config: PricesConfig, named: str = "", io: "StageIO | None" = None) -> PriceSource:
     """The source that `config` names; only its module is imported. Raises ConfigError for an invalid configuration.
 
     named: the user's path or URI of the prices, if `config.prices` is a local copy; "": `config.prices`. io: a live source
     uses its progress display, its store and its secrets.
     """
-    if config.source == "sample":
-        from foundry_tasks.data.sources.sample import SampleSource  # noqa: PLC0415 - the chosen source alone is loaded
-
-        return SampleSource()
-    if config.source == "yfinance":
-        from foundry_tasks.data.sources.yahoo import YahooSource  # noqa: PLC0415 - as above
-
-        return YahooSource(config.tickers, io)
-    if config.source == "tiingo":
-        from foundry_tasks.data.sources.tiingo import TiingoSource  # noqa: PLC0415 - as above
-
-        return TiingoSource(config.tickers, io)
-    from foundry_tasks.data.sources.files import FileSource  # noqa: PLC0415 - as above
-
-    if not config.prices:
-        raise ConfigError("source='parquet' needs prices: the path of a parquet or csv file, or of a folder of them.")
-    return FileSource(config.prices, named or config.prices, config.declared_columns)
+    folder = "sources.live" if config.source in LIVE_SOURCES else "sources"
+    opened: OpenSource = import_module(f"foundry_tasks.data.{folder}.{config.source}").open_source
+    return opened(config, named, io)

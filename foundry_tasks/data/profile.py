@@ -1,6 +1,6 @@
 """Summaries of features, labels and predictions for the expectation suites: small frames instead of all cells.
 
-Each function returns the columns of a frame for `io.guard(suite, pandas.DataFrame(columns), facts)`.
+Each function returns the columns of a frame, for `io.outputs.guard(suite, pandas.DataFrame(columns), facts)`.
 """
 
 from collections.abc import Mapping

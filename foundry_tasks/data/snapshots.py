@@ -13,7 +13,7 @@ from foundry_tasks.contract.documents.prices import PriceHead
 from foundry_tasks.contract.errors import DataRejectedError, TransientError
 from foundry_tasks.contract.ports import Store
 from foundry_tasks.data.bar_files import read_bars, write_bars
-from foundry_tasks.data.live import allowed, by_reason
+from foundry_tasks.data.live_source import allowed, by_reason
 from foundry_tasks.data.price_source import PriceSource
 from foundry_tasks.data.restatement import restated_tickers, spliced
 from foundry_tasks.data.sessions import session_before

@@ -26,7 +26,7 @@ from foundry_tasks.evaluation.overfitting import Deflation
 from foundry_tasks.evaluation.selection_bias import SelectionBias
 from foundry_tasks.evaluation.wfe import fieller_set, fold_consistency, overfitting_ratio, wfe_interval
 from foundry_tasks.features.labels import Labels
-from foundry_tasks.gates.expected import expected_against_observed
+from foundry_tasks.gates.expected_figures import expected_against_observed
 from foundry_tasks.gates.verdict import interval_of
 from foundry_tasks.statistics.bootstrap import Resampling
 from foundry_tasks.walk.evidence import Evidence, FoldOutput

@@ -7,7 +7,8 @@ from pydantic import JsonValue
 
 from foundry_tasks.contract.config import FeaturesConfig, LabelsConfig, ModelsConfig, PricesConfig
 from foundry_tasks.contract.documents import Fold, Folds
-from foundry_tasks.contract.stage_io import StageIO
+from foundry_tasks.contract.documents.models import DeepHeadline
+from foundry_tasks.contract.stage_inputs import StageInputs
 from foundry_tasks.data.tables import Matrices, read_matrices
 from foundry_tasks.features.labels import Labels
 from foundry_tasks.inputs.label_file import read_labels
@@ -18,12 +19,12 @@ from foundry_tasks.walk.evidence import FoldOutput
 class RunInputs:
     """What the stages before this one have published in this run. Raises MissingInputError where one has not."""
 
-    def __init__(self, io: StageIO) -> None:
-        self._io = io
+    def __init__(self, published: StageInputs) -> None:
+        self._published = published
 
     @cached_property
     def _walk(self) -> Folds:
-        return self._io.read(Folds)
+        return self._published.read(Folds)
 
     @property
     def folds(self) -> Mapping[int, tuple[Fold, ...]]:
@@ -38,31 +39,44 @@ class RunInputs:
     @cached_property
     def prices_config(self) -> PricesConfig:
         """The conf of the prices stage."""
-        return PricesConfig.model_validate(self._io.result("prices").config)
+        return PricesConfig.model_validate(self._published.result("prices").config)
 
     @cached_property
     def features_config(self) -> FeaturesConfig:
         """The conf of the features stage."""
-        return FeaturesConfig.model_validate(self._io.result("features").config)
+        return FeaturesConfig.model_validate(self._published.result("features").config)
 
     @cached_property
     def labels_config(self) -> LabelsConfig:
         """The conf of the labels stage."""
-        return LabelsConfig.model_validate(self._io.result("labels").config)
+        return LabelsConfig.model_validate(self._published.result("labels").config)
 
     @cached_property
     def models_config(self) -> ModelsConfig:
         """The conf of the models stage, as it was asked."""
-        return ModelsConfig.model_validate(self._io.any_result("models").config)
+        return ModelsConfig.model_validate(self._published.any_result("models").config)
+
+    def fitted_config(self, threads: int | None = None) -> ModelsConfig:
+        """As `models_config`, with the size of deep models that the stage's machine chose where it was asked for none.
+
+        threads: None for as many as the models stage had.
+        """
+        asked = dict(self._published.any_result("models").config)
+        deep = [result.metrics["deep"] for result in self._published.shards("models") if "deep" in result.metrics]
+        if deep:
+            asked["deep_size"] = DeepHeadline.model_validate(deep[0]).size
+        if threads is not None:
+            asked["threads"] = threads
+        return ModelsConfig.model_validate(asked)
 
     def configs(self, *stages: str) -> list[Mapping[str, JsonValue]]:
         """The conf of each of some stages, as their results hold it."""
-        return [self._io.any_result(stage).config for stage in stages]
+        return [self._published.any_result(stage).config for stage in stages]
 
     @cached_property
     def scores(self) -> ScoreFiles:
         """The base models' out-of-fold scores."""
-        return ScoreFiles(self._io)
+        return ScoreFiles(self._published)
 
     def forecasts(self, horizon: int, folds: Sequence[Fold]) -> list[FoldOutput]:
         """The ensemble's P(up) and base rate of each fold, on its validation and test windows."""
@@ -74,13 +88,13 @@ class RunInputs:
 
     def forecast_file(self, horizon: int, fold: Fold, names: Sequence[str] | None = None) -> Matrices:
         """What the ensemble published for a fold, its validation window first. names: all matrices where None."""
-        return read_matrices(self._io.path("ensemble", f"{horizon}d/{fold.name}.parquet"), names)
+        return read_matrices(self._published.path("ensemble", f"{horizon}d/{fold.name}.parquet"), names)
 
     @cached_property
     def label_grid(self) -> Matrices:
         """Sessions and tickers of the labels, without values."""
-        return read_matrices(self._io.path("labels", "labels.parquet"), [])
+        return read_matrices(self._published.path("labels", "labels.parquet"), [])
 
     def labels(self, horizon: int) -> Labels:
         """Labels of one horizon, (n_sessions, n_tickers) float64 each."""
-        return read_labels(self._io.path("labels", "labels.parquet"), horizon)
+        return read_labels(self._published.path("labels", "labels.parquet"), horizon)

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
+from foundry_tasks.contract.config import ModelsConfig
 from foundry_tasks.contract.documents import Fold, Window
 from foundry_tasks.contract.errors import MissingInputError
-from foundry_tasks.contract.stage_io import StageIO
+from foundry_tasks.contract.stage_inputs import StageInputs
 from foundry_tasks.data.panel import FloatArray
 from foundry_tasks.data.tables import read_matrices
-from foundry_tasks.models.stacking import average
+from foundry_tasks.models.meta_learner import average
 
 BLEND = "blend_40_60"
 REFERENCE_BLEND = {"logistic": 0.4, "lightgbm": 0.6}
@@ -23,13 +24,13 @@ class ScoreFiles:
     A file is read once as long as the same horizon is asked for.
     """
 
-    def __init__(self, io: StageIO) -> None:
+    def __init__(self, published: StageInputs) -> None:
         self._horizon = 0
         self._read: dict[str, FloatArray] = {}
-        self._models = tuple(io.any_result("models").config["models"])
+        self._models = ModelsConfig.model_validate(published.any_result("models").config).models
         self._files = {
-            name: io.artifact(result, name)
-            for result in io.shards("models")
+            name: published.artifact(result, name)
+            for result in published.shards("models")
             for name in result.outputs
             if name.startswith("scores/")
         }

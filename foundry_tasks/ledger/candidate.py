@@ -5,12 +5,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from foundry_tasks.contract.documents import Gates, HorizonGates, Refit, Refits
 from foundry_tasks.contract.errors import MissingInputError
-from foundry_tasks.contract.ports import Registration, Registry, Store
-from foundry_tasks.contract.stage_io import Identity, StageIO
+from foundry_tasks.contract.identity import Identity
+from foundry_tasks.contract.ports import Registration, Store
+from foundry_tasks.contract.stage_inputs import StageInputs
 from foundry_tasks.ledger.promotion import VERDICTS, gate_values, ruling
 from foundry_tasks.ledger.records import Digests, LedgerState, model_name
 
@@ -64,24 +65,24 @@ def lost_versions(candidate: Candidate, state: LedgerState, present: Iterable[in
     return LostVersions(again, tuple(number for number in lost if number != again))
 
 
-def candidate_of(io: StageIO, market: str, horizon: int) -> Candidate:
+def candidate_of(inputs: StageInputs, market: str, horizon: int) -> Candidate:
     """What a run's gates and refit have published for a horizon. Raises MissingInputError."""
     bundle = f"bundle/{horizon}d.zip"
     return Candidate(
         model=model_name(market, horizon),
         horizon=horizon,
-        gates=io.read(Gates).horizons[horizon],
-        refit=io.read(Refits).horizons[horizon],
-        bundle=io.path("refit", bundle),
-        sha256=io.result("refit").outputs[bundle].sha256,
+        gates=inputs.read(Gates).horizons[horizon],
+        refit=inputs.read(Refits).horizons[horizon],
+        bundle=inputs.path("refit", bundle),
+        sha256=inputs.result("refit").outputs[bundle].sha256,
     )
 
 
 def registration(
-    candidate: Candidate, digests: Digests, io: StageIO, *, version: int | None, taken: Mapping[int, str]
+    candidate: Candidate, digests: Digests, inputs: StageInputs, *, version: int | None, taken: Mapping[int, str]
 ) -> Registration:
     """The version as the registry takes it, with all of its run's evidence. version, taken: as in Registration."""
-    features, example = _example(candidate, io)
+    features, example = _example(candidate, inputs)
     made_of = digests.model_dump(exclude={"run"})
     lookback = candidate.refit.lookback_sessions
     tags = {
@@ -102,8 +103,8 @@ def registration(
         evidence={
             "gates": candidate.gates.model_dump(mode="json", exclude_unset=True),
             "refit": candidate.refit.model_dump(mode="json", exclude_unset=True),
-            "features": io.result("features").config | {"names": list(features)},
-            "labels": io.result("labels").config,
+            "features": inputs.result("features").config | {"names": list(features)},
+            "labels": inputs.result("labels").config,
             "digests": made_of,
         },
         tags={f"foundry.{key}": value for key, value in tags.items() if value},
@@ -114,9 +115,7 @@ def registration(
     )
 
 
-def registration_of(
-    store: Store, registry: Registry, model: str, state: LedgerState, number: int
-) -> tuple[Registration, bool]:
+def registration_of(store: Store, model: str, state: LedgerState, number: int) -> tuple[Registration, bool]:
     """A version of the ledger as `promote` registered it, and whether with all of its evidence.
 
     Where the store lacks what the version's run published, the evidence is what the ledger says. Raises
@@ -125,11 +124,11 @@ def registration_of(
     known = state.versions[number]
     bundle = store.object_path(known.sha256)
     market, _, horizon = model.removeprefix("foundry-").removesuffix("d").rpartition("-")
-    io = _reader(store, registry, known.digests.run)
+    inputs = _inputs_of(store, known.digests.run)
     try:
-        candidate = candidate_of(io, market, int(horizon))
+        candidate = candidate_of(inputs, market, int(horizon))
         if candidate.is_version(state, number, known.digests.run) and _newest(state, number):
-            return registration(candidate, known.digests, io, version=number, taken=state.bundles), True
+            return registration(candidate, known.digests, inputs, version=number, taken=state.bundles), True
     except (MissingInputError, KeyError):  # a run that is gone, wholly or in part, or that has been repeated
         pass
     return _from_ledger(model, int(horizon), number, state, bundle), False
@@ -145,12 +144,10 @@ def _newest(state: LedgerState, number: int) -> bool:
     )
 
 
-def _reader(store: Store, registry: Registry, run: str) -> StageIO:
-    """A run's results as `promote` reads them; whoever has it only reads."""
+def _inputs_of(store: Store, run: str) -> StageInputs:
+    """A run's results as its `promote` reads them."""
     dag, _, run_id = run.partition("/")
-    nothing: Any = None
-    identity = Identity(dag, run_id, "promote", None, date.min)
-    return StageIO(identity, store, nothing, registry, nothing, nothing, nothing, code_version="", image_digest="")
+    return StageInputs(Identity(dag, run_id, "promote", None, date.min), store)
 
 
 def _from_ledger(model: str, horizon: int, number: int, state: LedgerState, bundle: Path) -> Registration:
@@ -187,15 +184,15 @@ def _readable(path: Path) -> "Bundle | None":
         return None
 
 
-def _example(candidate: Candidate, io: StageIO) -> tuple[tuple[str, ...], list[dict[str, str | float]]]:
+def _example(candidate: Candidate, inputs: StageInputs) -> tuple[tuple[str, ...], list[dict[str, str | float]]]:
     """The model's features, and some rows of the last session as plain data."""
     from foundry_tasks.data.tables import panel_names, read_features  # noqa: PLC0415 - pyarrow, once there is work
 
-    path = io.path("features", "features.parquet")
+    path = inputs.path("features", "features.parquet")
     names = candidate.refit.features or panel_names(path)
-    panel = read_features(path, names, between=(io.as_of, None))
+    panel = read_features(path, names, between=(inputs.as_of, None))
     rows: list[dict[str, str | float]] = [
-        {"date": str(panel.sessions[-1]), "ticker": ticker} | {name: float(panel[name][-1, column]) for name in names}
+        {"date": str(panel.sessions[-1]), "ticker": ticker, **{name: float(panel[name][-1, column]) for name in names}}
         for column, ticker in enumerate(panel.tickers[:_EXAMPLE_ROWS])
     ]
     return names, rows

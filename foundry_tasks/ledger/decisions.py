@@ -10,6 +10,7 @@ from functools import partial
 
 from foundry_tasks.contract.artifacts import sha256_of
 from foundry_tasks.contract.errors import ConfigError
+from foundry_tasks.contract.plain import Conf
 from foundry_tasks.contract.ports import ModelVersion, Registry, Store
 from foundry_tasks.ledger.candidate import registration_of
 from foundry_tasks.ledger.chain import CHALLENGER, CHAMPION, Ledger, agreed, check_store, project
@@ -54,7 +55,7 @@ def approve(store: Store, registry: Registry, model: str, version: int, signed: 
     return _move(store, registry, model, signed, partial(approval, model=model, version=version, signed=signed))
 
 
-def show(store: Store, model: str | None = None) -> list[Mapping[str, str | int]]:
+def show(store: Store, model: str | None = None) -> list[Conf]:
     """Every record, oldest first, one row each; of all models by default. It shows a broken chain too."""
     ledger = Ledger(store)
     chains = ((name, ledger.prove(name)[0].records) for name in _models(ledger, model))
@@ -186,7 +187,7 @@ def _repair_version(
         registry.delete(found)
     note = ""
     if origin == "the store":
-        wanted, complete = registration_of(store, registry, model, state, number)
+        wanted, complete = registration_of(store, model, state, number)
         made = registry.register(wanted)
         note = "" if complete else ", with the ledger's evidence only: the results of its run are gone"
     else:

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from foundry_tasks.contract.artifacts import canonical_json, ledger_key, sha256_of
 from foundry_tasks.contract.documents.promote import Event
+from foundry_tasks.contract.plain import Conf
 
 GENESIS = "0" * 64
 """What the first record holds in place of the hash before it."""
@@ -272,7 +273,7 @@ def contradicts(state: LedgerState, witness: str | None) -> str | None:
     return None
 
 
-def describe(record: LedgerRecord) -> Mapping[str, str | int]:
+def describe(record: LedgerRecord) -> Conf:
     """A record as one row of a table."""
     return {
         "sequence": record.sequence,

@@ -1,7 +1,6 @@
 """Every base model by name, what it learns, how a saved one is read back, and how one scores a whole panel.
 
-To add one: a module with an Estimator and its FittedModel, a row in each of the two tables below, and its name in
-`contract.config.ModelName`.
+To add one: a module in `models.base`.
 """
 
 import json
@@ -10,39 +9,41 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib import import_module
-from typing import Any
 
 import numpy as np
 
-from foundry_tasks.contract.config import DEEP_MODELS, DeepTask, LabelKind, ModelName, ModelsConfig
+from foundry_tasks.contract.config import DEEP_MODELS, MODEL_NAMES, DeepTask, LabelKind, ModelName, ModelsConfig
 from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.data.panel import FeaturePanel, FloatArray
 from foundry_tasks.features.labels import MIN_GROUP
-from foundry_tasks.models.averaged import AveragedModel
-from foundry_tasks.models.deep.deep_classifier import DeepClassifier, DeepModel, need_training_backend, tasks_of
+from foundry_tasks.models.deep.deep_classifier import DeepClassifier, need_training_backend, tasks_of
 from foundry_tasks.models.deep.journal import NO_JOURNAL, FitJournal
 from foundry_tasks.models.design import Scores, Transform, build_design
-from foundry_tasks.models.estimator import Estimator, FittedModel
-from foundry_tasks.models.lightgbm_classifier import LightGBMClassifier, LightGBMModel
-from foundry_tasks.models.logistic_regression import LogisticModel, LogisticRegression
+from foundry_tasks.models.estimator import BaseModel, Estimator, FittedModel, SavedModel
 from foundry_tasks.models.per_regime import PerRegimeModel, score_rows
-from foundry_tasks.models.xgboost_classifier import XGBoostClassifier, XGBoostModel
+from foundry_tasks.models.seed_average import AveragedModel
 
-BASE_MODELS: Mapping[ModelName, Estimator] = {
-    "logistic": LogisticRegression(),
-    "lightgbm": LightGBMClassifier(),
-    "xgboost": XGBoostClassifier(),
-    **{name: DeepClassifier(name) for name in DEEP_MODELS},
-}
+
+def _found(name: ModelName) -> BaseModel:
+    """Raises ValueError where a file and its estimator have two names."""
+    found: BaseModel = import_module(
+        f"foundry_tasks.models.base.{'deep.' if name in DEEP_MODELS else ''}{name}"
+    ).BASE_MODEL
+    if found.estimator.name != name:
+        raise ValueError(f"the base model of the file {name}.py is named {found.estimator.name!r}. Give both one name.")
+    return found
+
+
+_FOUND: Mapping[ModelName, BaseModel] = {name: _found(name) for name in MODEL_NAMES}
+BASE_MODELS: Mapping[ModelName, Estimator] = {name: found.estimator for name, found in _FOUND.items()}
+PACKAGES = tuple(sorted({package for found in _FOUND.values() for package in found.packages}))
+"""Distributions that fit or score base models, besides NumPy."""
 
 LabelSource = Callable[[int, LabelKind | DeepTask], FloatArray]
 """horizon, which label → (n_sessions, n_tickers), NaN where there is none."""
 
-_READERS: Mapping[str, Callable[[Mapping[str, Any]], FittedModel]] = {
-    LogisticRegression.name: LogisticModel.from_dict,
-    LightGBMClassifier.name: LightGBMModel.from_dict,
-    XGBoostClassifier.name: XGBoostModel.from_dict,
-    **dict.fromkeys(DEEP_MODELS, DeepModel.from_dict),
+_READERS: Mapping[str, Callable[[SavedModel], FittedModel]] = {
+    **{name: found.read for name, found in _FOUND.items()},
     AveragedModel.kind: lambda saved: AveragedModel.from_dict(saved, _read),
     PerRegimeModel.kind: lambda saved: PerRegimeModel.from_dict(saved, _read),
 }
@@ -114,7 +115,7 @@ def load_model(data: bytes) -> FittedModel:
     return _read(json.loads(data))
 
 
-def _read(saved: Mapping[str, Any]) -> FittedModel:
+def _read(saved: SavedModel) -> FittedModel:
     if saved.get("kind") not in _READERS:
         raise ValueError(f"a saved model is one of {', '.join(_READERS)}, got {saved.get('kind')!r}")
     return _READERS[saved["kind"]](saved)

@@ -21,9 +21,9 @@ from foundry_tasks.models.base_models import load_model, score_panel
 from foundry_tasks.models.design import MIN_CROSS_SECTION
 from foundry_tasks.models.estimator import FittedModel
 from foundry_tasks.models.market_regime import VOLATILITY, first_known
+from foundry_tasks.models.meta_learner import REGIMES
 from foundry_tasks.models.per_regime import PerRegimeModel
 from foundry_tasks.models.stack import Stack
-from foundry_tasks.models.stacking import REGIMES
 
 if TYPE_CHECKING:
     import pandas as pd

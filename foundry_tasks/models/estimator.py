@@ -113,6 +113,19 @@ class Estimator(Protocol):
         """
 
 
+@dataclass(frozen=True)
+class BaseModel:
+    """What a module of `models.base` holds as BASE_MODEL.
+
+    read: makes a fitted model of the JSON object that its `to_bytes` wrote; its `kind` is the estimator's name. packages:
+    distributions that fit or score it, besides NumPy; another version of one makes another result.
+    """
+
+    estimator: Estimator
+    read: Callable[[SavedModel], FittedModel]
+    packages: tuple[str, ...] = ()
+
+
 class DegenerateTargetError(ValueError):
     """There is nothing to tell apart."""
 

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from foundry_tasks.models.averaged import AveragedModel
 from foundry_tasks.models.deep.sequences import Sequences
 from foundry_tasks.models.design import Rows
 from foundry_tasks.models.estimator import Target
 from foundry_tasks.models.per_regime import PerRegimeModel
+from foundry_tasks.models.seed_average import AveragedModel
 from foundry_tasks.models.session_auc import mean_session_auc
 
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from foundry_tasks.data.panel import FloatArray
-from foundry_tasks.models.averaged import AveragedModel
 from foundry_tasks.models.design import Design, Inputs, Scores, Transform
 from foundry_tasks.models.estimator import FittedModel, SavedModel, Target
 from foundry_tasks.models.market_regime import RegimeSplit
+from foundry_tasks.models.seed_average import AveragedModel
 
 MIN_REGIME_SESSIONS = 60
 """With fewer sessions to learn from in either regime, one model learns from all of them."""

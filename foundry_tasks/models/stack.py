@@ -10,8 +10,8 @@ import numpy as np
 from foundry_tasks.data.panel import FloatArray
 from foundry_tasks.models.calibration import Calibrator, calibrator_from_dict
 from foundry_tasks.models.market_regime import VOLATILITY
+from foundry_tasks.models.meta_learner import MetaLearner, average
 from foundry_tasks.models.regime_adjustment import RegimeAdjustment
-from foundry_tasks.models.stacking import MetaLearner, average
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ import numpy as np
 from foundry_tasks.contract.config import ModelsConfig
 from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.data.panel import FloatArray
-from foundry_tasks.models.averaged import AveragedModel, fit_averaged
 from foundry_tasks.models.design import Design, Scores
 from foundry_tasks.models.estimator import Estimator, FittedModel, Mapper, Prepared, Stopping, sign_of
 from foundry_tasks.models.per_regime import PerRegimeModel, fit_per_regime, score_rows
+from foundry_tasks.models.seed_average import AveragedModel, fit_averaged
 from foundry_tasks.models.tuning import tuned
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from foundry_tasks.contract.config import GatePolicy
 from foundry_tasks.contract.documents import Gate, Report
-from foundry_tasks.report import bars, wording
+from foundry_tasks.report import interval_bars, wording
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +45,14 @@ def gate_matrix(document: Report) -> list[GateRow]:
 
 
 def _gate_cells(name: str, row: Mapping[int, Gate], policy: GatePolicy) -> dict[int, GateCell]:
-    scale = bars.gate_scale(name, list(row.values()), policy)
+    scale = interval_bars.gate_scale(name, list(row.values()), policy)
     return {
         horizon: GateCell(
             gate,
             wording.gate_value(gate),
             wording.gate_note(gate),
             wording.gate_interval(gate),
-            bars.range_bar(gate, scale, policy),
+            interval_bars.range_bar(gate, scale, policy),
         )
         for horizon, gate in row.items()
     }

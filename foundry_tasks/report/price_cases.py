@@ -135,7 +135,7 @@ def rejected_cases(findings: Iterable[Finding], snapshot: Snapshot) -> tuple[Cas
     for finding in sorted(findings, key=lambda one: one.severity):  # critical, then warning
         for example in finding.examples:
             if {"ticker", "date"} <= example.keys():
-                bars.setdefault((example["ticker"], example["date"]), finding.note)
+                bars.setdefault((str(example["ticker"]), str(example["date"])), finding.note)
     return tuple(_case(ticker, day, note, snapshot) for (ticker, day), note in list(bars.items())[:CASES])
 
 

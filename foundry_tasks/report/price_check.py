@@ -10,7 +10,7 @@ from foundry_tasks.contract.documents.prices import ExcludedBars
 from foundry_tasks.report import price_cases, wording
 from foundry_tasks.report.html import STYLE, page_environment
 from foundry_tasks.report.price_cases import Case, FileFacts
-from foundry_tasks.report.terminal import WIDTH
+from foundry_tasks.report.terminal_style import WIDTH
 
 _TICKERS_NAMED = 5
 

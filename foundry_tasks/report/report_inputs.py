@@ -19,7 +19,7 @@ from foundry_tasks.contract.documents import (
     Simulation,
     TrialFigures,
 )
-from foundry_tasks.contract.stage_io import RunLogLine, StageResult
+from foundry_tasks.contract.results import RunLogLine, StageResult
 from foundry_tasks.data.panel import AnyArray, DateArray, FloatArray
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from foundry_tasks.contract.documents.base import Part
 from foundry_tasks.contract.documents.report import Report
-from foundry_tasks.report.terminal import Terminal
+from foundry_tasks.report.terminal_style import Terminal
 
 if TYPE_CHECKING:
     from foundry_tasks.report.report_inputs import ReportInputs  # reads arrays; the terminal's summary needs none

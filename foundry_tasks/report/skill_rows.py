@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
-from foundry_tasks.report import bars, wording
-from foundry_tasks.report.bars import Row
+from foundry_tasks.report import interval_bars, wording
+from foundry_tasks.report.interval_bars import Row
 from foundry_tasks.report.svg import Scale
 
 _FIGURES = (
@@ -18,7 +18,7 @@ K = TypeVar("K", int, str)
 
 def shared_scale(rows_by_horizon: Mapping[K, Sequence[Row]], reference: float | None) -> Scale:
     """One scale for the rows of all horizons."""
-    return bars.interval_scale([row for rows in rows_by_horizon.values() for row in rows], reference)
+    return interval_bars.interval_scale([row for rows in rows_by_horizon.values() for row in rows], reference)
 
 
 def drawn_by_figure(rows: Mapping[str, Mapping[K, Sequence[Row]]]) -> dict[K, dict[str, str]]:
@@ -27,6 +27,6 @@ def drawn_by_figure(rows: Mapping[str, Mapping[K, Sequence[Row]]]) -> dict[K, di
     for key, name, reference in _FIGURES:
         scale = shared_scale(rows[key], reference)
         for horizon, items in rows[key].items():
-            drawing = bars.interval_rows(items, wording.plain, reference=reference, domain=scale, height=21)
+            drawing = interval_bars.interval_rows(items, wording.plain, reference=reference, domain=scale, height=21)
             drawn.setdefault(horizon, {})[name] = drawing
     return drawn

@@ -6,9 +6,9 @@ from foundry_tasks.contract import artifacts
 from foundry_tasks.contract.documents.report import Report
 from foundry_tasks.contract.errors import MissingInputError
 from foundry_tasks.contract.ports import Store
-from foundry_tasks.contract.stage_io import StageResult, read_run_log
+from foundry_tasks.contract.results import StageResult, read_run_log
 from foundry_tasks.report.sections import sections_of
-from foundry_tasks.report.terminal import Terminal
+from foundry_tasks.report.terminal_style import Terminal
 
 
 def render(store: Store, dag: str, run_id: str | None) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from foundry_tasks.contract.documents import Gate, Interval, Prices
 from foundry_tasks.contract.documents.report import AbsentStage
-from foundry_tasks.contract.stage_io import StageResult
+from foundry_tasks.contract.results import StageResult
 from foundry_tasks.gates.registry import GATES
 from foundry_tasks.gates.style import GateStyle, writer
 

@@ -14,18 +14,21 @@ from datetime import UTC, date, datetime
 from functools import cache, partial
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from types import ModuleType
 
 from pydantic import ValidationError
 
 from foundry_tasks.adapters.stores import fetch
 from foundry_tasks.contract import artifacts
 from foundry_tasks.contract.config import StageConfig
+from foundry_tasks.contract.environment_variables import Settings
 from foundry_tasks.contract.errors import ConfigError, FoundryError, TransientError
+from foundry_tasks.contract.identity import Identity
 from foundry_tasks.contract.market import with_market
+from foundry_tasks.contract.plain import Conf, ConfValue
 from foundry_tasks.contract.ports import Expectations, Registry, Store
-from foundry_tasks.contract.settings import Settings
-from foundry_tasks.contract.stage_io import Artifact, Identity, Progress, StageIO, StageResult
+from foundry_tasks.contract.results import Artifact, StageResult
+from foundry_tasks.contract.stage_io import Code, Environment, StageIO
 from foundry_tasks.contract.stages import (
     MARKET_STAGES,
     STAGES,
@@ -35,10 +38,14 @@ from foundry_tasks.contract.stages import (
     sharing_conf,
     stage_config,
 )
+from foundry_tasks.contract.steps import Progress
+from foundry_tasks.contract.user_files import UserFiles
 from foundry_tasks.runtime.import_clock import ImportClock
 
-PACKAGE = Path(__file__).resolve().parent
-_NUMERICAL_LIBRARIES = ("numpy", "pandas", "pyarrow", "scikit-learn", "lightgbm", "xgboost", "bottleneck")
+PACKAGE = Path(__file__).resolve().parents[1]
+_NUMERICAL_LIBRARIES = ("numpy", "pandas", "pyarrow", "scikit-learn", "xgboost", "bottleneck")
+"""XGBoost fits the meta-learner; what base models are made of, their modules say."""
+_BEFORE_MODELS = STAGES["models"].inputs
 
 
 @dataclass(frozen=True)
@@ -67,44 +74,37 @@ def code_version() -> str:
 
 
 @cache
-def library_versions() -> dict[str, str]:
-    """Versions that can move a digit."""
-    return {name: metadata.version(name) for name in _NUMERICAL_LIBRARIES} | {"python": sys.version.split()[0]}
+def library_versions(stage: str) -> dict[str, str]:
+    """Versions that can move a digit of a stage's result."""
+    libraries = {*_NUMERICAL_LIBRARIES}
+    if stage not in _BEFORE_MODELS:
+        from foundry_tasks.models.base_models import PACKAGES  # noqa: PLC0415 - stages before it start without
+
+        libraries |= {*PACKAGES}
+    return {name: metadata.version(name) for name in sorted(libraries)} | {"python": sys.version.split()[0]}
 
 
-def execute(identity: Identity, conf: Mapping[str, Any], context: RunContext) -> StageResult:
+def execute(identity: Identity, conf: Conf, context: RunContext) -> StageResult:
     """Run a stage and publish its result. Raises what the stage raises, once the run log has its line."""
     with _logged(identity, context) as line:
         if identity.shard and not STAGES[identity.stage].mapped:
             raise ConfigError(f"stage {identity.stage} is not mapped: leave --shard {identity.shard} out.")
         config = stage_config(identity.stage, _checked(identity.stage, conf, context.settings.markets))
         with _workspace(identity.stage) as workspace:
-            io = StageIO(
-                identity=identity,
-                store=context.store,
-                expectations=context.expectations,
-                registry=context.registry,
-                progress=context.progress,
-                workspace=workspace,
-                now=context.now,
-                code_version=code_version(),
-                image_digest=context.settings.image_digest,
-                fetch=partial(fetch, context.settings),
-                secret=context.settings.secret,
-            )
+            io = StageIO.of(identity, _environment(context, workspace), workspace, context.progress)
             inputs = _inputs(io)
             module = importlib.import_module(f"foundry_tasks.stages.{identity.stage}")
             imported = context.imports.seconds
-            io.elapsed_s["start"] = time.perf_counter() - context.started
+            io.steps.elapsed_s["start"] = time.perf_counter() - context.started
             digest = _reuse_digest(identity, inputs, config.model_dump(mode="json"), _outside(module, config, io))
             previous = _reusable(context.store, identity.stage, digest)
             if previous is None:
-                io.checkpoints = artifacts.checkpoint_prefix(identity.stage, digest) if digest else None
+                io.checkpoints.prefix = artifacts.checkpoint_prefix(identity.stage, digest) if digest else None
                 module.run(config, io)
             else:
                 _take_over(io, previous)
-            io.elapsed_s["start"] += context.imports.seconds - imported
-            io.elapsed_s["total"] = time.perf_counter() - context.started
+            io.steps.elapsed_s["start"] += context.imports.seconds - imported
+            io.steps.elapsed_s["total"] = time.perf_counter() - context.started
             result = _result(io, config, inputs, previous)
         document = result.model_dump_json().encode()
         context.store.write(
@@ -121,7 +121,18 @@ def execute(identity: Identity, conf: Mapping[str, Any], context: RunContext) ->
     return result
 
 
-def _checked(stage: str, conf: Mapping[str, Any], markets: str) -> Mapping[str, Any]:
+def _environment(context: RunContext, workspace: Path) -> Environment:
+    return Environment(
+        store=context.store,
+        expectations=context.expectations,
+        registry=context.registry,
+        code=Code(code_version(), context.settings.image_digest),
+        now=context.now,
+        files=UserFiles(partial(fetch, context.settings), workspace / "fetched", context.settings.secret),
+    )
+
+
+def _checked(stage: str, conf: Conf, markets: str) -> Conf:
     """`conf`, checked with every key that the stages beside `stage` know; over its market's defaults where it has one."""
     sharing = sharing_conf(stage)
     if stage in MARKET_STAGES or not sharing:
@@ -139,45 +150,44 @@ def _result(io: StageIO, config: StageConfig, inputs: dict[str, str], previous: 
         stage=io.identity.stage,
         shard=io.identity.shard,
         as_of=_as_of(io),
-        status="warn" if io.warnings else "ok",
+        status="warn" if io.outputs.warnings else "ok",
         inputs=inputs,
-        outputs=io.outputs,
-        outputs_digest=artifacts.outputs_digest({name: item.sha256 for name, item in io.outputs.items()}),
-        metrics=io.metrics,
-        warnings=io.warnings,
+        outputs=io.outputs.artifacts,
+        outputs_digest=artifacts.outputs_digest({name: item.sha256 for name, item in io.outputs.artifacts.items()}),
+        metrics=io.outputs.metrics,
+        warnings=io.outputs.warnings,
         config=config_json,
         config_digest=artifacts.digest_of(config_json),
-        code_version=io.code_version,
-        image_digest=io.image_digest,
+        code_version=io.environment.code.version,
+        image_digest=io.environment.code.image_digest,
         seed=config_json.get("seed"),
-        elapsed_s={step: round(seconds, 3) for step, seconds in io.elapsed_s.items()},
+        elapsed_s={step: round(seconds, 3) for step, seconds in io.steps.elapsed_s.items()},
         reused_from=previous.run_id if previous else None,
     )
 
 
 def _as_of(io: StageIO) -> date:
     """The last session of the run's prices; the date of the run where it has none."""
-    prices = io.find("prices") if STAGES[io.identity.stage].inputs else None
-    return prices.as_of if prices else io.effective_as_of or io.identity.as_of
+    prices = io.inputs.find("prices") if STAGES[io.identity.stage].inputs else None
+    return prices.as_of if prices else io.outputs.as_of or io.identity.as_of
 
 
 def _inputs(io: StageIO) -> dict[str, str]:
     """Outputs digest of every upstream result, by stage and shard; a skipped stage has none."""
     found = {}
     for stage in inputs_in(io.identity.dag, io.identity.stage):
-        for result in io.shards(stage):
+        for result in io.inputs.shards(stage):
             found[stage if result.shard is None else f"{stage}/{result.shard}"] = result.outputs_digest
     return found
 
 
-def _outside(module: Any, config: Any, io: StageIO) -> str | None:
+def _outside(module: ModuleType, config: StageConfig, io: StageIO) -> str | None:
     """What the stage reads outside the store, as a digest; None where that cannot be told, so that nothing is reused."""
-    return module.fingerprint(config, io) if hasattr(module, "fingerprint") else ""
+    found: str | None = module.fingerprint(config, io) if hasattr(module, "fingerprint") else ""
+    return found
 
 
-def _reuse_digest(
-    identity: Identity, inputs: Mapping[str, str], config: Mapping[str, Any], outside: str | None
-) -> str | None:
+def _reuse_digest(identity: Identity, inputs: Mapping[str, str], config: Conf, outside: str | None) -> str | None:
     if not STAGES[identity.stage].pure or outside is None:
         return None
     return artifacts.digest_of(
@@ -188,7 +198,7 @@ def _reuse_digest(
             "config": config,
             "outside": outside,
             "code": code_version(),
-            "libraries": library_versions(),
+            "libraries": library_versions(identity.stage),
             "as_of": identity.as_of if identity.stage == "prices" else None,
             "recent_sessions": recent_sessions(identity.dag),
         }
@@ -209,16 +219,16 @@ def _reusable(store: Store, stage: str, digest: str | None) -> StageResult | Non
 
 
 def _take_over(io: StageIO, previous: StageResult) -> None:
-    io.outputs |= {name: Artifact.model_validate(item) for name, item in previous.outputs.items()}
-    io.metrics |= previous.metrics
-    io.warnings += previous.warnings
-    io.effective_as_of = previous.as_of
+    io.outputs.artifacts |= {name: Artifact.model_validate(item) for name, item in previous.outputs.items()}
+    io.outputs.metrics |= previous.metrics
+    io.outputs.warnings += previous.warnings
+    io.outputs.as_of = previous.as_of
 
 
 @contextmanager
-def _logged(identity: Identity, context: RunContext) -> Iterator[dict[str, Any]]:
+def _logged(identity: Identity, context: RunContext) -> Iterator[dict[str, ConfValue]]:
     """One line in the run log, whatever happens inside."""
-    line: dict[str, Any] = {
+    line: dict[str, ConfValue] = {
         "run_id": identity.run_id,
         "stage": identity.stage,
         "shard": identity.shard,
@@ -238,7 +248,7 @@ def _logged(identity: Identity, context: RunContext) -> Iterator[dict[str, Any]]
     _log(identity, context.store, line)
 
 
-def _log(identity: Identity, store: Store, line: Mapping[str, Any]) -> None:
+def _log(identity: Identity, store: Store, line: Conf) -> None:
     store.append(artifacts.run_log_key(identity.dag, identity.run_id), json.dumps(line).encode())
 
 

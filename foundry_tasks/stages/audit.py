@@ -9,12 +9,12 @@ from foundry_tasks.contract.stage_io import StageIO
 def run(config: AuditConfig, io: StageIO) -> None:
     """→ audit.json: a tally by kind of market."""
     examined = kinds(config)
-    io.progress.start("audit", len(examined))
+    io.steps.progress.start("audit", len(examined))
     tallies = []
     for kind, examine in examined.items():
         with io.step(kind):
             found = tally(kind, [examine(seed) for seed in range(config.simulated_markets)])
         tallies.append(found)
-        io.metrics[kind] = {"promoted": found.promoted, "markets": found.markets, "auc": found.attained_auc}
-        io.progress.advance(str(found))
+        io.outputs.metrics[kind] = {"promoted": found.promoted, "markets": found.markets, "auc": found.attained_auc}
+        io.steps.progress.advance(str(found))
     io.publish(Audit(kinds=tuple(tallies)))

@@ -16,7 +16,7 @@ def run(config: DecideConfig, io: StageIO) -> None:
     """
     if not config.model:
         raise ConfigError("model must be said, such as model=foundry-us-5d.")
-    store, registry, signed = io.store, io.registry, SignOff(config.who, config.why, io.now())
+    store, registry, signed = io.store, io.environment.registry, SignOff(config.who, config.why, io.environment.now())
     if config.action == "rollback":
         record = governance.rollback(store, registry, config.model, signed, to_version=config.version)
     elif config.version is None:
@@ -35,7 +35,7 @@ def run(config: DecideConfig, io: StageIO) -> None:
         hash=record.hash,
     )
     io.publish(decision)
-    io.metrics[record.model.rsplit("-")[-1]] = {
+    io.outputs.metrics[record.model.rsplit("-")[-1]] = {
         "model": decision.model,
         "event": decision.event,
         "version": decision.version,

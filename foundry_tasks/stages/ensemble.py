@@ -17,21 +17,21 @@ from foundry_tasks.inputs.run_inputs import RunInputs
 from foundry_tasks.inputs.scores import ScoreFiles
 from foundry_tasks.models.bundle import regime_of
 from foundry_tasks.models.market_regime import need_volatility
-from foundry_tasks.models.stacking import REGIMES
-from foundry_tasks.walk.drop_one import drop_one
+from foundry_tasks.models.meta_learner import REGIMES
+from foundry_tasks.walk.drop_one_model import drop_one
 from foundry_tasks.walk.stack_walk import StackInputs, StackWalk, walk_stack
 
 
 def run(config: EnsembleConfig, io: StageIO) -> None:
     """scores/… and labels → {h}d/{fold}.parquet with P(up), {h}d/stack*.json, comparison.json."""
     with io.step("read"):
-        inputs = RunInputs(io)
+        inputs = RunInputs(io.inputs)
         folds = inputs.folds
         regime = regime_of(_market_wide(io.path("features", "features.parquet")))
         for switch in ("regime_scale", "regime_intercept"):
             if getattr(config, switch):
                 need_volatility(regime, switch)
-    io.progress.start("ensemble", sum(len(walk) for walk in folds.values()))
+    io.steps.progress.start("ensemble", sum(len(walk) for walk in folds.values()))
     comparison: dict[int, dict[str, ComparedModel]] = {}
     why: dict[str, str] = {}
     fitted = "base models fitted per regime; " if inputs.models_config.per_regime else ""
@@ -49,13 +49,13 @@ def run(config: EnsembleConfig, io: StageIO) -> None:
                 walk,
                 stack_inputs,
                 config,
-                advance=io.progress.advance,
+                advance=io.steps.progress.advance,
             )
         _publish(io, horizon, stacked, inputs.label_grid)
         why[str(horizon)] = f"{fitted}{stacked.final.why}"
         comparison[horizon] = _compare(walk, inputs.scores, stacked, labels, horizon, why[str(horizon)])
     io.publish(Comparison(horizons=comparison))
-    io.metrics |= {"stack": why}
+    io.outputs.metrics |= {"stack": {**why}}
 
 
 def _market_wide(features: Path) -> FeaturePanel:
@@ -64,7 +64,7 @@ def _market_wide(features: Path) -> FeaturePanel:
 
 def _publish(io: StageIO, horizon: int, walk: StackWalk, grid: Matrices) -> None:
     for forecast in walk.folds:
-        path = io.workspace / f"{horizon}d-{forecast.fold.name}.parquet"
+        path = io.outputs.workspace / f"{horizon}d-{forecast.fold.name}.parquet"
         sessions = grid.sessions[forecast.window.slice]
         base_rate = np.broadcast_to(forecast.base_rate[:, None], forecast.p_up.shape)
         values = {"p_up": forecast.p_up, "score": forecast.scores, "base_rate": base_rate}

@@ -8,6 +8,7 @@ import numpy as np
 from foundry_tasks.contract.config import FeaturesConfig
 from foundry_tasks.contract.documents import Features
 from foundry_tasks.contract.stage_io import StageIO
+from foundry_tasks.contract.stages import recent_sessions
 from foundry_tasks.data.panel import FeaturePanel, FloatArray
 from foundry_tasks.data.profile import profile_features
 from foundry_tasks.data.tables import FeatureFile, read_prices, write_features
@@ -20,13 +21,14 @@ def run(config: FeaturesConfig, io: StageIO) -> None:
     """prices.parquet → features.parquet, features.json; the suite sees one row a feature, its likeness to labels included."""
     with io.step("read"):
         prices = read_prices(io.path("prices", "prices.parquet"))
-    since = max(0, len(prices.sessions) - io.recent_sessions) if io.recent_sessions else 0
+    recent = recent_sessions(io.identity.dag)
+    since = max(0, len(prices.sessions) - recent) if recent else 0
     wanted, left_out = features_for(prices, config.feature_set)
-    path = io.workspace / "features.parquet"
+    path = io.outputs.workspace / "features.parquet"
 
     def blocks() -> Iterator[FeaturePanel]:
         for block in feature_blocks(prices, wanted, TemporaryMatrices, since=since, threads=config.threads):
-            io.expectations.warm_up()  # beside writing, which lets it; beside computing it takes more than it gives
+            io.environment.expectations.warm_up()  # beside writing, which lets it; beside computing it takes more than it gives
             yield block
 
     with io.step("compute"):
@@ -41,7 +43,7 @@ def run(config: FeaturesConfig, io: StageIO) -> None:
         profile = profile_features(features, prices.member[since:], answers)
     import pandas as pd  # noqa: PLC0415 - great_expectations, which loads beside, brings it
 
-    io.guard("features", pd.DataFrame(profile), {})
+    io.outputs.guard("features", pd.DataFrame(profile), {})
     with io.step("publish"):
         io.publish_file("features.parquet", path)
     about = Features(
@@ -52,7 +54,7 @@ def run(config: FeaturesConfig, io: StageIO) -> None:
         first_session=features.sessions[0].item(),
     )
     io.publish(about)
-    io.metrics |= {"features": len(wanted), "left_out": len(left_out)}
+    io.outputs.metrics |= {"features": len(wanted), "left_out": len(left_out)}
     if left_out:
         io.warn(f"{len(left_out)} of {len(wanted) + len(left_out)} features left out: {_by_reason(left_out)}")
 

@@ -22,7 +22,7 @@ from foundry_tasks.gates.diagnostics import Edges, edges_of, gate_diagnostics, t
 from foundry_tasks.gates.verdict import evaluate_gates
 from foundry_tasks.inputs.null_store import recipe_of, stored_null
 from foundry_tasks.inputs.run_inputs import RunInputs
-from foundry_tasks.inputs.run_trials import record_run
+from foundry_tasks.inputs.trials_of_run import record_run
 from foundry_tasks.ledger.chain import Ledger
 from foundry_tasks.ledger.records import model_name
 from foundry_tasks.walk.evidence import Evidence, collapsed_folds, gather_evidence
@@ -31,7 +31,7 @@ from foundry_tasks.walk.evidence import Evidence, collapsed_folds, gather_eviden
 def run(config: GatesConfig, io: StageIO) -> None:
     """ensemble's P(up), labels, prices and the leakage audit → gates.json; each trial of the run → the trial ledger."""
     policy = GatePolicy(**{name: getattr(config, name) for name in GatePolicy.model_fields})
-    inputs = RunInputs(io)
+    inputs = RunInputs(io.inputs)
     reported_folds, leaks = inputs.reported_folds, io.read(Leakage).leaks
     with io.step("trials"):
         biases = record_run(io, inputs, config.market, policy)
@@ -62,7 +62,7 @@ def run(config: GatesConfig, io: StageIO) -> None:
         auc = report.gate("auc")
         trials = trial_figures(biases[horizon])
         headline = GatesHeadline(verdict=verdict, auc=auc.value if auc else None, trials=trials)
-        io.metrics[f"{horizon}d"] = headline.model_dump(mode="json")
+        io.outputs.metrics[f"{horizon}d"] = headline.model_dump(mode="json")
         _warn(io, horizon, report, diagnostics, skipped=config.skip_gates)
         _warn_of_trials(io, horizon, report, biases[horizon], policy)
     io.publish(Gates(validate_only=config.validate_only, policy=policy, horizons=judged))
@@ -97,7 +97,7 @@ class Champion:
         forecast = np.full(evidence.p_up.shape, np.nan)
         mine = read_matrices(io.path("labels", "labels.parquet"), [])
         sessions = mine.sessions[folds[0].test.start : folds[-1].test.stop]
-        other = io.of_run(self.run)
+        other = io.inputs.of_run(self.run)
         if (result := other.find("ensemble")) is not None:
             for name in sorted(one for one in result.outputs if one.startswith(f"{horizon}d/fold")):
                 _overlay(forecast, sessions, mine.tickers, read_matrices(other.artifact(result, name), ["p_up"]))
@@ -112,7 +112,7 @@ def _looked_until(io: StageIO, run: str, horizon: int) -> date | None:
 
     None, too, for a run that is so old that the store does not keep what it published.
     """
-    other = io.of_run(run)
+    other = io.inputs.of_run(run)
     result = other.find("gates")
     if result is None or not io.store.has_object(result.outputs[Gates.artifact].sha256):
         return None

@@ -16,7 +16,7 @@ def run(config: LabelsConfig, io: StageIO) -> None:
     Matrices per horizon h: return_{h}d and the labels, up_{h}d, median_{h}d, sector_{h}d, size_{h}d, volatility_{h}d;
     return_{h}d_{entry} for each of LABEL_ENTRIES, to be judged beside; and member.
     """
-    io.expectations.warm_up()
+    io.environment.expectations.warm_up()
     with io.step("read"):
         prices = read_prices(io.path("prices", "prices.parquet"))
     values: dict[str, AnyArray] = {"member": prices.member}
@@ -33,7 +33,7 @@ def run(config: LabelsConfig, io: StageIO) -> None:
             }
             for entry in LABEL_ENTRIES:
                 values[f"return_{horizon}d_{entry}"] = forward_returns(prices, horizon, entry)
-            io.metrics[f"up_share_{horizon}d"] = float(np.nanmean(labels.up))
+            io.outputs.metrics[f"up_share_{horizon}d"] = float(np.nanmean(labels.up))
     with io.step("profile"):
         price = prices.adjusted("open") if config.label_entry == "next_open" else prices.adjusted_close
         profile = profile_labels(
@@ -45,8 +45,8 @@ def run(config: LabelsConfig, io: StageIO) -> None:
         )
     import pandas as pd  # noqa: PLC0415 - great_expectations, which loads beside, brings it
 
-    io.guard("labels", pd.DataFrame(profile), {})
+    io.outputs.guard("labels", pd.DataFrame(profile), {})
     with io.step("write"):
-        path = io.workspace / "labels.parquet"
+        path = io.outputs.workspace / "labels.parquet"
         write_matrices(path, Matrices(prices.sessions, prices.tickers, values), repeated=("member",))
         io.publish_file("labels.parquet", path)

@@ -45,8 +45,8 @@ def run(config: LeakageConfig, io: StageIO) -> None:
     with io.step("read"):
         prices = read_prices(io.path("prices", "prices.parquet"))
         published = FeatureFile(io.path("features", "features.parquet"))
-    recipe = io.models_config(threads=config.threads)
-    inputs = RunInputs(io)
+    inputs = RunInputs(io.inputs)
+    recipe = inputs.fitted_config(config.threads)
     entry, folds = inputs.labels_config.label_entry, inputs.folds
     feature_set = inputs.features_config.feature_set
     targets = TargetFile(io.path("labels", "labels.parquet"))
@@ -61,30 +61,30 @@ def run(config: LeakageConfig, io: StageIO) -> None:
     dates = sorted(
         rng.choice(np.arange(len(prices.sessions) // 2, len(prices.sessions) - 1), config.audit_dates, False)
     )
-    io.progress.start("leakage", len(dates) + 2 + len(recipe.models))
+    io.steps.progress.start("leakage", len(dates) + 2 + len(recipe.models))
     for at in map(int, dates):
         day = prices.sessions[at]
         with io.step("features"):
             leaks += leakage.audit_features(prices, published, build, at=at, rng=rng)
             leaks += leakage.audit_labels(prices, labels, entry, at=at, rng=rng)
         checked.append(f"features and labels with prices after {day} cut, poisoned with NaN and with noise")
-        io.progress.advance(str(day))
+        io.steps.progress.advance(str(day))
     with io.step("rescaling"):
         sensitive = [feature.name for feature in FEATURES if feature.rescaling_sensitive]
         leaks += leakage.audit_rescaling(prices, published, build, sensitive=sensitive)
     checked.append(f"features with one ticker's history halved; free to change: {', '.join(sensitive)}")
-    io.progress.advance("rescaling")
+    io.steps.progress.advance("rescaling")
     for horizon, walk in folds.items():
         leaks += leakage.audit_folds(walk, label_span=label_span(horizon, entry), lookback=recipe.lookback_sessions)
     checked.append(f"windows and purges of {sum(map(len, folds.values()))} folds")
-    io.progress.advance("folds")
+    io.steps.progress.advance("folds")
     with io.step("refit"):
         for name, found in _refits(io, _Published(recipe, folds, published, targets, entry), rng):
             leaks += found
             checked.append(f"{name} of the first fold refitted with everything after its fit window poisoned")
-            io.progress.advance(name)
+            io.steps.progress.advance(name)
     io.publish(Leakage(leaks=tuple(leaks), checked=tuple(checked)))
-    io.metrics |= {"leaks": len(leaks), "checks": len(checked)}
+    io.outputs.metrics |= {"leaks": len(leaks), "checks": len(checked)}
     for leak in leaks:
         io.warn(f"leak: {leak}")
 
@@ -185,8 +185,8 @@ def _refits(io: StageIO, run: _Published, rng: np.random.Generator) -> Iterator[
 def _score_files(io: StageIO, horizon: int, fold: Fold) -> dict[str, Path]:
     """Base model → its published scores of a fold."""
     return {
-        name.split("/")[2]: io.artifact(result, name)
-        for result in io.shards("models")
+        name.split("/")[2]: io.inputs.artifact(result, name)
+        for result in io.inputs.shards("models")
         for name in result.outputs
         if name.startswith(f"scores/{horizon}d/") and name.endswith(f"/{fold.name}.parquet")
     }

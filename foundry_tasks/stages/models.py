@@ -1,16 +1,16 @@
 """models: base models per horizon and walk-forward fold; their out-of-fold scores are what everything after lives on."""
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 import numpy as np
 
+from foundry_tasks.contract.checkpoints import Note
 from foundry_tasks.contract.config import DEEP_MODELS, LabelsConfig, ModelName, ModelsConfig
 from foundry_tasks.contract.documents import Folds, Importance
-from foundry_tasks.contract.documents.models import ModelImportance
+from foundry_tasks.contract.documents.models import DeepHeadline, ModelImportance
 from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.contract.stages import models_of, shard_parts
@@ -23,12 +23,12 @@ from foundry_tasks.models.fit_pool import FitPool
 from foundry_tasks.models.market_regime import need_volatility
 from foundry_tasks.models.per_regime import MIN_REGIME_SESSIONS
 from foundry_tasks.walk.block_fits import BlockFitter, Fit, Walk, fitted_alone
-from foundry_tasks.walk.walk_forward import WalkForwardValidator
+from foundry_tasks.walk.folds import WalkForwardValidator
 
 
 def run(config: ModelsConfig, io: StageIO) -> None:
     """features, labels → scores/{h}d/{model}/{fold}.parquet, fit/{h}d/{model}.json of the last fold, folds.json."""
-    labelled = LabelsConfig.model_validate(io.result("labels").config)
+    labelled = LabelsConfig.model_validate(io.inputs.result("labels").config)
     if not set(config.horizons) <= set(labelled.horizons):
         raise ConfigError(
             f"horizons={list(config.horizons)}: this run has labels of {list(labelled.horizons)} alone. Run labels again "
@@ -47,13 +47,13 @@ def run(config: ModelsConfig, io: StageIO) -> None:
     journal = StageJournal(io)
     fitter = BlockFitter(config, shard.horizons, walk, label_spans, Designs(features), targets.wide, io.step, journal)
     jobs = shard.longest_first()
-    notes = {job: note for job in jobs if (note := io.load_checkpoint(_name(job, walk)))}
+    notes = {job: note for job in jobs if (note := io.checkpoints.load(_name(job, walk), FittedBlock))}
     to_do = [job for job in jobs if job not in notes]
     epochs = sum(map(fitted_alone, to_do)) * _plan_deep_models(io, shard.models, config) * config.seeds
-    io.progress.start("models", (len(jobs) + epochs) * len(shard.horizons))
+    io.steps.progress.start("models", (len(jobs) + epochs) * len(shard.horizons))
     for job in notes:
         for horizon in shard.horizons:
-            io.progress.advance(f"{_name(job, walk)} {horizon}d kept by an earlier try")
+            io.steps.progress.advance(f"{_name(job, walk)} {horizon}d kept by an earlier try")
     with FitPool(config.threads) as pool:
         # Rows of one kind at a time: on a large market they are what memory is full of.
         for transform, names in by_transform({name for name, _ in to_do}):
@@ -62,16 +62,17 @@ def run(config: ModelsConfig, io: StageIO) -> None:
                 fitter.load(names)
             fitted = pool.jobs(partial(fitter.fit, pool), alike, alone=fitted_alone)
             for job, fits in zip(alike, fitted, strict=True):
+                before = set(io.outputs.artifacts)
                 notes[job] = _publish(io, fits, targets.grid, config)
-                io.save_checkpoint(_name(job, walk), notes[job])
+                io.checkpoints.save(_name(job, walk), notes[job], set(io.outputs.artifacts) - before)
                 journal.forget()
             fitter.designs.drop(transform)
     importance: dict[int, dict[str, ModelImportance]] = {h: {} for h in shard.horizons}
     for job in jobs:
-        for warning in notes[job]["warnings"]:
+        for warning in notes[job].warnings:
             io.warn(warning)
-        for horizon, found in notes[job]["importance"].items():
-            importance[int(horizon)][job[0]] = ModelImportance.model_validate(found)
+        for horizon, found in notes[job].importance.items():
+            importance[horizon][job[0]] = found
     io.publish(Importance(horizons=importance))
     if targets.single:
         io.warn(f"{len(features.tickers)} tickers: no session to compare within, so base models learn up or down")
@@ -111,6 +112,21 @@ class Shard:
         return [(name, block) for name in models for block in reversed(self.blocks)]
 
 
+class FittedBlock(Note):
+    """What is to be said of a job whose fits are published."""
+
+    warnings: tuple[str, ...]
+    importance: Mapping[int, ModelImportance]
+    """By horizon; of the last fold alone."""
+
+
+class LastEpoch(Note):
+    """Where a deep fit stands."""
+
+    state: str
+    """In base64; empty once the fit's block is saved."""
+
+
 @dataclass(frozen=True)
 class StageJournal:
     """Saves a deep fit's last epoch until its block is published, and reports progress."""
@@ -120,22 +136,22 @@ class StageJournal:
 
     def load(self, fit: str) -> bytes | None:
         """What an earlier try of this stage left of a fit."""
-        note = self.io.load_checkpoint(fit)
-        return base64.b64decode(note["state"]) if note and note["state"] else None
+        epoch = self.io.checkpoints.load(fit, LastEpoch)
+        return base64.b64decode(epoch.state) if epoch and epoch.state else None
 
     def save(self, fit: str, state: bytes) -> None:
         """Save a fit's last epoch."""
         self._fits.add(fit)
-        self.io.save_checkpoint(fit, {"outputs": {}, "state": base64.b64encode(state).decode()})
+        self.io.checkpoints.save(fit, LastEpoch(state=base64.b64encode(state).decode()))
 
     def advance(self, note: str) -> None:
         """Another epoch."""
-        self.io.progress.advance(note)
+        self.io.steps.progress.advance(note)
 
     def forget(self) -> None:
         """Empty the checkpoints of fits whose block is saved."""
         while self._fits:
-            self.io.save_checkpoint(self._fits.pop(), {"outputs": {}, "state": ""})
+            self.io.checkpoints.save(self._fits.pop(), LastEpoch(state=""))
 
 
 def _plan_deep_models(io: StageIO, models: Sequence[ModelName], config: ModelsConfig) -> int:
@@ -145,7 +161,8 @@ def _plan_deep_models(io: StageIO, models: Sequence[ModelName], config: ModelsCo
     from foundry_tasks.models.deep.training import plan_for  # noqa: PLC0415 - loads TensorFlow
 
     plan = plan_for(config)
-    io.metrics["deep"] = {"device": plan.device, "size": plan.size, "epochs": plan.epochs}
+    headline = DeepHeadline(device=plan.device, size=plan.size, epochs=plan.epochs)
+    io.outputs.metrics["deep"] = headline.model_dump(mode="json")
     if config.deep_size is None and not plan.on_gpu:
         io.warn(
             f"no GPU here: deep models are trained on the CPU at size {plan.size}. deep_size=full asks for the size that a "
@@ -160,10 +177,9 @@ def _name(job: tuple[ModelName, int], walk: Walk) -> str:
     return f"{model}-{next(iter(walk.values()))[block].name}"
 
 
-def _publish(io: StageIO, fits: Sequence[Fit], grid: Matrices, config: ModelsConfig) -> dict[str, Any]:
-    """Publish the fits of a job. Returns the note of its checkpoint, with the names of its artifacts."""
-    before = set(io.outputs)
-    warnings, importance = [], {}
+def _publish(io: StageIO, fits: Sequence[Fit], grid: Matrices, config: ModelsConfig) -> FittedBlock:
+    """Publish the fits of a job. Returns the note of its checkpoint."""
+    warnings, importance = [], dict[int, ModelImportance]()
     for fit in fits:
         name = f"{fit.horizon}d/{fit.name}"
         if config.per_regime and not fit.per_regime:
@@ -174,9 +190,9 @@ def _publish(io: StageIO, fits: Sequence[Fit], grid: Matrices, config: ModelsCon
         _publish_scores(io, f"{name}/{fit.fold.name}", fit, grid)
         if fit.last is not None and fit.importance is not None:
             io.publish_file(f"fit/{name}.json", fit.last.to_bytes())
-            importance[str(fit.horizon)] = fit.importance.model_dump(mode="json")
-        io.progress.advance(f"{fit.name} {fit.horizon}d {fit.fold.name}")
-    return {"outputs": sorted(set(io.outputs) - before), "warnings": warnings, "importance": importance}
+            importance[fit.horizon] = fit.importance
+        io.steps.progress.advance(f"{fit.name} {fit.horizon}d {fit.fold.name}")
+    return FittedBlock(warnings=tuple(warnings), importance=importance)
 
 
 def _publish_scores(io: StageIO, name: str, fit: Fit, grid: Matrices) -> None:
@@ -185,6 +201,6 @@ def _publish_scores(io: StageIO, name: str, fit: Fit, grid: Matrices) -> None:
     start, stop = (fold.validation or fold.test).start, fold.test.stop
     if fold.validation is not None:
         scores[fold.validation.stop - start : fold.test.start - start] = np.nan
-    path = io.workspace / f"{name.replace('/', '-')}.parquet"
+    path = io.outputs.workspace / f"{name.replace('/', '-')}.parquet"
     write_matrices(path, Matrices(grid.sessions[start:stop], grid.tickers, {"score": scores}))
     io.publish_file(f"scores/{name}.parquet", path)

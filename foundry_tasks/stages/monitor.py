@@ -22,7 +22,7 @@ from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.data.panel import BoolArray, PricePanel
 from foundry_tasks.data.tables import panel_names, read_features, read_matrices, read_prices, read_table
 from foundry_tasks.evaluation.drift import Drift, Reference, reference_of
-from foundry_tasks.evaluation.live import LivePrediction, live_figures
+from foundry_tasks.evaluation.live_figures import LivePrediction, live_figures
 
 
 def run(config: MonitorConfig, io: StageIO) -> None:
@@ -35,7 +35,7 @@ def run(config: MonitorConfig, io: StageIO) -> None:
     for h in config.horizons:
         with io.step("score"):
             live[h] = live_figures(_history(config, io, prices, h), prices, h, calendar, config)
-        io.metrics[f"{h}d"] = {"sessions": live[h].sessions, "auc": live[h].auc.value}
+        io.outputs.metrics[f"{h}d"] = {"sessions": live[h].sessions, "auc": live[h].auc.value}
         if warning := _live_warning(live[h], config):
             io.warn(f"{h}d: {warning}")
     with io.step("drift"):
@@ -48,7 +48,7 @@ def run(config: MonitorConfig, io: StageIO) -> None:
             f"drift: {len(drifted)} features above PSI {config.max_psi:g} and above what is usual for them: "
             f"{', '.join(sorted(drifted))}"
         )
-    io.metrics |= {"drifted": len(drifted)}
+    io.outputs.metrics |= {"drifted": len(drifted)}
     found = {h: MonitoredHorizon(version=versions[h].version, live=live[h], drift=drift[h]) for h in config.horizons}
     io.publish(Monitor(horizons=found, asked=_asked(config)))
 
@@ -128,11 +128,12 @@ def _drifts(
 
 def _references(config: MonitorConfig, io: StageIO, version: VersionInUse) -> dict[str, Reference]:
     """Of every feature of the run that trained a version; counted once and kept, since they are many years."""
-    trained, until = io.of_run(version.trained_in), version.fitted_until
+    trained, until = io.inputs.of_run(version.trained_in), version.fitted_until
     features = trained.path("features", "features.parquet")
     prices = trained.path("prices", "prices.parquet")
-    made_of = [features.name, prices.name, until, config.drift_sessions, io.code_version]
-    key = artifacts.reuse_key("monitor", artifacts.digest_of(made_of))
+    code = io.environment.code.version
+    made_of = artifacts.digest_of([features.name, prices.name, until, config.drift_sessions, code])
+    key = artifacts.reuse_key("monitor", made_of)
     kept, references = io.store.read(key), TypeAdapter(dict[str, Reference])
     if kept is None:
         between = (None, date.fromisoformat(until))

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from foundry_tasks.contract.checkpoints import Note
 from foundry_tasks.contract.config import (
     EnsembleConfig,
     FeaturesConfig,
@@ -15,6 +16,7 @@ from foundry_tasks.contract.config import (
     StageConfig,
 )
 from foundry_tasks.contract.documents import Nulls
+from foundry_tasks.contract.documents.base import Figure
 from foundry_tasks.contract.documents.nulls import StoredNull
 from foundry_tasks.contract.errors import NothingToDo
 from foundry_tasks.contract.stage_io import StageIO
@@ -38,14 +40,14 @@ def run(config: NullsConfig, io: StageIO) -> None:
         raise NothingToDo("null_refits=0: nothing is fitted anew under shifted labels.")
     with io.step("read"):
         features = FeatureFile(io.path("features", "features.parquet"))
-    upstream = [io.result(stage).config for stage in ("prices", "features", "labels")]
-    feature_set = FeaturesConfig.model_validate(io.result("features").config).feature_set
-    label_entry = RunInputs(io).labels_config.label_entry
+    upstream = [io.inputs.result(stage).config for stage in ("prices", "features", "labels")]
+    feature_set = FeaturesConfig.model_validate(io.inputs.result("features").config).feature_set
+    label_entry = RunInputs(io.inputs).labels_config.label_entry
     models, ensemble = _part(ModelsConfig, config), _part(EnsembleConfig, config)
     recipe = recipe_of([*upstream, models.model_dump(mode="json"), ensemble.model_dump(mode="json")])
     shifts = {h: spread_shifts(len(features.sessions), h, config.null_refits) for h in config.horizons}
     designs, stored = Designs(features), dict[int, StoredNull]()
-    io.progress.start("nulls", len(config.horizons) * config.null_refits)
+    io.steps.progress.start("nulls", len(config.horizons) * config.null_refits)
     for horizon in config.horizons:
         rows = _refits(
             io,
@@ -61,7 +63,8 @@ def run(config: NullsConfig, io: StageIO) -> None:
         )
         null = RefittedNull(_by_figure(rows), shifts[horizon], str(features.sessions[-1]))
         stored[horizon] = store_null(io.store, config.market, horizon, recipe, null)
-        io.metrics[f"{horizon}d"] = {"refits": len(rows), "auc_q95": _known(null.q95("auc"))}
+        auc = null.q95("auc")
+        io.outputs.metrics[f"{horizon}d"] = {"refits": len(rows), "auc_q95": auc if math.isfinite(auc) else None}
     if config.null_refits < MIN_REFITS:
         io.warn(f"{config.null_refits} refits say too little of a 95 % quantile: the gates ask for {MIN_REFITS}")
     io.publish(Nulls(horizons=stored))
@@ -75,20 +78,26 @@ def _part(kind: type[Part], config: NullsConfig) -> Part:
     return kind.model_validate({name: getattr(config, name) for name in kind.model_fields})
 
 
+class Refitted(Note):
+    """A refit that has been judged."""
+
+    figures: Mapping[str, Figure]
+
+
 def _refits(io: StageIO, recipe: Recipe, designs: Designs, shifts: Sequence[int]) -> list[Mapping[str, float | None]]:
     """The figures of one horizon, one row a shift."""
     horizon, rows = recipe.horizon, []
     labels, member = _labels(io, horizon)
     for shift in shifts:
         name = f"{horizon}d-{shift}"
-        note = io.load_checkpoint(name)
-        if note is None:
+        refitted = io.checkpoints.load(name, Refitted)
+        if refitted is None:
             with io.step(f"refit_{horizon}d"):
                 evidence = study_panel(designs, labels, member, recipe, shift_sessions=shift)
-            note = {"outputs": [], "figures": {each: _known(value) for each, value in gated_figures(evidence).items()}}
-            io.save_checkpoint(name, note)
-        rows.append(note["figures"])
-        io.progress.advance(f"{horizon}d labels shifted by {shift} sessions")
+            refitted = Refitted(figures=gated_figures(evidence))
+            io.checkpoints.save(name, refitted)
+        rows.append(refitted.figures)
+        io.steps.progress.advance(f"{horizon}d labels shifted by {shift} sessions")
     return rows
 
 

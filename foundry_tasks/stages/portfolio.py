@@ -26,7 +26,7 @@ from foundry_tasks.evaluation.positions import target_weights
 from foundry_tasks.evaluation.standard_portfolio import DailyPnl
 from foundry_tasks.evaluation.tranches import execution_at
 from foundry_tasks.inputs.run_inputs import RunInputs
-from foundry_tasks.inputs.run_trials import record_portfolio
+from foundry_tasks.inputs.trials_of_run import record_portfolio
 from foundry_tasks.statistics.bootstrap import Resampling
 from foundry_tasks.walk.evidence import FoldOutput
 
@@ -38,7 +38,7 @@ def run(config: PortfolioConfig, io: StageIO) -> None:
     """
     with io.step("read"):
         prices = read_prices(io.path("prices", "prices.parquet"))
-        inputs = RunInputs(io)
+        inputs = RunInputs(io.inputs)
     rules = _rules(config, prices, io)
     resampling = Resampling.of(config, config.seed)
     horizons: dict[int, TradedHorizon] = {}
@@ -54,7 +54,7 @@ def run(config: PortfolioConfig, io: StageIO) -> None:
             _publish(io, traded, horizon)
             record_portfolio(io, inputs, rules, horizon, traded.daily)
         horizons[horizon] = found
-        io.metrics[f"{horizon}d"] = {"net_bp": found.net_bp.value, "sharpe": found.sharpe.value}
+        io.outputs.metrics[f"{horizon}d"] = {"net_bp": found.net_bp.value, "sharpe": found.sharpe.value}
     io.publish(Portfolio(rules=rules, confidence=config.confidence, horizons=horizons))
 
 
@@ -149,11 +149,11 @@ def _accuracies(io: StageIO, outputs: Sequence[FoldOutput], horizon: int) -> lis
 def _publish(io: StageIO, traded: Traded, horizon: int) -> None:
     """Signals and daily figures for whoever computes on, every trade for whoever reads."""
     first, stop = traded.first_session, traded.first_session + len(traded.p_up)
-    signals = io.workspace / f"signals-{horizon}d.parquet"
+    signals = io.outputs.workspace / f"signals-{horizon}d.parquet"
     values = {"p_up": traded.p_up, "weight": traded.weights}
     write_matrices(signals, Matrices(traded.prices.sessions[first:stop], traded.prices.tickers, values))
     io.publish_file(f"{horizon}d/signals.parquet", signals)
-    daily = io.workspace / f"daily-{horizon}d.parquet"
+    daily = io.outputs.workspace / f"daily-{horizon}d.parquet"
     write_table(daily, daily_columns(traded.backtest, traded.window))
     io.publish_file(f"{horizon}d/daily.parquet", daily)
     trades = traded.backtest.trades().to_csv(index=False, float_format="%.10g", lineterminator="\n")

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from foundry_tasks.contract.artifacts import canonical_json, prediction_key, sha256_of
-from foundry_tasks.contract.config import DEEP_MODELS, RECENT_SESSIONS, ModelName, PredictConfig
+from foundry_tasks.contract.config import DEEP_MODELS, MODEL_NAMES, RECENT_SESSIONS, ModelName, PredictConfig
 from foundry_tasks.contract.documents import Predictions, Promotions, Versions
 from foundry_tasks.contract.documents.predict import IndexedPrediction, Predictor, PredictorKind, VersionInUse
 from foundry_tasks.contract.errors import ConfigError
@@ -37,7 +37,7 @@ def run(config: PredictConfig, io: StageIO) -> None:
 
     What each version says is entered in the store's index of predictions, once, for `monitor` to score later.
     """
-    io.expectations.warm_up()
+    io.environment.expectations.warm_up()
     with io.step("read"):
         features = _recent(io.path("features", "features.parquet"))
     today = features.last(1)
@@ -57,9 +57,9 @@ def run(config: PredictConfig, io: StageIO) -> None:
     import pandas as pd  # noqa: PLC0415 - great_expectations, which loads beside, brings it
 
     seen = (np.asarray(table[name]) for name in ("date", "ticker", "horizon", "p_up"))
-    io.guard("predictions", pd.DataFrame(profile_predictions(*seen)), {})
+    io.outputs.guard("predictions", pd.DataFrame(profile_predictions(*seen)), {})
     with io.step("write"):
-        path = io.workspace / "predictions.parquet"
+        path = io.outputs.workspace / "predictions.parquet"
         write_table(path, table)
         published = io.publish_file("predictions.parquet", path)
         io.publish(Versions(horizons=versions))
@@ -68,7 +68,7 @@ def run(config: PredictConfig, io: StageIO) -> None:
     covered = live & np.isfinite(np.stack(list(p_up.values()))).all(axis=0)
     coverage = float(covered.sum() / max(live.sum(), 1))
     io.publish(Predictions(as_of=str(today.sessions[0]), per_horizon=used, coverage=coverage))
-    io.metrics |= {"coverage": coverage, "kinds": {f"{h}d": predictor.kind for h, predictor in used.items()}}
+    io.outputs.metrics |= {"coverage": coverage, "kinds": {f"{h}d": predictor.kind for h, predictor in used.items()}}
 
 
 def _recent(path: Path) -> FeaturePanel:
@@ -124,7 +124,7 @@ def _chosen(io: StageIO, market: str, horizon: int, features: FeaturePanel) -> C
 
 def _registered(io: StageIO, model: str, horizon: int, state: LedgerState) -> int | None:
     """The version that this run registered or found registered; None in a run that has promoted nothing."""
-    promotions = io.find_document(Promotions)
+    promotions = io.inputs.find_document(Promotions)
     promotion = promotions.horizons.get(horizon) if promotions else None
     version = promotion.version if promotion else None
     if version is not None and version not in state.versions:
@@ -145,7 +145,7 @@ def _bundle_file(io: StageIO, model: str, version: int, state: LedgerState) -> P
     """A version's bundle, from the store, else from MLflow. Raises ConfigError where it is not what the ledger knows."""
     sha256 = state.versions[version].sha256
     wanted = ModelVersion(model, version, sha256)
-    path = io.store.object_path(sha256) if io.store.has_object(sha256) else io.registry.bundle(wanted)
+    path = io.store.object_path(sha256) if io.store.has_object(sha256) else io.environment.registry.bundle(wanted)
     if path is None:
         raise ConfigError(
             f"the bundle of {model} version {version} ({sha256[:12]}…) is not in the store, and MLflow lacks it too. "
@@ -173,7 +173,7 @@ def _enter(versions: Mapping[int, VersionInUse], predictions: str, as_of: str, m
 
     predictions: sha256 of predictions.parquet.
     """
-    made_at = io.now().isoformat(timespec="seconds")
+    made_at = io.environment.now().isoformat(timespec="seconds")
     for horizon, version in versions.items():
         entry = IndexedPrediction(
             horizon=horizon,
@@ -222,7 +222,7 @@ def _in_use(chosen: Chosen) -> VersionInUse:
 def _fitted_by(bundle: "Bundle") -> set[ModelName]:
     """Base models whose libraries score it. NumPy alone scores a deep one, and no training backend has to be there."""
     meta: set[ModelName] = {"xgboost"} if bundle.stack.meta else set()
-    return meta | {name for name in get_args(ModelName) if name in bundle.models and name not in DEEP_MODELS}
+    return meta | {name for name in MODEL_NAMES if name in bundle.models and name not in DEEP_MODELS}
 
 
 def _table(

@@ -15,14 +15,16 @@ from foundry_tasks.contract.documents import Prices
 from foundry_tasks.contract.documents.prices import Columns
 from foundry_tasks.contract.errors import DataRejectedError, FoundryError, NothingToDo
 from foundry_tasks.contract.stage_io import StageIO
+from foundry_tasks.contract.stage_outputs import StageOutputs
+from foundry_tasks.contract.stages import recent_sessions
 from foundry_tasks.data.input_files import content_digest, input_files, single_file
 from foundry_tasks.data.price_source import PriceSource, Series, open_source
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from foundry_tasks.data.bar_verdicts import Bars, Judged
     from foundry_tasks.data.intake import Intake
-    from foundry_tasks.data.judgement import Bars, Judged
     from foundry_tasks.data.market_files import Aligned
     from foundry_tasks.data.panel import BoolArray, DateArray, PricePanel
     from foundry_tasks.data.snapshots import Snapshot
@@ -55,19 +57,20 @@ def run(config: PricesConfig, io: StageIO) -> None:
 
     Raises NothingToDo on a day without a session, where the config says so.
     """
-    io.expectations.warm_up()
+    io.environment.expectations.warm_up()
     here = _here(config, io)
     source = open_source(here, config.prices, io)
     try:
         _run(here, io, source)
     except DataRejectedError as error:
-        io.quarantine("reason.json", artifacts.canonical_json({"source": source.name, "reason": str(error)}))
+        io.outputs.quarantine("reason.json", artifacts.canonical_json({"source": source.name, "reason": str(error)}))
         raise
 
 
 def _here(config: PricesConfig, io: StageIO) -> PricesConfig:
     """`config` with files of this machine, whatever they were named by."""
-    return config.model_copy(update={key: io.here(getattr(config, key)) for key in ("prices", *_FILES)})
+    here = io.environment.files.here
+    return config.model_copy(update={key: here(getattr(config, key)) for key in ("prices", *_FILES)})
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,7 @@ def _run(config: PricesConfig, io: StageIO, source: PriceSource) -> None:
     with io.step("judge"):
         fetched, intake = _judge(config, io, fetched, table)
     _say_of_input(io, source, intake.judged)
-    _guard(config, io, intake)
+    _guard(config, io.outputs, intake)
     if intake.newest < len(intake.sessions) - 1:
         io.warn(
             f"prices: as of {intake.newest_session} and not {intake.as_of}: after it fewer than half of the tickers have a "
@@ -114,13 +117,13 @@ def _run(config: PricesConfig, io: StageIO, source: PriceSource) -> None:
         series = _market_series(config, io, source, panel)
         panel = _with_series(panel, series)
     with io.step("publish"):
-        write_prices(io.workspace / "prices.parquet", panel)
-        io.publish_file("prices.parquet", io.workspace / "prices.parquet")
+        write_prices(io.outputs.workspace / "prices.parquet", panel)
+        io.publish_file("prices.parquet", io.outputs.workspace / "prices.parquet")
         about = _about(config, fetched, intake, panel, series)
         io.publish(about)
     _say(config, io, fetched, intake, panel, about)
-    io.effective_as_of = intake.as_of
-    io.metrics |= {
+    io.outputs.as_of = intake.as_of
+    io.outputs.metrics |= {
         "tickers": about.tickers,
         "sessions": about.sessions,
         "first_session": about.first_session.isoformat(),
@@ -139,15 +142,16 @@ def _fetch(config: PricesConfig, io: StageIO, source: PriceSource) -> _Fetched:
         universe = read_universe(single_file(config.universe, "universe"), io.warn) if config.universe else None
         sectors = read_sectors(single_file(config.sectors, "sectors"), io.warn) if config.sectors else {}
         as_of = _as_of(config, io, source)
-        since = partial(_since, config.calendar, as_of, io.recent_sessions) if io.recent_sessions else None
-        snapshot = refreshed(config, io.store, source, as_of, io.workspace, since)
+        recent = recent_sessions(io.identity.dag)
+        since = partial(_since, config.calendar, as_of, recent) if recent else None
+        snapshot = refreshed(config, io.store, source, as_of, io.outputs.workspace, since)
     return _Fetched(source, as_of, universe, sectors, snapshot)
 
 
 def _judge(config: PricesConfig, io: StageIO, fetched: _Fetched, table: "pd.DataFrame") -> "tuple[_Fetched, Intake]":
     """The bars of `table` with their verdicts, and sectors by the tickers that the prices write."""
+    from foundry_tasks.data.bar_verdicts import bars_of  # noqa: PLC0415 - as above
     from foundry_tasks.data.intake import take_in  # noqa: PLC0415 - as above
-    from foundry_tasks.data.judgement import bars_of  # noqa: PLC0415 - as above
     from foundry_tasks.data.sessions import sessions_between  # noqa: PLC0415 - as above
 
     first = min(table["date"].min().date(), fetched.as_of)
@@ -161,7 +165,7 @@ def _judge(config: PricesConfig, io: StageIO, fetched: _Fetched, table: "pd.Data
 def _about(
     config: PricesConfig, fetched: _Fetched, intake: "Intake", panel: "PricePanel", series: _MarketSeries
 ) -> Prices:
-    from foundry_tasks.data.judgement import events, excluded_bars  # noqa: PLC0415 - as above
+    from foundry_tasks.data.bar_verdicts import events, excluded_bars  # noqa: PLC0415 - as above
     from foundry_tasks.data.universe import survivorship  # noqa: PLC0415 - as above
 
     benchmark = "none" if panel.benchmark is None else "the mean of the universe"
@@ -241,10 +245,10 @@ def _wanted(
     """The bars that this run may know, and those dated after today, which are a fault for expectations to find."""
     import pandas as pd  # noqa: PLC0415 - as above
 
-    from foundry_tasks.data.live import by_reason  # noqa: PLC0415 - as above
+    from foundry_tasks.data.live_source import by_reason  # noqa: PLC0415 - as above
     from foundry_tasks.data.tickers import as_prices_write  # noqa: PLC0415 - as above
 
-    tomorrow = io.now().date() + timedelta(days=1)  # somewhere on earth it is tomorrow already
+    tomorrow = io.environment.now().date() + timedelta(days=1)  # somewhere on earth it is tomorrow already
     future = table["date"] > pd.Timestamp(max(tomorrow, as_of))
     table = table[(table["date"] <= pd.Timestamp(as_of)) | future]
     priced = table["ticker"].unique() if config.tickers else ()
@@ -267,7 +271,7 @@ def _cross_check(config: PricesConfig, io: StageIO, source: PriceSource, table: 
     import pandas as pd  # noqa: PLC0415 - as above
 
     from foundry_tasks.data.cross_check import SESSIONS, sentence  # noqa: PLC0415 - as above
-    from foundry_tasks.data.live import by_reason  # noqa: PLC0415 - as above
+    from foundry_tasks.data.live_source import by_reason  # noqa: PLC0415 - as above
     from foundry_tasks.data.sessions import session_before  # noqa: PLC0415 - as above
 
     since = session_before(config.calendar, as_of, SESSIONS - 1)
@@ -287,7 +291,7 @@ def _cross_check(config: PricesConfig, io: StageIO, source: PriceSource, table: 
         io.warn(f"cross_check: {there.name} gave no bars of {by_reason(there.silent)}.")
 
 
-def _guard(config: PricesConfig, io: StageIO, intake: "Intake") -> None:
+def _guard(config: PricesConfig, outputs: StageOutputs, intake: "Intake") -> None:
     """Hold every bar, with what was judged of it, against the expectations."""
     import numpy as np  # noqa: PLC0415 - as above
     import pandas as pd  # noqa: PLC0415 - as above
@@ -323,7 +327,7 @@ def _guard(config: PricesConfig, io: StageIO, intake: "Intake") -> None:
         "coverage": intake.coverage,
         "thinnest": ", ".join(f"{bars.tickers[at]} {by_ticker[at]:.0%}" for at in thinnest),
     }
-    io.guard("prices", frame, facts)
+    outputs.guard("prices", frame, facts)
 
 
 def _market_series(config: PricesConfig, io: StageIO, source: PriceSource, panel: "PricePanel") -> _MarketSeries:

@@ -26,9 +26,9 @@ def run(config: PromoteConfig, io: StageIO) -> None:
     check_store(io.store)
     promotions = {}
     for horizon in gates.horizons:
-        promotion = promotions[horizon] = _promote(candidate_of(io, config.market, horizon), config, io)
+        promotion = promotions[horizon] = _promote(candidate_of(io.inputs, config.market, horizon), config, io)
         shown = {"model", "event", "version", "champion_after", "record"}
-        io.metrics[f"{horizon}d"] = promotion.model_dump(mode="json", include=shown)
+        io.outputs.metrics[f"{horizon}d"] = promotion.model_dump(mode="json", include=shown)
     io.publish(Promotions(horizons=promotions))
 
 
@@ -36,7 +36,7 @@ def _promote(candidate: Candidate, config: PromoteConfig, io: StageIO) -> Promot
     """Register, append, project; every part finds its own work done if it is repeated."""
     ledger, model, digests = Ledger(io.store), candidate.model, _digests(io)
     with io.step("project"):
-        project(ledger, io.registry, model)
+        project(ledger, io.environment.registry, model)
     with io.step("register"):
         version = _register(candidate, ledger.state(model), digests, io)
     case = Case(
@@ -49,23 +49,25 @@ def _promote(candidate: Candidate, config: PromoteConfig, io: StageIO) -> Promot
         reason=config.reason,
     )
     with io.step("ledger"):
-        ledger.append(model, lambda state: case.registration(state, io.now()))
-        ledger.append(model, lambda state: case.verdict(state, io.now()))
+        ledger.append(model, lambda state: case.registration(state, io.environment.now()))
+        ledger.append(model, lambda state: case.verdict(state, io.environment.now()))
     with io.step("project"):
-        project(ledger, io.registry, model)
+        project(ledger, io.environment.registry, model)
     return _outcome(ledger.state(model), version, candidate, io)
 
 
 def _register(candidate: Candidate, state: LedgerState, digests: Digests, io: StageIO) -> ModelVersion:
     """The candidate's version, new or found; where MLflow lost it since a promote before this one, made again."""
-    present = (version.version for version in io.registry.versions(candidate.model))
+    present = (version.version for version in io.environment.registry.versions(candidate.model))
     lost = lost_versions(candidate, state, present, digests.run)
     if lost.others:
         io.warn(
             f"{candidate.horizon}d: MLflow lacks versions that the ledger knows ({', '.join(map(str, lost.others))}). "
             "Run `foundry ledger repair`"
         )
-    return io.registry.register(registration(candidate, digests, io, version=lost.again, taken=state.bundles))
+    return io.environment.registry.register(
+        registration(candidate, digests, io.inputs, version=lost.again, taken=state.bundles)
+    )
 
 
 def _outcome(state: LedgerState, version: ModelVersion, candidate: Candidate, io: StageIO) -> Promotion:
@@ -88,16 +90,16 @@ def _outcome(state: LedgerState, version: ModelVersion, candidate: Candidate, io
         sha256=candidate.sha256,
         record=record.sequence,
         uri=f"models:/{candidate.model}/{version.registry_number}",
-        url=io.registry.locate(version),
+        url=io.environment.registry.locate(version),
     )
 
 
 def _digests(io: StageIO) -> Digests:
     return Digests(
-        data=io.result("prices").outputs_digest,
-        features=io.result("features").outputs_digest,
-        labels=io.result("labels").outputs_digest,
-        code_version=io.code_version,
-        image_digest=io.image_digest,
+        data=io.inputs.result("prices").outputs_digest,
+        features=io.inputs.result("features").outputs_digest,
+        labels=io.inputs.result("labels").outputs_digest,
+        code_version=io.environment.code.version,
+        image_digest=io.environment.code.image_digest,
         run=f"{io.identity.dag}/{io.identity.run_id}",
     )

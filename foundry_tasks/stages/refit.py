@@ -34,10 +34,10 @@ def run(config: RefitConfig, io: StageIO) -> None:
     with io.step("read"):
         features = FeatureFile(io.path("features", "features.parquet"))
         targets = TargetFile(io.path("labels", "labels.parquet"))
-    recipe = io.models_config(threads=config.threads)
-    folds = RunInputs(io).folds
+    inputs = RunInputs(io.inputs)
+    recipe, folds = inputs.fitted_config(config.threads), inputs.folds
     verdicts = {horizon: gates.horizons[horizon].verdict for horizon in folds}
-    io.progress.start("refit", len(folds))
+    io.steps.progress.start("refit", len(folds))
     wanted = [horizon for horizon, verdict in verdicts.items() if verdict in {"passed", "challenger"}]
     with io.step("refit"):
         fitted = _refit(io, folds, wanted, recipe, features, targets) if wanted else {}
@@ -64,8 +64,8 @@ def run(config: RefitConfig, io: StageIO) -> None:
             rank_correlation=found.rank_correlation,
             spread_ratio=found.spread_ratio,
         )
-        io.metrics[f"{horizon}d"] = kind
-        io.progress.advance(f"{horizon}d {kind}")
+        io.outputs.metrics[f"{horizon}d"] = kind
+        io.steps.progress.advance(f"{horizon}d {kind}")
     io.publish(Refits(horizons=refits))
 
 
@@ -81,8 +81,10 @@ class Agreement:
 
 def _last_fold(io: StageIO, horizon: int, recipe: ModelsConfig, features: FeatureFile) -> Bundle:
     fits: dict[str, FittedModel] = {
-        name.removeprefix(f"fit/{horizon}d/").removesuffix(".json"): load_model(io.artifact(result, name).read_bytes())
-        for result in io.shards("models")
+        name.removeprefix(f"fit/{horizon}d/").removesuffix(".json"): load_model(
+            io.inputs.artifact(result, name).read_bytes()
+        )
+        for result in io.inputs.shards("models")
         for name in result.outputs
         if name.startswith(f"fit/{horizon}d/")
     }
@@ -99,7 +101,7 @@ def _refit(
     targets: TargetFile,
 ) -> Mapping[int, Mapping[str, FittedModel]]:
     """Horizon → its models, for those `wanted`: as in a fold, the horizons of the run share the bins of a model."""
-    entry = RunInputs(io).labels_config.label_entry
+    entry = RunInputs(io.inputs).labels_config.label_entry
     n_sessions, windows = len(features.sessions), {}
     for horizon, walk in folds.items():
         stop = n_sessions - label_span(horizon, entry)
@@ -133,7 +135,7 @@ def _bundle(
     io: StageIO, horizon: int, models: Mapping[str, FittedModel], stack_kind: str, features: FeatureFile
 ) -> Bundle:
     stack = Stack.from_bytes(io.path("ensemble", f"{horizon}d/stack_{stack_kind}.json").read_bytes())
-    inputs = RunInputs(io)
+    inputs = RunInputs(io.inputs)
     return Bundle(
         market=inputs.prices_config.market,
         horizon=horizon,
@@ -145,10 +147,10 @@ def _bundle(
             "kind": "refit on all data" if stack_kind == "final" else "model of the last fold",
             "last_session": str(features.sessions[-1]),
             "label_entry": inputs.labels_config.label_entry,
-            "features_digest": io.result("features").outputs_digest,
-            "labels_digest": io.result("labels").outputs_digest,
-            "prices_digest": io.result("prices").outputs_digest,
-            "code_version": io.code_version,
+            "features_digest": io.inputs.result("features").outputs_digest,
+            "labels_digest": io.inputs.result("labels").outputs_digest,
+            "prices_digest": io.inputs.result("prices").outputs_digest,
+            "code_version": io.environment.code.version,
         },
         calendar=inputs.prices_config.calendar,
         n_tickers=len(features.tickers),

@@ -1,7 +1,5 @@
 """report: what the run found, as one page to look at, the same as JSON and Markdown, and its trades to download."""
 
-from typing import Any
-
 import numpy as np
 
 from foundry_tasks.contract import artifacts
@@ -24,9 +22,10 @@ from foundry_tasks.contract.documents import (
     TrialFigures,
 )
 from foundry_tasks.contract.documents.gates import GatesHeadline
-from foundry_tasks.contract.stage_io import StageIO, StageResult, read_run_log
+from foundry_tasks.contract.results import StageResult, read_run_log
+from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.contract.stages import PIPELINES
-from foundry_tasks.data.panel import FloatArray
+from foundry_tasks.data.panel import AnyArray, FloatArray
 from foundry_tasks.data.tables import read_matrices, read_table
 from foundry_tasks.report.document import assemble
 from foundry_tasks.report.html import write_html
@@ -53,37 +52,37 @@ def run(config: ReportConfig, io: StageIO) -> None:
         }
         for name, content in contents.items():
             io.publish_file(name, content)
-            io.show(name, content)
+            io.outputs.show(name, content)
     status = document.status
-    io.metrics |= {"status": status.headline, "page": inputs.locations[artifacts.REPORT_PAGE]}
-    io.metrics |= {f"{horizon}d": verdict for horizon, verdict in status.verdicts.items()}
+    io.outputs.metrics |= {"status": status.headline, "page": inputs.locations[artifacts.REPORT_PAGE]}
+    io.outputs.metrics |= {f"{horizon}d": verdict for horizon, verdict in status.verdicts.items()}
 
 
 def _report_inputs(config: ReportConfig, io: StageIO) -> ReportInputs:
-    results = [result for stage in io.upstream() for result in io.shards(stage)]
-    gates = io.find_document(Gates)
+    results = [result for stage in io.inputs.upstream() for result in io.inputs.shards(stage)]
+    gates = io.inputs.find_document(Gates)
     return ReportInputs(
         dag=io.identity.dag,
         run_id=io.identity.run_id,
         market=config.market,
-        as_of=io.as_of if io.find("prices") else io.identity.as_of,
-        made_at=io.now().isoformat(timespec="seconds"),
+        as_of=io.inputs.as_of if io.inputs.find("prices") else io.identity.as_of,
+        made_at=io.environment.now().isoformat(timespec="seconds"),
         top=config.top,
-        upstream=io.upstream(),
+        upstream=io.inputs.upstream(),
         results=results,
         documents=Documents(
-            leakage=io.find_document(Leakage),
-            portfolio=io.find_document(Portfolio),
-            simulation=io.find_document(Simulation),
-            prices=io.find_document(Prices),
-            features=io.find_document(Features),
-            importance=io.find_document(Importance),
-            comparison=io.find_document(Comparison),
-            predictions=io.find_document(Predictions),
-            monitor=io.find_document(Monitor),
+            leakage=io.inputs.find_document(Leakage),
+            portfolio=io.inputs.find_document(Portfolio),
+            simulation=io.inputs.find_document(Simulation),
+            prices=io.inputs.find_document(Prices),
+            features=io.inputs.find_document(Features),
+            importance=io.inputs.find_document(Importance),
+            comparison=io.inputs.find_document(Comparison),
+            predictions=io.inputs.find_document(Predictions),
+            monitor=io.inputs.find_document(Monitor),
             gates=gates,
-            refit=io.find_document(Refits),
-            promotion=io.find_document(Promotions),
+            refit=io.inputs.find_document(Refits),
+            promotion=io.inputs.find_document(Promotions),
         ),
         trials=_trials(io, gates) if gates else {},
         forecasts=_forecasts(io),
@@ -99,13 +98,13 @@ def _report_inputs(config: ReportConfig, io: StageIO) -> ReportInputs:
 
 
 def _trials(io: StageIO, gates: Gates) -> dict[int, TrialFigures]:
-    metrics = io.result(gates.stage).metrics
+    metrics = io.inputs.result(gates.stage).metrics
     return {horizon: GatesHeadline.model_validate(metrics[f"{horizon}d"]).trials for horizon in gates.horizons}
 
 
 def _forecasts(io: StageIO) -> dict[int, Forecasts]:
-    ensemble, labels = io.find("ensemble"), io.find("labels")
-    walk = io.find_document(Folds)
+    ensemble, labels = io.inputs.find("ensemble"), io.inputs.find("labels")
+    walk = io.inputs.find_document(Folds)
     if ensemble is None or labels is None or walk is None:
         return {}
     forecasts = {}
@@ -119,7 +118,7 @@ def _forecasts(io: StageIO) -> dict[int, Forecasts]:
 def _forecast(io: StageIO, ensemble: StageResult, labels: StageResult, horizon: int, folds: list[Fold]) -> Forecasts:
     rows = slice(folds[0].test.start, folds[-1].test.stop)
     names = [f"up_{horizon}d", *(f"return_{horizon}d_{entry}" for entry in LABEL_ENTRIES)]
-    truth = read_matrices(io.artifact(labels, "labels.parquet"), names)
+    truth = read_matrices(io.inputs.artifact(labels, "labels.parquet"), names)
     tests = [_test(io, ensemble, horizon, fold) for fold in folds]
     return Forecasts(
         sessions=truth.sessions[rows],
@@ -133,12 +132,12 @@ def _forecast(io: StageIO, ensemble: StageResult, labels: StageResult, horizon: 
 
 def _test(io: StageIO, ensemble: StageResult, horizon: int, fold: Fold) -> dict[str, FloatArray]:
     """The test rows of a fold's file, which begins with its validation window."""
-    file = read_matrices(io.artifact(ensemble, f"{horizon}d/{fold.name}.parquet"), ("p_up", "base_rate"))
+    file = read_matrices(io.inputs.artifact(ensemble, f"{horizon}d/{fold.name}.parquet"), ("p_up", "base_rate"))
     return {name: values[-len(fold.test) :] for name, values in file.values.items()}
 
 
-def _daily(io: StageIO) -> dict[int, dict[str, Any]]:
-    portfolio = io.find("portfolio")
+def _daily(io: StageIO) -> dict[int, dict[str, AnyArray]]:
+    portfolio = io.inputs.find("portfolio")
     files = (
         {} if portfolio is None else {name: name.partition("d/")[0] for name in portfolio.outputs if "d/daily" in name}
     )
@@ -146,16 +145,16 @@ def _daily(io: StageIO) -> dict[int, dict[str, Any]]:
 
 
 def _show_trades(io: StageIO) -> dict[str, str]:
-    portfolio = io.find("portfolio")
+    portfolio = io.inputs.find("portfolio")
     files = [] if portfolio is None else [name for name in portfolio.outputs if name.endswith(".csv")]
-    return {name: io.show(name, io.path("portfolio", name).read_bytes()) for name in files}
+    return {name: io.outputs.show(name, io.path("portfolio", name).read_bytes()) for name in files}
 
 
-def _predictions(io: StageIO) -> dict[str, Any] | None:
-    result = io.find("predict")
+def _predictions(io: StageIO) -> dict[str, AnyArray] | None:
+    result = io.inputs.find("predict")
     if result is None or "predictions.parquet" not in result.outputs:
         return None
-    return read_table(io.artifact(result, "predictions.parquet"))
+    return read_table(io.inputs.artifact(result, "predictions.parquet"))
 
 
 def _data_docs(io: StageIO, results: list[StageResult]) -> dict[str, str]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from foundry_tasks.contract.checkpoints import Note
 from foundry_tasks.contract.config import (
     BacktestConfig,
     EnsembleConfig,
@@ -13,7 +14,6 @@ from foundry_tasks.contract.config import (
     SimulateConfig,
 )
 from foundry_tasks.contract.documents import Portfolio, Simulation
-from foundry_tasks.contract.documents.base import Part
 from foundry_tasks.contract.documents.simulate import Retrained, SimulatedHorizon
 from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.data.panel import FloatArray, PricePanel
@@ -52,19 +52,13 @@ def run(config: SimulateConfig, io: StageIO) -> None:
     io.publish(Simulation(tolerance=TOLERANCE, horizons=found))
 
 
-class Checkpoint(Part):
+class Checkpoint(Note):
     """A simulation as it is saved for a retry."""
 
     simulator: str
     """By `ForwardSimulator.to_json`."""
     apart: float = 0.0
     """Largest difference of forecasts so far."""
-
-    @classmethod
-    def load(cls, io: StageIO, name: str) -> "Checkpoint | None":
-        """Of an earlier try; None where there is none."""
-        note = io.load_checkpoint(name)
-        return None if note is None else cls.model_validate(note)
 
 
 @dataclass(frozen=True)
@@ -110,7 +104,7 @@ def _replay(io: StageIO, inputs: SimulationInputs) -> tuple[Difference, int]:
     """The same forecasts through an account of its own, against the backtest's daily figures; over how many sessions."""
     name = f"{inputs.horizon}d"
     strategy = ReplayedForecasts(inputs.p_up, inputs.first_session, inputs.rules)
-    simulator = inputs.simulator(strategy, Checkpoint.load(io, name), None)
+    simulator = inputs.simulator(strategy, io.checkpoints.load(name, Checkpoint), None)
     days = inputs.earning(_through(io, name, simulator, inputs, lambda: 0.0))
     daily = read_table(io.path("portfolio", f"{name}/daily.parquet"))
     figures = [name for name in daily if name not in {"date", "benchmark", "buy_and_hold"}]
@@ -120,20 +114,23 @@ def _replay(io: StageIO, inputs: SimulationInputs) -> tuple[Difference, int]:
 def _retrain(io: StageIO, inputs: SimulationInputs, every: int) -> Retrained:
     """Everything fitted anew on its own schedule, and how far its forecasts are from those of the folds."""
     from foundry_tasks.inputs.feature_file import stored_features  # noqa: PLC0415 - loads the features
+    from foundry_tasks.inputs.run_inputs import RunInputs  # noqa: PLC0415 - as below
     from foundry_tasks.walk.retraining import RetrainedForecasts, RetrainingRecipe  # noqa: PLC0415 - loads boosters
 
-    models = io.models_config()
+    models = RunInputs(io.inputs).fitted_config()
     recipe = RetrainingRecipe(
-        feature_set=FeaturesConfig.model_validate(io.result("features").config).feature_set,
-        label_entry=LabelsConfig.model_validate(io.result("labels").config).label_entry,
+        feature_set=FeaturesConfig.model_validate(io.inputs.result("features").config).feature_set,
+        label_entry=LabelsConfig.model_validate(io.inputs.result("labels").config).label_entry,
         models=models,
-        ensemble=EnsembleConfig.model_validate(io.result("ensemble").config),
+        ensemble=EnsembleConfig.model_validate(io.inputs.result("ensemble").config),
         first_session=inputs.first_session,
         every_sessions=every,
     )
     name = f"{inputs.horizon}d-retrained-{every}"
-    strategy = RetrainedForecasts(recipe, inputs.horizon, inputs.rules, stored_features)
-    saved = Checkpoint.load(io, name)
+    strategy, saved = (
+        RetrainedForecasts(recipe, inputs.horizon, inputs.rules, stored_features),
+        io.checkpoints.load(name, Checkpoint),
+    )
     earlier = 0.0 if saved is None else saved.apart
 
     def apart() -> float:
@@ -162,14 +159,12 @@ def _through(
 ) -> list[Day]:
     """Every step that is left; all days. apart: the largest difference of forecasts so far, saved with the simulator."""
     n_sessions = len(inputs.prices.sessions)
-    io.progress.start(f"simulate {name}", -(-(n_sessions - simulator.session) // CHECKPOINT_EVERY))
+    io.steps.progress.start(f"simulate {name}", -(-(n_sessions - simulator.session) // CHECKPOINT_EVERY))
     while simulator.session < n_sessions:
         for _ in range(min(CHECKPOINT_EVERY, n_sessions - simulator.session)):
             simulator.step()
-        io.save_checkpoint(
-            name, {"outputs": {}, **Checkpoint(simulator=simulator.to_json(), apart=apart()).model_dump()}
-        )
-        io.progress.advance(f"{simulator.session} of {n_sessions} sessions")
+        io.checkpoints.save(name, Checkpoint(simulator=simulator.to_json(), apart=apart()))
+        io.steps.progress.advance(f"{simulator.session} of {n_sessions} sessions")
     return simulator.days
 
 
@@ -188,4 +183,4 @@ def _judge(io: StageIO, horizon: int, difference: Difference, again: Retrained |
             f"{horizon}d: fitted anew from what there was, forecasts differ from the folds' by {again.forecasts_apart:.3g}, "
             f"more than {TOLERANCE:g}: {believed}"
         )
-    io.metrics[f"{horizon}d"] = {"agrees": agrees}
+    io.outputs.metrics[f"{horizon}d"] = {"agrees": agrees}

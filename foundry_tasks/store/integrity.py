@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from foundry_tasks.contract.artifacts import object_key, sha256_of
 from foundry_tasks.contract.ports import Store
-from foundry_tasks.contract.stage_io import StageResult
+from foundry_tasks.contract.results import StageResult
 
 _DOCUMENTS = ("runs/", "reuse/", "checkpoints/", "ledger/", "nulls/", "trials/", "predictions/", "markets/")
 

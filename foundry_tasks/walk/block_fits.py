@@ -9,7 +9,6 @@ from foundry_tasks.contract.documents import Fold, Window
 from foundry_tasks.contract.documents.models import ModelImportance
 from foundry_tasks.data.panel import FloatArray
 from foundry_tasks.features.labels import Labels
-from foundry_tasks.models.averaged import AveragedModel
 from foundry_tasks.models.base_models import BASE_MODELS, LabelSource, estimator_for, load_libraries, target_of
 from foundry_tasks.models.deep.journal import NO_JOURNAL, FitJournal
 from foundry_tasks.models.design import Design, Designs, Scores
@@ -17,6 +16,7 @@ from foundry_tasks.models.estimator import FittedModel, sign_of
 from foundry_tasks.models.fit_pool import FitPool
 from foundry_tasks.models.importance import LabelledRows, permutation_importance
 from foundry_tasks.models.per_regime import PerRegimeModel
+from foundry_tasks.models.seed_average import AveragedModel
 from foundry_tasks.models.training import FitWindow, WindowTrainer
 
 TOP_INPUTS = 12

@@ -25,8 +25,8 @@ from foundry_tasks.models.design import Designs
 from foundry_tasks.models.estimator import FittedModel
 from foundry_tasks.models.stack import Stack
 from foundry_tasks.walk.block_fits import Walk, fit_walk
+from foundry_tasks.walk.folds import WalkForwardValidator
 from foundry_tasks.walk.stack_walk import StackInputs, walk_stack
-from foundry_tasks.walk.walk_forward import WalkForwardValidator
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,9 @@ from foundry_tasks.evaluation.metrics import session_auc
 from foundry_tasks.features.labels import Labels
 from foundry_tasks.models.calibration import expanding_base_rate, fit_calibrator
 from foundry_tasks.models.market_regime import VOLATILITY
+from foundry_tasks.models.meta_learner import MetaLearner, average, fit_meta_learner
 from foundry_tasks.models.regime_adjustment import fit_adjustment
 from foundry_tasks.models.stack import Stack
-from foundry_tasks.models.stacking import MetaLearner, average, fit_meta_learner
 from foundry_tasks.statistics.bootstrap import Resampling, mean_interval
 
 _RESAMPLING = Resampling(confidence=0.95, resamples=1000, min_blocks=12, seed=0)

@@ -21,8 +21,8 @@ from foundry_tasks.models.calibration import expanding_base_rate
 from foundry_tasks.models.design import Designs
 from foundry_tasks.walk.block_fits import FittedWalk, fit_walk
 from foundry_tasks.walk.evidence import Evidence, FoldOutput, collapsed_folds, gather_evidence
+from foundry_tasks.walk.folds import WalkForwardValidator
 from foundry_tasks.walk.stack_walk import StackInputs, StackWalk, walk_stack
-from foundry_tasks.walk.walk_forward import WalkForwardValidator
 
 ALWAYS_LONG = 0.52
 """P(up) of a model that says up of everything."""

@@ -25,9 +25,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import foundry_tasks.report
 from foundry_tasks.adapters.stores import open_store
+from foundry_tasks.contract.environment_variables import Settings
 from foundry_tasks.contract.errors import ConfigError, FoundryError
 from foundry_tasks.contract.ports import Store
-from foundry_tasks.contract.settings import Settings
 from foundry_tasks.report import wording
 
 USER = "foundry"

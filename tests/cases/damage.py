@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from foundry_tasks.contract.errors import FoundryError
-from foundry_tasks.data.sources.files import FileSource
+from foundry_tasks.data.sources.parquet import FileSource
 from tests.cases.files import market, packed, text
 
 CPU_SECONDS, SECONDS, GROWTH_BYTES = 10, 120, 2**30

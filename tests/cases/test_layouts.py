@@ -17,7 +17,7 @@ from foundry_tasks.contract.config import PricesConfig
 from foundry_tasks.contract.errors import ConfigError, FoundryError
 from foundry_tasks.data.market_files import read_sectors, read_series
 from foundry_tasks.data.price_source import open_source
-from foundry_tasks.data.sources.files import FileSource
+from foundry_tasks.data.sources.parquet import FileSource
 from foundry_tasks.data.universe import read_universe
 from tests.cases.damage import KINDS
 from tests.cases.files import market, packed, pairs, text, wide_closes, write

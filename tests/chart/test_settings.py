@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from foundry_tasks.contract.settings import PREFIX, Settings
+from foundry_tasks.contract.environment_variables import PREFIX, Settings
 from foundry_tasks.contract.stages import check_conf
 from tests.chart.helm import CHART, EVERY, REPOSITORY, containers, workloads
 

@@ -11,8 +11,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from foundry_tasks.adapters.stores import open_store
+from foundry_tasks.contract.environment_variables import REPOSITORY
 from foundry_tasks.contract.errors import ConfigError
-from foundry_tasks.contract.settings import REPOSITORY
 from foundry_tasks.ledger.chain import check_store
 from tests.s3_server import TOOLS, free_port
 

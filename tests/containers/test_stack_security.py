@@ -122,7 +122,7 @@ def test_a_stage_may_not_write_the_registry(stack):
 
 WRITE = """
 from foundry_tasks.adapters.stores import open_store
-from foundry_tasks.contract.settings import Settings
+from foundry_tasks.contract.environment_variables import Settings
 store = open_store(Settings(store="s3://foundry", s3_endpoint="http://s3:7070", secrets="/run/foundry/secrets"))
 print(store.create({key!r}, b"x"))
 """

@@ -7,7 +7,7 @@ from types import ModuleType
 
 import pytest
 
-from foundry_tasks.contract.settings import REPOSITORY
+from foundry_tasks.contract.environment_variables import REPOSITORY
 
 
 @pytest.fixture(scope="module")

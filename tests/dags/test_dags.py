@@ -5,7 +5,7 @@ import ast
 import pytest
 from airflow.sdk.exceptions import ParamValidationError
 
-from foundry_tasks.contract.settings import REPOSITORY
+from foundry_tasks.contract.environment_variables import REPOSITORY
 from foundry_tasks.contract.stages import PIPELINES, STAGES, conf_fields, inputs_in
 
 DAGS = REPOSITORY / "dags"

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from foundry_tasks.contract.settings import REPOSITORY
+from foundry_tasks.contract.environment_variables import REPOSITORY
 
 pytestmark = pytest.mark.slow(12)
 

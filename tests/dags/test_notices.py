@@ -10,8 +10,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from foundry_tasks.contract.environment_variables import Settings
 from foundry_tasks.contract.errors import ConfigError
-from foundry_tasks.contract.settings import Settings
 
 LINE = "foundry_daily: task prices failed in run manual__1 (try 3): exit 30: foundry: the source does not answer"
 

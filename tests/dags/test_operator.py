@@ -19,9 +19,9 @@ from airflow.sdk.definitions.param import ParamsDict
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
 from foundry_tasks.contract import artifacts
-from foundry_tasks.contract.stage_io import StageResult
+from foundry_tasks.contract.results import StageResult
 from foundry_tasks.contract.stages import STAGES
-from foundry_tasks.runtime.terminal import say as say_in_stage
+from foundry_tasks.runtime.progress import say as say_in_stage
 from tests.e2e.foundry_here import AS_OF, TINY, Foundry, write_market
 from tests.leakage.markets import simulated_market
 

@@ -14,7 +14,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException, Airfl
 
 from foundry_tasks.adapters.store_local import LocalStore
 from foundry_tasks.contract.artifacts import result_key
-from foundry_tasks.contract.settings import REPOSITORY
+from foundry_tasks.contract.environment_variables import REPOSITORY
 from tests.kubernetes_api import KubernetesApi, kubeconfig
 
 RUN = "manual__2026-07-01T12:00:00+00:00"

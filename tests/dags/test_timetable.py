@@ -11,8 +11,8 @@ import pendulum
 import pytest
 from airflow.timetables.base import DataInterval, TimeRestriction
 
-from foundry_tasks.contract.settings import REPOSITORY
-from foundry_tasks.contract.stage_io import last_completed_session
+from foundry_tasks.contract.environment_variables import REPOSITORY
+from foundry_tasks.contract.identity import last_completed_session
 from foundry_tasks.data.sessions import latest_session, sessions_between
 
 pytestmark = pytest.mark.slow(13)

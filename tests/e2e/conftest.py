@@ -10,10 +10,11 @@ import pytest
 from foundry_tasks.adapters.expectations_gx import GreatExpectations
 from foundry_tasks.adapters.store_local import LocalStore
 from foundry_tasks.contract.config import PricesConfig
+from foundry_tasks.contract.environment_variables import REPOSITORY
+from foundry_tasks.contract.identity import Identity
 from foundry_tasks.contract.ports import Registry
-from foundry_tasks.contract.settings import REPOSITORY
-from foundry_tasks.contract.stage_io import Identity, StageIO
-from foundry_tasks.runtime.terminal import PlainProgress
+from foundry_tasks.contract.stage_io import Code, Environment, StageIO
+from foundry_tasks.runtime.progress import PlainProgress
 from foundry_tasks.stages import prices
 
 AS_OF = date(2021, 6, 30)
@@ -29,16 +30,15 @@ def make_io(tmp_path: Path) -> Callable[..., StageIO]:
     def make(run_id: str = "run", as_of: date = AS_OF, stage: str = "prices") -> StageIO:
         workspace = tmp_path / "workspace" / run_id
         workspace.mkdir(parents=True, exist_ok=True)
-        return StageIO(
-            identity=Identity("foundry_train", run_id, stage, None, as_of),
+        environment = Environment(
             store=LocalStore(tmp_path / "store"),
             expectations=GreatExpectations(REPOSITORY / "expectations"),
             registry=cast(Registry, None),
-            progress=PlainProgress(),
-            workspace=workspace,
+            code=Code("test"),
             now=lambda: NOW,
-            code_version="test",
-            image_digest="",
+        )
+        return StageIO.of(
+            Identity("foundry_train", run_id, stage, None, as_of), environment, workspace, PlainProgress()
         )
 
     return make

@@ -13,14 +13,14 @@ import pytest
 
 from foundry_tasks.__main__ import main
 from foundry_tasks.contract.artifacts import checkpoint_prefix, page_key
+from foundry_tasks.contract.environment_variables import REPOSITORY
 from foundry_tasks.contract.errors import ConfigError
-from foundry_tasks.contract.settings import REPOSITORY
 from foundry_tasks.contract.stages import PIPELINES
 from foundry_tasks.data.tables import read_matrices, read_prices, read_table
-from foundry_tasks.inputs.run_trials import TRADED
-from foundry_tasks.inputs.trials import TrialLedger, distinct
+from foundry_tasks.inputs.trial_ledger import TrialLedger, distinct
+from foundry_tasks.inputs.trials_of_run import TRADED
 from foundry_tasks.ledger.chain import Ledger
-from foundry_tasks.runtime.terminal import PlainProgress
+from foundry_tasks.runtime.progress import PlainProgress
 from tests.e2e.foundry_here import TINY, Foundry, write_market
 from tests.leakage.markets import simulated_market
 
@@ -184,7 +184,7 @@ def test_what_is_asked_for_and_the_prices_lack_is_one_clear_line(closes_alone, a
 # ------------------------------------------------------------------ killed
 KILLED = """
 import json, os, pathlib, signal, sys
-from foundry_tasks.runtime.terminal import PlainProgress
+from foundry_tasks.runtime.progress import PlainProgress
 from tests.e2e.foundry_here import Foundry
 
 class Killed(PlainProgress):

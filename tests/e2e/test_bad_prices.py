@@ -291,15 +291,15 @@ def test_bad_prices_give_one_clear_line_and_the_right_exit_code(case, tmp_path, 
         run_prices(io, **config)
     except FoundryError as error:
         code, told = error.exit_code, str(error)
-    assert code == case.exit_code, told or io.warnings
+    assert code == case.exit_code, told or io.outputs.warnings
     assert "\n" not in told
     for part in case.says:
-        assert part in (told or " | ".join(io.warnings))
+        assert part in (told or " | ".join(io.outputs.warnings))
     if code == 20:
         assert list(io.store.keys("quarantine/foundry_train/")), "what was rejected lies in quarantine"
     if code:
-        assert not io.outputs, "nothing is published"
+        assert not io.outputs.artifacts, "nothing is published"
     else:
-        about = json.loads(io.store.object_path(io.outputs["prices.json"].sha256).read_bytes())
+        about = json.loads(io.store.object_path(io.outputs.artifacts["prices.json"].sha256).read_bytes())
         assert about["tickers"] == len(case.tickers)
         assert (about["first_session"], about["last_session"]) == (str(FIRST), str(LAST))

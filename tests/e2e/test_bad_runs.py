@@ -18,7 +18,7 @@ import pytest
 
 from foundry_tasks.adapters.store_local import LocalStore
 from foundry_tasks.contract import artifacts
-from foundry_tasks.contract.settings import REPOSITORY
+from foundry_tasks.contract.environment_variables import REPOSITORY
 from tests.e2e.foundry_here import AS_OF, TINY, Foundry, write_market
 from tests.leakage.markets import simulated_market
 

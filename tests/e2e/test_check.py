@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from foundry_tasks import __main__
-from foundry_tasks.contract.settings import REPOSITORY
-from foundry_tasks.report.terminal import WIDTH
+from foundry_tasks.contract.environment_variables import REPOSITORY
+from foundry_tasks.report.terminal_style import WIDTH
 from foundry_tasks.runtime import runner
-from foundry_tasks.runtime.terminal import WIDTH as TERMINAL
+from foundry_tasks.runtime.progress import WIDTH as TERMINAL
 from tests.market_bars import FIRST, LAST, sound_bars
 
 pytestmark = pytest.mark.slow(12)
@@ -91,7 +91,7 @@ def test_a_file_with_faults_is_accepted_and_what_was_made_of_them_is_said(check,
 
 def test_what_is_said_is_what_the_stage_says(check, folder, run_prices):
     bad_bars().to_csv(folder / "bars.csv", index=False)
-    warnings = run_prices(source="parquet", prices="bars.csv").warnings
+    warnings = run_prices(source="parquet", prices="bars.csv").outputs.warnings
     _, out, _ = check("bars.csv")
     for warning in warnings:
         assert " ".join(out.split()).count(warning.removeprefix("prices: ")) == 1

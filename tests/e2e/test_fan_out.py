@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from foundry_tasks.contract.stage_io import Identity
+from foundry_tasks.contract.identity import Identity
 from foundry_tasks.runtime import runner
-from foundry_tasks.runtime.terminal import PlainProgress
+from foundry_tasks.runtime.progress import PlainProgress
 from tests.e2e.foundry_here import AS_OF, Foundry, write_market
 from tests.leakage.markets import simulated_market
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from foundry_tasks.contract.settings import REPOSITORY
+from foundry_tasks.contract.environment_variables import REPOSITORY
 from foundry_tasks.contract.stages import PIPELINES
 from foundry_tasks.contract.stages import STAGES as FOUND
 from tests.e2e.foundry_here import TINY, write_market

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from foundry_tasks.contract.errors import DataRejectedError
+from foundry_tasks.contract.user_files import UserFiles
 from tests.market_bars import LAST, TICKERS, sound_bars
 from tests.price_servers import ReplyError, reachable
 
@@ -22,17 +23,22 @@ def servers(tmp_path, monkeypatch):
 
 @pytest.fixture
 def keyed(servers, make_io):
-    return lambda **others: replace(make_io(as_of=LAST, **others), secret={"tiingo_api_key": servers.key}.get)
+    def make(**others):
+        io = make_io(as_of=LAST, **others)
+        files = UserFiles(secret={"tiingo_api_key": servers.key}.get)
+        return replace(io, environment=replace(io.environment, files=files))
+
+    return make
 
 
 def checked(io):
-    return [line for line in io.warnings if line.startswith("cross_check")]
+    return [line for line in io.outputs.warnings if line.startswith("cross_check")]
 
 
 def test_two_sources_that_agree_say_nothing(servers, keyed, run_prices):
     io = run_prices(keyed(), **BOTH)
     assert checked(io) == []
-    about = json.loads(io.store.object_path(io.outputs["prices.json"].sha256).read_bytes())
+    about = json.loads(io.store.object_path(io.outputs.artifacts["prices.json"].sha256).read_bytes())
     assert (about["source"], about["as_of"], about["tickers"]) == ("yfinance", LAST.isoformat(), 8)
     assert servers.asked == dict.fromkeys(TICKERS, 2)
 
@@ -74,7 +80,7 @@ def test_a_silent_ticker_is_named_with_its_reason_and_many_are_refused(servers, 
     io = run_prices(keyed(), source="yfinance", tickers=(*TICKERS, "TWTR"))
     assert (
         "prices: yfinance gave no bars of TWTR (No data found, symbol may be delisted); what was kept before stays."
-        in io.warnings
+        in io.outputs.warnings
     )
     with pytest.raises(DataRejectedError, match=r"2 of 10 tickers: FB, TWTR \(No data found, symbol may be delisted\)"):
         run_prices(keyed(run_id="another"), source="yfinance", tickers=(*TICKERS, "TWTR", "FB"))

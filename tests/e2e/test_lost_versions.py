@@ -342,7 +342,7 @@ def test_a_promote_killed_while_it_uses_up_numbers_leaves_nothing_behind(world, 
     world.prepare("third", champion=2)
     io = world.io("third")
     with monkeypatch.context() as patch:
-        patch.setattr(io.registry._client, "delete_model_version", _killed(None, after=False))
+        patch.setattr(io.environment.registry._client, "delete_model_version", _killed(None, after=False))
         with pytest.raises(KeyboardInterrupt):
             promote.run(PromoteConfig(), io)
     assert world.repeat("third")["version"] not in {1, 2, 3}

@@ -12,8 +12,8 @@ from airflow.providers.cncf.kubernetes.pod_generator import make_safe_label_valu
 from airflow.version import version as airflow_version
 
 from foundry_tasks.contract.artifacts import run_key
+from foundry_tasks.contract.environment_variables import REPOSITORY, Settings
 from foundry_tasks.contract.errors import FoundryError
-from foundry_tasks.contract.settings import REPOSITORY, Settings
 from foundry_tasks.contract.stages import PIPELINES, STAGES
 from tests.chart.conftest import helm  # noqa: F401 - a fixture
 from tests.chart.helm import workloads

@@ -16,11 +16,11 @@ pytestmark = pytest.mark.slow(6)
 
 
 def about(io):
-    return json.loads(io.store.object_path(io.outputs["prices.json"].sha256).read_bytes())
+    return json.loads(io.store.object_path(io.outputs.artifacts["prices.json"].sha256).read_bytes())
 
 
 def panel(io):
-    return read_prices(io.store.object_path(io.outputs["prices.parquet"].sha256))
+    return read_prices(io.store.object_path(io.outputs.artifacts["prices.parquet"].sha256))
 
 
 @pytest.fixture
@@ -31,16 +31,16 @@ def config(tmp_path):
 
 def test_the_same_prices_give_the_same_digests_in_every_run(config, make_io, run_prices):
     first, second = run_prices(make_io("one"), **config), run_prices(make_io("two"), **config)
-    assert first.outputs == second.outputs
+    assert first.outputs.artifacts == second.outputs.artifacts
 
 
 def test_a_static_source_takes_its_own_last_session_as_as_of(config, make_io, run_prices):
-    assert run_prices(make_io(as_of=date(2026, 11, 19)), **config).effective_as_of == LAST
+    assert run_prices(make_io(as_of=date(2026, 11, 19)), **config).outputs.as_of == LAST
 
 
 def test_nothing_after_as_of_is_known(config, make_io, run_prices):
     io = run_prices(make_io(as_of=date(2021, 3, 7)), **config)  # a Sunday
-    assert io.effective_as_of == date(2021, 3, 5)
+    assert io.outputs.as_of == date(2021, 3, 5)
     assert panel(io).sessions[-1] == np.datetime64("2021-03-05")
 
 
@@ -95,7 +95,7 @@ def test_the_sample_goes_through_with_closes_alone_and_its_own_benchmark(make_io
     assert facts["columns"] == {"present": ["close"], "absent": ["open", "high", "low", "adj_close", "volume"]}
     assert facts["benchmark"] == "the sample's own, the S&P 500 index"
     assert (facts["tickers"], facts["as_of"]) == (20, "2022-12-28")
-    assert any("has no open, high, low, volume" in warning for warning in io.warnings)
+    assert any("has no open, high, low, volume" in warning for warning in io.outputs.warnings)
     assert np.isfinite(panel(io).benchmark).all()
 
 
@@ -108,7 +108,7 @@ def test_five_real_years_go_through_and_every_known_defect_is_named(market_data,
         benchmark=str(market_data / "spy_1993_2024.parquet"),
         vix=str(market_data / "vix_1990_2024.parquet"),
     )
-    facts, told = about(io), " | ".join(io.warnings)
+    facts, told = about(io), " | ".join(io.outputs.warnings)
     assert (facts["tickers"], facts["sessions"], facts["sectors"]) == (505, 1259, 11)
     assert facts["coverage"] > 0.99
     assert facts["universe"] == "not point in time: survivorship bias"

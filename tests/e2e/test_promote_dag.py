@@ -16,8 +16,8 @@ import pytest
 from foundry_tasks.adapters.registry_mlflow import MlflowRegistry
 from foundry_tasks.adapters.store_local import LocalStore
 from foundry_tasks.contract.artifacts import sha256_of
+from foundry_tasks.contract.environment_variables import REPOSITORY
 from foundry_tasks.contract.ports import Registration
-from foundry_tasks.contract.settings import REPOSITORY
 from foundry_tasks.ledger import decisions as governance
 from foundry_tasks.ledger.chain import Ledger, project
 from foundry_tasks.ledger.records import Entry

@@ -105,7 +105,7 @@ def test_each_horizon_is_a_model_of_its_own(world):
     io = world.io("first")
     promote.run(PromoteConfig(reason="weekly"), io)
     told = {"model": "foundry-us-20d", "event": "promoted", "version": 1, "champion_after": 1, "record": 2}
-    assert io.metrics["20d"] == told
+    assert io.outputs.metrics["20d"] == told
     assert world.ledger.models() == ("foundry-us-1d", "foundry-us-20d", "foundry-us-5d")
     assert world.ledger.state("foundry-us-20d").records[-1].why == "every gate passed: weekly"
     world.assert_whole(champion=1)

@@ -10,7 +10,7 @@ from foundry_tasks.contract.config import EnsembleConfig, GatePolicy, ModelsConf
 from foundry_tasks.contract.stages import stage_config
 from foundry_tasks.gates.null_distribution import MIN_REFITS
 from foundry_tasks.gates.verdict import evaluate_gates
-from foundry_tasks.runtime.terminal import PlainProgress
+from foundry_tasks.runtime.progress import PlainProgress
 from foundry_tasks.walk.study import Recipe, study
 from tests.e2e.foundry_here import TINY, Foundry, write_market
 from tests.leakage.markets import simulated_market

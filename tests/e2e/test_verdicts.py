@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from foundry_tasks.contract.artifacts import object_key
-from foundry_tasks.inputs.trials import TrialLedger, distinct
+from foundry_tasks.inputs.trial_ledger import TrialLedger, distinct
 from tests.e2e.foundry_here import Foundry, write_market
 from tests.leakage.markets import simulated_market
 

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from foundry_tasks.adapters.expectations_gx import GreatExpectations
-from foundry_tasks.contract.settings import REPOSITORY
+from foundry_tasks.contract.environment_variables import REPOSITORY
+from foundry_tasks.data.bar_verdicts import bars_of, judge
 from foundry_tasks.data.defects import STALE_SESSIONS
-from foundry_tasks.data.judgement import bars_of, judge
 from foundry_tasks.data.jumps import LARGE_MOVE, RESOLVED_SESSIONS
 from foundry_tasks.data.sessions import sessions_between
 from foundry_tasks.stages.prices import MAX_AGE_SESSIONS, MAX_GAP_SESSIONS

@@ -29,7 +29,7 @@ FORECASTS = "test_end_to_end.py::test_forecasts_up_to_t_are_the_same_in_every_fu
 
 JUMPS = "test_jumps.py::test_later_bars_withhold_an_earlier_row_and_never_change_one"
 
-WALK = "walk/walk_forward.py"
+WALK = "walk/folds.py"
 SPLIT = (
     Mutant(
         "the fit window reaches into the validation",
@@ -518,7 +518,7 @@ WHAT_LEARNS = (
     ),
     Mutant(
         "a model scales what it scores by that batch",
-        "models/logistic_regression.py",
+        "models/base/logistic.py",
         "scores[rows] = self.scaler.apply(",
         "scores[rows] = Scaler.of(inputs).apply(",
         (

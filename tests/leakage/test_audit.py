@@ -10,7 +10,7 @@ from foundry_tasks.contract.documents import Fold, Window
 from foundry_tasks.data.panel import FeaturePanel
 from foundry_tasks.features import FEATURES, build_features
 from foundry_tasks.features.labels import build_labels
-from foundry_tasks.walk.walk_forward import WalkForwardValidator
+from foundry_tasks.walk.folds import WalkForwardValidator
 from tests.leakage.markets import simulated_market
 
 AT = 330

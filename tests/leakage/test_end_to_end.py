@@ -8,9 +8,9 @@ from foundry_tasks.data.panel import FeaturePanel
 from foundry_tasks.evaluation.metrics import session_auc
 from foundry_tasks.features import build_features
 from foundry_tasks.features.labels import build_labels, label_span
+from foundry_tasks.models.base.logistic import LogisticRegression
 from foundry_tasks.models.bundle import Bundle
 from foundry_tasks.models.design import build_design
-from foundry_tasks.models.logistic_regression import LogisticRegression
 from foundry_tasks.models.training import WindowTrainer
 from foundry_tasks.walk.block_fits import fit_window
 from foundry_tasks.walk.evidence import FoldOutput, gather_evidence

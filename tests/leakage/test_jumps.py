@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from foundry_tasks.data.assembly import build_panel
-from foundry_tasks.data.judgement import bars_of, judge
+from foundry_tasks.data.bar_verdicts import bars_of, judge
 from foundry_tasks.data.jumps import RESOLVED_SESSIONS
 from foundry_tasks.features.build import build_features
 from foundry_tasks.features.labels import build_labels

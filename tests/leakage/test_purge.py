@@ -13,10 +13,10 @@ from foundry_tasks.contract.config import DEEP_MODELS, ModelsConfig, WalkConfig
 from foundry_tasks.contract.documents import Window
 from foundry_tasks.features import build_features
 from foundry_tasks.features.labels import build_labels, label_span
+from foundry_tasks.models.base.logistic import LogisticRegression
 from foundry_tasks.models.design import build_design
-from foundry_tasks.models.logistic_regression import LogisticRegression
 from foundry_tasks.models.training import FitWindow, WindowTrainer
-from foundry_tasks.walk.walk_forward import WalkForwardValidator
+from foundry_tasks.walk.folds import WalkForwardValidator
 from tests.leakage.ragged import ragged_market, with_future
 from tests.leakage.walks import walks
 

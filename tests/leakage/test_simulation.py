@@ -11,9 +11,9 @@ from foundry_tasks.evaluation.forward_simulator import ForwardSimulator, Replaye
 from foundry_tasks.evaluation.positions import target_weights
 from foundry_tasks.features import build_features
 from foundry_tasks.features.labels import build_labels
+from foundry_tasks.models.base.logistic import LogisticRegression
 from foundry_tasks.models.design import build_design
-from foundry_tasks.models.logistic_regression import LogisticRegression
-from foundry_tasks.models.stacking import standardise
+from foundry_tasks.models.meta_learner import standardise
 from foundry_tasks.models.training import FitWindow, WindowTrainer
 from foundry_tasks.walk.study import Recipe, walk
 from tests.leakage.ragged import ragged_market, with_future

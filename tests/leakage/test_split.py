@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from foundry_tasks.contract.config import WalkConfig
 from foundry_tasks.contract.documents import Fold, Window
 from foundry_tasks.contract.errors import ConfigError
-from foundry_tasks.walk.walk_forward import WalkForwardValidator
+from foundry_tasks.walk.folds import WalkForwardValidator
 from tests.leakage.walks import Walk, walks
 
 

@@ -8,15 +8,15 @@ import pytest
 from foundry_tasks.contract.config import EnsembleConfig, ModelsConfig, WalkConfig
 from foundry_tasks.data.panel import FeaturePanel, FloatArray
 from foundry_tasks.features.labels import Labels
+from foundry_tasks.models.base.lightgbm import LightGBMClassifier
+from foundry_tasks.models.base.logistic import LogisticRegression
+from foundry_tasks.models.base.xgboost import XGBoostClassifier
 from foundry_tasks.models.calibration import expanding_base_rate
 from foundry_tasks.models.design import build_design
-from foundry_tasks.models.lightgbm_classifier import LightGBMClassifier
-from foundry_tasks.models.logistic_regression import LogisticRegression
 from foundry_tasks.models.market_regime import VOLATILITY
 from foundry_tasks.models.training import FitWindow, WindowTrainer
-from foundry_tasks.models.xgboost_classifier import XGBoostClassifier
+from foundry_tasks.walk.folds import WalkForwardValidator
 from foundry_tasks.walk.stack_walk import StackInputs, StackWalk, walk_stack
-from foundry_tasks.walk.walk_forward import WalkForwardValidator
 
 SESSIONS, TICKERS = 330, 12
 INPUTS = ("ret_1d", "ret_5d", "vol_20d", VOLATILITY)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from foundry_tasks.contract.config import WalkConfig
 from foundry_tasks.contract.documents import Fold
-from foundry_tasks.walk.walk_forward import WalkForwardValidator
+from foundry_tasks.walk.folds import WalkForwardValidator
 
 
 @dataclass(frozen=True)

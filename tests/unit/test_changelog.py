@@ -3,7 +3,7 @@
 import re
 import tomllib
 
-from foundry_tasks.contract.settings import REPOSITORY
+from foundry_tasks.contract.environment_variables import REPOSITORY
 
 FOLDER = REPOSITORY / "changelog.d"
 SETTINGS = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["towncrier"]

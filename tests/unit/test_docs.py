@@ -17,7 +17,7 @@ from foundry_tasks.contract import documents
 from foundry_tasks.contract.config import PricesConfig
 from foundry_tasks.contract.errors import ConfigError, DataRejectedError, FoundryError
 from foundry_tasks.contract.stages import PIPELINES, STAGES, inputs_in
-from foundry_tasks.data import defects, judgement, jumps
+from foundry_tasks.data import bar_verdicts, defects, jumps
 from foundry_tasks.features import FEATURES, feature_table_markdown
 from foundry_tasks.report import price_cases
 from foundry_tasks.stages import prices
@@ -164,7 +164,7 @@ def prices_page_numbers() -> list[str]:
         f"0: accepted. {DataRejectedError.exit_code}: rejected",
         f"{ConfigError.exit_code}: wrong conf or missing file",
         f"more than {1 - off_calendar:.0%} of such bars".replace("%", " %"),
-        f"more than {judgement.MAX_ZERO_VOLUME:.0%} of a file's volumes are zero".replace("%", " %"),
+        f"more than {bar_verdicts.MAX_ZERO_VOLUME:.0%} of a file's volumes are zero".replace("%", " %"),
         f"in at least {defects.CONSTANT_BARS} bars",
         f"the same for {defects.STALE_SESSIONS} sessions or more",
         f"more than {prices.MAX_GAP_SESSIONS} sessions between a bar and the one before",
@@ -192,7 +192,7 @@ def prices_page_numbers() -> list[str]:
         f"move is beyond {jumps.COMMON_STEP:.0%} and beyond {jumps._COMMON_DEVIATIONS:g} times the median deviation from it; "
         f"with fewer than {jumps.MANY_TICKERS} tickers, beyond {jumps.COMMON_STEP_OF_FEW:.0%}".replace("%", " %"),
         f"smaller term is at most {jumps.MAX_TERM}, within {jumps._NAMED_TOLERANCE:.0%}".replace("%", " %"),
-        f"on any of the {judgement.RECENT_SESSIONS} sessions before",
+        f"on any of the {bar_verdicts.RECENT_SESSIONS} sessions before",
         f"up to {prices.MAX_AGE_SESSIONS} sessions behind",
     ]
 
@@ -219,7 +219,7 @@ def test_the_price_page_names_every_reason_for_which_a_bar_is_set_aside():
         "single price throughout": "single price",
         "close unchanged too long": "stale price",
     }
-    assert set(told) == set(judgement.REASONS)
+    assert set(told) == set(bar_verdicts.REASONS)
     assert [name for name in told.values() if not re.search(rf"^\| [^|]*{name}", page, re.MULTILINE)] == []
 
 

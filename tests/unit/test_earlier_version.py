@@ -14,8 +14,8 @@ import pytest
 
 from foundry_tasks.adapters.store_local import LocalStore
 from foundry_tasks.contract import documents
-from foundry_tasks.contract.stage_io import StageResult
-from foundry_tasks.inputs.trials import TrialLedger
+from foundry_tasks.contract.results import StageResult
+from foundry_tasks.inputs.trial_ledger import TrialLedger
 from foundry_tasks.ledger.chain import Ledger
 from foundry_tasks.report.summary import render
 

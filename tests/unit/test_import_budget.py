@@ -27,7 +27,7 @@ PROBE = """
 import importlib, json, os, sys
 from foundry_tasks import __main__
 from foundry_tasks.cli.wiring import run_context
-from foundry_tasks.contract.settings import Settings
+from foundry_tasks.contract.environment_variables import Settings
 from foundry_tasks.contract.stages import STAGES
 run_context(Settings(store=sys.argv[1]))
 for stage in STAGES:

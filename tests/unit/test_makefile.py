@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from foundry_tasks.contract.settings import REPOSITORY
+from foundry_tasks.contract.environment_variables import REPOSITORY
 
 MADE_BY = {
     ".tools/bin/docker-compose": "debian-binary docker-compose",

@@ -8,7 +8,7 @@ from importlib.util import module_from_spec, spec_from_loader
 
 import pytest
 
-from foundry_tasks.contract.settings import REPOSITORY
+from foundry_tasks.contract.environment_variables import REPOSITORY
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from foundry_tasks.contract.settings import REPOSITORY
+from foundry_tasks.contract.environment_variables import REPOSITORY
 
 BUILD = runpy.run_path(str(REPOSITORY / "docs" / "site" / "build.py"))
 INDEX = (REPOSITORY / "docs" / "README.md").read_text()

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 
-from foundry_tasks.contract.settings import REPOSITORY
+from foundry_tasks.contract.environment_variables import REPOSITORY
 
 TESTS = """
 import pytest

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from foundry_tasks.contract.settings import REPOSITORY
+from foundry_tasks.contract.environment_variables import REPOSITORY
 
 TOOLS = {"helm": "helm/version", "versitygw": "images/s3/version"}
 

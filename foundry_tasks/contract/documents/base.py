@@ -2,14 +2,15 @@
 
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Generic, Self, TypeVar
+from typing import Annotated, ClassVar, Generic, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, model_validator
 
 T = TypeVar("T")
+V = TypeVar("V")
 
 
-def _finite(value: Any) -> Any:
+def _finite(value: T) -> T | None:
     """None for NaN and infinity, which JSON does not have."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
@@ -35,7 +36,7 @@ class Part(BaseModel):
 
 
 class Document(Part):
-    """A JSON artifact of a stage, read by `StageIO.read` and published by `StageIO.publish`."""
+    """A JSON artifact of a stage, read by `io.read` and published by `io.publish`."""
 
     stage: ClassVar[str]
     """The stage that publishes it."""
@@ -54,7 +55,7 @@ class HorizonsDocument(Document, Generic[T]):
 
     @model_validator(mode="before")
     @classmethod
-    def _of_an_earlier_version(cls, value: Any) -> Any:
+    def _of_an_earlier_version(cls, value: V) -> V | dict[str, V]:
         """Versions up to 0.2 wrote some of these documents without the key `horizons`."""
         bare = isinstance(value, Mapping) and value and all(isinstance(key, str) and key.isdigit() for key in value)
         return {"horizons": value} if bare else value

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from foundry_tasks.contract.config import fold_name
+from foundry_tasks.contract.config import DeepSize, fold_name
 from foundry_tasks.contract.documents.base import HorizonsDocument, Part
 
 
@@ -85,3 +85,12 @@ class Importance(HorizonsDocument[Mapping[str, ModelImportance]]):
             for horizon in (*self.horizons, *other.horizons)
         }
         return type(self)(horizons=both)
+
+
+class DeepHeadline(Part):
+    """What the stage's result says of a shard that fits deep models: what its machine made of the config."""
+
+    device: str
+    """`CPU`, or the name of the GPU."""
+    size: DeepSize
+    epochs: int

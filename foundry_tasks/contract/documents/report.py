@@ -1,7 +1,7 @@
 """report.json: what the report's page, its Markdown and the terminal's summary are written from."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, TypeVar
+from typing import ClassVar, TypeVar
 
 from pydantic import AliasChoices, Field, JsonValue
 
@@ -80,7 +80,7 @@ class StageProvenance(Part):
     outputs_digest: str
     config_digest: str
     seed: int | None
-    config: Mapping[str, Any]
+    config: Mapping[str, JsonValue]
 
 
 class Provenance(Part):

@@ -16,9 +16,9 @@ import numpy as np
 
 from foundry_tasks.contract.config import DeepConfig, DeepTask, LabelKind, ModelName
 from foundry_tasks.contract.errors import ConfigError
-from foundry_tasks.models.deep.forward import lstm_transformer, xlstm_ts
-from foundry_tasks.models.deep.forward.layers import Array, Shapes
 from foundry_tasks.models.deep.journal import NO_JOURNAL, FitJournal
+from foundry_tasks.models.deep.numpy_forward import lstm_transformer, xlstm_ts
+from foundry_tasks.models.deep.numpy_forward.layers import Array, Shapes
 from foundry_tasks.models.deep.scoring import in_chunks, score_sessions
 from foundry_tasks.models.deep.sequences import Sequences
 from foundry_tasks.models.design import Scores, Transform

@@ -16,8 +16,8 @@ import keras
 from keras import layers, ops
 
 from foundry_tasks.contract.config import DeepTask
-from foundry_tasks.models.deep.forward.lstm_transformer import EXPANSION, HEADS
 from foundry_tasks.models.deep.keras_types import LayerOptions, SavedConfig, Tensor
+from foundry_tasks.models.deep.numpy_forward.lstm_transformer import EXPANSION, HEADS
 
 _ACTIVATIONS: Mapping[DeepTask, str] = {"sign": "linear", "size": "softplus", "volatility": "linear"}
 _HEAD_SCALE = 0.01

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from foundry_tasks.models.deep.forward.layers import Array
+from foundry_tasks.models.deep.numpy_forward.layers import Array
 from foundry_tasks.models.deep.sequences import Sequences
 from foundry_tasks.models.design import Scores
 from foundry_tasks.models.scaler import Scaler

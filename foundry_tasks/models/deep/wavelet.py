@@ -15,8 +15,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from foundry_tasks.models.deep.forward.wavelet import LEVELS, a_trous_haar
 from foundry_tasks.models.deep.keras_types import LayerOptions, SavedConfig, Tensor
+from foundry_tasks.models.deep.numpy_forward.wavelet import LEVELS, a_trous_haar
 
 
 @keras.saving.register_keras_serializable(package="foundry")

@@ -8,8 +8,8 @@ import foundry_tasks.models.deep.keras_backend  # noqa: F401 - before Keras
 # isort: split
 import keras
 
-from foundry_tasks.models.deep.forward.xlstm_ts import HEADS, SLSTM_BLOCK
 from foundry_tasks.models.deep.layers.xlstm_block import Kind, XLSTMBlock
+from foundry_tasks.models.deep.numpy_forward.xlstm_ts import HEADS, SLSTM_BLOCK
 from foundry_tasks.models.deep.wavelet import WaveletDenoiser
 
 

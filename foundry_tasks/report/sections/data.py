@@ -10,7 +10,7 @@ from foundry_tasks.contract.documents.prices import ExcludedBars, LargeMove
 from foundry_tasks.contract.documents.report import AbsentStage, Data, FeaturesInUse, StageWarning
 from foundry_tasks.report import wording
 from foundry_tasks.report.section import Section, Values
-from foundry_tasks.report.terminal import Terminal, wrapped
+from foundry_tasks.report.terminal_style import Terminal, wrapped
 from foundry_tasks.report.wording import percent
 
 if TYPE_CHECKING:

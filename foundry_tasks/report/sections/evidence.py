@@ -7,8 +7,8 @@ from foundry_tasks.contract.documents import Interval, Report
 from foundry_tasks.contract.documents.base import ByHorizon, Part
 from foundry_tasks.contract.documents.gates import EntryFigures, FoldFigures
 from foundry_tasks.contract.documents.report_gates import HorizonEvidence, JudgedDiagnostics
-from foundry_tasks.report import bars, plots, wording
-from foundry_tasks.report.bars import Row
+from foundry_tasks.report import interval_bars, plots, wording
+from foundry_tasks.report.interval_bars import Row
 from foundry_tasks.report.markdown_table import table
 from foundry_tasks.report.section import Section, Values
 from foundry_tasks.report.skill_rows import drawn_by_figure, shared_scale
@@ -26,7 +26,7 @@ class Keys(Part):
 
 
 def _assemble(inputs: "ReportInputs") -> Keys:
-    from foundry_tasks.report.figures import session_figures  # noqa: PLC0415 - NumPy, which the terminal does without
+    from foundry_tasks.report.session_figures import session_figures  # noqa: PLC0415 - NumPy, which the terminal does without
 
     gates, evidence = inputs.documents.gates, {}
     for horizon, forecasts in sorted(inputs.forecasts.items()):
@@ -65,8 +65,8 @@ def _hits(diagnostics: JudgedDiagnostics) -> dict[str, str]:
     ]
     brier_rows = [Row.of("P(up)", diagnostics.brier), Row.of("base rate", diagnostics.brier_base_rate, "plain")]
     return {
-        "hit": bars.interval_rows(hit_rows, wording.percent, reference=always),
-        "brier": bars.interval_rows(brier_rows, wording.fine, reference=diagnostics.brier_base_rate.value),
+        "hit": interval_bars.interval_rows(hit_rows, wording.percent, reference=always),
+        "brier": interval_bars.interval_rows(brier_rows, wording.fine, reference=diagnostics.brier_base_rate.value),
     }
 
 
@@ -89,7 +89,7 @@ def _entries(judged: dict[int, JudgedDiagnostics]) -> dict[int, dict[str, str]]:
     ):
         scale = shared_scale(found, reference)
         for horizon, items in found.items():
-            drawing = bars.interval_rows(items, wording.plain, reference=reference, domain=scale)
+            drawing = interval_bars.interval_rows(items, wording.plain, reference=reference, domain=scale)
             drawn.setdefault(horizon, {})[key] = drawing
     return drawn
 

@@ -12,7 +12,7 @@ from foundry_tasks.report import wording
 from foundry_tasks.report.gate_matrix import gate_matrix
 from foundry_tasks.report.markdown_table import table
 from foundry_tasks.report.section import Section, Values
-from foundry_tasks.report.terminal import Terminal
+from foundry_tasks.report.terminal_style import Terminal
 from foundry_tasks.report.wording import horizon_name
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from foundry_tasks.contract.documents.report_gates import HorizonStatus, Status,
 from foundry_tasks.report import wording
 from foundry_tasks.report.gate_matrix import gate_matrix
 from foundry_tasks.report.section import Section, Values
-from foundry_tasks.report.terminal import Terminal, wrapped
+from foundry_tasks.report.terminal_style import Terminal, wrapped
 
 if TYPE_CHECKING:
     from foundry_tasks.report.report_inputs import ReportInputs

@@ -7,11 +7,11 @@ from foundry_tasks.contract.documents import Report
 from foundry_tasks.contract.documents.base import Part
 from foundry_tasks.contract.documents.monitor import FeatureDrift, LiveFigures, MonitorSettings
 from foundry_tasks.contract.documents.report import LiveHorizon, LiveSection, ShownDrift
-from foundry_tasks.report import bars, wording
-from foundry_tasks.report.bars import Row
+from foundry_tasks.report import interval_bars, wording
+from foundry_tasks.report.interval_bars import Row
 from foundry_tasks.report.markdown_table import table
 from foundry_tasks.report.section import Section, Values
-from foundry_tasks.report.terminal import Terminal, wrapped
+from foundry_tasks.report.terminal_style import Terminal, wrapped
 from foundry_tasks.report.wording import estimate, figure, horizon_name, percent
 
 if TYPE_CHECKING:
@@ -62,9 +62,9 @@ def _drawn(live: LiveFigures) -> dict[str, str]:
     hit_rows = [Row.of("P(up) > ½", live.hit_rate), Row("one direction", always, kind="plain")]
     brier_rows = [Row.of("P(up)", live.brier), Row.of("base rate", live.brier_base_rate, "plain")]
     return {
-        "AUC per session": bars.interval_rows([Row.of("P(up)", live.auc)], wording.plain, reference=0.5),
-        "Hit rate": bars.interval_rows(hit_rows, wording.percent, reference=always),
-        "Brier score, lower is better": bars.interval_rows(
+        "AUC per session": interval_bars.interval_rows([Row.of("P(up)", live.auc)], wording.plain, reference=0.5),
+        "Hit rate": interval_bars.interval_rows(hit_rows, wording.percent, reference=always),
+        "Brier score, lower is better": interval_bars.interval_rows(
             brier_rows, wording.fine, reference=live.brier_base_rate.value
         ),
     }

@@ -9,8 +9,8 @@ from foundry_tasks.contract.documents.base import ByHorizon, Part
 from foundry_tasks.contract.documents.ensemble import ModelFigures
 from foundry_tasks.contract.documents.models import ModelImportance
 from foundry_tasks.contract.documents.report import ComparedRow, ImportanceShare, ModelsSection, RankedFeature
-from foundry_tasks.report import bars, wording
-from foundry_tasks.report.bars import Row
+from foundry_tasks.report import interval_bars, wording
+from foundry_tasks.report.interval_bars import Row
 from foundry_tasks.report.markdown_table import table
 from foundry_tasks.report.section import Section, Values
 from foundry_tasks.report.skill_rows import drawn_by_figure, shared_scale
@@ -99,7 +99,7 @@ def _by_feature(columns: Sequence[Mapping[str, float]]) -> dict[str, list[float]
 
 # ------------------------------------------------------------------ shown
 def _html(document: Report) -> Values | None:
-    return {"comparison": _comparison(document.models), "bars": bars} if document.models else None
+    return {"comparison": _comparison(document.models), "bars": interval_bars} if document.models else None
 
 
 def _comparison(models_by_horizon: Mapping[int, ModelsSection]) -> dict[int, dict[str, str]]:
@@ -122,7 +122,7 @@ def _comparison(models_by_horizon: Mapping[int, ModelsSection]) -> dict[int, dic
     scale = shared_scale(added, 0.0)
     for horizon, items in added.items():
         if items:
-            drawing = bars.interval_rows(items, wording.signed, reference=0.0, domain=scale, height=21)
+            drawing = interval_bars.interval_rows(items, wording.signed, reference=0.0, domain=scale, height=21)
             drawn[horizon] |= {"AUC that the average gains by it": drawing}
     return drawn
 

@@ -12,7 +12,7 @@ from foundry_tasks.contract.documents.simulate import Retrained
 from foundry_tasks.report import plots, portfolio_tables, wording
 from foundry_tasks.report.markdown_table import table
 from foundry_tasks.report.section import Section, Values
-from foundry_tasks.report.terminal import Terminal, wrapped
+from foundry_tasks.report.terminal_style import Terminal, wrapped
 from foundry_tasks.report.wording import horizon_name, percent
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def _curves(daily: "Mapping[str, AnyArray]", folds: Sequence[FoldEarnings]) -> C
 
 def _rounded(shares: "FloatArray") -> tuple[Figure, ...]:
     """Shares as per cent, rounded for drawing."""
-    from foundry_tasks.report.figures import numbers  # noqa: PLC0415 - NumPy, which the terminal does without
+    from foundry_tasks.report.session_figures import numbers  # noqa: PLC0415 - NumPy, which the terminal does without
 
     return tuple(numbers(100 * shares, 3))
 

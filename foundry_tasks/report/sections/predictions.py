@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from foundry_tasks.contract.documents import Report
 from foundry_tasks.contract.documents.base import Part
 from foundry_tasks.contract.documents.report import HorizonPrediction, PredictionsSection, TickerPrediction
-from foundry_tasks.report import bars
+from foundry_tasks.report import interval_bars
 from foundry_tasks.report.markdown_table import table
 from foundry_tasks.report.section import Section, Values
-from foundry_tasks.report.terminal import Terminal, wrapped
+from foundry_tasks.report.terminal_style import Terminal, wrapped
 from foundry_tasks.report.wording import figure, horizon_name, percent, signed_percent
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def _html(document: Report) -> Values | None:
         return None
     shown = predictions.top + predictions.bottom
     p_ups = [item.p_up for entry in shown for item in entry.horizons.values()]
-    return {"bars": bars, "position": position, "prediction_reach": bars.reach_of(p_ups)}
+    return {"bars": interval_bars, "position": position, "prediction_reach": interval_bars.reach_of(p_ups)}
 
 
 def _markdown(document: Report) -> Iterator[str]:

@@ -15,11 +15,11 @@ from foundry_tasks.contract.documents.report import (
     StageProvenance,
     StageTiming,
 )
-from foundry_tasks.contract.stage_io import StageResult
-from foundry_tasks.report import bars, wording
+from foundry_tasks.contract.results import StageResult
+from foundry_tasks.report import interval_bars, wording
 from foundry_tasks.report.markdown_table import table
 from foundry_tasks.report.section import Section, Values
-from foundry_tasks.report.terminal import Terminal
+from foundry_tasks.report.terminal_style import Terminal
 
 if TYPE_CHECKING:
     from foundry_tasks.report.report_inputs import ReportInputs
@@ -100,7 +100,7 @@ def _registered(horizon: int, promotion: Promotion) -> RegisteredVersion:
 def _html(document: Report) -> Values:
     stages = document.stages
     return {
-        "bars": bars,
+        "bars": interval_bars,
         "absences": wording.absences(document.absent),
         "longest_stage": max((stage.total_s for stage in stages), default=0.0),
         "totals": {

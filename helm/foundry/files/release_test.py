@@ -106,7 +106,7 @@ def verdict(status: int, answer: dict[str, Any]) -> str:
 def store() -> str:
     """Write a key and read it again, with a stage's keys."""
     from foundry_tasks.adapters.stores import open_store  # noqa: PLC0415 - the other parts need no package
-    from foundry_tasks.contract.settings import Settings  # noqa: PLC0415
+    from foundry_tasks.contract.environment_variables import Settings  # noqa: PLC0415
 
     opened = open_store(Settings.from_environment())
     written = uuid.uuid4().hex.encode()

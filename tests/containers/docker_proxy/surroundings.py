@@ -19,7 +19,7 @@ import docker
 import pytest
 from docker.types import HostConfig, LogConfig, Mount
 
-from foundry_tasks.contract.settings import REPOSITORY
+from foundry_tasks.contract.environment_variables import REPOSITORY
 
 IMAGE = "foundry-test/busybox"
 NETWORK = "foundry-test-stages"

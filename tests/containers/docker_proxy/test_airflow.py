@@ -8,7 +8,7 @@ from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowFailException
 
 from foundry_tasks.contract.artifacts import run_key
-from foundry_tasks.contract.settings import REPOSITORY
+from foundry_tasks.contract.environment_variables import REPOSITORY
 from foundry_tasks.contract.stages import STAGES
 from tests.containers.docker_proxy.surroundings import Recorder, running_proxy
 

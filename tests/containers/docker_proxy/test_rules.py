@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from foundry_tasks.contract.settings import REPOSITORY
+from foundry_tasks.contract.environment_variables import REPOSITORY
 from tests.containers.docker_proxy.surroundings import RULES
 
 

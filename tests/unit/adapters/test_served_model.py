@@ -29,10 +29,10 @@ from foundry_tasks.adapters.served_model import RequestRefusedError
 from foundry_tasks.contract.errors import DataRejectedError
 from foundry_tasks.contract.ports import Registration
 from foundry_tasks.data.panel import FeaturePanel
+from foundry_tasks.models.base.logistic import LogisticRegression
 from foundry_tasks.models.bundle import Bundle, _load_pyfunc
 from foundry_tasks.models.calibration import BaseRateSlope
 from foundry_tasks.models.design import build_design
-from foundry_tasks.models.logistic_regression import LogisticRegression
 from foundry_tasks.models.stack import Stack
 
 pytestmark = [

@@ -13,8 +13,8 @@ import pytest
 
 from foundry_tasks.adapters.stores import open_store
 from foundry_tasks.contract.artifacts import object_key
+from foundry_tasks.contract.environment_variables import Settings
 from foundry_tasks.contract.errors import MissingInputError
-from foundry_tasks.contract.settings import Settings
 from foundry_tasks.ledger.chain import check_store
 
 RACERS = 8
@@ -125,7 +125,7 @@ def test_an_object_that_is_gone_is_named_with_what_to_do(store):
 RACE = textwrap.dedent("""
     import sys, time
     from foundry_tasks.adapters.stores import open_store
-    from foundry_tasks.contract.settings import Settings
+    from foundry_tasks.contract.environment_variables import Settings
     me, act, start, rounds = sys.argv[1:]
     store, wins = open_store(Settings.from_environment()), 0
     store.read("warm-up")

@@ -15,8 +15,8 @@ import pytest
 from foundry_tasks.adapters.s3_files import PART
 from foundry_tasks.adapters.stores import fetch, open_store
 from foundry_tasks.contract.artifacts import object_key
+from foundry_tasks.contract.environment_variables import Settings
 from foundry_tasks.contract.errors import ConfigError, MissingInputError, TransientError
-from foundry_tasks.contract.settings import Settings
 from foundry_tasks.ledger.chain import Ledger
 from foundry_tasks.ledger.records import Entry
 from tests.s3_server import CutLine, S3Server, free_port, need_versitygw

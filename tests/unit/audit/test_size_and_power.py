@@ -12,8 +12,8 @@ from foundry_tasks.contract.config import AuditConfig
 from foundry_tasks.contract.documents.audit import Quantiles
 from foundry_tasks.evaluation.metrics import session_auc
 from foundry_tasks.features.labels import build_labels
+from foundry_tasks.walk.folds import WalkForwardValidator
 from foundry_tasks.walk.study import shifted_labels
-from foundry_tasks.walk.walk_forward import WalkForwardValidator
 
 SEEDS = 20
 CONFIG = AuditConfig(simulated_markets=SEEDS, resamples=500, threads=1)

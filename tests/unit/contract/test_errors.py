@@ -4,9 +4,9 @@ import pickle
 
 import pytest
 
+from foundry_tasks.contract.environment_variables import Settings
 from foundry_tasks.contract.errors import ConfigError, DataRejectedError, MissingInputError
 from foundry_tasks.contract.market import with_market
-from foundry_tasks.contract.settings import Settings
 from foundry_tasks.contract.stages import check_conf, stage_config
 
 

@@ -10,7 +10,9 @@ from foundry_tasks.adapters.store_local import LocalStore
 from foundry_tasks.contract.artifacts import canonical_json, result_key
 from foundry_tasks.contract.documents import Gates, Promotions, Refits
 from foundry_tasks.contract.documents.gates import TrialFigures
-from foundry_tasks.contract.stage_io import Identity, StageIO, StageResult
+from foundry_tasks.contract.identity import Identity
+from foundry_tasks.contract.results import StageResult
+from foundry_tasks.contract.stage_io import Code, Environment, StageIO
 from foundry_tasks.data.panel import FeaturePanel
 from foundry_tasks.data.tables import write_features
 from foundry_tasks.ledger.candidate import candidate_of, registration
@@ -109,11 +111,10 @@ def io(tmp_path):
     features = tmp_path / "features.parquet"
     session = np.array(["2026-11-20"], "datetime64[D]")
     write_features(features, [FeaturePanel(session, ("AAPL",), ("ret_1d", "vol_20d"), np.ones((2, 1, 1), np.float32))])
-    made = StageIO(
-        identity=Identity("foundry_train", "first", "promote", None, date(2026, 11, 20)),
-        store=LocalStore(tmp_path / "store"), expectations=None, registry=None, progress=None, workspace=tmp_path,
-        now=datetime.now, code_version="", image_digest="",
-    )  # fmt: skip
+    store = LocalStore(tmp_path / "store")
+    environment = Environment(store, expectations=None, registry=None, code=Code(""), now=datetime.now)
+    identity = Identity("foundry_train", "first", "promote", None, date(2026, 11, 20))
+    made = StageIO.of(identity, environment, tmp_path, progress=None)
     files = {
         "prices": {},
         "labels": {},
@@ -122,21 +123,21 @@ def io(tmp_path):
         "refit": {"refit.json": canonical_json({"horizons": {"5": LAST_FOLD}}), "bundle/5d.zip": b"bundle"},
     }
     for stage, contents in files.items():
-        made.outputs = {}
+        made.outputs.artifacts = {}
         for name, file in contents.items():
             made.publish_file(name, file)
         result = StageResult(
             dag="foundry_train", run_id="first", stage=stage, shard=None, as_of=date(2026, 11, 20), status="ok", inputs={},
-            outputs=made.outputs, outputs_digest="", metrics={}, warnings=[], config={}, config_digest="", code_version="",
-            image_digest="", seed=None, elapsed_s={},
+            outputs=made.outputs.artifacts, outputs_digest="", metrics={}, warnings=[], config={}, config_digest="",
+            code_version="", image_digest="", seed=None, elapsed_s={},
         )  # fmt: skip
         made.store.write(result_key("foundry_train", "first", stage, None), result.model_dump_json().encode())
     return made
 
 
 def test_a_version_that_was_registered_by_version_0_2_is_found_by_the_same_evidence(io):
-    candidate = candidate_of(io, "us", 5)
-    evidence = registration(candidate, Digests(run="foundry_train/first"), io, version=None, taken={}).evidence
+    candidate = candidate_of(io.inputs, "us", 5)
+    evidence = registration(candidate, Digests(run="foundry_train/first"), io.inputs, version=None, taken={}).evidence
     assert json.loads(json.dumps(evidence["gates"])) == GATES["horizons"]["5"]
     assert json.loads(json.dumps(evidence["refit"])) == LAST_FOLD
     assert ruling(candidate.gates, candidate.refit, 2) == Ruling("refused", "gates refused: auc")
@@ -148,6 +149,6 @@ def test_a_run_of_version_0_2_that_was_compared_with_the_champion_counts_as_a_lo
     document = json.loads(json.dumps(GATES))
     document["horizons"]["5"]["gates"][0]["verdict"] = auc
     artifact = io.publish_file("gates.json", canonical_json(document))
-    result = io.result("gates").model_copy(update={"outputs": {"gates.json": artifact}})
+    result = io.inputs.result("gates").model_copy(update={"outputs": {"gates.json": artifact}})
     io.store.write(result_key("foundry_train", "first", "gates", None), result.model_dump_json().encode())
     assert _looked_until(io, "foundry_train/first", 5) == until

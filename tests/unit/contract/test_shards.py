@@ -6,7 +6,7 @@ from foundry_tasks.contract.config import ModelsConfig
 from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.contract.stages import STAGES, image_of_task, shards, stage_config
 from foundry_tasks.stages.models import Shard
-from foundry_tasks.walk.walk_forward import WalkForwardValidator
+from foundry_tasks.walk.folds import WalkForwardValidator
 
 CONF = {"horizons": [1, 5], "models": ["logistic", "lightgbm"], "folds": 2, "warmup_blocks": 2}
 DEEP = CONF | {"models": ["logistic", "xlstm_ts", "lightgbm"]}

@@ -11,9 +11,11 @@ from foundry_tasks.adapters.expectations_gx import GreatExpectations
 from foundry_tasks.adapters.store_local import LocalStore
 from foundry_tasks.contract import artifacts
 from foundry_tasks.contract.errors import DataRejectedError, MissingInputError
+from foundry_tasks.contract.identity import Identity, last_completed_session
 from foundry_tasks.contract.ports import Registry
-from foundry_tasks.contract.stage_io import Identity, StageIO, StageResult, last_completed_session
-from foundry_tasks.runtime.terminal import PlainProgress
+from foundry_tasks.contract.results import StageResult
+from foundry_tasks.contract.stage_io import Code, Environment, StageIO
+from foundry_tasks.runtime.progress import PlainProgress
 
 AS_OF = date(2026, 6, 30)
 
@@ -38,17 +40,15 @@ def door(tmp_path):
     def make(stage="features", shard=None):
         workspace = tmp_path / "workspace" / stage
         workspace.mkdir(parents=True)
-        return StageIO(
-            identity=Identity("foundry_train", "r", stage, shard, AS_OF),
+        environment = Environment(
             store=LocalStore(tmp_path / "store"),
             expectations=GreatExpectations(tmp_path / "suites"),
             registry=cast(Registry, None),
-            progress=PlainProgress(),
-            workspace=workspace,
+            code=Code("test"),
             now=lambda: datetime(2026, 7, 1, tzinfo=UTC),
-            code_version="test",
-            image_digest="",
         )
+        identity = Identity("foundry_train", "r", stage, shard, AS_OF)
+        return StageIO.of(identity, environment, workspace, PlainProgress())
 
     return make
 
@@ -58,7 +58,7 @@ def published(io, as_of=AS_OF):
     identity = io.identity
     result = StageResult(
         dag=identity.dag, run_id=identity.run_id, stage=identity.stage, shard=identity.shard, as_of=as_of, status="ok",
-        inputs={}, outputs=io.outputs, outputs_digest="", metrics={}, warnings=[], config={}, config_digest="",
+        inputs={}, outputs=io.outputs.artifacts, outputs_digest="", metrics={}, warnings=[], config={}, config_digest="",
         code_version="test", image_digest="", seed=None, elapsed_s={},
     )  # fmt: skip
     key = artifacts.result_key(identity.dag, identity.run_id, identity.stage, identity.shard)
@@ -93,7 +93,7 @@ def test_a_stage_that_has_not_run_is_named_with_the_command_that_runs_it(door):
 
 def test_a_mapped_stage_that_has_not_run_is_named_too(door):
     with pytest.raises(MissingInputError, match="stage 'models' has published nothing"):
-        door("ensemble").any_result("models")
+        door("ensemble").inputs.any_result("models")
 
 
 def test_a_damaged_result_is_a_missing_one_with_its_path(door):
@@ -101,7 +101,7 @@ def test_a_damaged_result_is_a_missing_one_with_its_path(door):
     key = published(prices)
     prices.store.write(key, prices.store.read(key)[:40])
     with pytest.raises(MissingInputError, match=r"is damaged .*result\.json.* Run it again: foundry prices"):
-        door("features").result("prices")
+        door("features").inputs.result("prices")
 
 
 def test_an_artifact_that_was_never_published_is_named_beside_those_that_were(door):
@@ -116,9 +116,9 @@ def test_shards_are_found_sorted_and_belong_to_their_stage_alone(door, tmp_path)
     for stage, shard in (("models", "h=5"), ("models", "h=1")):
         io = door(stage, shard)
         published(io)
-        io.clear()
+        io.outputs.clear()
     published(door("labels"))
-    reader = door("ensemble")
+    reader = door("ensemble").inputs
     assert [result.shard for result in reader.shards("models")] == ["h=1", "h=5"]
     assert reader.any_result("models").shard == "h=1"
     assert reader.shards("features") == []
@@ -126,47 +126,47 @@ def test_shards_are_found_sorted_and_belong_to_their_stage_alone(door, tmp_path)
 
 def test_as_of_is_what_the_prices_stage_made_of_it(door):
     published(door("prices"), as_of=date(2026, 6, 26))
-    assert door("features").as_of == date(2026, 6, 26)
-    assert door("labels").as_of == date(2026, 6, 26)
+    assert door("features").inputs.as_of == date(2026, 6, 26)
+    assert door("labels").inputs.as_of == date(2026, 6, 26)
 
 
 def test_a_warning_expectation_warns_and_lays_its_page_out(door):
     io = door()
-    verdict = io.guard("warning", pd.DataFrame({"p": [0.5, 2.0], "ticker": ["AAA", "BBB"]}), {})
+    verdict = io.outputs.guard("warning", pd.DataFrame({"p": [0.5, 2.0], "ticker": ["AAA", "BBB"]}), {})
     assert verdict.passed
-    assert io.warnings == ["warning: values above one (1 of 2: BBB)"]
+    assert io.outputs.warnings == ["warning: values above one (1 of 2: BBB)"]
     assert list(io.store.keys("pages/")) == [artifacts.page_key("foundry_train", "r", "data_docs/warning/index.html")]
-    assert "expectations" in io.elapsed_s
+    assert "expectations" in io.steps.elapsed_s
 
 
 def test_a_critical_expectation_rejects_into_quarantine_before_anything_is_published(door):
     io = door()
     with pytest.raises(DataRejectedError) as error:
-        io.guard("critical", pd.DataFrame({"p": [0.5, 2.0], "ticker": ["AAA", "BBB"]}), {})
+        io.outputs.guard("critical", pd.DataFrame({"p": [0.5, 2.0], "ticker": ["AAA", "BBB"]}), {})
     told = str(error.value)
     assert told.startswith("critical rejected: values above one (1 of 2: BBB). More: ")
     assert "\n" not in told
     (kept,) = io.store.keys("quarantine/")
     assert io.store.locate(kept) in told
     assert json.loads(io.store.read(kept))[0]["examples"][0]["ticker"] == "BBB"
-    assert not io.outputs
+    assert not io.outputs.artifacts
 
 
 def test_steps_of_one_name_add_up_also_where_they_fail(door):
     io = door()
     with io.step("read"):
         pass
-    before = io.elapsed_s["read"]
+    before = io.steps.elapsed_s["read"]
     with pytest.raises(ZeroDivisionError), io.step("read"):
         _ = 1 / 0
-    assert io.elapsed_s["read"] > before
+    assert io.steps.elapsed_s["read"] > before
 
 
 def test_a_cleared_workspace_is_gone(door):
     io = door()
     io.publish_file("a.bin", b"x")
-    io.clear()
-    assert not io.workspace.exists()
+    io.outputs.clear()
+    assert not io.outputs.workspace.exists()
 
 
 def test_the_day_before_is_the_last_that_can_be_complete():

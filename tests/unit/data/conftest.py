@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from foundry_tasks.adapters.store_local import LocalStore
-from foundry_tasks.contract.stage_io import Identity, StageIO
+from foundry_tasks.contract.identity import Identity
+from foundry_tasks.contract.stage_io import Code, Environment, StageIO
+from foundry_tasks.contract.user_files import UserFiles
 from tests.market_bars import sound_bars
 from tests.price_servers import PriceServers, reachable
 
@@ -45,17 +47,15 @@ def make_io(tmp_path: Path) -> Callable[..., StageIO]:
     def make(run_id: str = "run", secrets: Mapping[str, str] | None = None) -> StageIO:
         workspace = tmp_path / "workspace" / run_id
         workspace.mkdir(parents=True, exist_ok=True)
-        return StageIO(
-            identity=Identity("foundry_daily", run_id, "prices", None, date(2021, 6, 30)),
+        environment = Environment(
             store=LocalStore(tmp_path / "store"),
             expectations=_UNUSED,
             registry=_UNUSED,
-            progress=Counting(),
-            workspace=workspace,
+            code=Code("test"),
             now=_UNUSED,
-            code_version="test",
-            image_digest="",
-            secret=(secrets or {}).get,
+            files=UserFiles(secret=(secrets or {}).get),
         )
+        identity = Identity("foundry_daily", run_id, "prices", None, date(2021, 6, 30))
+        return StageIO.of(identity, environment, workspace, Counting())
 
     return make

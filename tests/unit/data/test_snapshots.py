@@ -13,7 +13,7 @@ from foundry_tasks.contract.errors import TransientError
 from foundry_tasks.data.price_source import open_source
 from foundry_tasks.data.restatement import restated_tickers, spliced
 from foundry_tasks.data.snapshots import refreshed
-from foundry_tasks.data.sources.files import cut
+from foundry_tasks.data.sources.parquet import cut
 from tests.market_bars import sound_bars
 
 CONFIG = PricesConfig(source="yfinance", tickers=("AAA", "BBB"), overlap_sessions=5)

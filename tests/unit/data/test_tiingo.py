@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from foundry_tasks.contract.config import PricesConfig
 from foundry_tasks.contract.errors import ConfigError, DataRejectedError, TransientError
-from foundry_tasks.data import live
+from foundry_tasks.data import live_source
 from foundry_tasks.data.price_source import open_source
 from foundry_tasks.data.snapshots import refreshed
-from foundry_tasks.data.sources import tiingo
+from foundry_tasks.data.sources.live import tiingo
 from tests.price_servers import ReplyError, hang, too_many
 
 START, END = date(2021, 6, 1), date(2021, 6, 29)
@@ -49,7 +49,7 @@ def test_bars_arrive_as_they_were_sent(servers, keyed):
     source, table = fetched(io)
     same_bars(table, servers.bars)
     assert (source.silent, source.fingerprint(), source.last_date()) == ({}, None, None)
-    assert sorted(io.progress.notes) == ["AAA", "BBB"]
+    assert sorted(io.steps.progress.notes) == ["AAA", "BBB"]
     assert set(servers.asked.values()) == {1}
 
 
@@ -104,7 +104,7 @@ def test_trouble_that_stays_is_worth_a_retry_of_the_stage(servers, keyed, reply,
 
 def test_a_server_that_hangs_is_a_time_out(servers, keyed, monkeypatch):
     monkeypatch.setattr(tiingo, "_TIMEOUT_S", 0.3)
-    monkeypatch.setattr(live, "WAITS_S", (0,))
+    monkeypatch.setattr(live_source, "WAITS_S", (0,))
     servers.trouble = hang(60, {"AAA", "BBB"})
     with pytest.raises(TransientError, match="timed out"):
         fetched(keyed())
@@ -177,9 +177,9 @@ def test_a_split_overnight_is_fetched_anew(servers, keyed):
     before.loc[old_scale, ["open", "high", "low", "close", "adj_close"]] *= 2
     before.loc[old_scale, "volume"] /= 2
     servers.bars = before
-    refreshed(CONFIG, io.store, open_source(CONFIG, io=io), date(2021, 6, 22), io.workspace)
+    refreshed(CONFIG, io.store, open_source(CONFIG, io=io), date(2021, 6, 22), io.outputs.workspace)
     servers.bars = unadjusted(truth, [("BBB", "2021-06-23", 2.0)])
     io = keyed("the day after")
-    snapshot = refreshed(CONFIG, io.store, open_source(CONFIG, io=io), date(2021, 6, 23), io.workspace)
+    snapshot = refreshed(CONFIG, io.store, open_source(CONFIG, io=io), date(2021, 6, 23), io.outputs.workspace)
     assert snapshot.restated == ("BBB",)
     same_bars(snapshot.table, truth, CONFIG.start, date(2021, 6, 23))

@@ -9,10 +9,10 @@ import pytest
 
 from foundry_tasks.contract.config import PricesConfig
 from foundry_tasks.contract.errors import ConfigError, DataRejectedError, TransientError
-from foundry_tasks.data import live
+from foundry_tasks.data import live_source
 from foundry_tasks.data.price_source import open_source
 from foundry_tasks.data.snapshots import refreshed
-from foundry_tasks.data.sources import yahoo
+from foundry_tasks.data.sources.live import yfinance as yahoo_source
 from tests.market_bars import sound_bars
 from tests.price_servers import ReplyError, hang, too_many
 
@@ -88,7 +88,7 @@ def test_a_rate_limit_that_does_not_end_is_worth_a_retry_of_the_stage(servers, m
         fetched(servers, io=make_io())
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 300
-    assert servers.asked.total() <= 2 * 4 * (live.FAILURES_IN_A_ROW + 2 * live.WORKERS)
+    assert servers.asked.total() <= 2 * 4 * (live_source.FAILURES_IN_A_ROW + 2 * live_source.WORKERS)
 
 
 def test_a_crumb_that_is_refused_does_not_matter(servers):
@@ -139,8 +139,8 @@ def test_a_time_out_in_the_middle_of_500_tickers_leaves_what_arrived(servers, ma
     """Who has no answer for 1.6 s is given up, and only who never gets one: others may take as long as the machine needs."""
     import yfinance  # noqa: PLC0415 - it is slow to import
 
-    monkeypatch.setattr(yahoo, "_TIMEOUT_S", 60)
-    monkeypatch.setattr(live, "WAITS_S", (0, 0.01))
+    monkeypatch.setattr(yahoo_source, "_TIMEOUT_S", 60)
+    monkeypatch.setattr(live_source, "WAITS_S", (0, 0.01))
     servers.bars = market(500, first=date(2021, 5, 25))
     tickers = servers.bars["ticker"].unique().tolist()
     silent, history = set(tickers[250:]), yfinance.Ticker.history
@@ -150,9 +150,7 @@ def test_a_time_out_in_the_middle_of_500_tickers_leaves_what_arrived(servers, ma
 
     monkeypatch.setattr(yfinance.Ticker, "history", impatient)
     for_ever = hang(60, silent)
-    servers.trouble = lambda ticker: (
-        for_ever(ticker) if servers.asked[ticker] else None
-    )  # its time zone is known before
+    servers.trouble = lambda ticker: servers.asked[ticker] and for_ever(ticker)  # asked for bars, not for its time zone
     with pytest.raises(TransientError, match=r"did not answer for 250 of 500 tickers.*timed out.*kept for this run"):
         fetched(servers, io=make_io())
     servers.trouble = lambda _: None
@@ -161,7 +159,7 @@ def test_a_time_out_in_the_middle_of_500_tickers_leaves_what_arrived(servers, ma
     _, table = fetched(servers, io=io)
     same_bars(table, servers.bars)
     assert all(servers.asked[ticker] == before[ticker] for ticker in tickers[:250])
-    assert io.progress.total == len(io.progress.notes) == 250
+    assert io.steps.progress.total == len(io.steps.progress.notes) == 250
 
 
 # ---------------------------------------------------------------- days
@@ -196,13 +194,13 @@ def test_a_split_or_dividend_overnight_is_fetched_anew(servers, make_io, ratio):
     wanted, io = config(["AAA", "BBB"]), make_io()
     truth = servers.bars
     servers.bars = truth[truth["date"] <= "2021-06-22"]
-    refreshed(wanted, io.store, open_source(wanted, io=io), date(2021, 6, 22), io.workspace)
+    refreshed(wanted, io.store, open_source(wanted, io=io), date(2021, 6, 22), io.outputs.workspace)
     past = (truth["ticker"] == "BBB") & (truth["date"] <= "2021-06-22")
     moved = ["adj_close"] if ratio == 1.02 else ["open", "high", "low", "close", "adj_close"]
     servers.bars = truth.copy()
     servers.bars.loc[past, moved] /= ratio
     io = make_io("the day after")
-    snapshot = refreshed(wanted, io.store, open_source(wanted, io=io), date(2021, 6, 23), io.workspace)
+    snapshot = refreshed(wanted, io.store, open_source(wanted, io=io), date(2021, 6, 23), io.outputs.workspace)
     assert snapshot.restated == ("BBB",)
     now = servers.bars[(servers.bars["date"] >= "2021-01-04") & (servers.bars["date"] <= "2021-06-23")]
     pd.testing.assert_frame_equal(snapshot.table[COLUMNS], now[COLUMNS].reset_index(drop=True), check_dtype=False)
@@ -218,7 +216,7 @@ def test_a_ticker_that_was_silent_for_longer_than_the_overlap_has_no_gap(servers
             (truth["date"] <= pd.Timestamp(day)) & (~pd.Series(silent, truth.index) | (truth["ticker"] == "AAA"))
         ]
         io = make_io(f"run {number}")
-        found = refreshed(wanted, io.store, open_source(wanted, io=io), day, io.workspace).table
+        found = refreshed(wanted, io.store, open_source(wanted, io=io), day, io.outputs.workspace).table
     held = found[found["ticker"] == "BBB"]["date"].tolist()
     assert all((later - earlier).days <= 5 for earlier, later in pairwise(held))
     assert (
@@ -233,10 +231,10 @@ def test_where_nobody_has_a_newer_bar_what_was_kept_stays(servers, make_io):
     wanted, truth = config(["AAA", "BBB"]), servers.bars
     servers.bars = truth[truth["date"] <= "2021-06-22"]
     io = make_io()
-    first = refreshed(wanted, io.store, open_source(wanted, io=io), date(2021, 6, 22), io.workspace)
+    first = refreshed(wanted, io.store, open_source(wanted, io=io), date(2021, 6, 22), io.outputs.workspace)
     servers.bars = truth[truth["date"] < "2021-06-01"]
     io = make_io("the day after")
     source = open_source(wanted, io=io)
-    second = refreshed(wanted, io.store, source, date(2021, 6, 23), io.workspace)
+    second = refreshed(wanted, io.store, source, date(2021, 6, 23), io.outputs.workspace)
     pd.testing.assert_frame_equal(second.table, first.table)
     assert set(source.silent) == {"AAA", "BBB"}

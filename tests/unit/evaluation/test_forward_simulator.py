@@ -14,7 +14,7 @@ from foundry_tasks.evaluation.backtest import run_backtest
 from foundry_tasks.evaluation.forward_simulator import ForwardSimulator, ReplayedTargets
 from foundry_tasks.evaluation.positions import target_weights
 from foundry_tasks.features.labels import forward_returns
-from foundry_tasks.walk.walk_forward import WalkForwardValidator
+from foundry_tasks.walk.folds import WalkForwardValidator
 from tests.traded_market import market, random_market
 
 CONFIGS = st.builds(

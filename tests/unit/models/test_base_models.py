@@ -5,13 +5,15 @@ import numpy as np
 import pytest
 
 from foundry_tasks.contract.config import DEEP_MODELS
+from foundry_tasks.contract.stages import LIGHT
 from foundry_tasks.features import FEATURES
-from foundry_tasks.models.averaged import fit_averaged
+from foundry_tasks.models.base.xgboost import INPUTS
 from foundry_tasks.models.base_models import BASE_MODELS, load_model, score_panel
 from foundry_tasks.models.design import build_design
 from foundry_tasks.models.estimator import DegenerateTargetError, Stopping
+from foundry_tasks.models.per_regime import PerRegimeModel
+from foundry_tasks.models.seed_average import AveragedModel, fit_averaged
 from foundry_tasks.models.session_auc import mean_session_auc
-from foundry_tasks.models.xgboost_classifier import INPUTS
 
 FIT, TEST = (0, 45), (46, 60)
 every_model = pytest.mark.parametrize("name", [name for name in BASE_MODELS if name not in DEEP_MODELS])
@@ -20,10 +22,10 @@ every_model = pytest.mark.parametrize("name", [name for name in BASE_MODELS if n
 def small(name):
     """Fast settings, with leaves small enough for a small panel."""
     estimator = BASE_MODELS[name]
-    if name == "logistic":
+    inputs_per_tree = {"lightgbm": "feature_fraction", "xgboost": "colsample_bytree"}
+    if name not in inputs_per_tree:
         return estimator
-    inputs_per_tree = "feature_fraction" if name == "lightgbm" else "colsample_bytree"
-    return replace(estimator, rounds=40, min_leaf_rows=40, **{inputs_per_tree: 1.0})
+    return replace(estimator, rounds=40, min_leaf_rows=40, **{inputs_per_tree[name]: 1.0})
 
 
 def fitted(name, features, labels, *, seeds=(7, 8), stopping=None):
@@ -161,6 +163,10 @@ def test_stopping_keeps_the_rounds_that_rank_the_window_best(name, features, lab
 def test_an_unknown_kind_is_refused_by_name():
     with pytest.raises(ValueError, match="got 'pickle'"):
         load_model(b'{"kind": "pickle"}')
+
+
+def test_no_base_model_has_a_name_that_shards_or_saved_models_use():
+    assert not {LIGHT, AveragedModel.kind, PerRegimeModel.kind} & BASE_MODELS.keys()
 
 
 def test_every_input_that_xgboost_asks_for_is_a_feature():

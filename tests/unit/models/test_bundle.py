@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 
 from foundry_tasks.contract.errors import DataRejectedError
 from foundry_tasks.data.panel import FeaturePanel
-from foundry_tasks.models.averaged import fit_averaged
+from foundry_tasks.models.base.lightgbm import LightGBMClassifier
+from foundry_tasks.models.base.logistic import LogisticRegression
 from foundry_tasks.models.bundle import Bundle, PyfuncBundle, _load_pyfunc, needed_features, regime_of
 from foundry_tasks.models.calibration import BaseRateSlope
 from foundry_tasks.models.design import build_design
-from foundry_tasks.models.lightgbm_classifier import LightGBMClassifier
-from foundry_tasks.models.logistic_regression import LogisticRegression
+from foundry_tasks.models.meta_learner import REGIMES, fit_meta_learner
+from foundry_tasks.models.seed_average import fit_averaged
 from foundry_tasks.models.stack import Stack
-from foundry_tasks.models.stacking import REGIMES, fit_meta_learner
 
 REGIME = REGIMES[0]
 ESTIMATORS = {"logistic": LogisticRegression(), "lightgbm": LightGBMClassifier(rounds=20, min_leaf_rows=20)}

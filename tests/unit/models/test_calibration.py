@@ -9,8 +9,8 @@ from foundry_tasks.models.calibration import (
     expanding_base_rate,
     fit_calibrator,
 )
+from foundry_tasks.models.meta_learner import average, fit_meta_learner, standardise
 from foundry_tasks.models.stack import Stack
-from foundry_tasks.models.stacking import average, fit_meta_learner, standardise
 
 RNG = np.random.default_rng(4)
 

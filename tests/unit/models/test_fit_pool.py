@@ -10,12 +10,12 @@ import pytest
 from threadpoolctl import threadpool_info
 
 from foundry_tasks.contract.config import ModelsConfig
+from foundry_tasks.models.base.lightgbm import LightGBMClassifier
+from foundry_tasks.models.base.logistic import LogisticRegression
+from foundry_tasks.models.base.xgboost import XGBoostClassifier
 from foundry_tasks.models.design import build_design
 from foundry_tasks.models.fit_pool import FitPool
-from foundry_tasks.models.lightgbm_classifier import LightGBMClassifier
-from foundry_tasks.models.logistic_regression import LogisticRegression
 from foundry_tasks.models.training import FitWindow, WindowTrainer
-from foundry_tasks.models.xgboost_classifier import XGBoostClassifier
 
 ESTIMATORS = (
     LightGBMClassifier(rounds=15, min_leaf_rows=20, feature_fraction=1.0),

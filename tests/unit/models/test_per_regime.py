@@ -8,19 +8,19 @@ import pytest
 from foundry_tasks.contract.config import ModelsConfig
 from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.data.panel import FeaturePanel
-from foundry_tasks.models.averaged import AveragedModel
+from foundry_tasks.models.base.lightgbm import LightGBMClassifier
+from foundry_tasks.models.base.logistic import LogisticRegression
+from foundry_tasks.models.base.xgboost import XGBoostClassifier
 from foundry_tasks.models.base_models import load_model, score_panel
 from foundry_tasks.models.bundle import Bundle, PyfuncBundle, needed_features
 from foundry_tasks.models.calibration import BaseRateSlope
 from foundry_tasks.models.design import build_design
 from foundry_tasks.models.importance import LabelledRows, permutation_importance
-from foundry_tasks.models.lightgbm_classifier import LightGBMClassifier
-from foundry_tasks.models.logistic_regression import LogisticRegression
 from foundry_tasks.models.market_regime import VOLATILITY, RegimeSplit, need_volatility
 from foundry_tasks.models.per_regime import MIN_REGIME_SESSIONS, PerRegimeModel
+from foundry_tasks.models.seed_average import AveragedModel
 from foundry_tasks.models.stack import Stack
 from foundry_tasks.models.training import FitWindow, WindowTrainer
-from foundry_tasks.models.xgboost_classifier import XGBoostClassifier
 
 SESSIONS, TICKERS = 300, 15
 WINDOW = FitWindow(10, 200, purge=1)

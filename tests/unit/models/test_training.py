@@ -5,11 +5,11 @@ import pytest
 
 from foundry_tasks.contract.config import ModelsConfig
 from foundry_tasks.contract.errors import ConfigError
+from foundry_tasks.models.base.lightgbm import LightGBMClassifier
+from foundry_tasks.models.base.logistic import LogisticRegression
+from foundry_tasks.models.base.xgboost import XGBoostClassifier
 from foundry_tasks.models.design import build_design
-from foundry_tasks.models.lightgbm_classifier import LightGBMClassifier
-from foundry_tasks.models.logistic_regression import LogisticRegression
 from foundry_tasks.models.training import FitWindow, WindowTrainer
-from foundry_tasks.models.xgboost_classifier import XGBoostClassifier
 
 SESSIONS, TICKERS = 300, 15
 ESTIMATORS = [

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import JsonValue
 
 from foundry_tasks.adapters.store_local import LocalStore
 from foundry_tasks.contract import artifacts
@@ -38,7 +39,9 @@ from foundry_tasks.contract.documents.gates import EntryFigures, FoldFigures, Ga
 from foundry_tasks.contract.documents.models import ModelImportance
 from foundry_tasks.contract.documents.predict import Predictor
 from foundry_tasks.contract.documents.prices import Columns, ExcludedBars
-from foundry_tasks.contract.stage_io import Identity, StageIO, StageResult
+from foundry_tasks.contract.identity import Identity
+from foundry_tasks.contract.results import StageResult
+from foundry_tasks.contract.stage_io import Code, Environment, StageIO
 from foundry_tasks.data.tables import Matrices, write_matrices, write_table
 from foundry_tasks.evaluation import metrics
 from foundry_tasks.evaluation.selection_bias import selection_bias
@@ -153,20 +156,22 @@ class Run:
     def io(self, stage: str, shard: str | None = None) -> StageIO:
         workspace = self.folder / "work" / stage
         workspace.mkdir(parents=True, exist_ok=True)
-        return StageIO(
-            identity=Identity(self.dag, self.run_id, stage, shard, date(2021, 7, 13)),
-            store=self.store, expectations=None, registry=None, progress=SilentProgress(),  # type: ignore[arg-type]  # unused
-            workspace=workspace, now=lambda: datetime(2021, 7, 14, tzinfo=UTC), code_version="0.1+abc", image_digest="",
+        environment = Environment(
+            store=self.store, expectations=None, registry=None, code=Code("0.1+abc"),  # type: ignore[arg-type]  # unused
+            now=lambda: datetime(2021, 7, 14, tzinfo=UTC),
         )  # fmt: skip
+        identity = Identity(self.dag, self.run_id, stage, shard, date(2021, 7, 13))
+        return StageIO.of(identity, environment, workspace, SilentProgress())
 
     def finish(self, io: StageIO, *, total: float = 2.0, reused_from: str | None = None) -> StageResult:
-        digest = artifacts.outputs_digest({name: item.sha256 for name, item in io.outputs.items()})
+        digest = artifacts.outputs_digest({name: item.sha256 for name, item in io.outputs.artifacts.items()})
         identity = io.identity
         result = StageResult(
             dag=self.dag, run_id=self.run_id, stage=identity.stage, shard=identity.shard, as_of=identity.as_of,
-            status="warn" if io.warnings else "ok", inputs={}, outputs=io.outputs, outputs_digest=digest,
-            metrics=io.metrics, warnings=io.warnings, config={"seed": 7}, config_digest="c" * 64, code_version=io.code_version,
-            image_digest="", seed=7, elapsed_s={"start": 0.6, **io.elapsed_s, "total": total}, reused_from=reused_from,
+            status="warn" if io.outputs.warnings else "ok", inputs={}, outputs=io.outputs.artifacts, outputs_digest=digest,
+            metrics=io.outputs.metrics, warnings=io.outputs.warnings, config={"seed": 7}, config_digest="c" * 64,
+            code_version=io.environment.code.version, image_digest="", seed=7,
+            elapsed_s={"start": 0.6, **io.steps.elapsed_s, "total": total}, reused_from=reused_from,
         )  # fmt: skip
         key = artifacts.result_key(self.dag, self.run_id, identity.stage, identity.shard)
         self.store.write(key, result.model_dump_json().encode())
@@ -179,16 +184,16 @@ class Run:
         stage: str,
         documents: Document | Mapping[str, Any],
         warnings: Iterable[str] = (),
-        **metrics: Mapping[str, Any],
+        **metrics: JsonValue,
     ) -> None:
         io = self.io(stage)
-        io.metrics |= metrics
+        io.outputs.metrics |= metrics
         if isinstance(documents, Document):
             io.publish(documents)
         else:
             for name, document in documents.items():
                 io.publish_file(name, artifacts.canonical_json(document))
-        io.warnings += warnings
+        io.outputs.warnings += warnings
         self.finish(io)
 
     def publish_panels(self, market: Market) -> None:
@@ -200,7 +205,7 @@ class Run:
             for entry in ENTRIES:
                 absent = np.full_like(up, np.nan)
                 values[f"return_{horizon}d_{entry}"] = absent if entry == "next_open" else market.returns[horizon]
-        path = labels.workspace / "labels.parquet"
+        path = labels.outputs.workspace / "labels.parquet"
         write_matrices(path, Matrices(market.sessions, TICKERS, values))
         labels.publish_file("labels.parquet", path)
         self.finish(labels)
@@ -212,7 +217,7 @@ class Run:
                 matrices = Matrices(
                     market.sessions[rows], TICKERS, {"p_up": p_up, "base_rate": np.full_like(p_up, 0.52)}
                 )
-                path = ensemble.workspace / f"{horizon}-{fold.name}.parquet"
+                path = ensemble.outputs.workspace / f"{horizon}-{fold.name}.parquet"
                 write_matrices(path, matrices)
                 ensemble.publish_file(f"{horizon}d/{fold.name}.parquet", path)
         figures = ComparedModel(auc_up=0.512, auc_median=0.511, rank_ic=None, pooled_auc_up=0.51)
@@ -240,7 +245,7 @@ class Run:
             "position": np.clip(p_up - 0.5, 0, 0.05).reshape(-1),
             "kind": np.full(n_rows, "shadow", object),
         }
-        path = io.workspace / "predictions.parquet"
+        path = io.outputs.workspace / "predictions.parquet"
         write_table(path, columns)
         io.publish_file("predictions.parquet", path)
         version = Predictor(model="foundry-us-1d", version=3, kind="shadow", why="no champion yet")
@@ -278,7 +283,7 @@ def publish_train_run(run: Run, market: Market, *, until: str = "predict", gates
     prices = run.io("prices")
     prices.publish(PRICES)
     prices.warn("prices: T07 has one bar outside [low, high]")
-    prices.show("data_docs/prices/index.html", b"<html></html>")
+    prices.outputs.show("data_docs/prices/index.html", b"<html></html>")
     run.finish(prices)
     left_out = {"vol_ratio_20d": "prices have no volume"}
     features = run.io("features")

@@ -50,7 +50,7 @@ PROGRAM = """
 import json
 from datetime import date
 from foundry_tasks.contract.documents import Report
-from foundry_tasks.contract.stage_io import StageResult
+from foundry_tasks.contract.results import StageResult
 from foundry_tasks.report.document import assemble
 from foundry_tasks.report.html import write_html
 from foundry_tasks.report.markdown import write_markdown

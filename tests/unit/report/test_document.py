@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from foundry_tasks.contract.documents.monitor import (
     MonitorSettings,
 )
 from foundry_tasks.contract.documents.report import AbsentStage, StageWarning
+from foundry_tasks.contract.stage_io import Code
 
 
 def walk(value: Any):
@@ -91,8 +93,7 @@ def test_a_run_whose_code_changed_on_the_way_says_so(new_run):
     run = new_run()
     for stage, version in (("prices", "0.1+old"), ("features", "0.1+new")):
         io = run.io(stage)
-        io.code_version = version
-        run.finish(io)
+        run.finish(replace(io, environment=replace(io.environment, code=Code(version))))
     run.report()
     (warning,) = run.document().warnings
     assert warning.text.startswith("2 versions of the code")
@@ -156,7 +157,7 @@ def test_a_run_of_which_nothing_is_there_still_has_a_report(new_run, dag, headli
     document = run.document()
     assert document.status.headline == headline
     assert document.absent
-    assert io.metrics["page"].endswith("report.html")
+    assert io.outputs.metrics["page"].endswith("report.html")
 
 
 def test_a_daily_run_is_predictions_and_says_why_there_is_no_verdict(new_run, market):

@@ -102,7 +102,7 @@ def test_markdown_and_page_are_written_from_the_json(train_run, document):
 
 def test_the_published_artifacts_are_the_pages_that_are_shown(train_run):
     io = train_run.report()
-    for name, artifact in io.outputs.items():
+    for name, artifact in io.outputs.artifacts.items():
         assert train_run.store.object_path(artifact.sha256).read_text() == train_run.page(name)
 
 

@@ -59,7 +59,7 @@ def publish_portfolio(run, *, replay=("net", "2024-03-01", 4e-16)):
             ladder=ladder_figures(edge_decay_ladder(prices, weights), resampling=RESAMPLING),
             folds=fold_figures(folds, backtest.net, 0),
         )
-        path = io.workspace / f"daily-{horizon}d.parquet"
+        path = io.outputs.workspace / f"daily-{horizon}d.parquet"
         write_table(path, daily_columns(backtest, window))
         io.publish_file(f"{horizon}d/daily.parquet", path)
         io.publish_file(f"trades-{horizon}d.csv", CSV)
@@ -182,7 +182,7 @@ def test_trades_lie_beside_the_report_also_where_the_stage_was_reused(new_run):
     first, second = (new_run(dag="foundry_backtest", run_id=name) for name in ("first", "second"))
     publish_portfolio(first)
     io = second.io("portfolio")
-    io.outputs |= first.io("report").result("portfolio").outputs
+    io.outputs.artifacts |= first.io("report").inputs.result("portfolio").outputs
     second.finish(io, reused_from="first")
     second.report()
     assert second.page("trades-1d.csv").encode() == CSV

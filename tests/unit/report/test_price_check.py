@@ -12,11 +12,11 @@ from foundry_tasks.contract.documents import Prices
 from foundry_tasks.contract.documents.prices import Columns, ExcludedBars, LargeMove
 from foundry_tasks.contract.ports import Finding
 from foundry_tasks.data.bar_files import write_bars
-from foundry_tasks.data.judgement import bars_of, events, judge
+from foundry_tasks.data.bar_verdicts import bars_of, events, judge
 from foundry_tasks.data.jumps import RESOLVED_SESSIONS
 from foundry_tasks.report.price_cases import AROUND_SESSIONS, CASES, Snapshot, drawn, rejected_cases, worst_cases
 from foundry_tasks.report.price_check import PriceCheck, as_page, as_text
-from foundry_tasks.report.terminal import WIDTH
+from foundry_tasks.report.terminal_style import WIDTH
 from tests.market_bars import sound_bars
 from tests.unit.report.test_pages import Loads, parsed, shown
 

@@ -6,8 +6,8 @@ import sys
 import pytest
 
 from foundry_tasks.contract import artifacts
+from foundry_tasks.contract.environment_variables import REPOSITORY
 from foundry_tasks.contract.errors import MissingInputError
-from foundry_tasks.contract.settings import REPOSITORY
 from foundry_tasks.report.summary import render
 
 

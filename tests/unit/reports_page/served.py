@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from foundry_tasks.contract.settings import REPOSITORY
+from foundry_tasks.contract.environment_variables import REPOSITORY
 
 PASSWORD = "pass:wörd"  # noqa: S105 - colons and umlauts are likely to fail
 

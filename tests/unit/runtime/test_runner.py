@@ -15,6 +15,7 @@ from foundry_tasks.adapters.stores import open_store
 from foundry_tasks.contract import artifacts
 from foundry_tasks.contract.artifacts import canonical_json
 from foundry_tasks.contract.config import StageConfig
+from foundry_tasks.contract.environment_variables import Settings
 from foundry_tasks.contract.errors import (
     ConfigError,
     DataRejectedError,
@@ -22,12 +23,11 @@ from foundry_tasks.contract.errors import (
     NothingToDo,
     TransientError,
 )
+from foundry_tasks.contract.identity import Identity
 from foundry_tasks.contract.ports import Expectations, Registry
-from foundry_tasks.contract.settings import Settings
-from foundry_tasks.contract.stage_io import Identity
 from foundry_tasks.contract.stages import STAGES, StageSpec
 from foundry_tasks.runtime import runner
-from foundry_tasks.runtime.terminal import PlainProgress
+from foundry_tasks.runtime.progress import PlainProgress
 
 AS_OF = date(2026, 6, 30)
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
@@ -46,7 +46,7 @@ def stages(monkeypatch):
     def first(config, io):
         with io.step("work"):
             io.publish_file("number.json", canonical_json(config.top))
-        io.metrics["number"] = config.top
+        io.outputs.metrics["number"] = config.top
         ran.append("first")
 
     def second(config, io):
@@ -115,7 +115,7 @@ def test_every_result_of_a_run_and_its_log_have_the_as_of_of_its_prices(stages, 
     last_session = date(2022, 12, 28)
 
     def prices(config, io):
-        io.effective_as_of = last_session
+        io.outputs.as_of = last_session
 
     stages.add("prices", prices)
     stages.add("middle", lambda *_: None, inputs=("prices",))
@@ -141,7 +141,7 @@ def test_the_workspace_is_gone_afterwards_also_where_the_stage_failed(stages, ru
     seen = []
 
     def fail(config, io):
-        seen.append(io.workspace)
+        seen.append(io.outputs.workspace)
         io.publish_file("x", b"x")
         raise ZeroDivisionError("a bug")
 
@@ -173,12 +173,12 @@ def test_warnings_are_reused_with_the_work(stages, run):
 def test_other_config_inputs_code_libraries_or_shard_are_computed_anew(stages, run, monkeypatch, what):
     run("first")
     run("second")
-    code, libraries = runner.code_version(), runner.library_versions()
+    code, libraries = runner.code_version(), runner.library_versions("second")
     run("first", "other", **({"top": 4} if what == "inputs" else {}))
     if what == "code":
         monkeypatch.setattr(runner, "code_version", lambda: f"{code}-edited")
     if what == "libraries":
-        monkeypatch.setattr(runner, "library_versions", lambda: libraries | {"numpy": "1.0"})
+        monkeypatch.setattr(runner, "library_versions", lambda _: libraries | {"numpy": "1.0"})
     again = run("second", "other", "h=1" if what == "shard" else None, **({"seed": 8} if what == "config" else {}))
     assert again.reused_from is None
     assert stages.ran.count("second") == 2
@@ -318,6 +318,16 @@ def test_the_code_version_moves_with_the_sources(tmp_path, monkeypatch):
         versions.append(runner.code_version())
     runner.code_version.cache_clear()
     assert versions[0] == versions[2] != versions[1]
+
+
+def test_the_code_version_is_of_the_whole_package():
+    assert (runner.PACKAGE / "contract" / "config.py").is_file()
+
+
+def test_a_stage_before_the_models_is_computed_anew_for_no_library_of_theirs():
+    of_features, of_models = runner.library_versions("features"), runner.library_versions("models")
+    assert of_models.items() > of_features.items()
+    assert of_models.keys() - of_features.keys() == {"lightgbm"}
 
 
 def test_a_store_that_is_neither_folder_nor_bucket_is_refused_rather_than_made_one(tmp_path, monkeypatch):

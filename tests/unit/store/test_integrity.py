@@ -7,7 +7,7 @@ import pytest
 
 from foundry_tasks.adapters.store_local import LocalStore
 from foundry_tasks.contract import artifacts
-from foundry_tasks.contract.stage_io import Artifact, StageResult
+from foundry_tasks.contract.results import Artifact, StageResult
 from foundry_tasks.store import integrity
 
 RESULT = artifacts.result_key("foundry_train", "run", "prices", None)

@@ -9,9 +9,9 @@ from foundry_tasks.evaluation.forward_simulator import ForwardSimulator
 from foundry_tasks.features.build import build_features
 from foundry_tasks.features.labels import build_labels
 from foundry_tasks.inputs.feature_file import stored_features
+from foundry_tasks.walk.folds import WalkForwardValidator
 from foundry_tasks.walk.retraining import RetrainedForecasts, RetrainingRecipe
 from foundry_tasks.walk.study import Recipe, walk
-from foundry_tasks.walk.walk_forward import WalkForwardValidator
 from tests.leakage.markets import simulated_market
 
 EVERY, FIRST = 30, 230

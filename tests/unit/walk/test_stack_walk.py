@@ -10,8 +10,8 @@ from foundry_tasks.contract.config import EnsembleConfig, WalkConfig
 from foundry_tasks.evaluation.metrics import session_ranks
 from foundry_tasks.features.labels import Labels
 from foundry_tasks.models.market_regime import VOLATILITY
+from foundry_tasks.walk.folds import WalkForwardValidator
 from foundry_tasks.walk.stack_walk import StackInputs, walk_stack
-from foundry_tasks.walk.walk_forward import WalkForwardValidator
 
 SESSIONS, TICKERS, HORIZON = 620, 30, 1
 REGIME = "market_trend_200d"

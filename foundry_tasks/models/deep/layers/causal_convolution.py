@@ -8,8 +8,8 @@ import foundry_tasks.models.deep.keras_backend  # noqa: F401 - before Keras
 import keras
 from keras import ops
 
-from foundry_tasks.models.deep.forward.xlstm_ts import TAPS
 from foundry_tasks.models.deep.keras_types import LayerOptions, SavedConfig, Tensor
+from foundry_tasks.models.deep.numpy_forward.xlstm_ts import TAPS
 
 
 @keras.saving.register_keras_serializable(package="foundry")

@@ -8,13 +8,13 @@ import foundry_tasks.models.deep.keras_backend  # noqa: F401 - before Keras
 import keras
 from keras import ops
 
-from foundry_tasks.models.deep.forward.xlstm_ts import HEADS, PROJECTION_BLOCK, feed_forward_units
 from foundry_tasks.models.deep.keras_types import LayerOptions, SavedConfig, Tensor
 from foundry_tasks.models.deep.layers.block_diagonal import BlockDiagonalDense, in_parts
 from foundry_tasks.models.deep.layers.causal_convolution import CausalConvolution
 from foundry_tasks.models.deep.layers.head_norm import HeadNorm
 from foundry_tasks.models.deep.layers.mlstm import MLSTM
 from foundry_tasks.models.deep.layers.slstm import SLSTM
+from foundry_tasks.models.deep.numpy_forward.xlstm_ts import HEADS, PROJECTION_BLOCK, feed_forward_units
 
 Kind = Literal["slstm", "mlstm"]
 

@@ -9,7 +9,7 @@ import numpy as np
 from foundry_tasks.contract.config import DeepTask
 from foundry_tasks.data.panel import FeaturePanel, FloatArray
 from foundry_tasks.models.deep.deep_classifier import Network
-from foundry_tasks.models.deep.forward.layers import Shapes, Weights, dense
+from foundry_tasks.models.deep.numpy_forward.layers import Shapes, Weights, dense
 
 NAMES = ("ret_1d", "ret_5d", "vol_20d")
 

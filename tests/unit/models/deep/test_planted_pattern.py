@@ -5,12 +5,12 @@ import pytest
 
 from foundry_tasks.contract.config import DEEP_MODELS, ModelsConfig
 from foundry_tasks.evaluation.metrics import session_auc, session_rank_ic
+from foundry_tasks.models.base.lightgbm import LightGBMClassifier
 from foundry_tasks.models.base_models import BASE_MODELS, estimator_for
 from foundry_tasks.models.deep.deep_classifier import NETWORKS
 from foundry_tasks.models.deep.journal import NO_JOURNAL
 from foundry_tasks.models.deep.training import LearningRows, Training, plan_for
 from foundry_tasks.models.design import build_design
-from foundry_tasks.models.lightgbm_classifier import LightGBMClassifier
 from foundry_tasks.models.scaler import Scaler
 from foundry_tasks.models.training import FitWindow, WindowTrainer
 from foundry_tasks.statistics.bootstrap import Resampling, mean_interval

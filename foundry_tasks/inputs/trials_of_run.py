@@ -1,0 +1,70 @@
+"""The trials that a run makes.
+
+They are each base model, the reference blend, the stack, the P(up) that the gates judge, and every way in which somebody
+chose to trade it.
+"""
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+from pydantic import JsonValue
+
+from foundry_tasks.contract.config import BacktestConfig, GatePolicy
+from foundry_tasks.contract.stage_io import StageIO
+from foundry_tasks.data.panel import FloatArray, PricePanel
+from foundry_tasks.data.tables import read_prices
+from foundry_tasks.evaluation.selection_bias import SelectionBias, selection_bias
+from foundry_tasks.evaluation.standard_portfolio import DailyPnl, standard_pnl
+from foundry_tasks.inputs.run_inputs import RunInputs
+from foundry_tasks.inputs.trial_ledger import Trial, TrialLedger, configuration, distinct
+
+JUDGED = "p_up"
+TRADED = "p_up, traded by rules of its own"
+
+
+def record_run(io: StageIO, inputs: RunInputs, market: str, policy: GatePolicy) -> dict[int, SelectionBias]:
+    """Write down every trial of this run; horizon → what having tried so often makes of the judged one's Sharpe ratio."""
+    ledger = TrialLedger(io.store)
+    prices = read_prices(io.path("prices", "prices.parquet"))
+    judged = {}
+    for horizon in inputs.reported_folds:
+        for trial in _trials(io, inputs, prices, horizon, policy):
+            ledger.record(market, trial)
+            if trial.what["scores"] == JUDGED:
+                judged[horizon] = trial.daily
+    everything = [trial.daily for trial in distinct(ledger.read(market))]
+    return {horizon: selection_bias(daily, everything) for horizon, daily in judged.items()}
+
+
+def record_portfolio(io: StageIO, inputs: RunInputs, rules: BacktestConfig, horizon: int, daily: DailyPnl) -> None:
+    """Write down what the run's P(up) earned under rules that a person chose: another choice is another trial."""
+    what = configuration(inputs.configs("prices", "features", "labels", "ensemble", "models"))
+    traded = rules.model_dump(mode="json") | {"scores": TRADED}
+    TrialLedger(io.store).record(inputs.prices_config.market, _trial(io, what | traded, horizon, daily))
+
+
+def _trial(io: StageIO, what: Mapping[str, JsonValue], horizon: int, daily: DailyPnl) -> Trial:
+    run, recorded = f"{io.identity.dag}/{io.identity.run_id}", io.environment.now().isoformat(timespec="seconds")
+    return Trial(what, horizon, daily, io.environment.code.version, run, recorded)
+
+
+def _trials(io: StageIO, inputs: RunInputs, prices: PricePanel, horizon: int, policy: GatePolicy) -> Iterator[Trial]:
+    folds = inputs.reported_folds[horizon]
+    first = folds[0].test.start
+
+    def trial(what: Mapping[str, JsonValue], values: FloatArray) -> Trial:
+        return _trial(io, what, horizon, standard_pnl(prices, values, first_session=first, horizon=horizon))
+
+    fitted = inputs.configs("prices", "features", "labels", "models")
+    learned = configuration(fitted)
+    alone = {key: value for key, value in learned.items() if key != "models"}
+    for name, values in inputs.scores.tested(horizon, folds).items():
+        yield trial(alone | {"scores": name}, values)
+    stacked = configuration([*fitted, *inputs.configs("ensemble")])
+    files = [inputs.forecast_file(horizon, fold, ("score", JUDGED)) for fold in folds]
+    tested = {
+        name: np.concatenate([file[name][-len(fold.test) :] for fold, file in zip(folds, files, strict=True)])
+        for name in ("score", JUDGED)
+    }
+    yield trial(stacked | {"scores": "stack"}, tested["score"])
+    yield trial(stacked | policy.model_dump(mode="json") | {"scores": JUDGED}, tested[JUDGED])
