@@ -1,1 +1,1 @@
-"""Where prices come from, and the wide matrices that everything is computed on."""
+"""Price sources, data checks, and the wide matrices of prices and features (sessions × tickers)."""

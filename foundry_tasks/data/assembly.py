@@ -1,4 +1,4 @@
-"""From judged bars to the wide panel that everything is computed on."""
+"""Build the wide price panel from judged bars."""
 
 from collections.abc import Mapping
 
@@ -14,9 +14,10 @@ def build_panel(
 ) -> PricePanel:
     """The kept bars on the grid of sessions × tickers, from the first session with a bar to the last.
 
-    member: (n_sessions, n_tickers of `bars`) from a universe file, else None: then a ticker belongs from its first kept
-    bar to its last. No ticker belongs while it is withheld. Tickers without a kept bar or without a session of membership
-    are left out.
+    A ticker is not a member while it is withheld. Tickers without a kept bar on a session of membership are left out.
+
+    sessions: (n_sessions,). member: (n_sessions, n_tickers of `bars`) from a universe file; None: a ticker is a member from
+    its first to its last kept bar. sectors: ticker → sector.
     """
     shape = (len(sessions), len(bars.tickers))
     at = (bars.session[judged.kept], bars.ticker[judged.kept])
@@ -52,7 +53,7 @@ def _on_grid(bars: Bars, mark: BoolArray, shape: tuple[int, int]) -> BoolArray:
 
 
 def _first_kept(bars: Bars, judged: Judged) -> BoolArray:
-    """The kept bars that are the first of theirs on or after a break."""
+    """Mask (n_bars,): the ticker's first kept bar on or after each break."""
     kept = np.flatnonzero(judged.kept)
     segment, ticker = np.cumsum(judged.breaks)[kept], bars.ticker[kept]
     first = np.zeros(len(bars.ticker), bool)

@@ -1,4 +1,4 @@
-"""Bars of a tidy frame in a file, as snapshots keep them: equal bars are equal bytes."""
+"""Parquet files of tidy frames, for snapshots. Equal bars give equal bytes."""
 
 from pathlib import Path
 
@@ -20,6 +20,6 @@ def write_bars(table: pd.DataFrame, path: Path) -> Path:
 
 
 def read_bars(path: Path) -> pd.DataFrame:
-    """What `write_bars` wrote."""
+    """Read a tidy frame that `write_bars` wrote."""
     table: pd.DataFrame = pq.read_table(path).to_pandas(date_as_object=False)
     return table.astype({"date": "datetime64[s]", "ticker": "str"})

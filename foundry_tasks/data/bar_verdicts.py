@@ -1,4 +1,4 @@
-"""One verdict a bar: the tidy frame with what expectations ask of it, and what is set aside, withheld or kept by name."""
+"""Judge every bar: the columns for the expectation suite, and the excluded, withheld and kept bars."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,10 +19,10 @@ from foundry_tasks.data.universe import first_to_last_bar
 S = TypeVar("S", bound=np.generic)
 
 MAX_ZERO_VOLUME = 0.5
-"""With more untraded bars than this share, the source has no volume worth the name."""
+"""With a larger share of bars without volume, the field volume is dropped."""
 
 RECENT_SESSIONS = 3
-"""A session is compared with so many before it: one without prices is no measure of the next."""
+"""A session is compared with this many before it, since a single one may lack prices."""
 
 REASONS = (
     "not a session",
@@ -33,7 +33,7 @@ REASONS = (
     "single price throughout",
     "close unchanged too long",
 )
-"""Why a bar is set aside; the first that holds is named."""
+"""Reasons to exclude a bar, in order of precedence."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,8 @@ class Bars:
     """A tidy frame sorted by ticker and date, without identical duplicates.
 
     tickers: sorted names. ticker: (n_bars,) codes into them. day: (n_bars,) dates. session: (n_bars,) index into the
-    calendar's sessions, -1 off the calendar. fields: name → (n_bars,) float64. price: what returns are made of.
+    calendar's sessions, -1 for a day that is not a session. fields: name → (n_bars,) float64. identical_duplicates: number
+    of removed duplicates.
     """
 
     tickers: tuple[str, ...]
@@ -53,11 +54,11 @@ class Bars:
 
     @property
     def price(self) -> FloatArray:
-        """(n_bars,) what returns are made of: the adjusted close where there is one, else the close."""
+        """(n_bars,) prices of returns: the adjusted close if the source has it, else the close."""
         return self.fields.get("adj_close", self.fields["close"])
 
     def up_to(self, session: int) -> "Bars":
-        """The bars of the first sessions, up to this index."""
+        """The bars with a session index ≤ `session`."""
         wanted = self.session <= session
         fields = {name: values[wanted] for name, values in self.fields.items()}
         return replace(
@@ -66,7 +67,10 @@ class Bars:
 
 
 def bars_of(table: pd.DataFrame, sessions: DateArray) -> Bars:
-    """A tidy frame as arrays. Fields without a single value, and a volume that is mostly zero, are absent."""
+    """A tidy frame as arrays, on the calendar's sessions (n_sessions,).
+
+    Fields without any value and a volume that is mostly zero are dropped.
+    """
     codes, names = pd.factorize(table["ticker"], sort=True)
     day = table["date"].to_numpy().astype("datetime64[D]")
     key = codes.astype(np.int64) * 100_000 + day.astype(np.int64)
@@ -90,11 +94,12 @@ def bars_of(table: pd.DataFrame, sessions: DateArray) -> Bars:
 
 @dataclass(frozen=True)
 class Judged:
-    """columns: what the suite asks of each bar, name → (n_bars,). reason: (n_bars,) index into REASONS, -1 where kept.
+    """Verdicts on all bars.
 
-    jumps: of the kept bars and the bad ones between a jump and its return, each (n_bars,). breaks: (n_bars,), first bars
-    after what no return, feature or label reaches across: actions, and redenominations that the config names. unknown:
-    entries of `keep` that name no bar.
+    columns: input of the expectation suite, name → (n_bars,). reason: (n_bars,) index into REASONS, -1 for a kept bar. jumps:
+    verdicts on jumps, each (n_bars,), on the kept bars and those between a jump and its return. breaks: (n_bars,), first
+    bars after an action or a configured redenomination; no return, feature or label spans them. unknown: entries of `keep`
+    that match no bar.
     """
 
     columns: Mapping[str, AnyArray]
@@ -105,22 +110,22 @@ class Judged:
 
     @property
     def kept(self) -> BoolArray:
-        """(n_bars,) bars without a reason against them."""
+        """(n_bars,) mask of the bars that are not excluded."""
         kept: BoolArray = self.reason < 0
         return kept
 
 
 def judge(bars: Bars, keep: Sequence[str] = (), redenominations: Sequence[date] = ()) -> Judged:
-    """Hold every bar against its neighbours; each finding sees only bars that no earlier one has set aside.
+    """Apply the rules of REASONS in order. Rules on jumps, single and unchanged closes skip bars excluded before.
 
-    keep: `TICKER` or `TICKER DATE`, bars that are right whatever a rule says of them. redenominations: dates on which the
-    currency changed its unit.
+    keep: `TICKER` or `TICKER DATE`; these bars are kept against every rule but "not a session" and "no close".
+    redenominations: dates on which the currency changed its unit.
     """
     reason = np.full(len(bars.ticker), -1)
-    right, unknown = _named(bars, keep)
+    always_kept, unknown = _named(bars, keep)
 
     def mark(name: str, where: BoolArray) -> None:
-        reason[where & (reason < 0) & ~right] = REASONS.index(name)
+        reason[where & (reason < 0) & ~always_kept] = REASONS.index(name)
 
     reason[bars.session < 0] = REASONS.index("not a session")
     reason[(reason < 0) & ~(np.isfinite(bars.fields["close"]) & np.isfinite(bars.price))] = REASONS.index("no close")
@@ -130,7 +135,7 @@ def judge(bars: Bars, keep: Sequence[str] = (), redenominations: Sequence[date] 
     mark("volume of zero", untraded)
 
     renamed = _first_after(bars, redenominations)
-    jumps, step = _jumps(bars, reason < 0, right | renamed)
+    jumps, step = _jumps(bars, reason < 0, always_kept | renamed)
     mark("between a jump and its return", jumps.bad)
     single = _scattered(bars, reason < 0, lambda ticker, at: defects.constant(ticker, bars.fields["close"][at]))
     mark("single price throughout", single)
@@ -152,7 +157,7 @@ def judge(bars: Bars, keep: Sequence[str] = (), redenominations: Sequence[date] 
 
 
 def _jumps(bars: Bars, among: BoolArray, known: BoolArray) -> tuple[Jumps, FloatArray]:
-    """Jumps of the bars `among`, at their places, and the common step of their sessions."""
+    """Jumps and common steps (n_bars,), found among the bars `among`. known: (n_bars,) bars that are not judged."""
     at = np.flatnonzero(among)
     ticker, session, price = bars.ticker[at], bars.session[at], bars.price[at]
     move = log_moves(ticker, price)
@@ -171,9 +176,12 @@ def _at(places: IntArray, values: BoolArray, n_bars: int) -> BoolArray:
 
 
 def _named(bars: Bars, keep: Sequence[str]) -> tuple[BoolArray, list[str]]:
-    """The bars that `keep` names, and its entries that name none."""
-    right = np.zeros(len(bars.ticker), bool)
-    nothing = []
+    """Mask (n_bars,) of the bars that `keep` names, and its entries that match no bar.
+
+    An entry dated before the first bar is not reported: the run may read only later dates.
+    """
+    named = np.zeros(len(bars.ticker), bool)
+    unmatched = []
     codes = {ticker: code for code, ticker in enumerate(bars.tickers)}
     first = str(bars.day.min()) if len(bars.day) else ""
     for entry in keep:
@@ -182,13 +190,13 @@ def _named(bars: Bars, keep: Sequence[str]) -> tuple[BoolArray, list[str]]:
         if not where.any():
             where = (bars.ticker == codes.get(ticker.strip(), -1)) & (bars.day.astype(str) == day)
         if not where.any() and day >= first:
-            nothing.append(entry)
-        right |= where
-    return right, nothing
+            unmatched.append(entry)
+        named |= where
+    return named, unmatched
 
 
 def _first_after(bars: Bars, redenominations: Sequence[date]) -> BoolArray:
-    """Each ticker's first bar on or after each of the dates, where it has one before."""
+    """Mask (n_bars,): each ticker's first bar on or after each of the dates, if it has an earlier bar."""
     first = np.zeros(len(bars.ticker), bool)
     for day in redenominations:
         later = bars.day >= np.datetime64(day)
@@ -197,10 +205,10 @@ def _first_after(bars: Bars, redenominations: Sequence[date]) -> BoolArray:
 
 
 def coverage(bars: Bars, kept: BoolArray, member: BoolArray | None, n_sessions: int) -> tuple[float, FloatArray]:
-    """Share of ticker-sessions that remain: of all, and of each ticker (NaN where it has none to lose).
+    """Share of expected ticker-sessions with a kept bar: of all, and (n_tickers,) of each ticker (NaN without any).
 
-    Those of a ticker run from its first to its last bar, where it is a member; member: (n_sessions, n_tickers) or None
-    where there is no universe file.
+    Expected are a ticker's sessions of membership from its first to its last bar. kept: (n_bars,). member: (n_sessions,
+    n_tickers), or None without a universe file.
     """
     shape = (n_sessions, len(bars.tickers))
     has_bar, remains = np.zeros(shape, bool), np.zeros(shape, bool)
@@ -216,9 +224,10 @@ def coverage(bars: Bars, kept: BoolArray, member: BoolArray | None, n_sessions: 
 
 
 def newest_priced(bars: Bars, kept: BoolArray, member: BoolArray | None, n_sessions: int) -> int:
-    """Index of the newest session on which at least half of those who should have a kept bar have one; -1 where there is none.
+    """Index of the newest session with enough kept bars; -1 if there is none.
 
-    Who should: as many members as had one on any of the `RECENT_SESSIONS` before, and those who have any bar at all.
+    Enough: at least half the members' bars on that session before exclusion, and at least half the largest number of
+    members' kept bars on the `RECENT_SESSIONS` before. kept: (n_bars,). member: (n_sessions, n_tickers) or None.
     """
     shape = (n_sessions, len(bars.tickers))
     has_bar, priced = np.zeros(shape, bool), np.zeros(shape, bool)
@@ -237,12 +246,12 @@ def newest_priced(bars: Bars, kept: BoolArray, member: BoolArray | None, n_sessi
 
 
 def excluded_bars(bars: Bars, judged: Judged) -> tuple[ExcludedBars, ...]:
-    """What was excluded, by name: one entry a reason and ticker, with its bars, first and last date."""
+    """Excluded bars: one entry for each reason and ticker, with the number of bars, first and last date."""
     entries = []
-    away = np.flatnonzero(judged.reason >= 0)
-    pair = judged.reason[away] * len(bars.tickers) + bars.ticker[away]
+    excluded = np.flatnonzero(judged.reason >= 0)
+    pair = judged.reason[excluded] * len(bars.tickers) + bars.ticker[excluded]
     for value in np.unique(pair):
-        days = bars.day[away[pair == value]]
+        days = bars.day[excluded[pair == value]]
         entries.append(
             ExcludedBars(
                 reason=REASONS[value // len(bars.tickers)],
@@ -256,11 +265,12 @@ def excluded_bars(bars: Bars, judged: Judged) -> tuple[ExcludedBars, ...]:
 
 
 def events(bars: Bars, judged: Judged) -> tuple[LargeMove, ...]:
-    """What was judged of large moves, by name, one entry a move: ticker, date, move, what was made of it, how to overrule.
+    """Verdicts on large moves, sorted by ticker and date, each with the config line that overrules it.
 
-    until: the last date of the bad bars, or of the sessions that an action withholds. Of bad bars the first is told.
+    date: of the move; for bad bars, of the first. until: last date of the bad bars, or of the sessions that an action
+    withholds; else the date itself.
     """
-    # A move is taken from the bar before that was judged, as the judgement took it: not from one without a close.
+    # As in the judgement, a move is measured from the previous judged bar; bars without a close are not judged.
     at = np.flatnonzero((judged.reason < 0) | (judged.reason >= REASONS.index("between a jump and its return")))
     ticker, day, price = bars.ticker[at], bars.day[at], bars.price[at]
     move = log_moves(ticker, price)
@@ -290,7 +300,7 @@ def events(bars: Bars, judged: Judged) -> tuple[LargeMove, ...]:
 
 
 def _last_of(marked: BoolArray, ticker: IntArray, first: int) -> int:
-    """The last bar of the marked ones of its ticker that begin with `first`."""
+    """Index of the last bar of the run of marked bars that begins at bar `first` of a ticker."""
     stop = int(np.searchsorted(ticker, ticker[first], side="right"))
     ends = np.flatnonzero(~marked[first:stop])
     return (first + int(ends[0]) if len(ends) else stop) - 1
@@ -310,7 +320,7 @@ _VERDICTS = {
 
 
 def _scattered(bars: Bars, among: BoolArray, find: Callable[[IntArray, IntArray], npt.NDArray[S]]) -> npt.NDArray[S]:
-    """`find(ticker, at)` over the bars `among` alone, at their places; zero elsewhere."""
+    """(n_bars,): `find(ticker, at)` over the bars `among` alone; zero elsewhere."""
     at = np.flatnonzero(among)
     found = find(bars.ticker[at], at)
     result = np.zeros(len(among), found.dtype)

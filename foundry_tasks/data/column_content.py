@@ -1,4 +1,4 @@
-"""What a column's values say of it: dates, times of day, tickers, and whether two columns say the same."""
+"""Checks of a column's values: dates, times of day, tickers, and whether two columns are equal."""
 
 import re
 from collections.abc import Collection
@@ -26,9 +26,9 @@ _FIRST_EPOCH = 10**8
 
 
 def holds_dates(values: pd.Series, *, epochs: bool = True) -> bool:
-    """Whether a column's first values are dates by their looks: no day of the week, no time of day, no row number.
+    """Whether a column's first 200 values look like dates, not like weekdays, times of day or row numbers.
 
-    epochs: whether large numbers may be times since 1970.
+    epochs: whether large numbers count as times since 1970.
     """
     if values.dtype.kind == "M" or isinstance(values.dtype, pd.DatetimeTZDtype):
         return True
@@ -54,7 +54,7 @@ def has_times(values: pd.Series) -> bool:
 
 
 def _epoch_has_time(number: int) -> bool:
-    """Of seconds, milli-, micro- or nanoseconds since 1970, by their magnitude; a number such as 20200102 has none."""
+    """Whether a time since 1970 is not midnight. The magnitude gives the unit (s, ms, µs, ns); 20200102 is a date."""
     if number < _FIRST_EPOCH:
         return False
     unit = next(unit for unit in (1, 10**3, 10**6, 10**9) if number < 10**11 * unit or unit == 10**9)
@@ -62,9 +62,9 @@ def _epoch_has_time(number: int) -> bool:
 
 
 def tickers_by_content(raw: pd.DataFrame, used: Collection[int], *, repeated_dates: bool) -> list[str]:
-    """Text columns outside `used` that could tell tickers apart.
+    """Names of text columns outside `used` that may hold tickers. used: positions.
 
-    repeated_dates: whether a date occurs more than once; if not, each value has to hold a stretch of rows by itself.
+    repeated_dates: whether a date occurs more than once; if not, the rows of each value have to be contiguous.
     """
     found = []
     for position, (name, kind) in enumerate(zip(raw.columns, raw.dtypes, strict=True)):
@@ -82,7 +82,7 @@ def tickers_by_content(raw: pd.DataFrame, used: Collection[int], *, repeated_dat
 
 
 def one_to_one(one: pd.Series, other: pd.Series) -> bool:
-    """Whether two columns tell the same rows apart; missing values of `other` are one value."""
+    """Whether the values of two columns map one to one; missing values of `other` count as one value."""
     left, names = pd.factorize(one)
     right, others = pd.factorize(other, use_na_sentinel=False)
     pairs = len(np.unique(left.astype(np.int64) * (len(others) + 1) + right))
@@ -90,7 +90,7 @@ def one_to_one(one: pd.Series, other: pd.Series) -> bool:
 
 
 def alike(role: str, one: pd.Series, other: pd.Series) -> bool:
-    """Whether two columns for one role hold the same: the same calendar dates, numbers or text."""
+    """Whether two columns for one role are equal, as calendar dates, numbers or text."""
     if role == "date":
         try:
             return bool((calendar_dates(one, "").to_numpy() == calendar_dates(other, "").to_numpy()).all())

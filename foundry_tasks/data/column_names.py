@@ -1,4 +1,4 @@
-"""How the field names its columns, and what a name alone says of a column."""
+"""Column names in common use, and the role that a name alone implies."""
 
 import re
 import unicodedata
@@ -28,19 +28,20 @@ _WORDS: Mapping[str, str] = {
     "start_date": "startdate start begindate begin fromdate datefrom from validfrom dateadded added entrydate joined",
     "end_date": "enddate end ending todate dateto to thru thrudate through validto dateremoved removed exitdate left",
 }
-"""Role → the field's names for it in normal form; of equal columns the first named is used."""
+"""Role → its common names in normal form, in order of preference among equal columns."""
 _LOOSE = "code stockcode instrumentcode asset stock instrument"
 _IDENTIFIERS = "permno permco gvkey isin cusip sedol figi wkn securityid secid assetid instrumentid stkcd"
-"""Names of what may stand for a ticker; beside one, it has to tell the same rows apart. Loose words may mean a company."""
+"""Names of identifiers. An identifier may serve as the ticker; beside a ticker column it must distinguish the same rows. The
+words of `_LOOSE` may also name a company."""
 _COMPANIES = "name company companyname security securityname comnam conm shortname longname"
-"""Names of a company, and of its ticker only where nothing else is one."""
+"""Names of a company column. It serves as the ticker only if no other column does."""
 NAMES: Mapping[str, tuple[str, ...]] = {role: tuple(words.split()) for role, words in _WORDS.items()}
 LOOSE, COMPANIES = tuple(_LOOSE.split()), tuple(_COMPANIES.split())
 IDENTIFIERS = (*_IDENTIFIERS.split(), *LOOSE)
 WEAK_DATES = ("index", "unnamed0")
-"""Names that pandas gives an index; a date only by what it holds."""
+"""Names that pandas gives an index. Such a column is the date only if it holds dates."""
 LETTERS: Mapping[str, str] = {"o": "open", "h": "high", "l": "low", "c": "close", "v": "volume", "t": "date"}
-"""Polygon's; they count only together, with c for the close."""
+"""Polygon's one-letter names; used only in a file with `c` and without a named close."""
 ROLE_OF: Mapping[str, str] = {name: role for role, names in NAMES.items() for name in names} | dict.fromkeys(
     (*IDENTIFIERS, *COMPANIES), "ticker"
 )
@@ -62,13 +63,15 @@ _INSERTION = re.compile(
 
 @lru_cache(4096)
 def normal(name: str) -> str:
-    """A column's name without case, accents, blanks, signs, a leading number and a unit in brackets."""
+    """A column name in normal form: no case, accents, blanks, punctuation, leading number or unit in brackets."""
     text = _UNIT.sub("", _NUMBERING.sub("", unicodedata.normalize("NFKD", name).casefold()))
     return re.sub(r"[\W_]+", "", text)
 
 
 def column_of(name: str, declared: Mapping[str, str] = NONE_DECLARED) -> str:
-    """The role that a column's name speaks for, declared ones first; the name itself, tidied, where it speaks for none.
+    """The role of a column by its name, declared columns first; the tidied name itself if it implies no role.
+
+    declared: role → column name.
 
     >>> column_of("Adj Close"), column_of("PERMNO"), column_of("Short Interest")
     ('adj_close', 'ticker', 'short_interest')
@@ -84,16 +87,16 @@ def column_of(name: str, declared: Mapping[str, str] = NONE_DECLARED) -> str:
 
 
 def same_name(one: str, other: str) -> bool:
-    """Whether two ways of writing mean one column."""
+    """Whether two names mean the same column."""
     return bool(one.strip()) and (one.strip() == other.strip() or (normal(one) == normal(other) != ""))
 
 
 def is_time_of_insertion(name: str) -> bool:
-    """Whether a name means when a row was written, such as `updated_at`, and not its date."""
+    """Whether a name means the time at which a row was written, such as `updated_at`."""
     return bool(_INSERTION.fullmatch(normal(name)))
 
 
 def sounds_like_a_price(name: str) -> bool:
-    """Whether a name speaks of a price or of a factor that adjusts one; `open interest` does not."""
+    """Whether a name suggests a price or an adjustment factor; `open interest` does not."""
     words = re.findall(r"[a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower())
     return bool(_PRICE_PARTS.search(normal(name))) or (bool(_PRICE_WORDS & set(words)) and "interest" not in words)

@@ -1,6 +1,7 @@
-"""Which column of a file means what: every role has one column, found by the field's names for it or declared.
+"""Map a file's columns to roles. A role has one column, declared or found by its common names.
 
-Columns that compete for a role are compared: equal ones are one, others are refused by name. Nothing is chosen silently.
+Several candidates for a role are compared: equal columns count as one, different ones are refused by name. Every choice is
+reported.
 """
 
 import difflib
@@ -29,14 +30,14 @@ from foundry_tasks.data.column_names import (
 from foundry_tasks.data.panel import PRICE_FIELDS
 
 _REPEATED = re.compile(r"(.+)\.\d+")
-"""How pandas writes the second `Close` of a csv: `Close.1`."""
+"""pandas' name for the second `Close` of a csv: `Close.1`."""
 _LISTED = 12
 _LOOSE_WORD, _COMPANY = 2, 3
 
 
 @dataclass(frozen=True)
 class Roles:
-    """at: role → position of its column. notes: what a reader has to know of the choice, without the file's name."""
+    """at: role → position of its column. notes: sentences on the choice for the report, without the file's name."""
 
     at: Mapping[str, int]
     notes: tuple[str, ...]
@@ -45,10 +46,11 @@ class Roles:
 def find_roles(
     raw: pd.DataFrame, wanted: Sequence[str], where: str, declared: Mapping[str, str] | None = None
 ) -> Roles:
-    """The one column of each of the `wanted` roles that `raw` has.
+    """Find the column of each of the `wanted` roles; roles without a column are absent.
 
-    declared: role → its column, "" for none; None where nobody can declare one. Raises DataRejectedError for repeated
-    names and for columns that compete for a role, ConfigError for a declared column that is absent.
+    where: the source in an error. declared: role → its column, "" for none; None if the user cannot declare columns of this
+    file. Raises DataRejectedError for repeated names and for different columns of one role, ConfigError for a declared
+    column that is absent.
     """
     names = [str(name).strip().lstrip("\ufeff") for name in raw.columns]
     at = _declared(names, declared or {}, where)
@@ -66,18 +68,18 @@ def find_roles(
 
 
 def listed(names: Collection[Hashable] | pd.Index) -> str:
-    """Columns by name, the first dozen of them."""
+    """The first dozen column names as a text, and the number of the others."""
     shown = ", ".join(str(name) for name in list(names)[:_LISTED])
     return shown + (f" and {len(names) - _LISTED} more" if len(names) > _LISTED else "") or "none"
 
 
 def how_to_declare(role: str, column: str) -> str:
-    """What to write in a market file."""
+    """The line of a market file that declares a column."""
     return f'columns = {{{role} = "{column}"}} in the market file'
 
 
 def prices_by_name(raw: pd.DataFrame, used: Collection[int] = ()) -> list[str]:
-    """Numeric columns outside `used` whose names look like a price's."""
+    """Names of numeric columns outside `used` that suggest a price. used: positions."""
     return [
         str(name).strip()
         for position, (name, kind) in enumerate(zip(raw.columns, raw.dtypes, strict=True))
@@ -100,7 +102,7 @@ def _declared(names: Sequence[str], declared: Mapping[str, str], where: str) -> 
 
 
 def _roles_by_name(names: Sequence[str]) -> list[str | None]:
-    """Each column's role by its name alone."""
+    """Each column's role by its name alone; None without one."""
     roles = [ROLE_OF.get(normal(name)) for name in names]
     if not {"close", "adj_close"} & set(roles) and "c" in map(normal, names):
         roles = [role or LETTERS.get(normal(name)) for role, name in zip(roles, names, strict=True)]
@@ -126,7 +128,7 @@ def _refuse_repeated(names: Sequence[str], wanted: Sequence[str], declared: Coll
 
 @dataclass
 class _Choice:
-    """One column for each role out of those that its names allow."""
+    """Chooses the column of a role among its candidates by name."""
 
     raw: pd.DataFrame
     names: Sequence[str]
@@ -136,7 +138,7 @@ class _Choice:
     notes: list[str] = field(default_factory=list)
 
     def of(self, role: str, positions: list[int]) -> int | None:
-        """The role's column; None where none of `positions` can be it."""
+        """Position of the role's column; None if no candidate qualifies. Raises DataRejectedError if candidates differ."""
         positions = sorted(positions, key=lambda position: (RANK.get(normal(self.names[position]), 0), position))
         narrowed: Mapping[str, Callable[[list[int]], list[int]]] = {"date": self._dates, "ticker": self._tickers}
         positions = narrowed.get(role, self._numbers if role in PRICE_FIELDS else list)(positions)
@@ -163,11 +165,11 @@ class _Choice:
         return self.raw.iloc[:, position]
 
     def _numbers(self, positions: list[int]) -> list[int]:
-        """Without marks such as Polygon's `adjusted: true`."""
+        """Drop boolean columns, such as Polygon's `adjusted: true`."""
         return [position for position in positions if self.kinds[position].kind != "b"]
 
     def _dates(self, positions: list[int]) -> list[int]:
-        """Dates alone, and where some have no time of day, those: a time of insertion is no session."""
+        """Keep columns of dates; prefer those without a time of day, since a time of insertion is not a session."""
         if len(positions) == 1 and normal(self.names[positions[0]]) not in WEAK_DATES:
             return positions
         dated = [position for position in positions if holds_dates(self._column(position))]
@@ -181,9 +183,10 @@ class _Choice:
         return plain or dated
 
     def _tickers(self, positions: list[int]) -> list[int]:
-        """Tickers, else identifiers, else names of companies. Those of a lower rank that tell other rows apart compete.
+        """The best-ranked columns, and those of lower ranks that distinguish other rows: these compete for the role.
 
-        A company's name competes with nothing but loose words: it changes, and classes of shares have the same.
+        Ranks: ticker, identifier, loose word, company name. A company name competes only with loose words: it changes over
+        time, and classes of shares have the same one.
         """
         ranks: dict[int, list[int]] = {}
         for position in positions:
@@ -208,7 +211,7 @@ class _Choice:
 
 
 def _unused(raw: pd.DataFrame, names: Sequence[str], used: Collection[int]) -> list[str]:
-    """What a reader may have taken for a price or a date."""
+    """Notes on unused columns that look like a price or a date."""
     inserted = [name for position, name in enumerate(names) if position not in used and is_time_of_insertion(name)]
     return [
         *(f"column {name} is not used" for name in prices_by_name(raw, used)),

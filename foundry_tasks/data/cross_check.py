@@ -1,19 +1,19 @@
-"""The newest closes of one live source held against those of another. Differences are said, never mended."""
+"""Compare the newest closes of two live sources. Differences are reported, not corrected."""
 
 import numpy as np
 import pandas as pd
 
 SESSIONS = 3
-"""Newest sessions that are compared: a bad close is corrected within days, and a missed split shows at once."""
+"""Number of newest sessions to compare: sources correct a bad close within days, and a missed split shows at once."""
 TOLERANCE = 0.005
-"""Relative. Sources differ in the auctions and venues that they count, by less than this for liquid stocks."""
+"""Relative. Sources count different auctions and venues; for liquid stocks their closes differ by less than this."""
 _WORST = 5
 
 
 def differing_closes(ours: pd.DataFrame, theirs: pd.DataFrame) -> pd.DataFrame:
     """Bars whose closes differ by more than TOLERANCE: ticker, date, close, close_there, relative `difference`; worst first.
 
-    Both are tidy frames; bars that one of them lacks are not compared.
+    ours, theirs: tidy frames; bars that one of them lacks are not compared.
     """
     both = ours.merge(theirs, on=["ticker", "date"], suffixes=("", "_there")).dropna(subset=["close", "close_there"])
     both["difference"] = np.abs(both["close"] / both["close_there"] - 1)
@@ -23,7 +23,10 @@ def differing_closes(ours: pd.DataFrame, theirs: pd.DataFrame) -> pd.DataFrame:
 
 
 def sentence(ours: pd.DataFrame, theirs: pd.DataFrame, here: str, there: str) -> str | None:
-    """What a reader has to know of the comparison; None where nothing differs."""
+    """The warning about the comparison; None if no close differs.
+
+    ours, theirs: tidy frames. here, there: names of the two sources.
+    """
     found = differing_closes(ours, theirs)
     compared = len(ours.merge(theirs, on=["ticker", "date"]))
     if not compared:

@@ -1,4 +1,4 @@
-"""Calendar dates out of whatever a file calls dates: one format a column, never a guess between two readings."""
+"""Parse a file's calendar dates: one format for each column; an ambiguous format is refused."""
 
 import re
 from datetime import date
@@ -23,7 +23,7 @@ _FORMATS = {
     "%b %d, %Y": "Mon dd, yyyy",
     "%d %b %Y": "dd Mon yyyy",
 }
-"""How a column of dates may be written, and how that is said."""
+"""Accepted formats of dates → their names in notes."""
 _COMPACT = "%Y%m%d"
 _EPOCH = r"(\d{9,19})(?:\.0)?"
 _EPOCH_UNITS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
@@ -32,16 +32,18 @@ _ADVICE = "Write every date as YYYY-MM-DD."
 
 
 def is_plausible(day: date) -> bool:
-    """Whether a market may have traded then."""
+    """Whether the year lies within 1900 to 2199."""
     return _FIRST_YEAR <= day.year <= _LAST_YEAR
 
 
 def calendar_dates(values: pd.Series, where: str, *, open_ended: bool = False) -> pd.Series:
     """`values` as datetime64[s] at midnight.
 
-    A time zone is dropped and the date kept as it is written there: a bar belongs to its exchange's day. Raises
-    DataRejectedError for missing dates, dates before 1900 or after 2199, more than one format, and day and month that
-    cannot be told apart. open_ended: whether a date such as 9999-12-31 stands for "to this day".
+    A time zone is dropped and its local date kept, since a bar belongs to its exchange's day.
+
+    where: the source in an error. open_ended: whether dates after 2199, such as 9999-12-31, are accepted as "no end". Raises
+    DataRejectedError for missing dates, dates before 1900 or after 2199, more than one format, and an ambiguous order of day
+    and month.
 
     >>> calendar_dates(pd.Series(["31/01/2024", "01/02/2024"]), "prices.csv").dt.strftime("%Y-%m-%d").tolist()
     ['2024-01-31', '2024-02-01']
@@ -54,7 +56,7 @@ def calendar_dates(values: pd.Series, where: str, *, open_ended: bool = False) -
 
 
 def written_dates(values: pd.Series, where: str) -> tuple[pd.Series, str]:
-    """As `calendar_dates`, of text; and how they are written, "" where that is YYYY-MM-DD or YYYYMMDD."""
+    """`calendar_dates` of text, and the name of the format; YYYY-MM-DD and YYYYMMDD stay text and have the name ""."""
     first = next((value for value in values if value == value), "")  # noqa: PLR0124 - NaN alone differs from itself
     if not first or re.fullmatch(rf"\s*({_ISO}|\d{{8}})\s*", first):
         return values, ""
@@ -82,9 +84,9 @@ def _dates(values: pd.Series, where: str) -> pd.Series:
 
 
 def _parsed(distinct: pd.Index, where: str) -> tuple[DateArray, str]:
-    """The dates, and how they are written."""
+    """The dates, and the name of their format."""
     text = distinct.astype("str").str.strip()
-    wordy = ~np.asarray(text.str.contains(r"\d"), bool)  # pandas reads "today", by the clock
+    wordy = ~np.asarray(text.str.contains(r"\d"), bool)  # pandas would parse "today" by the clock
     if wordy.any():
         raise DataRejectedError(f"{where}: {text[wordy][0][:40]!r} is no date that Foundry can read. {_ADVICE}")
     iso = np.asarray(text.str.fullmatch(_ISO), bool)
@@ -113,9 +115,9 @@ def _parsed(distinct: pd.Index, where: str) -> tuple[DateArray, str]:
 
 
 def _since_1970(text: pd.Index, where: str) -> tuple[DateArray, str]:
-    """Days of instants, in UTC. Which unit they count is told by their size: each has years from 1973 on to itself.
+    """Days (UTC) of times since 1970, and the name of their unit. The magnitude determines the unit for years from 1973 on.
 
-    A bar whose instant lies on another day than its exchange's falls on weekends, which the calendar refuses.
+    If the UTC day differs from the exchange's day, some bars fall on weekends, and the calendar check refuses them.
     """
     numbers = text.str.replace(".0", "", regex=False).astype("int64").to_numpy()
     for unit, name in _EPOCH_UNITS.items():

@@ -1,7 +1,7 @@
-"""What is wrong with daily bars, found by pure functions: bars outside their range, stale prices, gaps; `jumps` finds jumps.
+"""Detect defects of daily bars: bars outside their range, stale prices, gaps. `jumps` detects jumps.
 
-All of them look at bars in long form, sorted by ticker and then by date, as 1-D arrays of one length: `ticker` holds
-integer codes. A finding is a mask or a number per bar; what is done about it is `judgement`'s business.
+Bars are in long form, sorted by ticker and then by date, as 1-D arrays of one length; `ticker` holds integer codes. Each
+pure function returns a mask or a number per bar; `judgement` decides on the bars.
 """
 
 from collections.abc import Mapping
@@ -14,14 +14,17 @@ from foundry_tasks.data.panel import BoolArray, FloatArray
 IntArray = npt.NDArray[np.integer]
 
 STALE_SESSIONS = 10
-"""A close that stays the same for this many sessions is no price any more."""
+"""A close that has not changed for this many bars is stale."""
 CONSTANT_BARS = 20
-"""A ticker with at least this many bars and a single close is no price series."""
+"""A ticker with at least this many bars and a single close is not a price series."""
 _RANGE_TOLERANCE = 1e-6
 
 
 def outside_range(fields: Mapping[str, FloatArray]) -> BoolArray:
-    """Bars whose high is below their low, or whose open or close lies outside [low, high]; of the fields there are."""
+    """(n_bars,) mask: high < low, or open or close outside [low, high]. Absent fields are not checked; close is required.
+
+    fields: name → (n_bars,).
+    """
     close = fields["close"]
     wrong = np.zeros(len(close), bool)
     low, high = fields.get("low"), fields.get("high")
@@ -37,7 +40,7 @@ def outside_range(fields: Mapping[str, FloatArray]) -> BoolArray:
 
 
 def unchanged(ticker: IntArray, price: FloatArray) -> IntArray:
-    """For how many bars of its ticker the price has been the same, 0 where it has just changed."""
+    """(n_bars,) number of the ticker's bars since the price changed; 0 at a change. ticker, price: (n_bars,)."""
     same = np.zeros(len(price), bool)
     same[1:] = (price[1:] == price[:-1]) & (ticker[1:] == ticker[:-1])
     at = np.arange(len(price))
@@ -46,7 +49,7 @@ def unchanged(ticker: IntArray, price: FloatArray) -> IntArray:
 
 
 def constant(ticker: IntArray, price: FloatArray) -> BoolArray:
-    """Bars of tickers with at least `CONSTANT_BARS` bars and a single price."""
+    """(n_bars,) mask: bars of tickers with at least `CONSTANT_BARS` bars and a single price. ticker, price: (n_bars,)."""
     if not len(price):
         return np.zeros(0, bool)
     starts = np.flatnonzero(np.r_[True, ticker[1:] != ticker[:-1]])
@@ -56,7 +59,10 @@ def constant(ticker: IntArray, price: FloatArray) -> BoolArray:
 
 
 def skipped_sessions(ticker: IntArray, session: IntArray) -> IntArray:
-    """Sessions between each bar and its ticker's bar before; 0 at a ticker's first. session: index of the bar's session."""
+    """(n_bars,) number of sessions between a bar and its ticker's previous bar; 0 at a ticker's first bar.
+
+    ticker: (n_bars,) codes. session: (n_bars,) index of the bar's session.
+    """
     result = np.zeros(len(session), np.int64)
     same = ticker[1:] == ticker[:-1]
     result[1:][same] = (np.diff(session) - 1)[same]

@@ -1,4 +1,4 @@
-"""A file as a pandas frame with one row per date and ticker, or one clear line about why it is none."""
+"""Read a file as a pandas frame with one row per date and ticker; errors are one line each."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,12 +19,12 @@ from foundry_tasks.data.tidy import column_of
 from foundry_tasks.data.unpacking import PARQUET_MAGIC, packing_of, unpacked
 
 Say = Callable[[str], None]
-"""What takes a sentence about a file, such as a run's warning."""
+"""Receives a sentence about a file, such as a run's warnings."""
 
 
 @dataclass(frozen=True)
 class ReadFile:
-    """table: what tidy takes. rows: of the file, before a cut. notes: what was recognised, as predicates of the file."""
+    """table: input of `tidy`. rows: number in the whole file. notes: recognised formats, as predicates of the file."""
 
     table: pd.DataFrame
     rows: int
@@ -32,9 +32,9 @@ class ReadFile:
 
 
 def read_frame(path: Path, say: Say | None = None) -> pd.DataFrame:
-    """The rows of a file. Raises DataRejectedError where it is empty, damaged, or can be read in two ways.
+    """The rows of a file. Raises DataRejectedError if it is empty, damaged or ambiguous.
 
-    say: is called with what was recognised, in one sentence, where there is anything to say.
+    say: called with one sentence on the recognised formats, if there are any.
     """
     found = read_file(path)
     if say and found.notes:
@@ -45,16 +45,17 @@ def read_frame(path: Path, say: Say | None = None) -> pd.DataFrame:
 
 
 def read_file(path: Path, since: date | None = None, columns: Mapping[str, str] = NONE_DECLARED) -> ReadFile:
-    """A file with what was recognised in it; of a parquet file with a column of dates, the rows from `since` on.
+    """Read a file and report the recognised formats.
 
-    An empty file has no rows and no columns. Raises DataRejectedError where it is damaged or can be read in two ways.
+    since: of a parquet file with a date-typed column, only rows from this date on are read. columns: declared names, role →
+    column. An empty file has no rows and no columns. Raises DataRejectedError if the file is damaged or ambiguous.
     """
     kind = "parquet" if suffix_of(path.name).lower().startswith(PARQUET) else "csv"
     try:
         frame, rows, notes = _read(path, since, columns)
     except FoundryError:
         raise
-    except Exception as error:  # a damaged file makes a reader raise anything
+    except Exception as error:  # a reader may raise any error for a damaged file
         reason = " ".join(str(error).split())[:120].rstrip(". ") or type(error).__name__
         raise DataRejectedError(
             f"{path} cannot be read as {kind}: {reason}. It may be cut off or damaged: write or download it again."
@@ -81,7 +82,7 @@ def _read(path: Path, since: date | None, columns: Mapping[str, str]) -> tuple[p
 
 
 def _with_read_dates(frame: pd.DataFrame, where: str) -> tuple[pd.DataFrame, list[str]]:
-    """Dates that are written in another way than YYYY-MM-DD are read here, so that it can be said how."""
+    """Parse dates in a format other than YYYY-MM-DD, and report the format."""
     dtypes = list(frame.dtypes)
     dated = [at for at, name in enumerate(frame.columns) if is_date(name, dtypes[at])]
     if len(dated) != 1 or dtypes[dated[0]] != "str":
@@ -95,7 +96,7 @@ def _with_read_dates(frame: pd.DataFrame, where: str) -> tuple[pd.DataFrame, lis
 
 
 def _with_partitions(frame: pd.DataFrame, path: Path, where: str) -> tuple[pd.DataFrame, list[str]]:
-    """The columns that folders such as ticker=IBM name join the frame, as text."""
+    """Add the columns of partition folders, such as ticker=IBM, to the frame, as text."""
     joined = []
     for name, value in partitions(path).items():
         same = [column for column in frame.columns if isinstance(column, str) and column_of(column) == column_of(name)]

@@ -1,4 +1,4 @@
-"""A user's input files: which there are, and one digest over what is in them. Standard library only, to start fast."""
+"""A user's input files: list them and compute the digest of their content. Standard library only, for a fast start."""
 
 import hashlib
 import os
@@ -19,14 +19,14 @@ _HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 
 
 def suffix_of(name: str) -> str:
-    """The ending of a file name that Foundry reads, such as ".csv.gz"; "" where it is none."""
+    """The suffix of a file name if Foundry reads such files, such as ".csv.gz"; else ""."""
     return next((name[-len(suffix) :] for suffix in _SUFFIXES if name.lower().endswith(suffix)), "")
 
 
 def input_files(path: str, key: str) -> list[Path]:
-    """The files that `path` means, sorted; of a folder, those in folders within it too.
+    """The files at `path`, sorted: the file itself, or all files of a folder and its subfolders.
 
-    Raises ConfigError, naming the config key, where there is none.
+    key: the config key of the path, for errors. Raises ConfigError for a path without a readable file.
     """
     if "://" in path:
         raise ConfigError(
@@ -52,13 +52,13 @@ def input_files(path: str, key: str) -> list[Path]:
 
 
 def unread_files(path: str) -> list[str]:
-    """Names in a folder that `input_files` leaves out: hidden files, marks of other tools, other kinds of files."""
+    """Names in a folder that `input_files` skips: hidden files, markers of other tools, other types of files."""
     place = Path(path).expanduser()
     return _walked(place)[1] if place.is_dir() else []
 
 
 def _walked(folder: Path) -> tuple[list[Path], list[str]]:
-    """Files to read, sorted, and names of what is left out. Hidden is what begins with a dot, and a folder with `_`."""
+    """Files to read and names of skipped ones, both sorted. Skipped: names that begin with a dot, folders also with `_`."""
     files, others = [], []
     for root, folders, names in os.walk(folder):
         hidden = [name for name in folders if name.startswith((".", "_"))]
@@ -73,7 +73,7 @@ def _walked(folder: Path) -> tuple[list[Path], list[str]]:
 
 
 def single_file(path: str, key: str) -> Path:
-    """The one file that `path` means. Raises ConfigError for a folder of several."""
+    """The one file at `path`. Raises ConfigError for a folder of several files, and as `input_files` does."""
     (file, *more) = input_files(path, key)
     if more:
         raise ConfigError(f"{key}={path!r} is a folder of {1 + len(more)} files. Give one file.")
@@ -81,7 +81,10 @@ def single_file(path: str, key: str) -> Path:
 
 
 def partitions(file: Path) -> dict[str, str | None]:
-    """Columns that the folders around a file name, as in `ticker=IBM/date=2020-01-02/part-0.parquet`; outermost first."""
+    """Partition columns of a file's folders, outermost first: column → value, as in `ticker=IBM/date=2020-01-02/a.parquet`.
+
+    The value is None for Hive's null partition.
+    """
     found = []
     for folder in file.parents:
         part = _HIVE_PART.fullmatch(folder.name)
@@ -93,7 +96,7 @@ def partitions(file: Path) -> dict[str, str | None]:
 
 
 def content_digest(files: Iterable[Path]) -> str:
-    """sha256 over names, with those of partition folders, and bytes."""
+    """sha256 over the files' names, their partition columns and their bytes, in the given order."""
     digest = hashlib.sha256()
     for file in files:
         name = "/".join([*(f"{key}={value}" for key, value in partitions(file).items()), file.name])

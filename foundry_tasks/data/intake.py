@@ -1,4 +1,4 @@
-"""What the prices stage took in: every bar with its verdict, and how much of the market remains."""
+"""Judged bars of the prices stage: every bar's verdict, and the coverage that remains."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -12,9 +12,9 @@ from foundry_tasks.data.panel import BoolArray, DateArray, FloatArray
 class Intake:
     """Judged bars on the sessions of a calendar.
 
-    sessions: (n_sessions,), the last is as-of. member: (n_sessions, n_tickers), None without a universe file. coverage:
-    share of ticker-sessions that remains. by_ticker: (n_tickers,), the same of each ticker, NaN where it has none to lose.
-    newest: index of the newest priced session, -1 where there is none.
+    sessions: (n_sessions,); the last one is the as-of date. member: (n_sessions, n_tickers), None without a universe file.
+    coverage: share of expected ticker-sessions with a kept bar. by_ticker: (n_tickers,) coverage of each ticker, NaN
+    without expected ticker-sessions. newest: index of the newest priced session, -1 if there is none.
     """
 
     bars: Bars
@@ -33,11 +33,14 @@ class Intake:
 
     @property
     def newest_session(self) -> date | None:
-        """The newest priced session, None where there is none."""
+        """The newest priced session; None if there is none."""
         return self.sessions[self.newest].item() if self.newest >= 0 else None
 
     def up_to_newest(self, keep: Sequence[str] = (), redenominations: Sequence[date] = ()) -> "Intake":
-        """The bars up to the newest priced session, judged without those after it. Coverage stays that of all bars."""
+        """Cut to the newest priced session and judge the remaining bars again. Coverage stays that of all bars.
+
+        keep, redenominations: as in `judge`.
+        """
         bars, stop = self.bars.up_to(self.newest), self.newest + 1
         return replace(
             self,
@@ -55,7 +58,10 @@ def take_in(
     keep: Sequence[str] = (),
     redenominations: Sequence[date] = (),
 ) -> Intake:
-    """Judge the bars and measure what remains of them; `keep` and `redenominations` are those of `judge`."""
+    """Judge the bars and measure their coverage.
+
+    sessions: (n_sessions,). member: (n_sessions, n_tickers) or None. keep, redenominations: as in `judge`.
+    """
     judged = judge(bars, keep, redenominations)
     remaining, by_ticker = coverage(bars, judged.kept, member, len(sessions))
     newest = newest_priced(bars, judged.kept, member, len(sessions))

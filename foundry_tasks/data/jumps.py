@@ -1,8 +1,9 @@
-"""Jumps: moves of a close that may be no returns. Each is judged by what its day knew and by the ten sessions after it.
+"""Jumps: moves of a close that may not be returns. Each is judged by its own day and by the ten sessions after it.
 
-A large move that its own day confirms, by its range or by its volume, is a return. Any other jump is withheld until the
-level returns, then the bars between were bad; or for `RESOLVED_SESSIONS`, then it was an action, such as a split, a spin-off or
-a change of unit, and nothing reaches across it. Later bars may withhold an earlier row; they never change one.
+A large move that its day's range or volume confirms is a return. Any other jump is withheld for up to
+`RESOLVED_SESSIONS`. If the level returns within them, the bars between were bad. If not, the jump was an action (a split, a
+spin-off, a change of unit), and no return, feature or label spans it. Later bars may withhold an earlier row; they never
+change one.
 
 Bars are in long form, sorted by ticker and then by date, as 1-D arrays of one length; moves are differences of logarithms.
 """
@@ -16,26 +17,26 @@ from foundry_tasks.data.defects import IntArray
 from foundry_tasks.data.panel import BoolArray, FloatArray
 
 RESOLVED_SESSIONS = 10
-"""After so many sessions a jump whose level has not returned was an action."""
+"""A jump whose level has not returned after this many sessions is an action."""
 LARGE_MOVE = 0.4
-"""A fall by this share of the close, or the rise that undoes it, needs to be confirmed."""
+"""A fall by this share of the close, or the rise that reverses it, needs confirmation."""
 LARGE_MOVE_OF_CLOSES = 0.6
-"""The same where there are closes alone, which confirm nothing and can only tell what hardly ever happens."""
+"""The same with closes alone. They cannot confirm a move, so only very rare moves are judged."""
 SMALL_GAP = 0.13
-"""An overnight gap of this share that no news comes with is an action: a split of 5:4, a spin-off, a special dividend. On
-the 981 gaps beyond 15 % of 500 tickers, 2000 to 2024, the test takes 4 for actions."""
+"""An overnight gap of this share without news is an action: a split of 5:4, a spin-off, a special dividend. Of 981 gaps
+beyond 15 % (500 tickers, 2000 to 2024), the test takes 4 for actions."""
 BASELINE_BARS = 20
-"""A day's volume and range are compared with the median of so many bars before it."""
+"""A day's volume and range are compared with the median of this many bars before it."""
 MAX_TERM = 5
-"""The smaller term of a ratio that is told as such."""
+"""Largest smaller term of a ratio that `ratio_of` prints as a ratio."""
 COMMON_STEP = 0.05
-"""Where the median ticker moves by more, and all alike, two scales meet."""
+"""A median move beyond this, shared by all tickers, is a change of scale."""
 COMMON_STEP_OF_FEW = 0.15
-"""The same with fewer than `MANY_TICKERS`, which may move alike by chance."""
+"""The same with fewer than `MANY_TICKERS`, which may share a move by chance."""
 MANY_TICKERS = 30
 
 _SCALE_CHANGE = np.log(8)
-"""Beyond this no day confirms: pence and pounds, 1:10, 1:20, 1:100."""
+"""Moves beyond this are never confirmed: pence and pounds, 1:10, 1:20, 1:100."""
 _CONFIRMING_RANGE = 1 / 4
 _CONFIRMING_VOLUME = 5.0
 _QUIET_RANGE = 3.0
@@ -52,10 +53,10 @@ _COMMON_DEVIATIONS = 8.0
 
 @dataclass(frozen=True)
 class Jumps:
-    """What was found, each (n_bars,).
+    """The verdicts, each a mask (n_bars,).
 
-    action: first bars after an action: what spans one is unknown. bad: bars between a jump and its return. withheld: bars
-    of the sessions in which an action was not known to be one. confirmed: large moves that are returns.
+    action: first bar after an action; a return that spans it is unknown. bad: bars between a jump and its return.
+    withheld: bars of the sessions before an action is recognised. confirmed: large moves that are returns.
     """
 
     action: BoolArray
@@ -72,10 +73,10 @@ def find_jumps(
     fields: Mapping[str, FloatArray],
     known: BoolArray,
 ) -> Jumps:
-    """Judge every bar's move from its ticker's bar before.
+    """Judge every bar's move since its ticker's previous bar.
 
-    ticker, session: (n_bars,) codes and session indices. move: (n_bars,), as `log_moves` has it. price: (n_bars,), what
-    returns are made of. fields: any of open, high, low, close, volume. known: bars whose move needs no judgement.
+    ticker, session: (n_bars,) codes and session indices. move: (n_bars,) from `log_moves`. price: (n_bars,) prices of
+    returns. fields: any of open, high, low, close, volume, each (n_bars,). known: (n_bars,) bars that are not judged.
     """
     suspect, confirmed = _suspects(ticker, session, move, fields)
     suspect &= ~known
@@ -84,7 +85,7 @@ def find_jumps(
 
 
 def log_moves(ticker: IntArray, price: FloatArray) -> FloatArray:
-    """(n_bars,) logarithm of the price over the ticker's price before; NaN at its first bar."""
+    """(n_bars,) log(price / the ticker's previous price); NaN at a ticker's first bar. ticker, price: (n_bars,)."""
     with np.errstate(divide="ignore", invalid="ignore"):
         level = np.log(price)
     move = np.full(len(price), np.nan)
@@ -93,10 +94,12 @@ def log_moves(ticker: IntArray, price: FloatArray) -> FloatArray:
 
 
 def common_steps(session: IntArray, move: FloatArray) -> FloatArray:
-    """(n_bars,) factor by which most tickers step on the bar's session, all alike; 1 on every other session.
+    """(n_bars,) factor that most tickers share as their move of the session; 1 on a session without a common step.
 
-    A falling market moves its tickers apart: on the worst sessions since 2000 the median move is 4 times the median
-    deviation from it. Where two files meet on two scales it is the deviation of any session.
+    Test: |median move| > 8 times the median deviation from it. On the worst sessions since 2000 the median move is 4 times
+    that deviation. Where two files with different scales meet, the deviation is that of an ordinary session.
+
+    session, move: (n_bars,); moves as from `log_moves`.
     """
     factor = np.ones(len(move))
     known = np.isfinite(move)
@@ -113,9 +116,7 @@ def common_steps(session: IntArray, move: FloatArray) -> FloatArray:
 
 
 def ratio_of(move: float) -> str:
-    """A move as the ratio of a split, the simplest that is near, such as 3:2 for a fall by a third or 1:20 for a rise.
-
-    As a factor where no ratio is near.
+    """A log move as the simplest split ratio near it, such as 3:2 for a fall by a third; a factor if none is near.
 
     >>> ratio_of(np.log(1 / 2)), ratio_of(np.log(20))
     ('2:1', '1:20')
@@ -128,11 +129,11 @@ def ratio_of(move: float) -> str:
     return f"{np.exp(move):.3g} times"
 
 
-# ------------------------------------------------------------------ what a day knew
+# ------------------------------------------------------------------ judgement by the day itself
 def _suspects(
     ticker: IntArray, session: IntArray, move: FloatArray, fields: Mapping[str, FloatArray]
 ) -> tuple[BoolArray, BoolArray]:
-    """Jumps that nothing confirms, and large moves that their day confirms."""
+    """Masks (n_bars,) of unconfirmed jumps, and of large moves that their day confirms."""
     suspect, confirmed = np.zeros(len(move), bool), np.zeros(len(move), bool)
     if not {"open", "high", "low"} <= set(fields):
         multiple = np.exp(np.abs(move))
@@ -149,7 +150,7 @@ def _suspects(
         before = slice(max(first, at - BASELINE_BARS), at)
         volume = _volume_ratio(fields, before, at)
         if large[at]:
-            # A share count that a split multiplies, or money that a change of unit does, is no news: both have to be more.
+            # A split multiplies the shares traded, a change of unit the money: news has to raise both.
             by_news = volume >= _CONFIRMING_VOLUME or spread[at] >= abs(move[at]) * _CONFIRMING_RANGE
             confirmed[at] = by_news and abs(move[at]) < _SCALE_CHANGE
             suspect[at] = not confirmed[at]
@@ -162,13 +163,13 @@ def _suspects(
 
 
 def _median(values: FloatArray) -> float:
-    """NaN with fewer than five known values."""
+    """Median of the known values; NaN with fewer than five."""
     values = values[np.isfinite(values)]
     return float(np.median(values)) if len(values) >= _MIN_BASELINE else np.nan
 
 
 def _volume_ratio(fields: Mapping[str, FloatArray], before: slice, at: int) -> float:
-    """How many times the usual volume was traded, in shares or in money, whichever is less; NaN where unknown."""
+    """Volume over its median in the bars `before`, in shares or in money, the smaller of both; NaN if unknown."""
     if "volume" not in fields:
         return np.nan
     volume, close = fields["volume"], fields["close"]
@@ -179,24 +180,24 @@ def _volume_ratio(fields: Mapping[str, FloatArray], before: slice, at: int) -> f
 
 
 def _move_of_others(move: FloatArray, session: IntArray, at: int) -> float:
-    """Median of the other tickers' moves on the session of a bar; 0 where there are none."""
+    """Median of the other tickers' moves on the session of bar `at`; 0 without other tickers."""
     moves = move[session == session[at]]
     moves = moves[np.isfinite(moves)]
     return float(np.median(np.delete(moves, np.flatnonzero(moves == move[at])[0]))) if len(moves) > 1 else 0.0
 
 
 def _is_split(gap: float) -> bool:
-    """Whether the ratio is one of whole numbers up to five, or a whole one."""
+    """Whether the gap is near a ratio of whole numbers up to five, or near a whole number."""
     factor = np.exp(abs(gap))
     ratios = [one / other for one in range(1, 6) for other in range(1, one)] + [np.rint(factor)]
     return bool(np.min(np.abs(np.log(ratios) - abs(gap))) < _NAMED_TOLERANCE)
 
 
-# ------------------------------------------------------------------ what the ten sessions after it say
+# ------------------------------------------------------------------ judgement by the ten sessions after
 def _resolved(
     ticker: IntArray, session: IntArray, level: FloatArray, suspect: BoolArray
 ) -> tuple[BoolArray, BoolArray, BoolArray]:
-    """Actions, bad bars and withheld bars. level: logarithm of the price."""
+    """Masks (n_bars,) of actions, bad bars and withheld bars. level: (n_bars,) logarithm of the price."""
     action, bad, withheld = (np.zeros(len(level), bool) for _ in range(3))
     resumed = 0
     for at in np.flatnonzero(suspect):

@@ -1,4 +1,4 @@
-"""Wide tables as long ones: closes with a column a ticker, and yfinance's frame with pairs of field and ticker."""
+"""Convert wide tables to long ones: closes with a column for each ticker, and yfinance's pairs of field and ticker."""
 
 import ast
 import re
@@ -16,7 +16,7 @@ from foundry_tasks.data.panel import PRICE_FIELDS, AnyArray
 from foundry_tasks.data.tidy import column_of
 
 Name = str | tuple[str, str]
-"""A column's name: one, or one of each of two header rows."""
+"""A column's name: a text, or a pair from two header rows."""
 
 _MORE_FIELDS = ("dividends", "stock_splits", "capital_gains", "repaired?", "repaired")
 _LEVELS = {
@@ -34,21 +34,22 @@ _NO_TICKERS = frozenset(
         "% adj adjusted turnover amount volume interest shares cap trades raw usd eur gbp index level rate yield count",
     )
 )
-"""Words of columns that are something of one series."""
+"""Words that name a quantity of one series, not a ticker."""
 _UNNAMED = re.compile(r"|Unnamed: \d+(_level_\d+)?|__index_level_\d+__|level_\d+|None")
 _NUMBER = re.compile(r"[-+]?[\d.,' ]+")
 _COUNTED = re.compile(r"(.+)\.\d+")
 _DATE_NAME = re.compile(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}.*|\d{1,2}[-/.]\d{1,2}[-/.]\d{4}( .*)?|(19|20)\d{6}")
 _MANY = 30
-"""Columns that no long table without tickers has."""
+"""A long table without tickers has at most this many columns."""
 _ADVICE = "Write one row per date and ticker, with columns date, ticker, close"
 
 
 # ---------------------------------------------------------------- header rows of text
 def header_rows(rows: Sequence[Sequence[str]]) -> tuple[list[Name], int]:
-    """The columns' names, and how many of the first rows hold them.
+    """The columns' names, and the number of header rows.
 
-    Two rows of fields and tickers, in either order, may be followed by a row with the name of the dates alone.
+    rows: the first rows of a text file. Two header rows hold fields and tickers, in either order; a third row may hold the
+    name of the date column alone.
     """
     if not rows:
         return [], 0
@@ -74,10 +75,10 @@ def _are_two_levels(first: Sequence[str], second: Sequence[str]) -> bool:
 
 # ---------------------------------------------------------------- frames
 def long_frame(frame: pd.DataFrame, where: str) -> tuple[pd.DataFrame, list[str]]:
-    """A frame with one row per date and ticker, and what it was made from where that was another layout.
+    """The frame with one row per date and ticker, and notes on the layout that was converted.
 
-    A frame that is no wide table is given back as it is. Raises DataRejectedError for names that occur twice and for wide
-    tables that cannot be understood.
+    A frame that is not a wide table is returned unchanged, without notes. where: the source in an error. Raises
+    DataRejectedError for repeated column names and for wide tables that are ambiguous.
     """
     dtypes = list(frame.dtypes)
     names: list[Hashable] = [_pair(name) for name in frame.columns]
@@ -93,7 +94,7 @@ def long_frame(frame: pd.DataFrame, where: str) -> tuple[pd.DataFrame, list[str]
     refuse_repeated([_text(name) for name in names], where)
     if sum(bool(_DATE_NAME.fullmatch(_text(name))) for name in names) > max(2, len(names) // 2):
         raise DataRejectedError(
-            f"{where} has a column a date, such as {next(filter(_DATE_NAME.fullmatch, map(_text, names)))}. {_ADVICE}."
+            f"{where} has one column for each date, such as {next(filter(_DATE_NAME.fullmatch, map(_text, names)))}. {_ADVICE}."
         )
     if date is None:
         return frame, []
@@ -112,7 +113,7 @@ def long_frame(frame: pd.DataFrame, where: str) -> tuple[pd.DataFrame, list[str]
 
 
 def with_dates(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """A frame whose index is among its columns, and whose unnamed dates are called date."""
+    """The frame with its index as columns and a single unnamed column of dates named date; and notes on both."""
     notes: list[str] = []
     if isinstance(frame.columns, pd.MultiIndex):
         columns = [_joined(name) for name in frame.columns]
@@ -151,19 +152,19 @@ def _is_unnamed(name: Hashable) -> bool:
 
 
 def _is_row_number(values: pd.Series) -> bool:
-    """Whether a column without a name holds row numbers, or nothing."""
+    """Whether an unnamed column holds row numbers or only missing values."""
     return (values.dtype.kind in "iu" and not _holds_dates(values)) or bool(values.isna().all())
 
 
 def _joined(name: Sequence[Hashable]) -> Name:
-    """A name of several levels: one where the others are empty, else a pair."""
+    """A name of several levels as text if only one level is filled, else as a pair (of two levels) or joined text."""
     parts = [str(part) for part in name]
     full = [part for part in parts if part and not part.startswith("Unnamed:")]
     return full[0] if len(full) == 1 else (parts[0], parts[1]) if len(parts) == 2 else " ".join(parts)
 
 
 def _pair(name: Hashable) -> Hashable:
-    """A pair out of what Parquet makes of one, "('Close', 'AAPL')"; other names as they are."""
+    """Parse a pair that Parquet stored as text, such as "('Close', 'AAPL')"; other names are unchanged."""
     if isinstance(name, str) and name.startswith("('") and len(name) < 200:
         try:
             found = ast.literal_eval(name)
@@ -187,7 +188,7 @@ def _is_field(name: str) -> bool:
 
 
 def is_date(name: Hashable, dtype: ColumnType) -> bool:
-    """Whether a column holds the dates; of closes, such as those of the ticker DAY, it does not."""
+    """Whether a column holds dates, by its name. A float column does not: it may hold closes of the ticker DAY."""
     return isinstance(name, str) and column_of(name) == "date" and dtype.kind != "f"
 
 
@@ -199,7 +200,7 @@ def _holds_dates(values: pd.Series) -> bool:
 
 
 def refuse_repeated(names: Sequence[str], where: str) -> None:
-    """Names that occur twice, and those that pandas made of them: Close, Close.1."""
+    """Raise DataRejectedError for repeated column names, also in pandas' form: Close, Close.1."""
     have = set(names)
     bases = [
         counted[1] if (counted := _COUNTED.fullmatch(name)) and counted[1] in have and _is_field(counted[1]) else name
@@ -210,15 +211,15 @@ def refuse_repeated(names: Sequence[str], where: str) -> None:
         shown = ", ".join(f"{name[:30]} ({times} times)" for name, times in twice[:5])
         more = f" and {len(twice) - 5:,} more" if len(twice) > 5 else ""
         raise DataRejectedError(
-            f"{where} repeats the column name{'s' if len(twice) > 1 else ''} {shown}{more}; which ticker is which is lost. "
+            f"{where} repeats the column name{'s' if len(twice) > 1 else ''} {shown}{more}: the tickers cannot be told apart. "
             f"{_ADVICE}, or keep the second header row."
         )
 
 
 def _flattened(names: Sequence[str]) -> list[tuple[str, str]]:
-    """Pairs of field and ticker out of names that join them, such as Close_AAPL or AAPL.Close; none where they do not.
+    """Pairs of field and ticker from joined names such as Close_AAPL or AAPL.Close; empty for other names.
 
-    At least two tickers, and each with a close: "Open Price, Close Price" are fields of one series.
+    At least two tickers are required, each with a close: "Open Price, Close Price" are fields of one series.
     """
     if any(map(_is_field, names)):
         return []
@@ -234,7 +235,7 @@ def _flattened(names: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def _split(name: str, *, flipped: bool) -> tuple[str, str] | None:
-    """Field and ticker of a joined name; the longest field, so that Adj_Close_AAPL is no Close. flipped: ticker first."""
+    """Field and ticker of a joined name, with the longest field: Adj_Close_AAPL is an Adj_Close. flipped: ticker first."""
     cuts = [found.start() for found in re.finditer(r"[ _.|/:-]", name)]
     for cut in cuts if flipped else reversed(cuts):
         parts = name[:cut], name[cut + 1 :]
@@ -245,9 +246,10 @@ def _split(name: str, *, flipped: bool) -> tuple[str, str] | None:
 
 
 def _are_tickers(names: Sequence[str], frame: pd.DataFrame, at: Sequence[int]) -> bool:
-    """Whether columns of numbers, besides one of dates, are closes of tickers.
+    """Whether the columns other than the dates are closes of tickers.
 
-    Two at least; none of them a close; names that are also those of fields, such as LOW, are fewer than the others.
+    Required: at least two numeric columns, none of them named close; names of fields, such as LOW, are a minority; no name
+    contains a word of `_NO_TICKERS`.
     """
     roles = [column_of(name) for name in names]
     if {"close", "adj_close"} & set(roles) or any(_UNNAMED.fullmatch(name) for name in names):
@@ -272,7 +274,7 @@ def _columns(frame: pd.DataFrame, at: Sequence[int]) -> Iterator[tuple[ColumnTyp
 def _from_pairs(
     frame: pd.DataFrame, date: int, pairs: Sequence[tuple[str, str]], at: Sequence[int], where: str
 ) -> pd.DataFrame:
-    """The long frame of columns that are pairs of field and ticker, in either order; rows without any value are no bars."""
+    """The long frame of columns named by field and ticker, in either order. Rows without a value are dropped."""
     pairs = _field_first(pairs, where)
     refuse_repeated([f"{field} {ticker}" for field, ticker in pairs], where)
     tickers = list(dict.fromkeys(ticker for _, ticker in pairs))
@@ -300,13 +302,13 @@ def _from_pairs(
 
 
 def _field_first(pairs: Sequence[tuple[str, str]], where: str) -> list[tuple[str, str]]:
-    ours = all(_is_field(field) for field, _ in pairs)
-    theirs = all(_is_field(field) for _, field in pairs)
-    if ours and theirs:  # tickers such as LOW and OPEN alone: the level of tickers repeats less within a field
-        ours = len({field for field, _ in pairs}) >= len({field for _, field in pairs})
-    if ours:
+    is_field_first = all(_is_field(field) for field, _ in pairs)
+    is_ticker_first = all(_is_field(field) for _, field in pairs)
+    if is_field_first and is_ticker_first:  # tickers such as LOW and OPEN alone: a field has several tickers
+        is_field_first = len({field for field, _ in pairs}) >= len({field for _, field in pairs})
+    if is_field_first:
         return list(pairs)
-    if theirs:
+    if is_ticker_first:
         return [(field, ticker) for ticker, field in pairs]
     odd = next(pair for pair in pairs if not _is_field(pair[0]))
     raise DataRejectedError(

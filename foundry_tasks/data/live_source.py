@@ -1,4 +1,7 @@
-"""Asks a live source ticker by ticker: side by side, again where that may help, within limits. What arrived is kept."""
+"""Fetch prices from a live source, one request per ticker: in parallel, with retries, within a time limit.
+
+Received bars are saved in the store.
+"""
 
 import time
 from collections import Counter
@@ -16,34 +19,34 @@ from foundry_tasks.data.bar_files import read_bars, write_bars
 _FIRST_DATE = date(1990, 1, 1)
 WORKERS = 4
 WAITS_S = (0, 5, 20, 60)
-"""Seconds before each round. A round asks for the tickers that failed in the round before."""
+"""Seconds before each round. A round requests the tickers that failed in the round before."""
 FAILURES_IN_A_ROW = 10
-"""Ends a round: the source refuses everybody, or the connection is gone."""
+"""Consecutive failures that end a round: the source refuses all requests, or the connection is lost."""
 BUDGET_S = 900
-"""No ticker is asked for after this time."""
+"""Time limit in seconds; no request starts after it."""
 BATCH = 50
-"""Tickers that are kept together."""
-NOT_ASKED = "not asked in the time that there is"
+"""Tickers that are saved as one object."""
+NOT_ASKED = "not requested within the time limit"
 SILENT_SHARE = 0.05
-"""A larger share of tickers without bars is refused."""
+"""Largest accepted share of tickers without bars."""
 
 Ask = Callable[[str], pd.DataFrame]
-"""The tidy frame of one ticker. Raises NoBarsError or BusyError; any other error ends the fetch."""
+"""Fetches the tidy frame of one ticker. Raises NoBarsError or BusyError; any other error ends the whole fetch."""
 Answer = pd.DataFrame | Exception
 
 
 class NoBarsError(Exception):
-    """The source answered and has no bars of this ticker. Text: the reason that it gave."""
+    """The source answered that it has no bars of this ticker. Text: the reason it gave."""
 
 
 class BusyError(Exception):
-    """The source did not answer: rate limit, time-out, broken connection. Text: the reason. A later try may help."""
+    """The source did not answer: rate limit, time-out, broken connection. Text: the reason. A retry may succeed."""
 
 
 class LiveSource:
-    """A price source that is asked for each ticker by itself. Live: the same question may be answered anew.
+    """A price source with one request per ticker, whose answers may change between requests.
 
-    io: where it shows progress, keeps what arrived and finds its key; None: nowhere.
+    tickers: of the configuration. io: progress, store and secrets; None: without them. Raises ConfigError without tickers.
     """
 
     name: str
@@ -57,21 +60,21 @@ class LiveSource:
         self._io = io
 
     def fingerprint(self) -> None:
-        """None: answers change."""
+        """None: the answers change."""
 
     def last_date(self) -> None:
-        """None: known only once it is asked."""
+        """None: unknown before a request."""
 
     def first_date(self, tickers: Sequence[str]) -> None:
-        """None, as for `last_date`."""
+        """None: unknown before a request."""
 
     def benchmark(self) -> None:
-        """None: a live source brings no benchmark of its own."""
+        """None: a live source has no benchmark of its own."""
 
     def fetch(self, tickers: Sequence[str], start: date | None, end: date | None) -> pd.DataFrame:
-        """Ask for each ticker by itself, from 1990 where `start` is None; afterwards `silent` says who has no bars, and why.
+        """The tidy frame of `tickers` from `start` (None: 1990) to `end`. Sets `silent`: ticker without bars → reason.
 
-        Raises ConfigError where nobody may ask, TransientError where too many tickers got no answer.
+        Raises ConfigError for a missing or refused key, TransientError if too many tickers got no answer.
         """
         start = start or _FIRST_DATE
         ask = self.question(start, end)
@@ -80,14 +83,15 @@ class LiveSource:
         return table
 
     def question(self, start: date, end: date | None) -> Ask:
-        """How to ask for the bars of one ticker from `start` to `end`. Raises ConfigError where nobody may ask."""
+        """The function that requests one ticker's bars from `start` to `end`. Raises ConfigError without a required key."""
         raise NotImplementedError
 
 
 class Arrivals:
-    """Bars that a live source has sent to this run, in the store, so that a retry of the stage does not ask for them again.
+    """Bars received by this run, saved in the store, so that a retry of the stage does not request them again.
 
-    No other run reads them: a live source may answer otherwise later.
+    Other runs do not read them, since a live source may give other answers later. question: fields of the request; with the
+    run's identity they give the key.
     """
 
     def __init__(self, io: StageIO, question: Mapping[str, str]) -> None:
@@ -96,14 +100,14 @@ class Arrivals:
         self._store, self._workspace = io.store, io.outputs.workspace
 
     def read(self) -> Iterator[pd.DataFrame]:
-        """The frame of each batch."""
+        """The tidy frame of each saved batch."""
         for key in self._store.keys(f"{self._prefix}/"):
             sha256 = key.rpartition("/")[2].removesuffix(".json")
             if self._store.has_object(sha256):
                 yield read_bars(self._store.object_path(sha256))
 
     def keep(self, bars: Sequence[pd.DataFrame]) -> None:
-        """Keep the frames of some tickers as one batch."""
+        """Save the tidy frames of several tickers as one batch."""
         table = pd.concat(bars, ignore_index=True)
         sha256 = self._store.put_object(write_bars(table, self._workspace / "arrived.parquet"))
         self._store.write(f"{self._prefix}/{sha256}.json", artifacts.canonical_json({"snapshot": sha256}))
@@ -112,10 +116,11 @@ class Arrivals:
 def gather(
     name: str, ask: Ask, tickers: Sequence[str], question: Mapping[str, str], io: StageIO | None
 ) -> tuple[pd.DataFrame, dict[str, str]]:
-    """The tidy frame, by ticker and date, of all `tickers` that have bars, and for each other ticker the reason why it has none.
+    """The tidy frame of all `tickers` with bars, sorted by ticker and date; and ticker without bars → reason.
 
-    question: what is asked besides the tickers; names the kept bars. io: progress and store; None: neither. Raises
-    TransientError if more than `allowed` tickers got no answer; what arrived until then is kept.
+    name: of the source. ask: requests one ticker. question: fields of the request other than the tickers; they give the key
+    of the saved bars. io: progress and store; None: neither. Raises TransientError if more than `allowed` tickers got no
+    answer, after saving the received bars; any other error of `ask` but NoBarsError and BusyError passes through.
     """
     arrivals = None if io is None else Arrivals(io, question)
     advance = (lambda _: None) if io is None else io.steps.progress.advance
@@ -157,12 +162,12 @@ def gather(
 
 
 def allowed(asked: int) -> float:
-    """How many of `asked` tickers may have no bars."""
+    """Largest accepted number of tickers without bars, of `asked` requested ones."""
     return max(1, SILENT_SHARE * asked)
 
 
 def by_reason(reasons: Mapping[str, str]) -> str:
-    """`AAA, BBB (may be delisted); CCC (time-out)`."""
+    """Tickers grouped by reason, such as `AAA, BBB (may be delisted); CCC (time-out)`. reasons: ticker → reason."""
     tickers: dict[str, list[str]] = {}
     for ticker in sorted(reasons):
         tickers.setdefault(reasons[ticker], []).append(ticker)
@@ -170,13 +175,13 @@ def by_reason(reasons: Mapping[str, str]) -> str:
 
 
 def one_line(error: BaseException) -> str:
-    """A network client's error, cut to a line."""
+    """The text of an error as one line of at most 120 characters."""
     text = " ".join(str(error).split()).rstrip(".") or type(error).__name__
     return text if len(text) <= 120 else f"{text[:120]}…"
 
 
 def _answers(ask: Ask, tickers: Sequence[str]) -> Iterator[tuple[str, Answer]]:
-    """Each ticker's answer as it comes; one that failed comes again with each further round."""
+    """Ticker and answer, in order of arrival. A failed ticker is requested, and yielded, again in each further round."""
     pending, until = list(tickers), time.monotonic() + BUDGET_S
     for wait in WAITS_S:
         if not pending or time.monotonic() + wait >= until:
@@ -191,7 +196,7 @@ def _answers(ask: Ask, tickers: Sequence[str]) -> Iterator[tuple[str, Answer]]:
 
 
 def _round(ask: Ask, tickers: Sequence[str], until: float) -> Iterator[tuple[str, Answer]]:
-    """Ask for each ticker once. Those that the round did not reach fail without a reason."""
+    """Request each ticker once. Tickers that the round does not reach yield a BusyError without a reason."""
     in_a_row = 0
 
     def answer(ticker: str) -> Answer:
@@ -219,13 +224,13 @@ def _names(names: Sequence[str], most: int) -> str:
 
 
 def _main(reasons: Mapping[str, str]) -> str:
-    """The most frequent reason that came from outside."""
+    """The most frequent reason given by the source; NOT_ASKED if there is none."""
     frequent = Counter(reason for reason in reasons.values() if reason != NOT_ASKED).most_common(1)
     return frequent[0][0] if frequent else NOT_ASKED
 
 
 def _table(bars: Sequence[pd.DataFrame], tickers: Sequence[str]) -> pd.DataFrame:
-    """One frame by ticker and date, whatever order the answers came in."""
+    """One frame of `tickers`, sorted by ticker and date."""
     found = pd.concat(bars, ignore_index=True) if bars else _no_bars()
     wanted = found[found["ticker"].isin(list(tickers))]
     return wanted.sort_values(["ticker", "date"], kind="stable", ignore_index=True)

@@ -1,4 +1,4 @@
-"""What a market's files say beside prices: benchmark and vix, sectors, membership."""
+"""Read a market's other files: benchmark and vix, sectors, and the text columns of membership."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,13 +17,15 @@ from foundry_tasks.data.tickers import identity, ticker_text
 from foundry_tasks.data.tidy import tidy
 
 CARRIED_SESSIONS = 5
-"""For how many sessions the last known value of a market-wide series stands in for a missing one."""
+"""A missing value of a market-wide series is replaced by the last known one for at most this many sessions."""
 
 
 def read_series(file: Path, key: str, say: Say | None = None) -> Series:
-    """One market-wide series; `key` is the config key that names it. An adjusted close goes before a close.
+    """Read one market-wide series; an adjusted close takes precedence over a close.
 
-    say: is told how the file and its columns were recognised.
+    key: the config key of the series. say: called with a sentence for each recognised format or column. Raises
+    DataRejectedError for an unreadable file, several tickers, values ≤ 0, several values on a date, and a benchmark with a
+    change of scale.
     """
     notes: list[str] = []
     table = tidy(read_frame(file, say), where=str(file), ticker=key, columns=None, notes=notes)
@@ -51,21 +53,21 @@ def read_series(file: Path, key: str, say: Say | None = None) -> Series:
 
 
 def _refuse_changes_of_scale(series: pd.DataFrame, file: Path) -> None:
-    """No market moves as far in a session as a ticker may; the worst one of the S&P 500 is −20 %. A VIX does."""
+    """Raise DataRejectedError for a move beyond `LARGE_MOVE`. The worst session of the S&P 500 is −20 %; a VIX moves more."""
     factor = series["close"] / series["close"].shift()
     wide = (factor < 1 - LARGE_MOVE) | (factor > 1 / (1 - LARGE_MOVE))
     if wide.any():
         at = int(np.argmax(wide))
         day = series["date"].iloc[at].date()
         raise DataRejectedError(
-            f"{file}: benchmark is {factor.iloc[at]:.3g} times the value before on {day}, which no market moves in a session: a "
-            "split, or another scale from there on. Give an adjusted series."
+            f"{file}: benchmark is {factor.iloc[at]:.3g} times the value before on {day}, more than a market moves in a "
+            "session: a split or a change of scale. Give an adjusted series."
         )
 
 
 @dataclass(frozen=True)
 class Aligned:
-    """A series on a panel's sessions. values: (n_sessions,). warning: what is missing, "" where nothing is."""
+    """A series on a panel's sessions. values: (n_sessions,). warning: a sentence on missing sessions, "" without them."""
 
     values: FloatArray
     origin: str
@@ -73,9 +75,10 @@ class Aligned:
 
 
 def aligned(series: Series, sessions: DateArray, key: str, min_coverage: float) -> Aligned:
-    """Each session's value, else the last one of up to `CARRIED_SESSIONS` sessions before, else NaN; never a later one.
+    """Align a series to sessions: the session's value, else the last of up to `CARRIED_SESSIONS` before, else NaN.
 
-    Raises DataRejectedError where less than `min_coverage` of the sessions has a value.
+    A later value is never used. sessions: (n_sessions,). key: the config key of the series. min_coverage: share, 0 to 1.
+    Raises DataRejectedError if less than `min_coverage` of the sessions has a value.
     """
     index = pd.DatetimeIndex(sessions.astype("datetime64[s]"))
     own = series.table.set_index("date")["close"].reindex(index)
@@ -97,9 +100,9 @@ def aligned(series: Series, sessions: DateArray, key: str, min_coverage: float) 
 
 
 def read_sectors(file: Path, say: Say | None = None) -> dict[str, str]:
-    """Ticker → sector; `say` is told how the file was recognised.
+    """Ticker → sector. say: called with a sentence on the recognised format.
 
-    Raises DataRejectedError where a column lacks, or a ticker, however it is spelled, has two sectors.
+    Raises DataRejectedError for a missing column and for a ticker with two sectors, also under two spellings.
     """
     table = read_text_columns(read_frame(file, say), file, ("ticker", "sector")).dropna()
     by_identity: dict[str, tuple[str, str]] = {}
@@ -114,7 +117,10 @@ def read_sectors(file: Path, say: Say | None = None) -> dict[str, str]:
 def read_text_columns(
     raw: pd.DataFrame, file: Path, names: Sequence[str], optional: Sequence[str] = ()
 ) -> pd.DataFrame:
-    """The named columns as text, stripped; "" is missing. Of the optional ones, those that are there."""
+    """The columns `names`, and those of `optional` that exist, as stripped text; "" is missing.
+
+    raw: the frame of `file`. Raises DataRejectedError for a missing column.
+    """
     at = find_roles(raw, (*names, *optional), str(file)).at
     missing = [name for name in names if name not in at]
     if missing:

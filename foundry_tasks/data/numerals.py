@@ -1,4 +1,4 @@
-"""How a text file writes numbers: decimal point or comma, with or without marks between thousands; never a guess."""
+"""Recognise a text file's number format: decimal point or comma, thousands marks. An ambiguous format is refused."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -17,32 +17,35 @@ _ADVICE = "Write plain decimal numbers, such as 1234.56."
 
 @dataclass(frozen=True)
 class Numerals:
-    """One convention for a whole file."""
+    """The number format of a whole file. decimal: "." or ","."""
 
     decimal: str = "."
 
     @property
     def grouping(self) -> str:
-        """What may stand between thousands, as characters."""
+        """Characters that may separate thousands."""
         return ("," if self.decimal == "." else ".") + "'\u2019" + _SPACES
 
     @property
     def pattern(self) -> str:
-        """A number of this convention, whole or in groups of three by one and the same mark."""
+        """Regular expression of a number: plain digits, or groups of three separated by one and the same mark."""
         fraction = f"[{self.decimal}][0-9]"
         groups = "|".join(f"[1-9][0-9]{{0,2}}(?:[{mark}][0-9]{{3}})+" for mark in self.grouping)
         return f"^{_SIGN}(?:(?:{groups})(?:{fraction}*)?|(?:[0-9]+(?:{fraction}*)?|{fraction}+){_EXPONENT})$"
 
     def may_be(self, cell: str) -> bool:
-        """Whether a cell is a number, or says that there is none."""
+        """Whether a cell is a number or one of `NO_VALUE`."""
         return cell.strip() in NO_VALUE or re.match(self.pattern, cell.strip()) is not None
 
 
 def recognised(columns: Iterable[Sequence[str]], where: str, *, comma_is_separator: bool) -> Numerals:
-    """The convention that the cells of `columns` follow.
+    """The number format that the cells of `columns` prove; a decimal point if none does.
 
-    One group of three digits behind a mark, as in 1.234, proves nothing, but that a comma parts numbers in a file that
-    it separates is unlikely. Raises DataRejectedError where the cells prove both conventions, or could be read by both.
+    One group of three digits after a mark, as in 1.234, is ambiguous. In a file that commas separate, it is read with a
+    decimal point.
+
+    columns: the first cells of each column of numbers. where: the source in an error. comma_is_separator: whether commas
+    separate the fields. Raises DataRejectedError if the cells prove both formats, or if all of them are ambiguous.
 
     >>> recognised([["1.234,56", "7"]], "prices.csv", comma_is_separator=False)
     Numerals(decimal=',')
@@ -71,9 +74,9 @@ def recognised(columns: Iterable[Sequence[str]], where: str, *, comma_is_separat
 
 
 def numbers(column: pa.ChunkedArray, numerals: Numerals, sample: Sequence[str] = ()) -> pa.ChunkedArray | None:
-    """A column of text as int64 or float64, exactly; None where a cell that has a value is no number.
+    """A column of text as int64 or float64, exactly; None if a cell with a value is not a number.
 
-    sample: its first cells, which spare a try as int64.
+    sample: the first cells; a decimal point among them skips the attempt as int64.
     """
     if numerals.decimal == ".":
         kinds = (pa.float64(),) if any("." in cell for cell in sample[:3]) else (pa.int64(), pa.float64())
@@ -92,7 +95,7 @@ def numbers(column: pa.ChunkedArray, numerals: Numerals, sample: Sequence[str] =
 
 
 def misfit(column: pa.ChunkedArray, numerals: Numerals) -> str | None:
-    """The first cell of a column that is no number in this convention while it is one in the other; None without one."""
+    """The first cell that is a number in the other format but not in this one; None without such a cell."""
     other = Numerals("," if numerals.decimal == "." else ".")
     cells = pc.utf8_trim_whitespace(column)
     odd = pc.and_(

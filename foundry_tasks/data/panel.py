@@ -1,4 +1,4 @@
-"""Wide matrices: sessions down, tickers across. All of compute happens on these."""
+"""Wide matrices of shape (n_sessions, n_tickers): prices and features. All computation uses them."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 AnyArray = npt.NDArray[Any]
-"""Of whatever type: numbers, days, text as objects."""
+"""An array of any type: numbers, dates, text as objects."""
 FloatArray = npt.NDArray[np.floating]
 BoolArray = npt.NDArray[np.bool_]
 DateArray = npt.NDArray[np.datetime64]
@@ -21,11 +21,11 @@ PRICE_FIELDS = ("open", "high", "low", "close", "adj_close", "volume")
 class PricePanel:
     """Daily prices of a market.
 
-    sessions: (n_sessions,) datetime64[D], ascending. tickers: n_tickers names, sorted. fields: any of PRICE_FIELDS
-    with `close` always there, each (n_sessions, n_tickers) float64 in the currency of the market (volume in shares),
-    NaN where there is no bar. member: (n_sessions, n_tickers), whether the ticker belonged to the universe that day.
-    sectors: one name a ticker, "" where unknown. benchmark, vix: (n_sessions,) or None where not given. breaks: (n_sessions,
-    n_tickers), bars on another scale than the bar before, such as the first after an unadjusted split; None: there are none.
+    sessions: (n_sessions,) datetime64[D], ascending. tickers: n_tickers names, sorted. fields: any of PRICE_FIELDS, always
+    `close`; each (n_sessions, n_tickers) float64 in the market's currency (volume in shares), NaN without a bar. member:
+    (n_sessions, n_tickers), whether the ticker belonged to the universe that day. sectors: one name a ticker, "" if unknown.
+    benchmark, vix: (n_sessions,) or None. breaks: (n_sessions, n_tickers), bars on another scale than the ticker's bar
+    before, such as the first after an unadjusted split; None: no breaks.
     """
 
     sessions: DateArray
@@ -39,15 +39,15 @@ class PricePanel:
 
     @cached_property
     def adjusted_close(self) -> FloatArray:
-        """What returns are made of: adj_close where there is one, else close.
+        """(n_sessions, n_tickers) prices of returns: adj_close if the source has it, else close.
 
-        After a break it goes on at the level before, as if the unknown return had been zero: who holds the ticker neither
-        gains nor loses by it. What may not reach across asks `breaks`.
+        The return across a break is unknown and counts as zero: the series continues at the level before the break, so a
+        position neither gains nor loses. Code that must not span a break checks `breaks`.
         """
         return self._joined(self.fields.get("adj_close", self.fields["close"]))
 
     def adjusted(self, field: str) -> FloatArray | None:
-        """`open`, `high` or `low` on the scale of `adjusted_close`; None where the source lacks it."""
+        """(n_sessions, n_tickers): `open`, `high` or `low` on the scale of `adjusted_close`; None if the source lacks it."""
         values = self.fields.get(field)
         if values is None or ("adj_close" not in self.fields and self.breaks is None):
             return values
@@ -55,12 +55,12 @@ class PricePanel:
 
     @property
     def live(self) -> BoolArray:
-        """(n_sessions, n_tickers): where a member has a bar."""
+        """(n_sessions, n_tickers): whether the ticker is a member and has a bar."""
         return self.member & np.isfinite(self.adjusted_close)
 
     @property
     def returns(self) -> FloatArray:
-        """(n_sessions, n_tickers): return to each close from the session before, NaN where it is unknown."""
+        """(n_sessions, n_tickers): return from the previous session's close to this one, NaN where unknown."""
         close = self.adjusted_close
         result = np.full(close.shape, np.nan)
         result[1:] = close[1:] / close[:-1] - 1
@@ -69,7 +69,7 @@ class PricePanel:
         return result
 
     def _joined(self, close: FloatArray) -> FloatArray:
-        """Every segment between breaks times what makes it begin where the one before ended."""
+        """Rescale every segment between breaks so that it begins at the last known level before."""
         if self.breaks is None:
             return close
         joined = close.copy()
@@ -82,10 +82,10 @@ class PricePanel:
         return joined
 
     def segments(self) -> tuple["PricePanel", npt.NDArray[np.intp]]:
-        """The panel with a column for every segment between breaks, and the first session of each further column.
+        """The panel with one column for each segment between breaks, and (n_more, 2) the origin of each further column.
 
-        The first segment keeps its ticker's column, the others follow, ticker by ticker. Shape of the second: (n_more, 2),
-        ticker's column and session. Who computes on segments looks across no break.
+        A computation on such columns cannot span a break. A ticker's first segment keeps its column; further segments
+        follow, ticker by ticker. Each row of the second result holds the ticker's column and the segment's first session.
         """
         if self.breaks is None or not self.breaks.any():
             return replace(self, breaks=None), np.empty((0, 2), np.intp)
@@ -103,17 +103,17 @@ class PricePanel:
         ), more
 
     def up_to(self, n_sessions: int) -> "PricePanel":
-        """The first `n_sessions` sessions: what was known then."""
+        """The first `n_sessions` sessions, not copied: the history known at that time."""
         return self.part(slice(n_sessions))
 
     def part(self, sessions: slice) -> "PricePanel":
-        """These sessions, not copied."""
+        """A range of sessions, not copied."""
         cut = self.mapped(lambda _, values: values[sessions])
         breaks = None if self.breaks is None else self.breaks[sessions]
         return replace(cut, sessions=self.sessions[sessions], member=self.member[sessions], breaks=breaks)
 
     def mapped(self, change: Callable[[str, FloatArray], FloatArray]) -> "PricePanel":
-        """A copy whose every field, benchmark and vix included, went through `change(name, values)`."""
+        """A copy with `change(name, values)` in place of every field, of benchmark and of vix."""
         return replace(
             self,
             fields={name: change(name, values) for name, values in self.fields.items()},
@@ -124,11 +124,11 @@ class PricePanel:
 
 ROWS_A_GROUP = 64 * 512
 _GROUP_SESSIONS = (1344, 448, 192, 64)
-"""Each a multiple of the next, so that blocks of 1344 sessions are whole groups whatever the number of tickers."""
+"""Each is a multiple of the next, so that a block of 1344 sessions is whole row groups for any number of tickers."""
 
 
 def group_sessions(n_tickers: int) -> int:
-    """Sessions of one row group of a panel file: at most ROWS_A_GROUP rows, and never fewer than 64 sessions."""
+    """Number of sessions in a row group of a panel file: at most ROWS_A_GROUP rows, but at least 64 sessions."""
     return next((n for n in _GROUP_SESSIONS if n * n_tickers <= ROWS_A_GROUP), _GROUP_SESSIONS[-1])
 
 
@@ -141,25 +141,25 @@ class FeatureSource(Protocol):
 
     @property
     def tickers(self) -> tuple[str, ...]:
-        """Of the columns."""
+        """The tickers of the columns."""
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of the features."""
+        """The names of the features."""
 
     def __getitem__(self, name: str) -> npt.NDArray[np.float32]:
-        """One feature, (n_sessions, n_tickers)."""
+        """(n_sessions, n_tickers): one feature."""
 
     def block(self, names: Sequence[str], sessions: slice) -> npt.NDArray[np.float32]:
-        """Features by name on a range of sessions, (len(names), n, n_tickers); not to be written to."""
+        """(len(names), n, n_tickers): the named features on a range of n sessions. Callers must not write to it."""
 
 
 @dataclass(frozen=True)
 class FeaturePanel:
     """Named features on the grid of their prices.
 
-    values: (n_features, n_sessions, n_tickers) float32, NaN where undefined. A feature of the whole market, such as
-    its trend, has the same value for every ticker of a session.
+    sessions: (n_sessions,) datetime64[D]. tickers, names: of columns and features. values: (n_features, n_sessions,
+    n_tickers) float32, NaN where undefined. A market-wide feature has one value for all tickers of a session.
     """
 
     sessions: DateArray
@@ -172,11 +172,11 @@ class FeaturePanel:
         return matrix
 
     def block(self, names: Sequence[str], sessions: slice) -> npt.NDArray[np.float32]:
-        """As `FeatureSource` has it."""
+        """As in `FeatureSource`."""
         return self.values[[self.names.index(name) for name in names], sessions]
 
     def items(self) -> Iterator[tuple[str, npt.NDArray[np.float32]]]:
-        """Name and matrix, in order."""
+        """Pairs of name and matrix, in order."""
         return zip(self.names, self.values, strict=True)
 
     def up_to(self, n_sessions: int) -> "FeaturePanel":
@@ -184,6 +184,6 @@ class FeaturePanel:
         return replace(self, sessions=self.sessions[:n_sessions], values=self.values[:, :n_sessions])
 
     def last(self, n_sessions: int) -> "FeaturePanel":
-        """The last `n_sessions` sessions, all where there are fewer; not copied."""
+        """The last `n_sessions` sessions, or all if there are fewer; not copied."""
         start = max(0, len(self.sessions) - n_sessions)
         return replace(self, sessions=self.sessions[start:], values=self.values[:, start:])

@@ -1,4 +1,4 @@
-"""A parquet file as a pandas frame, held against what its footer says of it."""
+"""Read a parquet file as a pandas frame and check its values against the statistics of its footer."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -18,16 +18,16 @@ from foundry_tasks.data.layouts import refuse_repeated
 from foundry_tasks.data.tidy import column_of
 
 Bound = TypeVar("Bound", float, date)
-"""A value of a column that has an order."""
+"""A value of an ordered column."""
 
 
 def read_parquet(
     source: Path | BytesIO, since: date | None, where: str, columns: Mapping[str, str] = NONE_DECLARED
 ) -> tuple[pd.DataFrame, int]:
-    """The rows from `since` on and those without a date, where a column holds dates as dates; and how many rows there are.
+    """The frame, and the number of rows of the file. With a date-typed column: rows from `since` on or without a date.
 
-    Raises DataRejectedError for repeated names and values outside what the footer says of them, and whatever the library
-    raises for a damaged file.
+    where: the source in an error. columns: declared names, role → column. Raises DataRejectedError for repeated names,
+    ValueError for values outside the footer's statistics, and pyarrow's errors for a damaged file.
     """
     file = pq.ParquetFile(source, page_checksum_verification=True)
     schema, metadata = file.schema_arrow, file.metadata
@@ -46,9 +46,10 @@ def read_parquet(
 
 
 def date_bounds(path: Path, columns: Mapping[str, str] = NONE_DECLARED) -> tuple[date, date] | None:
-    """First and last date of a parquet file with a column of dates, read from its footer; None where that cannot be.
+    """First and last date of a parquet file by its footer.
 
-    What is wrong with it, whoever reads it says.
+    None without one date-typed column, without statistics, with implausible dates, or on any error: `read_parquet` reports
+    errors. columns: declared names, role → column.
     """
     try:
         file = pq.ParquetFile(path)
@@ -64,11 +65,11 @@ def date_bounds(path: Path, columns: Mapping[str, str] = NONE_DECLARED) -> tuple
 
 
 def _bounds(file: pq.ParquetFile, name: str) -> list[tuple[date, date] | None]:
-    """First and last date of each row group by the footer; None where it does not say, or a row has no date."""
+    """First and last date of each row group by the footer; None without statistics or with a missing date."""
     found: list[tuple[date, date] | None] = []
     leaf = _leaves(file)[name]
     for group in range(file.metadata.num_row_groups):
-        # The reader refuses a damaged footer, pyarrow's view of its statistics ends the process.
+        # Reading a batch raises for a damaged footer; access to the statistics of one would end the process.
         next(file.iter_batches(batch_size=1, row_groups=[group], columns=[name]), None)
         known = file.metadata.row_group(group).column(leaf).statistics
         if known is None or not known.has_min_max or not known.has_null_count or known.null_count:
@@ -80,13 +81,13 @@ def _bounds(file: pq.ParquetFile, name: str) -> list[tuple[date, date] | None]:
 
 
 def _leaves(file: pq.ParquetFile) -> dict[str, int]:
-    """Where each column that is not nested stands in the footer."""
+    """Index in the footer of each column that is not nested."""
     schema = file.metadata.schema
     return {schema.column(index).path: index for index in range(len(schema.names))}
 
 
 def _date_column(schema: pa.Schema, columns: Mapping[str, str]) -> str | None:
-    """Which column holds dates as dates; None where none does, or several may be meant."""
+    """The one date column with a date or timestamp type; None without one or with several candidates."""
     named = [index for index, name in enumerate(schema.names) if column_of(name, columns) == "date"]
     kinds = [schema.field(index).type for index in named]
     is_dates = [pa.types.is_date(kind) or (pa.types.is_timestamp(kind) and kind.tz is None) for kind in kinds]
@@ -94,9 +95,10 @@ def _date_column(schema: pa.Schema, columns: Mapping[str, str]) -> str | None:
 
 
 def _check_values(table: pa.Table, groups: Sequence[pq.RowGroupMetaData], leaves: Mapping[str, int]) -> None:
-    """A damaged page without a checksum may be read as other numbers; the footer says between which the true ones lie.
+    """Raise ValueError for values outside the footer's minimum and maximum, or another number of missing values.
 
-    groups: of the footer, all that were read: the reader has refused those whose statistics end the process.
+    A damaged page without a checksum may be read as other numbers. groups: metadata of the row groups that were read;
+    reading them first has raised for a damaged footer, whose statistics would end the process.
     """
     for name, column in zip(table.column_names, table.columns, strict=True):
         if name not in leaves or not groups or not _is_ordered(column.type):
@@ -107,9 +109,9 @@ def _check_values(table: pa.Table, groups: Sequence[pq.RowGroupMetaData], leaves
         found = pc.min_max(column).as_py()
         low, high = min(one.min for one in known), max(one.max for one in known)
         if found["min"] is not None and not (_at_most(low, found["min"]) and _at_most(found["max"], high)):
-            raise ValueError(f"column {name[:40]} holds values outside of those that its footer names")
+            raise ValueError(f"column {name[:40]} holds values outside the minimum and maximum of its footer")
         if all(one.has_null_count for one in known) and column.null_count != sum(one.null_count for one in known):
-            raise ValueError(f"column {name[:40]} lacks another number of values than its footer names")
+            raise ValueError(f"column {name[:40]} has another number of missing values than its footer says")
 
 
 def _is_ordered(kind: pa.DataType) -> bool:
@@ -125,7 +127,7 @@ def _at_most(one: Bound, other: Bound) -> bool:
 
 
 def _plain(table: pa.Table) -> pa.Table:
-    """Text that says only that it is bytes, as text; decimals as float64."""
+    """Convert binary columns to text and decimal columns to float64."""
     for index, field in enumerate(table.schema):
         kind = field.type
         if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind):

@@ -1,4 +1,4 @@
-"""Where prices come from: one protocol, one frame, a module a source."""
+"""The protocol of price sources. Every source returns the tidy frame; each has its own module in `sources`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,61 +16,58 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Series:
-    """A market-wide series, such as a benchmark. table: columns date, close. origin: where it is from, for a reader."""
+    """A market-wide series, such as a benchmark. table: columns date, close. origin: its source, as reports name it."""
 
     table: "pd.DataFrame"
     origin: str
 
 
 class PriceSource(Protocol):
-    """Daily prices from somewhere."""
+    """A source of daily prices."""
 
     name: str
-    """For a reader; holds no path, so that results do not depend on where a file lies."""
+    """Name in reports. Holds no path, so that results do not depend on a file's location."""
     identity: Mapping[str, str]
-    """What makes it this source and no other: the key of its price head in the store."""
+    """Fields that identify the source; their digest is part of the key of its price head in the store."""
 
     silent: Mapping[str, str]
-    """After `fetch`: ticker → why a live source gave no bars of it; empty for a static one."""
+    """After `fetch`: ticker → reason why a live source has no bars of it; empty for a static source."""
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """After `fetch`: what was recognised or bent in what was read, a sentence each."""
+        """After `fetch`: one sentence for each recognised format, left-out file or other adjustment."""
 
     def fingerprint(self) -> str | None:
-        """sha256 over the content of a static source; None for a live one, whose answers change."""
+        """sha256 of a static source's content; None for a live source, whose answers change."""
 
     def last_date(self) -> date | None:
-        """The last date that a static source holds; None for a live one."""
+        """The last date of a static source; None for a live one."""
 
     def first_date(self, tickers: Sequence[str]) -> date | None:
-        """The first date that a static source holds of `tickers` (empty: of all); None for a live one, or for nothing."""
+        """The first date of `tickers` (empty: all) in a static source; None for a live source or if it has no rows."""
 
     def fetch(self, tickers: Sequence[str], start: date | None, end: date | None) -> "pd.DataFrame":
-        """The tidy frame of `tickers` (empty: all it has) between two dates, both included; rows in any order.
+        """The tidy frame of `tickers` (empty: all) from `start` to `end`, both included; rows in any order.
 
         Raises ConfigError, DataRejectedError or TransientError.
         """
 
     def benchmark(self) -> Series | None:
-        """The source's own benchmark, None where it has none."""
+        """The source's own benchmark; None if it has none."""
 
 
 class OpenSource(Protocol):
-    """What a module of `data.sources` holds as `open_source`."""
+    """The function `open_source` of each module in `data.sources`."""
 
     def __call__(self, config: PricesConfig, named: str, io: "StageIO | None") -> PriceSource:
-        """The source as `config` wants it; `named` and `io` as for `open_source` below.
-
-        Raises ConfigError where it cannot be one.
-        """
+        """The source for `config`. named, io: as in `open_source` below. Raises ConfigError for an invalid configuration."""
 
 
 def open_source(config: PricesConfig, named: str = "", io: "StageIO | None" = None) -> PriceSource:
-    """The source that `config` names. Raises ConfigError where it cannot be one. Imports nothing of the others.
+    """The source that `config` names; only its module is imported. Raises ConfigError for an invalid configuration.
 
-    named: what the user calls the prices, where `config.prices` is but a copy of them. io: where a live source shows progress,
-    keeps what arrived and finds its key.
+    named: the user's path or URI of the prices, if `config.prices` is a local copy; "": `config.prices`. io: a live source
+    uses its progress display, its store and its secrets.
     """
     folder = "sources.live" if config.source in LIVE_SOURCES else "sources"
     opened: OpenSource = import_module(f"foundry_tasks.data.{folder}.{config.source}").open_source

@@ -1,6 +1,6 @@
-"""What expectations ask of features, labels and predictions, computed by numpy: small frames instead of all cells.
+"""Summaries of features, labels and predictions for the expectation suites: small frames instead of all cells.
 
-Each function gives the columns of a frame, one entry a row, for `io.outputs.guard(suite, pandas.DataFrame(columns), facts)`.
+Each function returns the columns of a frame, for `io.outputs.guard(suite, pandas.DataFrame(columns), facts)`.
 """
 
 from collections.abc import Mapping
@@ -14,18 +14,19 @@ Columns = dict[str, AnyArray]
 
 _CORRELATED_SESSIONS = 64
 _MIN_TICKERS = 5
-"""Fewer predictions than this in a session have no spread worth the name."""
+"""A session with fewer predictions than this has no dispersion."""
 
 
 def profile_features(
     features: FeaturePanel | FeatureFile, member: BoolArray, labels: Mapping[str, FloatArray]
 ) -> Columns:
-    """One row a feature, over the ticker-sessions of members.
+    """One row for each feature, over the ticker-sessions of members.
 
-    member: (n_sessions, n_tickers). labels: name → (n_sessions, n_tickers), forward returns among them. Columns: feature;
-    finite_share from the first session that has a value; infinite, a count; minimum, maximum and standard_deviation of
-    finite values (NaN where there are none); constant; label_correlation, the largest absolute correlation with a label on
-    up to 64 sessions (NaN for a constant), and label, which one that is.
+    member: (n_sessions, n_tickers). labels: name → (n_sessions, n_tickers), including forward returns.
+
+    Columns: feature; finite_share, from the first session with a finite value on; infinite, a count; minimum, maximum and
+    standard_deviation of finite values (NaN without any); constant; label_correlation, the largest absolute correlation with
+    a label on up to 64 sessions (NaN for a constant); label, the name of that label.
     """
     n_features = len(features.names)
     rows = {name: np.full(n_features, np.nan) for name in ("minimum", "maximum", "standard_deviation", "finite_share")}
@@ -71,13 +72,14 @@ def profile_labels(
     labels: Mapping[int, Mapping[str, FloatArray]],
     n_sampled: int = 5,
 ) -> Columns:
-    """Rows sampled from `n_sampled` sessions a horizon, evenly spread, with what they ought to be.
+    """Labels of `n_sampled` evenly spaced sessions for each horizon, with recomputed forward returns.
 
-    price: (n_sessions, n_tickers), what a return is counted from, entered `lag` sessions after t. forward_returns and
-    labels: horizon → published matrix, and → kind → matrix of 0, 1 and NaN. Columns: horizon, ticker, date;
-    forward_return as published, recomputed from `price`, their difference; up_agrees, whether the published label `up` is
-    the sign of the recomputed return; and of the whole horizon: up_share; labelled_too_late, the number of labels in the
-    last h + lag sessions; labelled_across, the number of those that reach across a break of `prices`.
+    price: (n_sessions, n_tickers), the entry price; a position is entered `lag` sessions after t. forward_returns: horizon →
+    published matrix. labels: horizon → kind → matrix of 0, 1 and NaN.
+
+    Columns: horizon, ticker, date; forward_return, as published; recomputed, from `price`; difference, absolute; up_agrees,
+    whether the published label `up` has the sign of the recomputed return. Of the whole horizon: up_share; labelled_too_late,
+    the number of labels in the last h + lag sessions; labelled_across, the number of labels that span a break of `prices`.
     """
     sessions, tickers, breaks = prices.sessions, prices.tickers, prices.breaks
     columns: dict[str, list[AnyArray]] = {}
@@ -112,9 +114,10 @@ def profile_labels(
 
 
 def profile_predictions(date: DateArray, ticker: AnyArray, horizon: AnyArray, p_up: FloatArray) -> Columns:
-    """The predictions themselves, and beside each the spread of its session: standard deviation of P(up) over tickers.
+    """The predictions, each with its session's dispersion: standard deviation of P(up) over tickers, per horizon.
 
-    All (n_rows,). spread is NaN where a session has fewer than five predictions of a horizon.
+    date, ticker, horizon, p_up: (n_rows,). Columns: date, ticker, horizon, p_up, spread; spread, the dispersion, is NaN if a
+    session has fewer than five predictions of the horizon.
     """
     _, session = np.unique(date, return_inverse=True)
     _, of_horizon = np.unique(horizon, return_inverse=True)
@@ -135,9 +138,9 @@ def profile_predictions(date: DateArray, ticker: AnyArray, horizon: AnyArray, p_
 
 
 def _correlations(x: FloatArray, y: FloatArray) -> FloatArray:
-    """|Pearson correlation| of each row of x with each row of y over the columns where both are finite.
+    """(n, m): |Pearson correlation| of each row of x with each row of y over the cells where both are finite.
 
-    x: (n, n_cells), y: (m, n_cells). Shape (n, m); NaN where one is constant or fewer than three cells are shared.
+    x: (n, n_cells), y: (m, n_cells). NaN if a row is constant or fewer than three cells are shared.
     """
     x_known, y_known = np.isfinite(x), np.isfinite(y)
     x0, y0 = _centred(x, x_known), _centred(y, y_known)
@@ -153,7 +156,7 @@ def _correlations(x: FloatArray, y: FloatArray) -> FloatArray:
 
 
 def _centred(values: FloatArray, known: BoolArray) -> FloatArray:
-    """Values in units of their own deviation around their own mean, 0 where unknown; all 0 for a constant."""
+    """Each row standardised over its known values; 0 where unknown, all 0 for a constant row."""
     filled = np.where(known, values, 0.0)
     count = np.maximum(known.sum(axis=1, keepdims=True), 1)
     centred = np.where(known, filled - filled.sum(axis=1, keepdims=True) / count, 0.0)

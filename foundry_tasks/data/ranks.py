@@ -1,7 +1,8 @@
-"""Ranks within a session, several times faster than by sorting the places of its tickers.
+"""Ranks within a session, several times faster than by argsort.
 
-Processors sort integers many at a time, and places of floats one by one. So each value becomes an integer of the same order,
-whose last bits say where it stood; sessions where those bits would have decided are ranked the plain way.
+Integers are sorted with vector instructions; argsort of floats is not. Each float is mapped to an integer of the same
+order, and its lowest bits are replaced by the ticker's index. Sessions in which the replaced bits would decide an order are
+ranked by bottleneck instead.
 """
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy.typing as npt
 from foundry_tasks.data.panel import FloatArray
 
 _CELLS_AT_ONCE = 1 << 15
-"""So many fit into a core's own cache."""
+"""Cells ranked at once; they fit into a core's own cache."""
 _LARGEST = np.iinfo(np.int64).max
 
 
@@ -52,7 +53,7 @@ def _rank_sessions(rows: npt.NDArray[np.float64], out: npt.NDArray[np.float64]) 
 
 
 def _mean_ranks(tied: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
-    """Ranks of values in order. tied: (n_rows, n − 1), whether a value equals the one before."""
+    """(n_rows, n): ranks of sorted values, ties averaged. tied: (n_rows, n − 1), whether a value equals the one before."""
     n_rows, n = len(tied), tied.shape[1] + 1
     position = np.arange(n)
     first, last = (np.empty((n_rows, n), np.int64) for _ in range(2))

@@ -1,4 +1,4 @@
-"""Keeping prices incrementally: what a new fetch says about sessions that were kept already."""
+"""Incremental updates of stored prices: detect restated history and splice in new rows."""
 
 from collections.abc import Sequence
 
@@ -6,14 +6,14 @@ import numpy as np
 import pandas as pd
 
 _TOLERANCE = 2e-5
-"""Relative; an adjusted close carries about seven digits, and the smallest dividend moves it by more than this."""
+"""Relative. An adjusted close has about seven digits, and the smallest dividend moves it by more than this."""
 _KEYS = ["ticker", "date"]
 
 
 def restated_tickers(kept: pd.DataFrame, fetched: pd.DataFrame) -> tuple[str, ...]:
-    """Tickers whose close or adjusted close of an overlapping session differs, and those without an overlapping session.
+    """Tickers whose close or adjusted close differs on an overlapping session, and those without an overlapping session.
 
-    Both are tidy frames. A split, a dividend or a correction restates the past: such a ticker is fetched anew.
+    kept, fetched: tidy frames. A split, a dividend or a correction restates a ticker's history, which is then fetched again.
     """
     columns = [name for name in ("close", "adj_close") if name in kept and name in fetched]
     both = kept.merge(fetched, on=_KEYS, suffixes=("", "_new"))
@@ -28,9 +28,10 @@ def restated_tickers(kept: pd.DataFrame, fetched: pd.DataFrame) -> tuple[str, ..
 def spliced(
     kept: pd.DataFrame, fetched: pd.DataFrame, anew: pd.DataFrame | None, restated: Sequence[str]
 ) -> pd.DataFrame:
-    """Kept rows, over them the fetched ones, and the whole history of restated tickers from `anew`; by ticker and date.
+    """Kept rows, replaced by fetched ones where both exist, and restated tickers from `anew`; sorted by ticker and date.
 
-    A restated ticker that `anew` lacks stays as it was kept: old and new scales are never mixed.
+    kept, fetched, anew: tidy frames. A restated ticker that `anew` lacks keeps its old rows alone, so that two scales are
+    never mixed.
     """
     whole = [] if anew is None else [anew[anew["ticker"].isin(list(restated))]]
     renewed = {ticker for part in whole for ticker in part["ticker"].unique()}

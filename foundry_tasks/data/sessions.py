@@ -1,4 +1,4 @@
-"""Which days are sessions: exchange calendars, loaded when asked for (0.1 s on top of pandas, 0.1 s a calendar of any length)."""
+"""Sessions of exchange calendars. A calendar is loaded at its first use: 0.1 s for the import beyond pandas, 0.1 s for each."""
 
 import warnings
 from datetime import date, timedelta
@@ -13,13 +13,16 @@ if TYPE_CHECKING:
     from exchange_calendars import ExchangeCalendar
 
 _MARGIN_DAYS = 40
-"""Days beside a range, so that sessions next to it are known too; longer than any exchange was ever closed."""
+"""Days loaded before and after a range, for the sessions next to it; longer than any closure of an exchange."""
 _known: dict[str, tuple[date, date, "ExchangeCalendar"]] = {}
-"""By name: the first and last day that a calendar is loaded for, and the calendar. It grows with what is asked of it."""
+"""Calendar name → first and last loaded day, and the calendar. The range is extended when needed."""
 
 
 def _with_margin(name: str, first: date, last: date) -> "ExchangeCalendar":
-    """A calendar that covers what is asked and, as far as they are known, days beside it. Raises ConfigError."""
+    """A calendar that covers `first` to `last` and, where the calendar extends so far, `_MARGIN_DAYS` on both sides.
+
+    Raises ConfigError for an unknown calendar or a range outside it.
+    """
     if name not in _known:
         calendar = _opened(name)
         _known[name] = calendar.first_session.date(), calendar.last_session.date(), calendar
@@ -40,11 +43,11 @@ def _with_margin(name: str, first: date, last: date) -> "ExchangeCalendar":
 
 
 def _opened(name: str, begin: date | None = None, end: date | None = None) -> "ExchangeCalendar":
-    """Without a range: the last twenty years."""
-    import exchange_calendars  # noqa: PLC0415 - only stages that ask for sessions pay for it
+    """Load a calendar; without a range, the last twenty years. Raises ConfigError for an unknown name."""
+    import exchange_calendars  # noqa: PLC0415 - only stages that need sessions pay for it
     from exchange_calendars.errors import InvalidCalendarName  # noqa: PLC0415 - as above
 
-    # exchange_calendars 4.13 asks pandas 3.1 in an old way, to no harm.
+    # exchange_calendars 4.13 makes pandas 3.1 emit a harmless DeprecationWarning.
     warnings.filterwarnings("ignore", message="Series.values returning", category=DeprecationWarning)
     try:
         return exchange_calendars.get_calendar(name, start=begin and begin.isoformat(), end=end and end.isoformat())
@@ -55,7 +58,9 @@ def _opened(name: str, begin: date | None = None, end: date | None = None) -> "E
 
 
 def sessions_between(calendar: str, first: date, last: date) -> DateArray:
-    """The sessions from `first` to `last`, both included, as datetime64[D]. Raises ConfigError: unknown calendar.
+    """(n_sessions,) datetime64[D]: the sessions from `first` to `last`, both included.
+
+    Raises ConfigError for an unknown calendar or a range outside it.
 
     >>> sessions_between("XNYS", date(2024, 7, 3), date(2024, 7, 8)).astype(str).tolist()
     ['2024-07-03', '2024-07-05', '2024-07-08']
@@ -65,7 +70,10 @@ def sessions_between(calendar: str, first: date, last: date) -> DateArray:
 
 
 def next_openings(calendar: str, days: DateArray) -> DateArray:
-    """When the first session after each of `days` opens, datetime64[s] in UTC. days: datetime64[D], ascending."""
+    """(n_days,) datetime64[s] in UTC: opening of the first session after each day. days: (n_days,) datetime64[D], ascending.
+
+    Raises ConfigError as `sessions_between` does.
+    """
     found = _with_margin(calendar, days[0].item(), days[-1].item())
     sessions = found.sessions.to_numpy().astype("datetime64[D]")
     opens: DateArray = found.opens.dt.tz_localize(None).to_numpy().astype("datetime64[s]")
@@ -73,18 +81,18 @@ def next_openings(calendar: str, days: DateArray) -> DateArray:
 
 
 def is_session(calendar: str, day: date) -> bool:
-    """Whether the exchange is open on `day`."""
+    """Whether `day` is a session. Raises ConfigError as `sessions_between` does."""
     return len(sessions_between(calendar, day, day)) == 1
 
 
 def latest_session(calendar: str, day: date) -> date:
-    """The last session on or before `day`."""
+    """The last session on or before `day`. Raises ConfigError as `sessions_between` does."""
     found: date = sessions_between(calendar, day - timedelta(days=_MARGIN_DAYS), day)[-1].item()
     return found
 
 
 def session_before(calendar: str, day: date, n_sessions: int) -> date:
-    """The session `n_sessions` before the last session on or before `day`."""
+    """The session `n_sessions` before `latest_session(calendar, day)`. Raises ConfigError as `sessions_between` does."""
     days = _MARGIN_DAYS + 2 * n_sessions
     found: date = sessions_between(calendar, day - timedelta(days=days), day)[-1 - n_sessions].item()
     return found

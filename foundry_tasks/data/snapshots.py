@@ -1,4 +1,4 @@
-"""What a source said, kept: immutable snapshots, and a head per market and source that moves by compare-and-swap."""
+"""Immutable snapshots of a source's prices, and a head per market and source that is moved by compare-and-swap."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ _ATTEMPTS = 5
 
 @dataclass(frozen=True)
 class Snapshot:
-    """table: the tidy frame of what the run reads. restated: tickers whose past the source has changed, fetched anew."""
+    """table: tidy frame of the run. sha256: of the stored snapshot. restated: tickers that were fetched again in full."""
 
     table: pd.DataFrame
     sha256: str
@@ -40,12 +40,13 @@ def refreshed(
 ) -> Snapshot:
     """Bring the market's snapshot of `source` up to `as_of` and move its head.
 
-    A static source is taken as it is now, so that its result follows from its content alone. A live one is asked for the
-    sessions that the head lacks and `overlap_sessions` before them; what those restate is fetched anew. Whoever loses the
-    race for the head begins again from the winner's. Raises TransientError where that never ends, DataRejectedError where a
-    live source has too few of the tickers.
+    A static source is read in full, so that the result depends on its content alone. From a live source, the sessions after
+    the head and `overlap_sessions` before them are fetched; tickers that the overlap restates are fetched again in full. If
+    another run moves the head in between, the refresh starts again from the new head.
 
-    since: from the first date that there is to the first one that the run reads; None: the run reads them all.
+    workspace: folder for the file to upload. since: maps the first available date to the first date that the run reads; None:
+    the run reads all dates. Raises TransientError after `_ATTEMPTS` lost races, DataRejectedError if a live source lacks too
+    many tickers, and the errors of `PriceSource.fetch`.
     """
     key = artifacts.head_key(config.market, artifacts.digest_of({**source.identity, "start": str(config.start)}))
     static = source.last_date() is not None
@@ -66,7 +67,7 @@ def refreshed(
 
 
 def _start(config: PricesConfig, source: PriceSource, since: Callable[[date], date] | None) -> date | None:
-    """The date from which on a static source is asked."""
+    """The first date to fetch from a static source; None: all."""
     first = None if since is None else source.first_date(config.tickers)
     return config.start if since is None or first is None else since(max(first, config.start or first))
 
@@ -78,7 +79,7 @@ def _from(table: pd.DataFrame, since: Callable[[date], date]) -> pd.DataFrame:
 def _extended(
     config: PricesConfig, store: Store, source: PriceSource, as_of: date, head: bytes | None
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """A live source's snapshot with the missing sessions, and the tickers that were restated."""
+    """A live source's snapshot extended to `as_of`, and the tickers that were restated."""
     known = None if head is None else PriceHead.model_validate_json(head)
     if known is None or known.last is None:
         return _complete(config, source, source.fetch(config.tickers, config.start, as_of)), ()
@@ -95,7 +96,7 @@ def _extended(
 
 
 def _complete(config: PricesConfig, source: PriceSource, table: pd.DataFrame) -> pd.DataFrame:
-    """`table`, if it has enough of the tickers that were asked for."""
+    """`table`. Raises DataRejectedError if more than `allowed` of the configured tickers are missing."""
     missing = sorted(set(config.tickers) - set(table["ticker"].unique()))
     if table.empty or len(missing) > allowed(len(config.tickers)):
         reasons = {ticker: source.silent.get(ticker, "no reason given") for ticker in missing}

@@ -1,8 +1,8 @@
-"""Panels and small tables as parquet files, without pandas: a stage that only reads numbers starts fast.
+"""Panels and small tables as parquet files, without pandas, so that a stage that only reads numbers starts fast.
 
-A panel is written in long format on its full grid, session by session (date, ticker, then one column a matrix). So
-reading it back to wide is a reshape, a wanted column is read alone, and since a row group holds whole sessions
-(`group_sessions`), a range of dates reads only its own bytes. Equal content gives equal bytes.
+A panel is written in long format on its full grid, session by session: date, ticker, then one column for each matrix.
+Reading it back to wide is a reshape. A column is read alone. A row group holds whole sessions (`group_sessions`), so a range
+of dates reads only its own bytes. Equal content gives equal bytes.
 """
 
 import threading
@@ -25,15 +25,15 @@ _KEYS = ("date", "ticker")
 _FORMAT = b"foundry"
 _SERIES = ("benchmark", "vix")
 _READ_BYTES = 16 << 20
-"""So much is read by one call: each has a price, and what it reads is in memory twice."""
+"""Bytes read by one call: a trade-off between the overhead of a call and memory, since the read bytes are held twice."""
 
 DateRange = tuple[date | None, date | None]
-"""First and last date wanted, both included; None: open."""
+"""First and last date, both included; None: no bound."""
 
 
 @dataclass(frozen=True)
 class Matrices:
-    """Named matrices on one grid. values: name → (n_sessions, n_tickers), of any type."""
+    """Named matrices on one grid. sessions: (n_sessions,). values: name → (n_sessions, n_tickers), of any type."""
 
     sessions: DateArray
     tickers: tuple[str, ...]
@@ -45,10 +45,10 @@ class Matrices:
 
 # ------------------------------------------------------------------ panels
 class PanelWriter(AbstractContextManager["PanelWriter"]):
-    """A panel file that is written in blocks of sessions, the earliest first.
+    """Writes a panel file in blocks of sessions, the earliest first.
 
-    repeated: names of matrices with few distinct values, which then take next to no space. Blocks of whole row groups
-    give the bytes that all of it at once would.
+    repeated: names of matrices with few distinct values; dictionary encoding makes them small. Blocks of whole row groups
+    give the same bytes as a single write.
     """
 
     def __init__(self, path: Path, *, repeated: Sequence[str] = ()) -> None:
@@ -90,42 +90,46 @@ class PanelWriter(AbstractContextManager["PanelWriter"]):
 
 
 def write_matrices(path: Path, panel: Matrices, *, repeated: Sequence[str] = ()) -> None:
-    """Write a panel at once; `repeated` as `PanelWriter` has it."""
+    """Write a whole panel. repeated: as in `PanelWriter`. Raises ValueError for a matrix of another shape."""
     with PanelWriter(path, repeated=repeated) as file:
         file.write(panel)
 
 
 def read_matrices(path: Path, names: Sequence[str] | None = None, between: DateRange = (None, None)) -> Matrices:
-    """Read back what `write_matrices` wrote: all matrices or the named ones, of all sessions or those in a range."""
+    """Read a panel that `write_matrices` wrote.
+
+    names: matrices to read, None for all. between: range of dates. Raises KeyError for an unknown name, DataRejectedError for
+    a file of another format.
+    """
     reader = _PanelReader(path, between)
     wanted = reader.names if names is None else tuple(names)
     return Matrices(reader.sessions, reader.tickers, {name: reader.matrix(name) for name in wanted})
 
 
 def panel_names(path: Path) -> tuple[str, ...]:
-    """The matrices that a panel file holds; reads its footer only."""
+    """Names of the matrices in a panel file; reads only its footer."""
     return tuple(name for name in pq.read_schema(path).names if name not in _KEYS)
 
 
 def panel_sessions(path: Path) -> DateArray:
-    """The sessions of a panel file, without its matrices."""
+    """(n_sessions,) sessions of a panel file; reads no matrix. Raises DataRejectedError for a file of another format."""
     return _PanelReader(path, (None, None)).sessions
 
 
 def write_features(path: Path, blocks: Iterable[FeaturePanel]) -> None:
-    """Write features, all of them float32, block by block of sessions."""
+    """Write features (float32) in blocks of sessions, the earliest first."""
     with PanelWriter(path) as file:
         for block in blocks:
             file.write(Matrices(block.sessions, block.tickers, dict(block.items())))
 
 
 def read_features(path: Path, names: Sequence[str] | None = None, between: DateRange = (None, None)) -> FeaturePanel:
-    """Read features, all or the named ones in that order, of all sessions or those in a range."""
+    """Read features. names: in the order wanted, None for all. between: range of dates. Errors as in `read_matrices`."""
     return _PanelReader(path, between).features(names)
 
 
 class FeatureFile:
-    """A file of features as a `FeatureSource`: opened once, values are read when they are asked for."""
+    """A file of features as a `FeatureSource`. It is opened once; each access reads its values from disk."""
 
     def __init__(self, path: Path) -> None:
         self._reader = _PanelReader(path, (None, None))
@@ -138,20 +142,20 @@ class FeatureFile:
         return matrix
 
     def items(self) -> Iterator[tuple[str, npt.NDArray[np.float32]]]:
-        """Name and matrix, in order; one matrix at a time is in memory."""
+        """Pairs of name and matrix, in order; each matrix is read when it is reached."""
         return ((name, self[name]) for name in self.names)
 
     def panel(self, names: Sequence[str], sessions: slice) -> FeaturePanel:
-        """Features by name on a range of sessions."""
+        """The named features on a range of sessions. Raises KeyError for an unknown name."""
         return self._reader.features(names, sessions)
 
     def block(self, names: Sequence[str], sessions: slice) -> npt.NDArray[np.float32]:
-        """As `FeatureSource` has it; reads the row groups that hold the sessions."""
+        """As in `FeatureSource`; reads only the row groups that hold the sessions."""
         return self.panel(names, sessions).values
 
 
 def write_prices(path: Path, panel: PricePanel) -> None:
-    """Write prices; membership, sectors, benchmark and vix become columns too, so that any tool can read them."""
+    """Write prices; membership, sectors, benchmark, vix and breaks become columns, readable by any tool."""
     shape = (len(panel.sessions), len(panel.tickers))
     values: dict[str, AnyArray] = dict(panel.fields)
     values["member"] = panel.member
@@ -168,7 +172,7 @@ def write_prices(path: Path, panel: PricePanel) -> None:
 
 
 def read_prices(path: Path, between: DateRange = (None, None)) -> PricePanel:
-    """Read back what `write_prices` wrote."""
+    """Read prices that `write_prices` wrote. between: range of dates. Raises DataRejectedError for another format."""
     reader = _PanelReader(path, between)
     series = {name: reader.matrix(name)[:, 0] if name in reader.names else None for name in _SERIES}
     return PricePanel(
@@ -191,14 +195,14 @@ def write_table(path: Path, columns: Mapping[str, AnyArray | Sequence[str]]) -> 
 
 
 def read_table(path: Path, names: Sequence[str] | None = None) -> dict[str, AnyArray]:
-    """Read a small table, all columns or the named ones. Text comes back as objects, dates as datetime64[D]."""
+    """Read a small table: column name → (n_rows,). names: None for all. Text has dtype object, dates datetime64[D]."""
     table = pq.ParquetFile(path).read(columns=None if names is None else list(names), use_threads=False)
     return {name: _joined(table.column(name)) for name in names or table.column_names}
 
 
 # ------------------------------------------------------------------ parts
 def _column(values: AnyArray) -> pa.Array:
-    """A numpy array as an arrow array; text by dictionary, since it repeats."""
+    """A numpy array as an arrow array; text is dictionary-encoded, since it repeats."""
     if values.dtype.kind in "OUT":
         return pa.array(values.tolist(), pa.string()).dictionary_encode()
     return pa.array(values.astype("datetime64[D]") if values.dtype.kind == "M" else values)
@@ -210,7 +214,7 @@ def _joined(column: pa.ChunkedArray) -> AnyArray:
 
 
 def _values(part: pa.Array) -> AnyArray:
-    """An arrow array as a numpy array. Arrow's own `to_numpy` would import pandas: half a second for who only reads."""
+    """An arrow array as a numpy array. Arrow's own `to_numpy` would import pandas, which takes half a second."""
     kind = part.type
     if pa.types.is_dictionary(kind) or pa.types.is_string(kind):
         return np.array(part.to_pylist(), dtype=np.object_)
@@ -223,7 +227,7 @@ def _values(part: pa.Array) -> AnyArray:
 
 
 def _fill(chunks: Iterable[pa.Array], before: int, into: AnyArray) -> None:
-    """Copy a column's values into a flat array, but for the first `before` of them and those that find no room."""
+    """Copy a column's values into the flat array `into`, without the first `before` and without those beyond its end."""
     at = -before
     for part in chunks:
         values = _values(part)[max(0, -at) : len(into) - at]
@@ -233,21 +237,21 @@ def _fill(chunks: Iterable[pa.Array], before: int, into: AnyArray) -> None:
 
 
 class _PanelReader:
-    """One open panel file, cut to a range of dates. Threads may share one and read in turns."""
+    """An open panel file, restricted to a range of dates. Threads may share it; a lock serialises their reads."""
 
     def __init__(self, path: Path, between: DateRange) -> None:
-        self._file = pq.ParquetFile(path)  # mapped into memory, what was read would stay there
+        self._file = pq.ParquetFile(path)  # not memory-mapped: read pages would stay in memory
         self._reading = threading.Lock()
         metadata = self._file.metadata
         n_tickers = (metadata.metadata or {}).get(_FORMAT)
         if n_tickers is None:
-            raise DataRejectedError(f"{path} is no panel that Foundry wrote. Run the stage that makes it again.")
+            raise DataRejectedError(f"{path} is not a panel that Foundry wrote. Run the stage that writes it again.")
         self._width = int(n_tickers)
         self.names = tuple(name for name in self._file.schema_arrow.names if name not in _KEYS)
         self._groups = list(self._groups_between(between))
         lengths = [metadata.row_group(group).num_rows // self._width for group in self._groups]
         self._starts = np.cumsum([0, *lengths])
-        """Index of each group's first session among those of all the groups, and their number."""
+        """Index of each group's first session among the sessions of all selected groups, then their total number."""
         dates = self._flat("date", self._groups)[:: self._width].astype("datetime64[D]")
         first, last = between
         start = 0 if first is None else int(np.searchsorted(dates, np.datetime64(first), "left"))
@@ -257,7 +261,7 @@ class _PanelReader:
         self.tickers = self.first("ticker")
 
     def features(self, names: Sequence[str] | None = None, sessions: slice = slice(None)) -> FeaturePanel:
-        """Matrices as features, all or the named ones in that order."""
+        """The named matrices as features, in that order; None for all."""
         wanted = self.names if names is None else tuple(names)
         dates = self.sessions[sessions]
         values = np.empty((len(wanted), len(dates), len(self.tickers)), np.float32)
@@ -271,14 +275,14 @@ class _PanelReader:
         return FeaturePanel(dates, self.tickers, wanted, values)
 
     def matrix(self, name: str, sessions: slice = slice(None)) -> AnyArray:
-        """One matrix of a range of the sessions."""
+        """(n, n_tickers): one matrix on a range of the sessions."""
         groups, before = self._groups_of(sessions)
         n_sessions = len(self.sessions[sessions])
         flat = self._flat(name, groups)[before : before + n_sessions * self._width]
         return flat.reshape(n_sessions, self._width)
 
     def _groups_of(self, sessions: slice) -> tuple[list[int], int]:
-        """The groups that hold a range of sessions, and how many of their rows come before it."""
+        """The row groups that hold a range of sessions, and the number of their rows before it."""
         start, stop, _ = sessions.indices(len(self.sessions))
         start, stop = start + self._before, max(start, stop) + self._before
         first = max(0, int(np.searchsorted(self._starts, start, "right")) - 1)
@@ -286,7 +290,7 @@ class _PanelReader:
         return self._groups[first:last], (start - int(self._starts[first])) * self._width
 
     def first(self, name: str) -> tuple[str, ...]:
-        """A text column's values in the first session, one a ticker."""
+        """(n_tickers) values of a text column in the first session."""
         if not self._file.metadata.num_row_groups:
             return ()
         with self._reading:

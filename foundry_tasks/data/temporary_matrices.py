@@ -1,4 +1,4 @@
-"""Matrices that wait on disk while the next ones are computed."""
+"""Temporary storage of matrices on disk."""
 
 import os
 import tempfile
@@ -10,19 +10,19 @@ import numpy.typing as npt
 
 
 class TemporaryMatrices(AbstractContextManager["TemporaryMatrices"]):
-    """A flat row of float32 in a temporary file, which is deleted when this closes. Threads may share one."""
+    """A flat array of float32 in a temporary file that is deleted on exit. Threads may share it."""
 
     def __init__(self) -> None:
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 - __exit__ closes it
 
     def write(self, at: int, values: npt.NDArray[np.float32]) -> None:
-        """Save values, C-contiguous; at: the place of the first one."""
+        """Write C-contiguous values. at: index of the first value in the flat array."""
         written, rest = 0, values.data.cast("B")
         while written < len(rest):
             written += os.pwrite(self._file.fileno(), rest[written:], at * values.itemsize + written)
 
     def read(self, at: int, into: npt.NDArray[np.float32]) -> None:
-        """Fill an array, C-contiguous, with the values from place `at` on."""
+        """Fill a C-contiguous array with the values from index `at` on."""
         os.preadv(self._file.fileno(), [into.data], at * into.itemsize)
 
     def __exit__(

@@ -1,4 +1,4 @@
-"""A text file as columns: encoding, separator, header rows and numbers are recognised from its first lines."""
+"""Read a text file as columns. Encoding, separator, header rows and number format are recognised from its first lines."""
 
 import codecs
 import csv
@@ -42,7 +42,10 @@ _DECIMAL_FRACTION = re.compile(r"\s*-?\d+[.,]\d+\s*")
 
 @dataclass(frozen=True)
 class _Form:
-    """What the first lines tell. names: one a column. body: where the first row of values begins, in bytes and lines."""
+    """Format of a text file. names: one a column. body, body_line: offset in bytes and in lines of the first row of values.
+
+    sample: the first rows of values.
+    """
 
     names: list[Name]
     separator: str
@@ -52,11 +55,11 @@ class _Form:
 
 
 def read_text(data: bytes, where: str, columns: Mapping[str, str] = NONE_DECLARED) -> tuple[pd.DataFrame, list[str]]:
-    """The columns of a text file as int64, float64 or text, and what was recognised in it that is not plain csv.
+    """The columns of a text file as int64, float64 or text, and notes on every format that is not plain csv.
 
-    Columns whose name says that they hold dates, tickers or sectors stay text: NA and TRUE are companies. Of a file with
-    two header rows the names are pairs. An empty file has no columns. Raises DataRejectedError for what cannot be read, or
-    could be read in two ways.
+    Columns with a name for dates, tickers or sectors stay text: NA and TRUE are tickers. With two header rows, the names are
+    pairs. An empty file has no columns. where: the source in an error. columns: declared names, role → column. Raises
+    DataRejectedError for unreadable or ambiguous content.
     """
     text, notes = _as_utf8(data, where)
     if b"\r" in text[:_HEAD_BYTES]:
@@ -99,7 +102,7 @@ def _as_utf8(data: bytes, where: str) -> tuple[bytes, list[str]]:
 
 
 def _without_bom(data: bytes) -> str:
-    """UTF-16 where every second byte of the first lines is zero, as it is of Latin letters and digits; else UTF-8."""
+    """UTF-16 if most even or most odd bytes of the head are zero, as for Latin letters and digits; else UTF-8."""
     head = data[: _HEAD_BYTES - _HEAD_BYTES % 2]
     even, odd = head[::2], head[1::2]
     for encoding, zeros, letters in (("utf-16-le", odd, even), ("utf-16-be", even, odd)):
@@ -118,10 +121,10 @@ def _text_only(text: bytes, where: str) -> bytes:
 
 
 def _western(data: bytes, where: str) -> tuple[bytes, list[str]]:
-    """Text of one byte a letter, in Windows-1252, of which Latin-1 is a part.
+    """Decode Windows-1252, which contains Latin-1. Raises DataRejectedError for text that does not look Western European.
 
-    In Western European names letters beyond ASCII stand alone or in pairs; in Cyrillic, Chinese or Japanese ones they
-    follow each other, and which encoding it is cannot be known.
+    In Western European names letters beyond ASCII occur alone or in pairs. In Cyrillic, Chinese or Japanese text they occur
+    in longer runs, and the encoding cannot be determined.
     """
     runs = [len(run) for run in re.findall(rb"[\x80-\xff]+", data[:_HEAD_BYTES])] or [
         len(run[0]) for run in islice(re.finditer(rb"[\x80-\xff]+", data), 1000)
@@ -142,7 +145,7 @@ def _form_of(text: bytes, where: str) -> tuple[_Form, list[str]]:
     notes: list[str] = []
     start = len(text) - len(text.lstrip(b"\r\n"))
     line = text[:start].count(b"\n")
-    declared = re.match(rb"sep=(.)\n", text[start : start + 6])  # Excel's own mark
+    declared = re.match(rb"sep=(.)\n", text[start : start + 6])  # Excel's declaration of the separator
     if declared:
         start, line = start + declared.end(), line + 1
     head = text[start : _head_end(text, start)].decode(errors="ignore")
@@ -164,7 +167,7 @@ def _form_of(text: bytes, where: str) -> tuple[_Form, list[str]]:
 
 
 def _head_end(text: bytes, start: int) -> int:
-    """Where the last whole line within the first bytes ends; a few lines in any case, however long they are."""
+    """End of the last whole line within the first `_HEAD_BYTES`, but at least `_HEAD_LINES` lines."""
     if start + _HEAD_BYTES >= len(text):
         return len(text)
     end = text.rfind(b"\n", start, start + _HEAD_BYTES) + 1
@@ -181,7 +184,10 @@ def _rows(text: str, separator: str) -> "Reader":
 
 
 def _separator(head: str, where: str) -> str:
-    """The one character that parts the header, and every one of the first rows into as many fields."""
+    """The separator: it splits the header and the first rows into equally many fields.
+
+    Ties are decided by the number of known column names in the header. Raises DataRejectedError if two remain equal.
+    """
     first = head.splitlines()[0]
     present = [mark for mark in _SEPARATORS if mark in first]
     if len(present) < 2:
@@ -228,7 +234,7 @@ def _parsed(text: bytes, form: _Form, where: str) -> pa.Table:
 
 
 def _uneven(text: bytes, form: _Form, where: str) -> DataRejectedError | None:
-    """The first row that has more or fewer fields than the header."""
+    """The error for the first row with another number of fields than the header; None without such a row."""
     rows = _rows(text[form.body :].decode(errors="replace"), form.separator)
     wanted = len(form.names)
     for row in rows:
@@ -281,7 +287,10 @@ def _typed(
 
 
 def _text_columns(names: Sequence[Name], roles: Sequence[str], samples: Sequence[Sequence[str]]) -> list[bool]:
-    """Which columns stay text. In a table of closes a ticker such as DAY is no second column of dates."""
+    """Which columns stay text: dates, tickers, sectors, and digits with leading zeros.
+
+    In a wide table of closes a column of decimal fractions is numeric also under a name such as DAY, which is a ticker.
+    """
     long = any(role in ("close", "adj_close") for role in roles)
     return [
         isinstance(name, str)

@@ -1,4 +1,4 @@
-"""Who is who: one identity of a ticker in all files, however each of them writes it."""
+"""Ticker identity: match the same ticker across files that spell it differently."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,9 +15,9 @@ _NAMED = 5
 
 
 def identity(ticker: str) -> str:
-    """What all ways of writing one ticker have in common: BRK.B, BRK-B, BRK/B, BRK_B and "BRK B" are one.
+    """A ticker's normal form: BRK.B, BRK-B, BRK/B, BRK_B and "BRK B" are the same.
 
-    Case tells tickers apart, and so does a suffix: VOD and VOD.L are two.
+    Case and suffix distinguish tickers: VOD and VOD.L differ.
 
     >>> identity("BRK-B"), identity(" BRK B ")
     ('BRK.B', 'BRK.B')
@@ -26,14 +26,14 @@ def identity(ticker: str) -> str:
 
 
 def as_prices_write(names: Iterable[str], priced: Iterable[str]) -> dict[str, str]:
-    """Those of `names` that have prices → the same ticker as the prices write it."""
+    """Name → the ticker's spelling in `priced`, for those of `names` that have prices."""
     by_identity = {identity(ticker): ticker for ticker in priced}
     found = {name: by_identity.get(identity(name)) for name in names}
     return {name: ticker for name, ticker in found.items() if ticker is not None}
 
 
 def spelled_otherwise(names: Iterable[str], priced: Iterable[str], where: str) -> str:
-    """Which of `names` the prices write otherwise, as one sentence; "" where none is. where: what `names` are from."""
+    """A sentence on the `names` that `priced` spells differently; "" if there are none. where: the source of `names`."""
     pairs = sorted(pair for pair in as_prices_write(names, priced).items() if pair[0] != pair[1])
     notes = [f"{name} is {ticker} in the prices" for name, ticker in pairs]
     more = f" and {len(notes) - _NAMED} more" if len(notes) > _NAMED else ""
@@ -41,10 +41,10 @@ def spelled_otherwise(names: Iterable[str], priced: Iterable[str], where: str) -
 
 
 def ticker_text(values: pd.Series) -> pd.Series:
-    """Tickers as stripped text; missing ones stay missing.
+    """Tickers as stripped text; missing values stay missing.
 
-    Identifiers that were made floats since one was missing become whole again: 14593.0 is 14593, where all of the column
-    are whole numbers. Text such as 000001 keeps its zeros.
+    Identifiers become floats in a column with a missing value. They are restored if the whole column holds whole numbers:
+    14593.0 becomes 14593. Text such as 000001 keeps its zeros.
     """
     codes, distinct = pd.factorize(values)
     names = pd.Index(_distinct_text(pd.Series(distinct)), dtype="str")
@@ -63,9 +63,10 @@ def _distinct_text(distinct: pd.Series) -> pd.Series:
 
 
 def one_spelling(table: pd.DataFrame, where: str, notes: list[str] | None = None) -> pd.DataFrame:
-    """A tidy frame without a second spelling of a ticker, where both hold the same bars.
+    """Remove the second spelling of a ticker from a tidy frame if both spellings hold the same bars.
 
-    notes: takes a sentence for each. Raises DataRejectedError where two spellings of one ticker hold different bars.
+    where: the source in an error. notes: a sentence for each removed spelling is appended. Raises DataRejectedError if two
+    spellings of one ticker hold different bars.
     """
     by_identity: dict[str, str] = {}
     twins = []
@@ -89,6 +90,6 @@ def one_spelling(table: pd.DataFrame, where: str, notes: list[str] | None = None
 
 
 def renamed(by_ticker: Mapping[str, str], priced: Sequence[str]) -> dict[str, str]:
-    """`by_ticker` with its tickers as the prices write them; one without prices keeps its name."""
+    """`by_ticker` with its tickers spelled as in `priced`; a ticker without prices keeps its name."""
     known = as_prices_write(by_ticker, priced)
     return {known.get(name, name): value for name, value in by_ticker.items()}

@@ -1,4 +1,4 @@
-"""The tidy schema of prices: date, ticker, open, high, low, close, adj_close, volume, as far as a source has them."""
+"""The tidy schema of prices: date, ticker, close, and open, high, low, adj_close, volume if the source has them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from foundry_tasks.data.tickers import ticker_text
 
 COLUMNS = ("date", "ticker", *PRICE_FIELDS)
 NO_VALUE = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "-", "#N/A")
-"""What a text file writes where it has no number."""
+"""Texts for a missing number."""
 
 
 def tidy(
@@ -30,12 +30,14 @@ def tidy(
     columns: Mapping[str, str] | None = NONE_DECLARED,
     notes: list[str] | None = None,
 ) -> pd.DataFrame:
-    """A source's frame in the tidy schema: date datetime64[s], ticker text, the rest float64; row order is kept.
+    """Convert a source's frame to the tidy schema: date datetime64[s], ticker text, the rest float64; row order is kept.
 
-    where: names the source in an error. ticker: of a source that holds one series and no ticker column. columns: schema
-    column → the source's column for it, "" for none; any other is found by its name. None: nobody can declare one. notes:
-    takes what a reader has to know of the choice, without `where`. A frame with only an adjusted close takes it as its
-    close. Raises DataRejectedError, or ConfigError for `columns`, that says what is wrong and where.
+    A frame with only an adjusted close uses it as its close.
+
+    where: the source in an error. ticker: of a source with one series and no ticker column. columns: schema column → the
+    source's column, "" for none; other columns are found by name; None: the user cannot declare columns. notes: sentences
+    on the choice are appended, without `where`. Raises DataRejectedError for missing or ambiguous columns, missing values of
+    date or ticker, and text in a column of numbers; ConfigError for a declared column that is absent.
     """
     raw = _flat(raw)
     roles = find_roles(raw, COLUMNS, where, columns)
@@ -69,7 +71,7 @@ def tidy(
 
 
 def _flat(raw: pd.DataFrame) -> pd.DataFrame:
-    """With the index as columns, where it holds something."""
+    """The frame with a named or date index as columns."""
     if isinstance(raw.index, pd.DatetimeIndex) and raw.index.name is None:
         raw = raw.rename_axis(index="date")
     named = isinstance(raw.index, pd.MultiIndex) or raw.index.name is not None
@@ -77,7 +79,7 @@ def _flat(raw: pd.DataFrame) -> pd.DataFrame:
 
 
 def _advice(raw: pd.DataFrame, at: Mapping[str, int], role: str) -> str:
-    """How to declare a column that may be the missing one."""
+    """A sentence on how to declare the column that may have the missing role; "" without a candidate."""
     used = set(at.values())
     others = {
         "date": [
@@ -92,7 +94,10 @@ def _advice(raw: pd.DataFrame, at: Mapping[str, int], role: str) -> str:
 
 
 def _refuse_unnamed_tickers(raw: pd.DataFrame, at: Mapping[str, int], table: pd.DataFrame, where: str) -> None:
-    """A frame without a ticker column holds one series: one bar a date, and no text that tells several apart."""
+    """Raise DataRejectedError if a frame without a ticker column holds several series.
+
+    Signs: several bars on a date, or a text column that may hold tickers.
+    """
     twice = table["date"].duplicated()
     several = bool(twice.any()) and int(twice.sum()) > int(table.duplicated().sum())
     could_be = tickers_by_content(raw, set(at.values()), repeated_dates=several)
@@ -123,7 +128,7 @@ def _tickers(values: pd.Series, where: str) -> ExtensionArray:
 
 @dataclass(frozen=True)
 class _Bars:
-    """Dates and tickers of a table's rows, which an error names."""
+    """Dates and tickers of a table's rows, for errors."""
 
     dates: DateArray
     tickers: ExtensionArray | str

@@ -1,4 +1,4 @@
-"""Who belonged to the universe, and when: point in time where a file says so."""
+"""Membership of the universe: point in time from a file, else from each ticker's first to its last bar."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,9 +23,10 @@ _ALWAYS, _TO_THIS_DAY = np.datetime64("1678-01-01"), np.datetime64("2262-01-01")
 
 @dataclass(frozen=True)
 class Universe:
-    """Membership intervals: ticker, first and last date (both included; no last date: to this day).
+    """Membership intervals.
 
-    undated: intervals without a first date; they begin with the sessions, whenever those begin.
+    name: of the file. tickers: one an interval. starts, ends: (n_intervals,) datetime64[D], both included; an interval
+    without an end date is still open. undated: number of intervals without a start date; they begin at the first session.
     """
 
     name: str
@@ -35,7 +36,7 @@ class Universe:
     undated: int = 0
 
     def members(self, sessions: DateArray, tickers: Sequence[str]) -> BoolArray:
-        """(n_sessions, n_tickers): whether a ticker belonged, by its identity: a class of shares may be BRK.B or BRK-B."""
+        """(n_sessions, n_tickers): whether a ticker was a member. Tickers match by `identity`: BRK.B is BRK-B."""
         column = {identity(ticker): index for index, ticker in enumerate(tickers)}
         member = np.zeros((len(sessions), len(tickers)), bool)
         for ticker, start, end in zip(self.tickers, self.starts, self.ends, strict=True):
@@ -45,14 +46,15 @@ class Universe:
         return member
 
     def size(self, sessions: DateArray) -> int:
-        """Ticker-sessions that the file names within `sessions`, with or without prices."""
+        """Number of member ticker-sessions within `sessions`, with or without prices."""
         return int(self.members(sessions, sorted({identity(ticker) for ticker in self.tickers})).sum())
 
 
 def read_universe(file: Path, say: Say | None = None) -> Universe:
-    """A csv or parquet file with ticker, start_date and end_date, one interval a line; or a plain list of tickers.
+    """Read a csv or parquet file with ticker, start_date and end_date, one interval a line; or a plain list of tickers.
 
-    say: is told how the file was recognised. Raises DataRejectedError that says what is wrong.
+    say: called with a sentence on the recognised format. Raises DataRejectedError for missing columns, missing tickers,
+    no rows, unreadable dates and intervals that end before they start.
     """
     raw = read_frame(file, say)
     table = read_text_columns(raw, file, ("ticker",), optional=("start_date", "end_date"))
@@ -74,11 +76,14 @@ def read_universe(file: Path, say: Say | None = None) -> Universe:
 
 
 def _refuse_half_dated(raw: pd.DataFrame, table: pd.DataFrame, file: Path) -> None:
-    """Dates under names that are not known, or first dates without last ones, are no plain list of members."""
+    """Raise DataRejectedError for start dates without end dates and for dates in a column with an unknown name.
+
+    Either file would otherwise be read as a plain list of members.
+    """
     if "start_date" in table and "end_date" not in table:
         raise DataRejectedError(
-            f"{file}: no column end_date; it has {listed(raw.columns)}. Without the dates on which members left, nobody has "
-            "left: add the column, or leave the first dates out and have a plain list of members."
+            f"{file}: no column end_date; it has {listed(raw.columns)}. Without end dates no membership "
+            "ends: add the column, or remove the start dates for a plain list of members."
         )
     dated = [
         str(name)
@@ -87,8 +92,8 @@ def _refuse_half_dated(raw: pd.DataFrame, table: pd.DataFrame, file: Path) -> No
     ]
     if dated and "start_date" not in table:
         raise DataRejectedError(
-            f"{file}: no column start_date; {listed(dated)} holds dates. Name the first and last dates of a membership "
-            "start_date and end_date, or leave dates out and have a plain list of members."
+            f"{file}: no column start_date; {listed(dated)} holds dates. Name the columns of first and last dates "
+            "start_date and end_date, or remove all dates for a plain list of members."
         )
 
 
@@ -104,14 +109,14 @@ def _days(written: pd.Series, file: Path, unwritten: np.datetime64) -> DateArray
 
 
 def first_to_last_bar(has_bar: BoolArray) -> BoolArray:
-    """Membership without a file: every ticker from its first to its last bar. has_bar: (n_sessions, n_tickers)."""
+    """(n_sessions, n_tickers): membership without a file, from each ticker's first to its last bar. has_bar: same shape."""
     begun = np.logical_or.accumulate(has_bar, axis=0)
     still = np.logical_or.accumulate(has_bar[::-1], axis=0)[::-1]
     return begun & still
 
 
 def survivorship(universe: Universe | None, priced_cells: int, sessions: DateArray) -> str:
-    """The report's sentence. priced_cells: ticker-sessions of members that have a price."""
+    """The report's sentence on survivorship bias. priced_cells: number of member ticker-sessions with a price."""
     if universe is None:
         return NOT_POINT_IN_TIME
     share = priced_cells / max(universe.size(sessions), 1)
@@ -128,10 +133,10 @@ def survivorship(universe: Universe | None, priced_cells: int, sessions: DateArr
 
 
 def universe_index(panel: PricePanel) -> FloatArray | None:
-    """What stands in for a benchmark: (n_sessions,) compounded mean of the members' returns, 100 at the start.
+    """(n_sessions,) substitute for a benchmark: compounded mean return of the members, 100 at the first session.
 
-    A session's return is that of the tickers that were members the session before. None with one ticker: it would be
-    measured against itself.
+    The return of session t is the mean over tickers that were members at t − 1. None with a single ticker, which would be
+    its own benchmark.
     """
     if len(panel.tickers) < 2:
         return None

@@ -1,4 +1,4 @@
-"""The bytes of a file, unpacked and held against the checksums that its format has."""
+"""Decompress a file and verify the checksums of its format."""
 
 import bz2
 import gzip
@@ -18,17 +18,17 @@ _MAGIC = {
     b"PK\x03\x04": ".zip",
     b"PK\x05\x06": ".zip",
     **{b"BZh%d1AY&SY" % level: ".bz2" for level in range(1, 10)},
-    **{b"BZh%d\x17\x72\x45\x38\x50\x90" % level: ".bz2" for level in range(1, 10)},  # of nothing
+    **{b"BZh%d\x17\x72\x45\x38\x50\x90" % level: ".bz2" for level in range(1, 10)},  # an empty stream
 }
 _LONGEST = max(map(len, _MAGIC))
 _XZ_MEMORY_BYTES = 2**29
-"""What `xz -9` needs is an eighth of it; a damaged or hostile header may ask for 4 GiB."""
+"""Memory limit, eight times the need of `xz -9`. A damaged or hostile header may demand 4 GiB."""
 
 
 def packing_of(file: Path) -> str:
-    """How a file is packed by its first bytes: ".gz", …; "" where it is not.
+    """The compression of a file by its first bytes: ".gz", …; "" without compression.
 
-    Raises DataRejectedError where its name says that it is packed and its bytes are neither that nor parquet.
+    Raises DataRejectedError if its name implies compression but its bytes are neither compressed nor parquet.
     """
     with file.open("rb") as stream:
         head = stream.read(_LONGEST)
@@ -43,9 +43,9 @@ def packing_of(file: Path) -> str:
 
 
 def unpacked(file: Path, packing: str) -> bytes:
-    """The content of a packed file.
+    """The decompressed content of a file. packing: from `packing_of`.
 
-    Raises DataRejectedError for an archive of several files, and whatever a library raises for a damaged one.
+    Raises DataRejectedError for an archive of several files, and the library's errors for a damaged one.
     """
     if packing == ".zip":
         return _from_zip(file)
@@ -61,7 +61,7 @@ def unpacked(file: Path, packing: str) -> bytes:
 
 
 def _streams(data: bytes, packing: str) -> bytes:
-    """All streams of a bz2 or xz file. The libraries' own one-shot functions stop silently at a damaged second one."""
+    """All streams of a bz2 or xz file. The libraries' one-shot functions stop silently at a damaged second stream."""
     parts = []
     while data:
         stream = bz2.BZ2Decompressor() if packing == ".bz2" else lzma.LZMADecompressor(lzma.FORMAT_XZ, _XZ_MEMORY_BYTES)

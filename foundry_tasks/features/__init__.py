@@ -1,4 +1,4 @@
-"""Features: pure functions on wide matrices; the value at session t uses sessions ≤ t only."""
+"""Features and labels: pure functions on wide matrices. A feature's value at session t uses only sessions ≤ t."""
 
 from foundry_tasks.features.build import BuiltFeatures, build_features
 from foundry_tasks.features.definition import Feature

@@ -1,4 +1,4 @@
-"""Inside a session: gap, range, where the close lies in it, and night against day."""
+"""Moves within a session: gap, range, place of the close in the range, overnight and intraday return."""
 
 import numpy as np
 

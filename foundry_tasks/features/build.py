@@ -1,4 +1,4 @@
-"""From a PricePanel to a FeaturePanel: which features the prices allow, computed, masked and packed."""
+"""Compute a FeaturePanel from a PricePanel: select the available features, compute and mask them."""
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,42 +17,41 @@ from foundry_tasks.features.lookback import first_needed
 from foundry_tasks.features.registry import features_in
 
 BLOCK_SESSIONS = 1344
-"""So many sessions are computed at once, with the lookback before them: memory that a longer history does not raise, in
-blocks that a processor's caches still serve. Whole refits of the factors."""
+"""Sessions computed at once, in addition to the lookback before them. Memory does not grow with the history, and a block
+still profits from the processor's caches. A multiple of REFIT_SESSIONS."""
 
 
 @dataclass(frozen=True)
 class BuiltFeatures:
-    """The features, and by name those that the prices do not allow, each with the reason."""
+    """panel: the features. left_out: name → reason, for features whose inputs the prices lack."""
 
     panel: FeaturePanel
     left_out: Mapping[str, str]
 
 
 class WaitingValues(Protocol):
-    """A flat row of float32 outside memory, such as `data.temporary_matrices`; at: the place of the first value."""
+    """A flat array of float32 outside memory, such as `data.temporary_matrices`. at: index of the first value."""
 
     def write(self, at: int, values: npt.NDArray[np.float32]) -> None:
-        """Save values, C-contiguous; threads write at once, each elsewhere."""
+        """Write C-contiguous values. Threads write concurrently, to disjoint ranges."""
 
     def read(self, at: int, into: npt.NDArray[np.float32]) -> None:
-        """Fill an array, C-contiguous."""
+        """Fill a C-contiguous array."""
 
 
 def build_features(prices: PricePanel, feature_set: FeatureSet, *, threads: int = 1) -> BuiltFeatures:
     """Compute a named set of features on all sessions.
 
-    The value at session t uses sessions ≤ t only: spoiling later rows leaves it bit-identical, and so does cutting
-    them. NaN where a window is not full enough, where the ticker has no bar, and outside membership; what is infinite
-    is NaN too. Raises no error for a column that the source lacks: its features are left out by name. However many
-    threads compute, the bits are the same.
+    The value at session t uses only sessions ≤ t: changing or removing later rows leaves it bit-identical. It is NaN if a
+    window has too few values, if the ticker has no bar, outside membership, and if the result is infinite. Features whose
+    inputs the prices lack are named in `left_out`, without an error. The number of threads does not change a bit.
     """
     allowed, left_out = features_for(prices, feature_set)
     return BuiltFeatures(compute_features(prices, allowed, threads=threads), left_out)
 
 
 def features_for(prices: PricePanel, feature_set: FeatureSet) -> tuple[list[Feature], dict[str, str]]:
-    """The features of a set that the prices allow; and by name those that they do not, each with the reason."""
+    """The features of a set whose inputs the prices have; and name → reason for the others."""
     wanted = features_in(feature_set)
     reasons = {feature.name: _reason(feature, prices) for feature in wanted}
     allowed = [feature for feature in wanted if not reasons[feature.name]]
@@ -60,7 +59,7 @@ def features_for(prices: PricePanel, feature_set: FeatureSet) -> tuple[list[Feat
 
 
 def compute_features(prices: PricePanel, features: Sequence[Feature], *, threads: int = 1) -> FeaturePanel:
-    """These features, all of which the prices allow; values as `build_features` has them."""
+    """Compute features whose inputs the prices have, on all sessions; values as in `build_features`."""
     values = np.empty((len(features), *prices.member.shape), dtype=np.float32)
     for block in _blocks(slice(0, len(prices.sessions)), BLOCK_SESSIONS):
         fill = _filler(prices, block)
@@ -77,9 +76,10 @@ def feature_blocks(
     since: int = 0,
     threads: int = 1,
 ) -> Iterator[FeaturePanel]:
-    """The same of the sessions from index `since` on, a row group of a file at a time; each is overwritten by the next.
+    """Compute features on the sessions from index `since` on, one row group of a panel file at a time.
 
-    waiting: opens the place where all features of a block wait, since they are ten times as large as the prices.
+    The yielded panels share one array: each overwrites the one before. waiting: opens the temporary storage of a block's
+    features, which are ten times as large as its prices.
     """
     n_sessions, n_tickers = prices.member.shape
     names = tuple(feature.name for feature in features)
@@ -100,7 +100,7 @@ def feature_blocks(
 def _write_block(
     file: WaitingValues, prices: PricePanel, features: Sequence[Feature], block: slice, threads: int
 ) -> None:
-    """Feature by feature, (sessions of the block, n_tickers) each."""
+    """Compute a block and write it to `file`: for each feature a matrix (sessions of the block, n_tickers)."""
     fill = _filler(prices, block)
 
     def write(index: int, feature: Feature) -> None:
@@ -113,16 +113,16 @@ def _write_block(
 
 
 def _blocks(sessions: slice, length: int) -> Iterator[slice]:
-    """Counted from the first, so that a cut of later sessions leaves those before where they were."""
+    """Consecutive ranges of `length` sessions from the first one on: removing later sessions does not move earlier ranges."""
     for start in range(sessions.start, sessions.stop, length):
         yield slice(start, min(start + length, sessions.stop))
 
 
 def _filler(prices: PricePanel, block: slice) -> Callable[[Feature, npt.NDArray[np.float32]], None]:
-    """What fills (sessions of the block, n_tickers) with a feature, from the block and the lookback before it."""
+    """A function that fills (sessions of the block, n_tickers) with a feature, from the block and the lookback before it."""
     first = first_needed(block.stop, block.stop - block.start)
     before = block.start - first
-    # A column for every segment between breaks: whatever window a feature has, it looks across none.
+    # One column for each segment between breaks, so that no window spans a break.
     part = prices.part(slice(first, block.stop))
     segments, more = part.segments()
     history = History(segments, since=before)

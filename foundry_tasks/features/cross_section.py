@@ -1,8 +1,7 @@
 """Statistics across the tickers of one session.
 
-Matrices are (n_sessions, n_tickers) float64; NaN marks what takes no part. Every session is reduced on its own and in
-the same order of tickers, its tickers side by side in memory, so that cutting or spoiling other sessions does not move a
-single bit.
+Matrices are (n_sessions, n_tickers) float64; NaN entries take no part. Every session is reduced separately, over tickers in
+the same order and contiguous in memory, so that removing or changing other sessions does not change a bit.
 """
 
 from collections.abc import Sequence
@@ -15,21 +14,21 @@ from foundry_tasks.features.windows import Matrix, by_ticker
 
 
 def session_mean(x: Matrix) -> Matrix:
-    """(n_sessions, 1): mean over the tickers that have a value."""
+    """(n_sessions, 1): mean over the tickers that have a value; NaN without any. x: (n_sessions, n_tickers)."""
     x = np.ascontiguousarray(x)
     count = np.isfinite(x).sum(axis=1, keepdims=True)
     return np.asarray(np.nansum(x, axis=1, keepdims=True) / np.where(count > 0, count, np.nan))
 
 
 def session_std(x: Matrix) -> Matrix:
-    """(n_sessions, 1): deviation over the tickers that have a value (ddof = 0)."""
+    """(n_sessions, 1): standard deviation over the tickers that have a value (ddof = 0). x: (n_sessions, n_tickers)."""
     return np.sqrt(session_mean((x - session_mean(x)) ** 2))
 
 
 def session_rank(x: Matrix) -> Matrix:
-    """Rank within the session, in (0, 1): (rank − ½) / count, ties share their mean rank.
+    """(n_sessions, n_tickers): rank within the session, (rank − ½) / count in (0, 1); ties averaged, NaN kept.
 
-    Shape (n_sessions, n_tickers); NaN stays NaN.
+    x: (n_sessions, n_tickers).
 
     >>> session_rank(np.array([[0.3, 0.1, np.nan, 0.2, 0.4]])).tolist()
     [[0.625, 0.125, nan, 0.375, 0.875]]
@@ -39,7 +38,7 @@ def session_rank(x: Matrix) -> Matrix:
 
 
 class Sectors:
-    """Which tickers share a sector; those of unknown sector ("") form one of their own."""
+    """Groups of tickers by sector. names: the sector of each ticker; tickers of unknown sector ("") form one group."""
 
     def __init__(self, names: Sequence[str]) -> None:
         _, code = np.unique(np.asarray(names, dtype=str), return_inverse=True)
@@ -48,9 +47,9 @@ class Sectors:
         self._code = code
 
     def mean(self, x: Matrix) -> Matrix:
-        """Mean over the sector's tickers that have a value, given to each of its tickers.
+        """(n_sessions, n_tickers): mean over the tickers of the same sector that have a value; NaN without any.
 
-        x: (n_sessions, n_tickers). The same shape; NaN where no ticker of the sector has a value.
+        x: (n_sessions, n_tickers).
         """
         grouped = np.take(np.ascontiguousarray(x), self._order, axis=1)
         known = np.isfinite(grouped)

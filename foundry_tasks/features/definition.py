@@ -1,4 +1,4 @@
-"""What a feature is: a name, what it needs, one line of documentation and a function of History."""
+"""Definition of a feature: a name, its inputs, one line of documentation and a function of History."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,17 +13,17 @@ Need = Literal["open", "high", "low", "volume", "vix", "sectors", "benchmark", "
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """One feature. `compute` gives (n_sessions, n_tickers) or, for the whole market, (n_sessions, 1), float64."""
+    """One feature. `compute` returns (n_sessions, n_tickers) or, if market-wide, (n_sessions, 1) float64."""
 
     name: str
     doc: str
-    """One line, with the unit where there is one; the docs table is made of these."""
+    """One line, with the unit if there is one. The table in the docs is generated from these lines."""
     compute: Callable[[History], Matrix]
     needs: tuple[Need, ...] = ()
-    """What the prices have to hold beside closes; `cross_section` is more than one ticker."""
+    """Inputs other than closes that the prices must hold; `cross_section` means more than one ticker."""
     feature_set: FeatureSet = "extended"
-    """The smallest set that holds it."""
+    """The smallest set that contains the feature."""
     rescaling_sensitive: bool = False
-    """Whether it changes when a ticker's whole price history is multiplied by a constant, as later splits do."""
+    """Whether the feature changes if a later split multiplies the ticker's whole price history by a constant."""
     market_wide: bool = False
-    """Whether it is the same for every ticker of a session."""
+    """Whether the feature has one value for all tickers of a session."""

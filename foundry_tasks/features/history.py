@@ -1,4 +1,4 @@
-"""What features share: prices seen once, returns, windows and cross-sections computed once for those who ask next."""
+"""Inputs that features share: adjusted prices, returns, windows and cross-sections, each cached after its first use."""
 
 import threading
 from collections import OrderedDict
@@ -17,16 +17,16 @@ from foundry_tasks.features.factors import factor_residuals
 from foundry_tasks.features.windows import Matrix
 
 FILL_SESSIONS = 5
-"""A missing bar borrows a close of at most this many sessions earlier; its own session stays without features."""
+"""A missing close is replaced by one of at most this many sessions before; the session itself has no features."""
 RESIDUAL_VOL_SESSIONS = 60
 REMEMBERED_MATRICES = 6
-"""Most features need what the one before needed; more than these take memory and save little."""
+"""Size of the cache. Most features share inputs with the previous feature; more matrices would use memory and save little."""
 
 Arguments = TypeVarTuple("Arguments")
 
 
 def remembered(compute: Callable[["History", *Arguments], Matrix]) -> Callable[["History", *Arguments], Matrix]:
-    """A matrix that a history keeps for as long as it is among the REMEMBERED_MATRICES last asked for."""
+    """Decorate a method of History so that its matrix is cached while it is among the REMEMBERED_MATRICES last used."""
 
     def asked(history: "History", *arguments: *Arguments) -> Matrix:
         return history.remember((compute.__name__, *arguments), lambda: compute(history, *arguments))
@@ -35,12 +35,14 @@ def remembered(compute: Callable[["History", *Arguments], Matrix]) -> Callable[[
 
 
 class History:
-    """Prices as features read them. All matrices (n_sessions, n_tickers) or, of the market, (n_sessions, 1).
+    """Prices and derived matrices for features: (n_sessions, n_tickers), or (n_sessions, 1) if market-wide.
 
-    Returns are simple and decimal (0.01 = 1 %), on adjusted prices, and made from ratios alone, so that a ticker's
-    history rescaled by a constant gives the same returns. Row t holds nothing that sessions after t could change.
-    Threads may share one: the first who asks for a matrix computes it, the others wait for it. Sessions before index `since`
-    are there for what later ones remember of them: features of their own may be NaN.
+    Returns are simple and decimal (0.01 = 1 %), on adjusted prices. They are ratios, so rescaling a ticker's history by a
+    constant does not change them. Row t does not depend on sessions after t. Threads may share a History: one of them
+    computes a matrix, the others wait for it.
+
+    since: index of the first session whose features are needed. Earlier sessions serve as lookback; their own features may
+    be NaN.
     """
 
     def __init__(self, prices: PricePanel, *, since: int = 0) -> None:
@@ -50,7 +52,7 @@ class History:
         self._matrices: OrderedDict[tuple[Hashable, ...], Future[Matrix]] = OrderedDict()
 
     def remember(self, key: tuple[Hashable, ...], compute: Callable[[], Matrix]) -> Matrix:
-        """What `compute` gives, or gave if it was asked for lately."""
+        """The cached matrix of `key`; calls `compute` if there is none. An error of `compute` is cached too."""
         with self._lock:
             is_first = key not in self._matrices
             future = self._matrices.setdefault(key, Future())
@@ -67,13 +69,13 @@ class History:
     # ---------------------------------------------------------------- prices
     @cached_property
     def live(self) -> npt.NDArray[np.bool_]:
-        """Where a member has a bar: the rows that have features and take part in cross-sections."""
+        """(n_sessions, n_tickers) mask: a member with a bar. Only these cells have features and enter cross-sections."""
         return np.asfortranarray(self.prices.live)
 
     @property
     @remembered
     def close(self) -> Matrix:
-        """Adjusted close, gaps filled."""
+        """Adjusted close; gaps of up to FILL_SESSIONS sessions filled with the last value."""
         return windows.filled(windows.by_ticker(self.prices.adjusted_close), FILL_SESSIONS)
 
     def _field(self, name: str) -> Matrix:
@@ -85,25 +87,25 @@ class History:
     @property
     @remembered
     def open(self) -> Matrix:
-        """Adjusted open."""
+        """Adjusted open. Raises KeyError if the prices have no open."""
         return self._field("open")
 
     @property
     @remembered
     def high(self) -> Matrix:
-        """Adjusted high."""
+        """Adjusted high. Raises KeyError if the prices have no high."""
         return self._field("high")
 
     @property
     @remembered
     def low(self) -> Matrix:
-        """Adjusted low."""
+        """Adjusted low. Raises KeyError if the prices have no low."""
         return self._field("low")
 
     @property
     @remembered
     def volume(self) -> Matrix:
-        """Shares; NaN where nothing was traded."""
+        """Volume in shares; NaN without trades. Raises KeyError if the prices have no volume."""
         volume = windows.by_ticker(self.prices.fields["volume"])
         return np.where(volume > 0, volume, np.nan)
 
@@ -132,17 +134,17 @@ class History:
 
     @remembered
     def vol(self, sessions: int) -> Matrix:
-        """Deviation of daily returns."""
+        """Standard deviation of daily returns over a window of `sessions`."""
         return windows.moving_std(self.ret(1), sessions)
 
     # ---------------------------------------------------------------- cross-sections
     def among_live(self, x: Matrix) -> Matrix:
-        """NaN outside membership and where there is no bar."""
+        """`x`, NaN outside membership and without a bar."""
         return np.where(self.live, x, np.nan)
 
     @cached_property
     def sectors(self) -> Sectors:
-        """Sector groups."""
+        """The tickers' sectors."""
         return Sectors(self.prices.sectors)
 
     def against_sector(self, x: Matrix) -> Matrix:
@@ -151,49 +153,49 @@ class History:
 
     @remembered
     def sector_ret(self, sessions: int) -> Matrix:
-        """Mean return of the sector's live tickers."""
+        """Mean return of the sector's live tickers over `sessions`."""
         return self.sectors.mean(self.among_live(self.ret(sessions)))
 
     def ret_against_sector(self, sessions: int) -> Matrix:
-        """Return less the sector's."""
+        """Return over `sessions` less the sector's."""
         return self.ret(sessions) - self.sector_ret(sessions)
 
     @property
     @remembered
     def residual(self) -> Matrix:
-        """Daily return that the common factors leave over."""
+        """Residual of the daily return on the common factors."""
         return factor_residuals(self.among_live(self.ret(1)), since=self._since - RESIDUAL_VOL_SESSIONS)
 
     @property
     @remembered
     def residual_vol(self) -> Matrix:
-        """Deviation of the residual over 60 sessions."""
+        """Standard deviation of the residual over RESIDUAL_VOL_SESSIONS."""
         return windows.moving_std(self.residual, RESIDUAL_VOL_SESSIONS)
 
     # ---------------------------------------------------------------- the market
     @property
     @remembered
     def benchmark(self) -> Matrix:
-        """(n_sessions, 1): the benchmark's level, gaps filled."""
+        """(n_sessions, 1): level of the benchmark, gaps filled. Raises KeyError without a benchmark."""
         if self.prices.benchmark is None:
             raise KeyError("benchmark")
         return windows.filled(np.array(self.prices.benchmark, dtype=np.float64)[:, None], FILL_SESSIONS)
 
     @remembered
     def benchmark_ret(self, sessions: int) -> Matrix:
-        """(n_sessions, 1): the benchmark's return."""
+        """(n_sessions, 1): the benchmark's return over `sessions`. Raises KeyError without a benchmark."""
         return self.benchmark / windows.lagged(self.benchmark, sessions) - 1
 
     @remembered
     def beta(self, sessions: int) -> Matrix:
-        """Slope of daily returns on the benchmark's."""
+        """Slope of daily returns on the benchmark's over a window of `sessions`. Raises KeyError without a benchmark."""
         market = self.benchmark_ret(1)
         return windows.moving_covariance(self.ret(1), market, sessions) / windows.moving_std(market, sessions) ** 2
 
     @property
     @remembered
     def idiosyncratic(self) -> Matrix:
-        """Daily return less beta (252 sessions) times the benchmark's."""
+        """Daily return less beta (252 sessions) times the benchmark's. Raises KeyError without a benchmark."""
         return self.ret(1) - self.beta(252) * self.benchmark_ret(1)
 
     @property
@@ -205,7 +207,7 @@ class History:
     @property
     @remembered
     def vix(self) -> Matrix:
-        """(n_sessions, 1): the VIX close, gaps filled."""
+        """(n_sessions, 1): VIX close in percent, gaps filled. Raises KeyError without a VIX."""
         if self.prices.vix is None:
             raise KeyError("vix")
         return windows.filled(np.array(self.prices.vix, dtype=np.float64)[:, None], FILL_SESSIONS)

@@ -1,10 +1,10 @@
-"""What a model learns and is judged by: forward returns and the labels made of them.
+"""Forward returns and the labels computed from them: targets of models and of their evaluation.
 
-`up`: y = 1[price(t + h) / price(t) > 1]. `median`: above that session's median. `sector`: above the median of the
-ticker's sector. A row has a label only where the ticker was a member at t and has both prices.
+`up`: y = 1[price(t + h) / price(t) > 1]. `median`: 1 if the return is above the session's median. `sector`: 1 if it is above
+the session's median of the ticker's sector. A row has a label only if the ticker was a member at t and has both prices.
 
-How far a price moves is told more easily than where to, and a network can learn it beside. `size`: |return| over the
-session's mean of those. `volatility`: the logarithm of the volatility on the way, less the session's mean of those.
+`size` = |return| / session mean of |return|. `volatility` = log(realised volatility) − its session mean. The size of a move
+is easier to forecast than its direction; networks learn both as auxiliary tasks.
 """
 
 from collections.abc import Callable
@@ -16,22 +16,21 @@ from foundry_tasks.contract.config import LabelEntry
 from foundry_tasks.data.panel import FloatArray, PricePanel
 
 MIN_GROUP = 3
-"""Fewer returns than this in a session or a sector have no median or mean worth the name."""
+"""With fewer known returns in a session or a sector, its median and mean are NaN."""
 LEAST_MOVE = 1e-4
-"""A price that did not move is taken to have moved by a basis point: logarithms and ratios stay finite."""
+"""Lower bound of a move, one basis point, so that logarithms and ratios stay finite."""
 
 
 def label_span(horizon: int, entry: LabelEntry) -> int:
-    """How many sessions after t a label looks; what purges have to cover."""
+    """Number of sessions after t that a label uses: h for entry `close`, else h + 1. Purges have to cover it."""
     return horizon if entry == "close" else horizon + 1
 
 
 def forward_returns(prices: PricePanel, horizon: int, entry: LabelEntry) -> FloatArray:
-    """Return of holding `horizon` sessions from the entry after session t, decimal.
+    """(n_sessions, n_tickers): return of holding `horizon` sessions from the entry after session t, decimal.
 
-    Shape (n_sessions, n_tickers); NaN in the last `label_span` sessions, outside membership, without both prices and across a
-    break. Entry
-    `close` is the close of t, `next_open` and `next_close` those of t + 1; the exit is at the same time of day.
+    NaN in the last `label_span` sessions, outside membership, without both prices and across a break. Entry `close` is the
+    close of t; `next_open` and `next_close` are those of t + 1. The exit is at the same time of day as the entry.
 
     >>> days, close = np.arange("2024-01-02", "2024-01-05", dtype="datetime64[D]"), np.array([[10.0], [11.0], [12.1]])
     >>> prices = PricePanel(days, ("A",), {"close": close}, member=close > 0, sectors=("",))
@@ -42,9 +41,9 @@ def forward_returns(prices: PricePanel, horizon: int, entry: LabelEntry) -> Floa
 
 
 def realised_volatility(prices: PricePanel, horizon: int, entry: LabelEntry) -> FloatArray:
-    """Root mean square of the one-session returns that make up a forward return, decimal: |return| for a horizon of 1.
+    """(n_sessions, n_tickers): root mean square of the one-session returns within a forward return, decimal.
 
-    Shape, entry and NaN as in `forward_returns`; NaN, too, where a price on the way is missing.
+    For a horizon of 1 it is |return|. Entry and NaN as in `forward_returns`; also NaN if a price in between is missing.
     """
     squares = _held(prices, 1, entry) ** 2
     result = np.full(squares.shape, np.nan)
@@ -54,7 +53,7 @@ def realised_volatility(prices: PricePanel, horizon: int, entry: LabelEntry) -> 
 
 
 def _held(prices: PricePanel, horizon: int, entry: LabelEntry) -> FloatArray:
-    """Forward returns of members and others."""
+    """Forward returns of all tickers, members or not; all NaN without the entry's price."""
     price = prices.adjusted("open") if entry == "next_open" else prices.adjusted_close
     result = np.full(prices.member.shape, np.nan)
     if price is None:
@@ -71,10 +70,10 @@ def _held(prices: PricePanel, horizon: int, entry: LabelEntry) -> FloatArray:
 
 @dataclass(frozen=True)
 class Labels:
-    """Labels of one horizon, each (n_sessions, n_tickers), NaN where there is none.
+    """Labels of one horizon, each (n_sessions, n_tickers), NaN without a label.
 
-    up, median, sector: 0 or 1; without sectors `sector` equals `median`. size, volatility: as precise as float32, in which
-    they are published; around 1 and around 0. forward_return is what all but the last are made of.
+    forward_return: decimal. up, median, sector: 0 or 1; without sectors `sector` equals `median`. size: float32, session
+    mean around 1. volatility: float32, session mean around 0.
     """
 
     forward_return: FloatArray
@@ -86,9 +85,9 @@ class Labels:
 
 
 def build_labels(prices: PricePanel, horizon: int, entry: LabelEntry = "close") -> Labels:
-    """All labels of one horizon.
+    """All labels of one horizon, each (n_sessions, n_tickers), NaN without a forward return.
 
-    horizon: in sessions. Each label has the shape (n_sessions, n_tickers) and is NaN where there is no forward return.
+    horizon: in sessions. entry: as in `forward_returns`.
 
     >>> close = np.array([[10.0, 10.0, 10.0], [11.0, 10.5, 9.0]])
     >>> days, names = np.array(["2024-01-02", "2024-01-03"], dtype="datetime64[D]"), ("A", "B", "C")
@@ -114,9 +113,9 @@ def build_labels(prices: PricePanel, horizon: int, entry: LabelEntry = "close") 
 
 
 def above(returns: FloatArray, level: FloatArray | float) -> FloatArray:
-    """1 above the level, 0 below or at it, NaN where either is unknown.
+    """(n_sessions, n_tickers): 1 if the return is above the level, 0 if not, NaN if either is unknown.
 
-    returns: (n_sessions, n_tickers). level: one number, or (n_sessions, 1). Returns the shape of `returns`.
+    returns: (n_sessions, n_tickers). level: one number, or (n_sessions, 1).
     """
     with np.errstate(invalid="ignore"):
         above = (returns > level).astype(np.float64)
@@ -124,7 +123,7 @@ def above(returns: FloatArray, level: FloatArray | float) -> FloatArray:
 
 
 def _by_session(middle: Callable[..., FloatArray], values: FloatArray) -> FloatArray:
-    """Median or mean of each session, (n_sessions, 1), NaN where fewer than MIN_GROUP values are known."""
+    """(n_sessions, 1): median or mean of each session; NaN with fewer than MIN_GROUP known values."""
     enough = np.isfinite(values).sum(axis=1) >= MIN_GROUP
     found = np.full(len(values), np.nan)
     if enough.any():

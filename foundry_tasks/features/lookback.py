@@ -1,16 +1,16 @@
-"""How far back features see: where a panel may begin so that its last sessions have the features of a longer one."""
+"""Lookback of features: the first session that a panel needs so that its last sessions have the same features."""
 
 from foundry_tasks.features.factors import REFIT_SESSIONS, WINDOW_SESSIONS
 from foundry_tasks.features.history import FILL_SESSIONS, RESIDUAL_VOL_SESSIONS
 
 LOOKBACK_SESSIONS = FILL_SESSIONS + WINDOW_SESSIONS + REFIT_SESSIONS + RESIDUAL_VOL_SESSIONS
-"""Of the longest chain: a deviation of residuals, whose loadings are up to a refit old and come from a window of returns
-of filled closes. Every other feature remembers less."""
+"""Lookback of `residual_vol`, the longest: a window of residuals, whose loadings are up to REFIT_SESSIONS old and use a
+window of returns of filled closes."""
 
 
 def first_needed(n_sessions: int, last: int) -> int:
-    """Index of the session that a panel of `n_sessions` may begin with, where features of the `last` ones are wanted.
+    """Index of the first session needed for the features of the `last` sessions of a panel of `n_sessions`.
 
-    A multiple of REFIT_SESSIONS, since the factors' refits are counted from a panel's first session.
+    It is a multiple of REFIT_SESSIONS, since factor refits are counted from a panel's first session.
     """
     return max(0, n_sessions - last - LOOKBACK_SESSIONS) // REFIT_SESSIONS * REFIT_SESSIONS

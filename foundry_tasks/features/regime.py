@@ -1,4 +1,4 @@
-"""The state of the market: one value a session, the same for every ticker."""
+"""State of the market: one value for each session, the same for every ticker."""
 
 import numpy as np
 
@@ -35,7 +35,7 @@ def _dispersion(h: History, sessions: int) -> Matrix:
 
 
 def _correlation(h: History) -> Matrix:
-    """Variance of the mean over the mean variance: the average pairwise correlation, but for size."""
+    """Variance of the mean return over the mean variance, which approximates the average pairwise correlation."""
     single = session_mean(h.among_live(h.vol(60) ** 2))
     return windows.moving_std(h.universe_ret, 60) ** 2 / single
 

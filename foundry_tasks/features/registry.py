@@ -1,4 +1,4 @@
-"""Every feature by name. A new one is a row in its concept's module; a new concept, a module and a line here."""
+"""All features. A new feature is a row in its concept's module; a new concept is a module and an entry in `_CONCEPTS`."""
 
 from foundry_tasks.features import bars, regime, relative, returns, reversion, volatility, volume
 from foundry_tasks.features.definition import Feature, FeatureSet
@@ -9,12 +9,12 @@ FEATURES: tuple[Feature, ...] = tuple(feature for concept in _CONCEPTS for featu
 
 
 def features_in(feature_set: FeatureSet) -> tuple[Feature, ...]:
-    """`core` is the reference system's nine, `extended` is all."""
+    """The features of a set: `core` has the nine of the reference system, `extended` has all."""
     return tuple(feature for feature in FEATURES if feature_set == "extended" or feature.feature_set == "core")
 
 
 def feature_table_markdown() -> str:
-    """The docs' feature table: one row a feature, by concept."""
+    """The Markdown table of features for the docs, grouped by concept."""
     lines = ["| feature | set | needs | what it is |", "|---|---|---|---|"]
     for concept in _CONCEPTS:
         lines.append(f"| **{_title(concept.__doc__)}** | | | |")

@@ -1,4 +1,4 @@
-"""A ticker against its peers: its sector, the common factors, its rank within the session."""
+"""A ticker relative to its peers: its sector, the common factors, its rank within the session."""
 
 from collections.abc import Callable
 
@@ -95,7 +95,7 @@ FEATURES = (
     ),
     Feature(
         "residual_1d",
-        "Daily return that 15 principal components leave over (Avellaneda and Lee 2010).",
+        "Residual of the daily return on 15 principal components (Avellaneda and Lee 2010).",
         lambda h: h.residual,
         needs=_CROSS,
     ),
@@ -107,13 +107,13 @@ FEATURES = (
     ),
     Feature(
         "residual_1d_over_vol",
-        "The residual in its own deviations of 60 sessions.",
+        "The residual over its own deviation of 60 sessions.",
         lambda h: h.residual / h.residual_vol,
         needs=_CROSS,
     ),
     Feature(
         "residual_5d_over_vol",
-        "The residual summed over 5 sessions, in its own deviations of 60 sessions.",
+        "The residual summed over 5 sessions, over its own deviation of 60 sessions.",
         lambda h: windows.moving_sum(h.residual, 5) / h.residual_vol,
         needs=_CROSS,
     ),

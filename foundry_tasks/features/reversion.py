@@ -1,4 +1,4 @@
-"""How far a ticker has run from where it was."""
+"""Distance of a ticker from its recent level."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from foundry_tasks.features.windows import Matrix
 
 
 def _rsi(h: History, sessions: int) -> Matrix:
-    """Cutler's: plain averages, so a value does not depend on where the series begins."""
+    """Cutler's RSI, 0 to 100. It uses plain averages, so a value does not depend on the start of the series."""
     gain = windows.moving_mean(np.maximum(h.ret(1), 0.0), sessions)
     loss = windows.moving_mean(np.maximum(-h.ret(1), 0.0), sessions)
     total = gain + loss
@@ -30,7 +30,7 @@ def _band_position(h: History, sessions: int) -> Matrix:
 
 
 def _streak(h: History) -> Matrix:
-    """Sessions in a row with the same sign, signed, counted up to 8."""
+    """Number of consecutive sessions with the same sign of the return, at most 8, with that sign."""
     sign = np.sign(h.ret(1))
     streak, running = sign.copy(), np.ones(sign.shape, dtype=bool)
     for sessions in range(1, 8):

@@ -1,4 +1,4 @@
-"""How much was traded, and what it took to move the price."""
+"""Traded volume, and its relation to price moves."""
 
 import numpy as np
 
@@ -23,7 +23,7 @@ def _zscore(h: History) -> Matrix:
 
 
 def _amihud(h: History) -> Matrix:
-    """Amihud (2002): mean of |return| per million traded, in logs."""
+    """Amihud (2002): log10 of the mean |return| per million traded, 20 sessions."""
     return np.log10(windows.moving_mean(np.abs(h.ret(1)) / (_dollar_volume(h) / 1e6), 20))
 
 

@@ -1,10 +1,10 @@
-"""Moving windows down the sessions of a wide matrix: the window of row t ends at t.
+"""Moving windows over the sessions of a wide matrix: the window of row t ends at t.
 
-Matrices are (n_sessions, n_tickers) float64, a ticker's sessions side by side in memory (`by_ticker`), which is how they are
-walked and makes that several times faster; NaN entries are left out of a window, and a window with fewer than `MIN_SHARE` of
-its entries is NaN. Bottleneck walks each column once from its first row, so later rows can neither change earlier ones nor be
-seen by them; its running sums keep a rounding error of the largest value they have held, which is why prices and volumes come
-in as ratios or as they are, never as powers.
+Matrices are (n_sessions, n_tickers) float64. A ticker's sessions are contiguous in memory (`by_ticker`), which makes windows
+several times faster. NaN entries are left out of a window; a window with fewer than `MIN_SHARE` of its entries is NaN.
+Bottleneck processes each column once from its first row, so row t does not depend on later rows. Its running sums keep a
+rounding error in proportion to the largest value they have held: prices and volumes therefore enter as ratios or unchanged,
+never as powers.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ Matrix = npt.NDArray[np.float64]
 
 MIN_SHARE = 0.8
 _FLAT = 1e-7
-"""A deviation below this share of its scale is rounding, not movement."""
+"""A standard deviation below this share of its scale counts as a rounding error."""
 
 
 def _least(window: int) -> int:
@@ -25,12 +25,12 @@ def _least(window: int) -> int:
 
 
 def by_ticker(values: npt.NDArray[np.generic]) -> Matrix:
-    """The same with the sessions of a ticker side by side in memory; what is computed from such matrices is such a one."""
+    """The values as float64 with each ticker's sessions contiguous in memory; results computed from them keep the layout."""
     return np.asfortranarray(values, dtype=np.float64)
 
 
 def lagged(x: Matrix, sessions: int) -> Matrix:
-    """The values `sessions` rows earlier; NaN where there is no such row.
+    """The values of `sessions` rows before; NaN in the first `sessions` rows. x: (n_sessions, n_tickers), as the result.
 
     >>> lagged(np.array([[1.0], [2.0], [3.0]]), 1).tolist()
     [[nan], [1.0], [2.0]]
@@ -42,24 +42,24 @@ def lagged(x: Matrix, sessions: int) -> Matrix:
 
 
 def filled(x: Matrix, limit: int) -> Matrix:
-    """NaN replaced by the last value of at most `limit` rows earlier."""
+    """Replace NaN by the column's last value of at most `limit` rows before. x: (n_sessions, n_tickers), as the result."""
     return by_ticker(bn.push(by_ticker(x).T, n=limit, axis=1).T)
 
 
 def _moving(function: Callable[..., Matrix], x: Matrix, window: int, at_least: int, **options: int) -> Matrix:
-    """A window longer than the history is one that has not filled yet, no different from the start of a longer one."""
+    """Apply a function of bottleneck. A window longer than the history gives the same values as the start of a longer one."""
     if at_least > len(x):
         return np.full_like(x, np.nan)
     return by_ticker(function(by_ticker(x).T, min(window, len(x)), min_count=at_least, axis=1, **options).T)
 
 
 def moving_sum(x: Matrix, window: int) -> Matrix:
-    """Sum of a window, missing entries counted as the mean of the others."""
+    """Sum of a window; missing entries count as the mean of the others. x: (n_sessions, n_tickers), as the result."""
     return moving_mean(x, window) * window
 
 
 def moving_mean(x: Matrix, window: int) -> Matrix:
-    """Mean of a window.
+    """Mean of a window of `window` rows. x: (n_sessions, n_tickers), as the result.
 
     >>> moving_mean(np.array([[1.0], [2.0], [3.0]]), 2).tolist()
     [[nan], [1.5], [2.5]]
@@ -68,9 +68,9 @@ def moving_mean(x: Matrix, window: int) -> Matrix:
 
 
 def moving_std(x: Matrix, window: int, *, scale: float = 1.0) -> Matrix:
-    """Deviation of a window (ddof = 1); NaN where it is nothing beside the window's mean and `scale`.
+    """Standard deviation of a window (ddof = 1); NaN if it is ≤ 1e-7 · max(|mean of the window|, scale).
 
-    scale: what counts as large: 1 for returns and ratios, 0 for prices, whose own mean is their scale.
+    x: (n_sessions, n_tickers), as the result. scale: 1 for returns and ratios; 0 for prices, whose mean is their scale.
     """
     deviation = _moving(bn.move_std, x, window, max(2, _least(window)), ddof=1)
     size = moving_mean(x, window)
@@ -81,17 +81,20 @@ def moving_std(x: Matrix, window: int, *, scale: float = 1.0) -> Matrix:
 
 
 def moving_max(x: Matrix, window: int) -> Matrix:
-    """Largest value of a window."""
+    """Largest value of a window. x: (n_sessions, n_tickers), as the result."""
     return _moving(bn.move_max, x, window, _least(window))
 
 
 def moving_min(x: Matrix, window: int) -> Matrix:
-    """Smallest value of a window."""
+    """Smallest value of a window. x: (n_sessions, n_tickers), as the result."""
     return _moving(bn.move_min, x, window, _least(window))
 
 
 def moving_covariance(x: Matrix, y: Matrix, window: int) -> Matrix:
-    """Covariance of a window over the rows that have both; `y` may be one column for all of x's."""
+    """Covariance (ddof = 0) of a window over the rows where both are known.
+
+    x: (n_sessions, n_tickers), as the result. y: the same shape or (n_sessions, 1).
+    """
     missing = np.isnan(x) | np.isnan(y)
     known = np.where(missing, np.nan, x)
     means = moving_mean(known, window)
@@ -104,11 +107,11 @@ def moving_covariance(x: Matrix, y: Matrix, window: int) -> Matrix:
 
 
 def moving_skew(x: Matrix, window: int) -> Matrix:
-    """Skewness of a window, biased: E[(x − m)³] / s³."""
+    """Skewness of a window, biased: E[(x − m)³] / s³. x: (n_sessions, n_tickers), as the result."""
     power = x * x
     m1, m2 = moving_mean(x, window), moving_mean(power, window)
     power *= x
-    skew = moving_mean(power, window)  # the third moment, not centred yet
+    skew = moving_mean(power, window)  # third moment, centred below
     skew -= 3 * m1 * m2
     skew += 2 * m1 * m1 * m1
     variance = m2 - m1**2

@@ -193,7 +193,10 @@ def test_marks_between_thousands_are_read_where_the_file_decides_what_they_are(t
         ("Date,Close,Close,Close\n2020-01-02,1.5,2.5,3.5\n", "repeats the column name Close (3 times)"),
         ("Date,Close,Close.1,Close.2\n2020-01-02,1.5,2.5,3.5\n", "repeats the column name Close (3 times)"),
         ("Date,AAA,BBB,AAA\n2020-01-02,1.5,2.5,3.5\n", "repeats the column name AAA (2 times)"),
-        ("ticker,2020-01-02,2020-01-03,2020-01-06\nAAA,1.5,2.5,3.5\n", "has a column a date, such as 2020-01-02"),
+        (
+            "ticker,2020-01-02,2020-01-03,2020-01-06\nAAA,1.5,2.5,3.5\n",
+            "has one column for each date, such as 2020-01-02",
+        ),
         ("Date,Last,Settle\n2020-01-02,1.5,2.5\n", "no column close"),
         ("Date,Open,High,Low,Last\n2020-01-02,1.5,2.5,3.5,4.5\n", "no column close"),
     ],
@@ -357,7 +360,7 @@ def test_values_outside_of_what_a_footer_names_are_no_prices(tmp_path):
     high = BARS["high"].iloc[7].tobytes()
     assert content.count(high) == 1
     path.write_bytes(content.replace(high, np.float64(-4.4e74).tobytes()))
-    assert "column high holds values outside of those that its footer names" in refusal(path)
+    assert "column high holds values outside the minimum and maximum of its footer" in refusal(path)
 
 
 @pytest.mark.slow(40)

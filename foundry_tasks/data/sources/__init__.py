@@ -1,4 +1,4 @@
-"""The price sources, a module each, named as a conf names it; `live` holds those that are asked over the network.
+"""Price sources, one module each, named as in a conf; `live` holds those that use the network.
 
-A module holds `open_source`, a `data.price_source.OpenSource`. Only the chosen module is imported.
+Each module has a function `open_source`, a `data.price_source.OpenSource`. Only the chosen module is imported.
 """

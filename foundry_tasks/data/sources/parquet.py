@@ -1,4 +1,4 @@
-"""Prices from parquet and csv: a file, or a folder of files."""
+"""Prices from parquet and csv files: a file, or a folder of files."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -21,18 +21,22 @@ _MOST_NOTES = 20
 _PART = re.compile(
     r"(part|chunk)[-_.]?\d+|part-.*|[0-9a-f]{16,}.*|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}.*", re.IGNORECASE
 )
-"""How writers of data sets name their parts."""
+"""File names that writers give to the parts of a data set; they are not tickers."""
 
 
 def open_source(config: PricesConfig, named: str, io: "StageIO | None") -> "FileSource":  # noqa: ARG001 - it needs no run
-    """The files that the key `prices` names. Raises ConfigError without it."""
+    """The files of the conf key `prices`. Raises ConfigError without it or without a readable file."""
     if not config.prices:
         raise ConfigError("source='parquet' needs prices: the path of a parquet or csv file, or of a folder of them.")
     return FileSource(config.prices, named or config.prices, config.declared_columns)
 
 
 class FileSource:
-    """A parquet or csv file, or a folder of them read together; one without a ticker column is named after itself."""
+    """A parquet or csv file, or a folder of them read together. Without a ticker column, the file name is the ticker.
+
+    path: file or folder. named: the user's path or URI. columns: declared names, role → column. Raises ConfigError for a path
+    without a readable file.
+    """
 
     silent: Mapping[str, str] = MappingProxyType({})
 
@@ -51,27 +55,27 @@ class FileSource:
         return content_digest(self._files)
 
     def last_date(self) -> date:
-        """From the files' footers where they have it, else from their rows."""
+        """The last date, from the files' footers if all have it, else from the rows."""
         last: date = self._bounds[1] if self._bounds else self._table["date"].max().date()
         return last
 
     def first_date(self, tickers: Sequence[str]) -> date | None:
-        """As `last_date`; for some of the tickers always from the rows."""
+        """The first date, found as in `last_date`; of given `tickers` always from the rows."""
         return self._bounds[0] if self._bounds and not tickers else first_date(cut(self._table, tickers, None, None))
 
     def fetch(self, tickers: Sequence[str], start: date | None, end: date | None) -> "pd.DataFrame":
-        """Reads only rows since `start` where every file's footer says its dates.
+        """As in `PriceSource`. If every file's footer gives its dates, only rows since `start` are read.
 
-        Raises DataRejectedError for files that hold no rows or cannot be read as prices.
+        Raises DataRejectedError for files without rows or that cannot be read as prices.
         """
         return cut(self._read(start) if self._bounds else self._table, tickers, start, end)
 
     def benchmark(self) -> None:
-        """None: a benchmark of own files has a conf key."""
+        """None: the benchmark of a user's files has its own conf key."""
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What was recognised or left out in the files read so far, one sentence a kind of files."""
+        """One sentence for each recognised format or left-out kind of file, of the files read so far."""
         notes = [f"{_names(list(files))}: {sentence}." for sentence, files in sorted(self._notes.items())]
         more = len(notes) - _MOST_NOTES
         return (
@@ -84,7 +88,7 @@ class FileSource:
 
     @cached_property
     def _bounds(self) -> tuple[date, date] | None:
-        """First and last date, where every file's footer says them."""
+        """First and last date of all files; None if a file's footer lacks them."""
         from foundry_tasks.data.parquet_files import date_bounds  # noqa: PLC0415 - a run that reuses its prices needs none
 
         bounds = [found for path in self._files if (found := date_bounds(path, self._columns)) is not None]
@@ -122,7 +126,7 @@ class FileSource:
         raise DataRejectedError(f"{self._place} is empty: it holds no rows. Give daily prices.")
 
     def _tidied(self, table: "pd.DataFrame", path: Path) -> "pd.DataFrame":
-        """A file's tidy frame. Without a column of tickers the file names its one, unless its name cannot be a ticker's."""
+        """A file's tidy frame. Without a ticker column, the file name is the ticker, unless it cannot be one."""
         from foundry_tasks.data.tidy import tidy  # noqa: PLC0415 - as above
 
         name = path.name[: -len(suffix_of(path.name))]
@@ -146,12 +150,12 @@ def _names(files: Sequence[str]) -> str:
 
 
 def first_date(table: "pd.DataFrame") -> date | None:
-    """The earliest date of a tidy frame; None of an empty one."""
+    """The earliest date of a tidy frame; None if it is empty."""
     return None if table.empty else table["date"].min().date()
 
 
 def cut(table: "pd.DataFrame", tickers: Sequence[str], start: date | None, end: date | None) -> "pd.DataFrame":
-    """The rows of `tickers` (empty: all) between two dates, both included."""
+    """The rows of `tickers` (empty: all) from `start` to `end`, both included; None: no bound."""
     import pandas as pd  # noqa: PLC0415 - as above
 
     from foundry_tasks.data.tickers import as_prices_write  # noqa: PLC0415 - as above

@@ -24,12 +24,15 @@ _INDEX = "sp500_index.csv.gz"
 
 
 def open_source(config: PricesConfig, named: str, io: "StageIO | None") -> "SampleSource":  # noqa: ARG001 - there is one
-    """The sample, whatever the conf says."""
+    """The sample; no conf key changes it."""
     return SampleSource()
 
 
 class SampleSource:
-    """Adjusted closes only: open, high, low and volume are absent. Reads the package's files and imports none of it."""
+    """Adjusted closes only, without open, high, low and volume. Reads skfolio's files without importing it.
+
+    Raises ConfigError if skfolio or its data sets are not installed.
+    """
 
     silent: Mapping[str, str] = MappingProxyType({})
     notes: tuple[str, ...] = ()
@@ -49,7 +52,7 @@ class SampleSource:
         return last
 
     def first_date(self, tickers: Sequence[str]) -> date | None:
-        """The first date of `tickers`, None where the sample has none of them."""
+        """The first date of `tickers`; None if the sample has none of them."""
         return first_date(cut(self._table, tickers, None, None))
 
     def fetch(self, tickers: Sequence[str], start: date | None, end: date | None) -> "pd.DataFrame":

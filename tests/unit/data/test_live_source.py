@@ -85,7 +85,7 @@ def test_no_ticker_is_asked_for_once_the_time_is_up(monkeypatch):
             pass
         return market(ticker)
 
-    with pytest.raises(TransientError, match="not asked in the time that there is"):
+    with pytest.raises(TransientError, match="not requested within the time limit"):
         gather("test", slow, list(market.behaviour), QUESTION, None)
     assert market.asked.total() < 100
 

@@ -199,7 +199,7 @@ def test_a_feature_that_the_file_lacks_is_named(features, tmp_path):
 
 def test_a_foreign_parquet_file_is_no_panel(tmp_path):
     write_table(tmp_path / "t.parquet", {"date": SESSIONS, "ticker": ["A"] * N_SESSIONS})
-    with pytest.raises(DataRejectedError, match="no panel that Foundry wrote"):
+    with pytest.raises(DataRejectedError, match="not a panel that Foundry wrote"):
         read_features(tmp_path / "t.parquet")
 
 

@@ -1,1 +1,1 @@
-"""The live price sources: what they answer may change, so it is kept as snapshots; one of them can check another."""
+"""Live price sources. Their answers may change, so they are saved as snapshots; one source can check another."""

@@ -1,4 +1,4 @@
-"""End-of-day prices from Tiingo through its Python client, with the key of an account. The network is asked in `prices`."""
+"""End-of-day prices from Tiingo through its Python client, with an account's key. Only `prices` uses the network."""
 
 import logging
 from datetime import date
@@ -23,17 +23,17 @@ _COLUMNS = ("date", "open", "high", "low", "close", "volume", "adjClose", "split
 
 
 def open_source(config: PricesConfig, named: str, io: StageIO | None) -> "TiingoSource":  # noqa: ARG001 - no files
-    """Tiingo, asked for the tickers of the conf."""
+    """Tiingo, for the tickers of the conf. Raises ConfigError without tickers."""
     return TiingoSource(config.tickers, io)
 
 
 class TiingoSource(LiveSource):
-    """Split-adjusted bars with a dividend-adjusted close beside them, made of Tiingo's unadjusted ones."""
+    """Split-adjusted bars and a dividend-adjusted close, computed from Tiingo's unadjusted bars."""
 
     name = "tiingo"
 
     def question(self, start: date, end: date | None) -> Ask:
-        """Ask Tiingo, with the key of the secret file. Raises ConfigError without one."""
+        """The request to Tiingo, with the key of the secret file. Raises ConfigError without a key."""
         key = self._io.environment.files.secret(SECRET) if self._io else None
         if not key:
             raise ConfigError(f"source='tiingo' needs a key. Lay it as {SECRET} into the folder FOUNDRY_SECRETS.")
@@ -42,9 +42,10 @@ class TiingoSource(LiveSource):
 
 
 def prices(client: "TiingoClient", ticker: str, start: date, end: date | None) -> pd.DataFrame:
-    """Tiingo's bars of a ticker, those with a close. Raises NoBarsError, BusyError, and ConfigError for a wrong key.
+    """Tiingo's bars of a ticker from `start` to `end` that have a close, as a tidy frame.
 
-    Asks for all since `start`, because bars are adjusted for splits after `end` too, as Yahoo's are.
+    All bars since `start` are requested, because bars are also adjusted for splits after `end`, as Yahoo's are. Raises
+    NoBarsError, BusyError, and ConfigError for a wrong key.
     """
     from tiingo.restclient import RestClientError  # noqa: PLC0415 - imported only when chosen
 
@@ -52,9 +53,9 @@ def prices(client: "TiingoClient", ticker: str, start: date, end: date | None) -
         rows = client.get_ticker_price(ticker, startDate=start.isoformat(), frequency="daily")
     except RestClientError as error:
         raise _meaning(error) from error
-    except Exception as error:  # whatever a network client throws
+    except Exception as error:  # a network client may raise any error
         raise BusyError(one_line(error)) from error
-    if not isinstance(rows, list):  # over a limit of the account it may say so with status 200
+    if not isinstance(rows, list):  # Tiingo may report an exceeded account limit with status 200
         raise BusyError(one_line(Exception(_detail(rows))))
     bars = split_adjusted(pd.DataFrame(rows), ticker) if rows else None
     if bars is not None and end is not None:
@@ -65,9 +66,9 @@ def prices(client: "TiingoClient", ticker: str, start: date, end: date | None) -
 
 
 def split_adjusted(rows: pd.DataFrame, ticker: str) -> pd.DataFrame:
-    """The tidy frame of Tiingo's rows: every bar divided by the splits after it, `adjClose` as it is.
+    """The tidy frame of Tiingo's rows: prices divided and volume multiplied by the later splits; `adjClose` unchanged.
 
-    A row's splitFactor is the ratio of the split that takes effect on its day.
+    A row's splitFactor is the ratio of the split that takes effect on its day. Raises DataRejectedError for missing columns.
     """
     if lacking := [name for name in _COLUMNS if name not in rows]:
         raise DataRejectedError(
@@ -83,7 +84,7 @@ def split_adjusted(rows: pd.DataFrame, ticker: str) -> pd.DataFrame:
 
 
 def _meaning(error: Exception) -> Exception:
-    """What an HTTP status says about the key, the ticker or the server."""
+    """The error that an HTTP status means: wrong key, unknown ticker or busy server."""
     response = getattr(error.args[0], "response", None)
     status = getattr(response, "status_code", None)
     detail = one_line(Exception(_detail(response)))
@@ -95,7 +96,7 @@ def _meaning(error: Exception) -> Exception:
 
 
 def _detail(answer: Any) -> str:
-    """The words of an answer that holds no bars."""
+    """The text of an answer without bars."""
     if hasattr(answer, "json"):
         try:
             answer = answer.json()
@@ -106,10 +107,10 @@ def _detail(answer: Any) -> str:
 
 @cache
 def _client_class() -> "type[TiingoClient]":
-    """The client with a time-out: it has none."""
+    """The client class with a time-out, which the original lacks."""
     from tiingo import TiingoClient  # noqa: PLC0415 - as above
 
-    class Client(TiingoClient):  # type: ignore[misc]  # it has no types
+    class Client(TiingoClient):  # type: ignore[misc]  # the package has no types
         def _request(self, method: str, url: str, **options: Any) -> Any:
             return super()._request(method, url, timeout=_TIMEOUT_S, **options)
 
@@ -117,5 +118,5 @@ def _client_class() -> "type[TiingoClient]":
 
 
 def _not_of_the_client(record: logging.LogRecord) -> bool:
-    """It logs the content of every error to the root logger; what matters of it is in the error."""
+    """Log filter against the client, which logs every error's content to the root logger; the raised error holds it."""
     return record.module != "restclient"

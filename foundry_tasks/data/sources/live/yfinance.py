@@ -1,4 +1,4 @@
-"""Prices from Yahoo Finance through yfinance. The network is asked in `history` and nowhere else."""
+"""Prices from Yahoo Finance through yfinance. Only `history` uses the network."""
 
 import warnings
 from collections.abc import Callable
@@ -17,33 +17,33 @@ _TIMEOUT_S = 10.0
 
 
 def open_source(config: PricesConfig, named: str, io: StageIO | None) -> "YahooSource":  # noqa: ARG001 - no files
-    """Yahoo Finance, asked for the tickers of the conf."""
+    """Yahoo Finance, for the tickers of the conf. Raises ConfigError without tickers."""
     return YahooSource(config.tickers, io)
 
 
 class YahooSource(LiveSource):
-    """Split-adjusted bars with a dividend-adjusted close beside them."""
+    """Split-adjusted bars and a dividend-adjusted close."""
 
     name = "yfinance"
 
     def question(self, start: date, end: date | None) -> Ask:
-        """Ask Yahoo; it needs no key."""
-        warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"yfinance\.")  # what it does to pandas
+        """The request to Yahoo; it needs no key."""
+        warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"yfinance\.")  # from its use of pandas
         return partial(history, start=start, end=end)
 
 
 def history(ticker: str, start: date, end: date | None) -> pd.DataFrame:
-    """Yahoo's bars of a ticker, those with a close. Raises NoBarsError and BusyError."""
+    """Yahoo's bars of a ticker from `start` to `end` that have a close, as a tidy frame. Raises NoBarsError, BusyError."""
     import yfinance  # noqa: PLC0415 - imported only when chosen
 
     yfinance.config.debug.hide_exceptions = False
     bars = partial(yfinance.Ticker(ticker).history, auto_adjust=False, actions=False, timeout=_TIMEOUT_S)
     try:
         found = bars(start=start, end=None if end is None else end + timedelta(days=1))
-    except Exception as error:  # whatever a network client throws
+    except Exception as error:  # a network client may raise any error
         if reason := _reason(error, bars):
             raise NoBarsError(reason) from error
-        yfinance.data.YfData.cache_get.cache_clear()  # it keeps failures too, and would answer a retry with them
+        yfinance.data.YfData.cache_get.cache_clear()  # it also caches failures, which a retry would get back
         raise BusyError(one_line(error)) from error
     found = found.dropna(subset=["Close"])
     if found.empty:
@@ -52,11 +52,11 @@ def history(ticker: str, start: date, end: date | None) -> pd.DataFrame:
 
 
 def _reason(error: Exception, bars: Callable[..., pd.DataFrame]) -> str | None:
-    """Why Yahoo has nothing of a ticker, in its words; None where it did not say so.
+    """Yahoo's text on why it has no bars of a ticker; None if it gave none.
 
-    yfinance looks for a new ticker's time zone first. Where Yahoo does not know the ticker, that fails with a 404 or without
-    a time zone, and Yahoo's words are lost. A question without dates needs no time zone and brings them; yfinance looks for
-    the time zone elsewhere twice before it lets that question through.
+    yfinance first requests a new ticker's time zone. For an unknown ticker this fails with a 404 or without a time zone, and
+    Yahoo's text is lost. A request without dates needs no time zone and returns the text, but yfinance makes two other
+    attempts at the time zone first, hence three tries.
     """
     from yfinance.exceptions import YFPricesMissingError, YFTzMissingError  # noqa: PLC0415 - as above
 
