@@ -1,1 +1,1 @@
-"""Whether the pipeline leaks and whether the gates can be trusted."""
+"""Audits of the pipeline: leakage, and size and power of the gates."""

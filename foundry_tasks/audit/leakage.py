@@ -1,8 +1,8 @@
-"""The leakage audit: could the data of that day have produced it? Asked of every run's own data.
+"""The leakage audit: do the artifacts of a session depend on later data? It runs on the data of every run.
 
-Prices after a date are cut, poisoned with NaN and poisoned with noise, and everything up to that date is computed again.
-Poison must leave every bit as it was, a cut every figure within CUT_TOLERANCE. Each function returns what it found, one
-line a leak; an empty tuple is a clean audit.
+Prices after a date are cut off, replaced by NaN and replaced by noise, and everything up to that date is computed again.
+After a replacement the bits must be equal, after a cut the values within CUT_TOLERANCE. Each function returns its findings,
+one text per leak; an empty tuple is a clean audit.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -22,13 +22,13 @@ RESCALING_TOLERANCE = 1e-4
 RESCALING_FACTOR = 0.5
 
 Build = Callable[[PricePanel], Iterable[FeaturePanel]]
-"""Prices → their features, in blocks of sessions; one block at a time is looked at."""
+"""Prices → their features, in blocks of sessions. One block at a time is in memory."""
 
 
 def poisoned(prices: PricePanel, after: int, poison: FloatArray | float) -> PricePanel:
-    """Prices whose every session later than index `after` is `poison` times what it was (NaN: is gone).
+    """Prices multiplied by `poison` in every session later than index `after` (NaN: they become NaN).
 
-    poison: (n_sessions, n_tickers), factors, or one for all. Membership is turned round on those sessions too.
+    poison: factors, (n_sessions, n_tickers), or one for all. Membership is inverted in these sessions too.
     """
 
     def change(_: str, values: FloatArray) -> FloatArray:
@@ -43,7 +43,10 @@ def poisoned(prices: PricePanel, after: int, poison: FloatArray | float) -> Pric
 
 
 def randomised_labels(labels: FloatArray, start: int, rng: np.random.Generator) -> FloatArray:
-    """Labels, of one task or several, replaced by random ones from session index `start` on."""
+    """Labels with random 0 or 1 from session index `start` on.
+
+    labels: (n_sessions, n_tickers) or (n_sessions, n_tickers, n_tasks). Returns a copy.
+    """
     changed = labels.copy()
     changed[start:] = rng.random(changed[start:].shape) > 0.5
     return changed
@@ -52,7 +55,10 @@ def randomised_labels(labels: FloatArray, start: int, rng: np.random.Generator) 
 def audit_features(
     prices: PricePanel, published: FeatureSource, build: Build, *, at: int, rng: np.random.Generator
 ) -> tuple[str, ...]:
-    """Recompute features without, and with poisoned, prices after session index `at`; compare with what was published."""
+    """Recompute features with prices after session index `at` cut off or poisoned, and compare with the published ones.
+
+    Returns findings, one text per leak.
+    """
     noise = np.exp(rng.normal(0.0, 0.5, size=prices.member.shape))
     trials = {
         "cut off": (prices.up_to(at + 1), CUT_TOLERANCE),
@@ -72,9 +78,9 @@ def audit_features(
 def _differences(
     published: FeatureSource, again: Iterable[FeaturePanel], n_sessions: int, tolerance: float
 ) -> tuple[list[str], list[str]]:
-    """Features that are not there again, and those that are not equal in the first sessions; each block is read once.
+    """Features that the recomputation lacks, and those that differ in the first `n_sessions`; each block is read once.
 
-    Where sessions are not there again, no feature is.
+    If the recomputation lacks sessions, it lacks all features.
     """
     gone: dict[str, None] = {}
     changed: dict[str, None] = {}
@@ -95,7 +101,10 @@ def _differences(
 def audit_rescaling(
     prices: PricePanel, published: FeatureSource, build: Build, *, sensitive: Sequence[str]
 ) -> tuple[str, ...]:
-    """Halve one ticker's whole price history, as a later split adjustment does; only the listed features may change."""
+    """Halve the whole price history of one ticker, as a later split adjustment does. Only `sensitive` features may change.
+
+    Values are compared within RESCALING_TOLERANCE. Returns findings, one text per leak.
+    """
     factor = np.ones(len(prices.tickers))
     factor[int(np.argmax(np.isfinite(prices.adjusted_close).sum(axis=0)))] = RESCALING_FACTOR
 
@@ -119,9 +128,9 @@ def audit_labels(
     at: int,
     rng: np.random.Generator,
 ) -> tuple[str, ...]:
-    """Poison prices after `at`: labels that end by then must stay, and those that end later must depend on them.
+    """Poison or cut prices after session index `at`: labels that end by `at` must not change, later ones must be unknown.
 
-    published: horizon → field of `Labels` → (n_sessions, n_tickers).
+    published: horizon → field of `Labels` → (n_sessions, n_tickers). Returns findings, one text per leak.
     """
     noise = np.exp(rng.normal(0.0, 0.5, size=prices.member.shape))
     found = []
@@ -139,9 +148,10 @@ def audit_labels(
 
 
 def audit_folds(folds: Sequence[Fold], *, label_span: int, lookback: int = 0) -> tuple[str, ...]:
-    """Windows of a fold must not overlap and must lie `label_span` + `lookback` sessions apart; test windows must not overlap.
+    """Check that windows of a fold are at least `label_span` + `lookback` sessions apart and that test windows do not overlap.
 
-    label_span: sessions that a label looks ahead. lookback: sessions that inputs look back, where a model reads sequences.
+    label_span: sessions that a label looks ahead. lookback: sessions that the inputs of sequence models look back; 0 without
+    such models. Returns findings, one text per fault.
     """
     needed = f"labels reach {label_span}" + (f" and sequences {lookback} back" if lookback else "")
     found = []
@@ -159,11 +169,11 @@ def audit_folds(folds: Sequence[Fold], *, label_span: int, lookback: int = 0) ->
 
 
 def audit_scores(name: str, published: FloatArray, clean: FloatArray, poisoned_scores: FloatArray) -> tuple[str, ...]:
-    """Compare a session's published scores with a refit on clean data and with one on poisoned later data.
+    """Compare the published scores of a session with a refit on clean data, and that refit with one on poisoned later data.
 
-    All (n_tickers,). The first pair tells whether the published model is what it says, the second whether anything that
-    learns saw more than its fit window. Where published and poisoned scores are the same, both hold and no clean refit is
-    needed.
+    published, clean, poisoned_scores: (n_tickers,). If the first two differ, the published model is not a fit on its fit
+    window. If the last two differ, the fit used data after its fit window. If published and poisoned scores are equal,
+    there is neither fault and no clean refit is needed. Returns findings, one text per fault.
     """
     found = []
     if not same_scores(clean, published):
@@ -174,12 +184,12 @@ def audit_scores(name: str, published: FloatArray, clean: FloatArray, poisoned_s
 
 
 def same_scores(a: FloatArray, b: FloatArray) -> bool:
-    """Scores of one session, (n_tickers,), equal within SCORE_TOLERANCE."""
+    """Whether scores of one session, (n_tickers,), are equal within SCORE_TOLERANCE."""
     return equal(a, b, SCORE_TOLERANCE)
 
 
 def equal(a: FloatArray, b: FloatArray, tolerance: float) -> bool:
-    """Equal within an absolute-or-relative tolerance, NaN equal to NaN; tolerance 0 asks for the same bits.
+    """Whether |a − b| ≤ tolerance · (1 + |b|) for all elements, with NaN equal to NaN. tolerance 0: equal values.
 
     a, b: arrays; those of different shapes are not equal.
     """

@@ -1,4 +1,4 @@
-"""Leaks planted on purpose, one kind a function: an audit that finds nothing is believed only if it finds these."""
+"""Planted leaks, one function per kind. A test of the audit: it must find each of them."""
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -13,11 +13,11 @@ from foundry_tasks.walk.folds import WalkForwardValidator
 from foundry_tasks.walk.study import Recipe
 
 Planted = Callable[[PricePanel, Recipe, np.random.Generator], tuple[str, ...]]
-"""A market with the leak in it → what the leakage audit says of it."""
+"""prices, recipe, random generator → findings of the leakage audit once the leak is planted."""
 
 
 def tomorrows_return(prices: PricePanel) -> FloatArray:
-    """The return that a one-day label is made of, known a day too early.
+    """The return that a one-day label is made of, one session too early.
 
     Shape (n_sessions, n_tickers), decimal, NaN in the last session.
     """
@@ -27,7 +27,7 @@ def tomorrows_return(prices: PricePanel) -> FloatArray:
 
 
 def centred_mean(prices: PricePanel) -> FloatArray:
-    """A mean of five closes around the session: two of them are still to come.
+    """A mean of five closes around the session, two of them in the future.
 
     Shape (n_sessions, n_tickers), of logarithms.
     """
@@ -38,7 +38,7 @@ def centred_mean(prices: PricePanel) -> FloatArray:
 
 
 def scaled_on_all_rows(prices: PricePanel) -> FloatArray:
-    """A scaler that was fitted on the whole history, later sessions included.
+    """Closes standardised over the whole history, including later sessions.
 
     Shape (n_sessions, n_tickers), in deviations.
     """
@@ -48,7 +48,7 @@ def scaled_on_all_rows(prices: PricePanel) -> FloatArray:
 
 
 def with_feature(feature: Callable[[PricePanel], FloatArray], prices: PricePanel) -> FeaturePanel:
-    """The reference's features and `feature`, named `planted`."""
+    """The features of the set `core` and the feature `planted`, computed by `feature`."""
     made = build_features(prices, "core").panel
     values = np.concatenate([made.values, feature(prices)[None].astype(np.float32)])
     return FeaturePanel(made.sessions, made.tickers, (*made.names, "planted"), values)

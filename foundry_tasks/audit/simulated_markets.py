@@ -1,7 +1,7 @@
-"""Simulated markets: a common factor, drift, and, where asked for, a weak causal signal planted in the returns.
+"""Simulated markets: a common factor, drift and optionally a weak causal signal planted in the returns.
 
-What is planted is known, and so is the best that anyone could have made of it: the oracle's score of every session. A
-model's AUC beside the oracle's says how much of what was there it found.
+The signal is known, and so are the best possible scores: those of the oracle. The AUC of a model divided by that of the
+oracle shows which part of the signal the model has found.
 """
 
 from dataclasses import dataclass
@@ -20,14 +20,17 @@ market's moves c, counted in idiosyncratic deviations; linear for weak signals."
 
 @dataclass(frozen=True)
 class SimulatedMarket:
-    """prices, and the oracle: (n_sessions, n_tickers), what of the next session's own return can be known at the close."""
+    """Prices of a market and the scores of its oracle.
+
+    oracle: (n_sessions, n_tickers), the expected idiosyncratic log return of the next session, given the close.
+    """
 
     prices: PricePanel
     oracle: FloatArray
 
 
 def signal_for(oracle_auc: float) -> float:
-    """The signal whose oracle ranks a session's up and down tickers with this mean AUC; ½ needs none."""
+    """The signal whose oracle has this mean per-session AUC; 0 for an AUC of ½."""
     return (oracle_auc - 0.5) / AUC_PER_SIGNAL
 
 
@@ -40,10 +43,11 @@ def simulate(
     drift: float = 0.0003,
     volume: bool = True,
 ) -> SimulatedMarket:
-    """Daily prices of a market with a common factor. drift: daily log return.
+    """Daily prices of a market with a common factor.
 
-    signal: share of the idiosyncratic deviation that yesterday's idiosyncratic return predicts (reversal): 0 is a pure
-    random walk with drift; `signal_for` turns an oracle's AUC into it.
+    drift: daily log return. signal: the idiosyncratic return of a session is −signal times that of the session before
+    (reversal) plus noise; 0: a random walk with drift. `signal_for` computes it from an oracle's AUC. volume: whether the
+    market has a volume.
     """
     rng = np.random.default_rng(seed)
     factor = rng.normal(0, 0.008, (sessions, 1))

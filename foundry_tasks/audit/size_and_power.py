@@ -1,7 +1,7 @@
-"""Size and power of the gates: how often noise is promoted, and how often a planted edge is found.
+"""Size and power of the gates: share of noise markets that are promoted, and share of planted edges that are.
 
-Every kind of market is made many times, from seeds, and studied anew each time. A verdict `passed` counts as promoted; a
-near miss does not, since it needs a person.
+Each kind of market is simulated with many seeds, and each market is studied. A verdict `passed` counts as promoted; a
+near miss does not, since a person decides on it.
 """
 
 import math
@@ -26,12 +26,16 @@ from foundry_tasks.walk.study import Recipe, always_long, study
 FIRST_TEST_SESSION = 120
 TEST_SESSIONS = 30
 STRONGEST_EDGE = 0.55
-"""The edge that is shifted away, and that leaks are planted beside: without either it would be promoted."""
+"""Oracle's AUC of the edge in the markets with shifted labels and with leaks: without shift or leak it would be promoted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One market's verdict, the oracle's mean per-session AUC on its test sessions, and every gate's figure by name."""
+    """Result of one market.
+
+    oracle_auc: the oracle's mean per-session AUC on the test sessions. figures: gate → figure, NaN if it has none. leaks:
+    findings of the leakage audit.
+    """
 
     verdict: ModelVerdict
     oracle_auc: float
@@ -40,14 +44,14 @@ class Outcome:
 
 
 Examine = Callable[[int], Outcome]
-"""seed → what became of that market."""
+"""seed → outcome of the market of that seed."""
 
 
 def small_recipe(config: AuditConfig) -> Recipe:
-    """A recipe for a year of forty tickers: few features, short blocks, the policy of the config.
+    """A recipe for one year of forty tickers: few features, short blocks, the policy of the config.
 
-    Two warm-up blocks: from one alone the calibrator learns a slope below zero too often, and a fold without ranking is
-    refused as collapsed.
+    It has two warm-up blocks. With one, the calibrator's slope is too often clipped to 0, and then the fold has no ranking
+    and is refused as collapsed.
     """
     folds = (config.market_sessions - FIRST_TEST_SESSION) // TEST_SESSIONS
     models = ModelsConfig(
@@ -59,7 +63,7 @@ def small_recipe(config: AuditConfig) -> Recipe:
 
 
 def kinds(config: AuditConfig) -> Mapping[str, Examine]:
-    """Every kind of market that the audit asks of, by name."""
+    """Kind of market → the function that makes and judges a market of a seed."""
     audit = _Audit(config, small_recipe(config))
     edges = {f"edge {auc:g}": partial(audit.edge, auc) for auc in config.oracle_aucs}
     leaks = {f"leak: {name}": partial(audit.leak, planted) for name, planted in PLANTED_LEAKS.items()}
@@ -75,24 +79,24 @@ class _Audit:
     recipe: Recipe
 
     def edge(self, oracle_auc: float, seed: int) -> Outcome:
-        """A reversal whose oracle has this AUC; ½ is a random walk with drift and a common factor."""
+        """A market with a reversal whose oracle has this AUC; ½: a random walk with drift and a common factor."""
         market = self._market(oracle_auc, seed)
         return self._judged(study(market.prices, self.recipe), market)
 
     def shifted(self, seed: int) -> Outcome:
-        """An edge, and a label panel that is shifted away from it before anything learns, by as much as the cheap null's."""
+        """A market with an edge and circularly shifted labels, by a shift that the cheap null admits."""
         market = self._market(STRONGEST_EDGE, seed)
         choices = admissible_shifts(self.config.market_sessions)
         evidence = study(market.prices, self.recipe, shift_sessions=int(choices[seed % len(choices)]))
         return self._judged(evidence, replace(market, oracle=np.zeros_like(market.oracle)))
 
     def always_long(self, seed: int) -> Outcome:
-        """The same P(up) for every ticker, above ½: right as often as the market rises."""
+        """A market of noise and a model with one P(up) above ½ for every ticker: its accuracy is the share of up labels."""
         market = self._market(0.5, seed)
         return self._judged(always_long(market.prices, self.recipe), market)
 
     def leak(self, planted: Planted, seed: int) -> Outcome:
-        """An edge that would be promoted, and beside it what the audit makes of a planted leak."""
+        """A market with an edge that would be promoted, and the audit's findings on a planted leak."""
         market = self._market(STRONGEST_EDGE, seed)
         leaks = planted(market.prices, self.recipe, np.random.default_rng(seed))
         return self._judged(study(market.prices, self.recipe, leaks=leaks), market)
@@ -115,7 +119,7 @@ class _Audit:
 
 
 def tally(kind: str, outcomes: Sequence[Outcome]) -> Tally:
-    """Counts, the interval of the promoted share, mean AUC, and how every gated figure is distributed."""
+    """Counts of a kind of market, the interval of the promoted share, mean AUC and quantiles of every gate's figure."""
     figures = {name: np.array([outcome.figures[name] for outcome in outcomes]) for name in outcomes[0].figures}
     verdicts = [outcome.verdict for outcome in outcomes]
     promoted = verdicts.count("passed")
@@ -135,7 +139,7 @@ def tally(kind: str, outcomes: Sequence[Outcome]) -> Tally:
 
 
 def wilson_interval(successes: int, trials: int, z: float = 1.96) -> tuple[float, float]:
-    """Interval of a share: what shares would not be surprised by so many successes. Wilson (1927)."""
+    """Score interval of the share successes / trials, in [0, 1]. Wilson (1927). z: quantile of the normal distribution."""
     share, spread = successes / trials, z * z / trials
     middle = share + spread / 2
     half = z * math.sqrt(share * (1 - share) / trials + spread / (4 * trials))

@@ -1,4 +1,4 @@
-"""What the boosted models share: how many rounds to keep when a purged window is to say so."""
+"""Early stopping of the boosted models: choose the number of rounds on a purged window."""
 
 from collections.abc import Callable
 
@@ -14,10 +14,8 @@ _STEP_ROUNDS = 10
 def best_rounds(rounds: int, stopping: Stopping, scores_of: Callable[[int, int], Scores]) -> int:
     """The number of rounds, in steps of ten, with the highest mean per-session AUC on the stopping window.
 
-    scores_of(first, end): what rounds [first, end) add to the scores of the window's rows. All rounds where the window
-    decides nothing.
-
-    rounds: the most there may be. Equal AUCs keep the smaller number.
+    rounds: the maximum. scores_of(first, end): (n_rows,), the sum of the scores of rounds [first, end) for the rows of
+    the window. If AUCs are equal, the smaller number is returned; if the AUC is NaN for every number, `rounds` is.
     """
     total = np.zeros(len(stopping.inputs))
     best, best_auc = rounds, -np.inf

@@ -1,6 +1,7 @@
-"""A bundle: everything a model version needs to predict, in one file of JSON documents; never a pickle.
+"""A bundle: everything that a model version needs to predict, as a zip file of JSON documents; never a pickle.
 
-`adapters.served_model` serves it; versions that an earlier Foundry registered name `_load_pyfunc` here as their loader.
+`adapters.served_model` serves it. Model versions that earlier releases registered name `_load_pyfunc` of this module as
+their loader.
 """
 
 import io
@@ -29,11 +30,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
-"""Every entry's time, so that equal bundles are equal bytes."""
+"""Modification time of every zip entry: equal bundles give equal bytes."""
 
 
 class BundleOrigin(TypedDict, total=False):
-    """What a bundle was made from; an earlier version may have written fewer of these."""
+    """Provenance of a bundle. Bundles of earlier releases may lack some keys."""
 
     kind: str
     last_session: str
@@ -49,8 +50,10 @@ class BundleOrigin(TypedDict, total=False):
 class Bundle:
     """Base models, stack and base rate of one market and horizon.
 
-    features: what it eats, in order. about: what it was made from, for people. calendar: the market's exchange calendar.
-    n_tickers: of the panel it was fitted on. Both are None in a bundle that an earlier version made.
+    horizon: in sessions. features: the input columns, in order. base_rate: share of up labels known after the last session.
+    models: name → base model. about: provenance; it does not affect predictions. calendar: the market's exchange calendar.
+    n_tickers: number of tickers of the panel that the models were fitted on. calendar and n_tickers are None in bundles of
+    earlier releases.
     """
 
     market: str
@@ -65,17 +68,17 @@ class Bundle:
 
     @property
     def lookback_sessions(self) -> int:
-        """Sessions before the ones asked about that a panel has to hold too."""
+        """Sessions that a panel must hold before the first session to predict."""
         return lookback_of(self.models)
 
     def p_up(self, panel: FeaturePanel, *, threads: int = 1) -> FloatArray:
-        """P(up) of a panel that holds `features`, (n_sessions, n_tickers), NaN where a row has too few of them."""
+        """P(up) of a panel that holds `features`, (n_sessions, n_tickers), NaN where a row has too few features."""
         base = {name: score_panel(model, panel, threads=threads) for name, model in self.models.items()}
         rate = np.full(len(panel.sessions), self.base_rate)
         return self.stack.p_up(base, regime_of(panel), rate)
 
     def scores(self, panel: FeaturePanel, *, threads: int = 1) -> FloatArray:
-        """The stack's scores before calibration, standardised within the session.
+        """Scores of the stack before calibration, standardised within the session.
 
         Shape (n_sessions, n_tickers), NaN where a row has too few features.
         """
@@ -108,7 +111,7 @@ class Bundle:
 
     @classmethod
     def from_file(cls, path: Path) -> "Bundle":
-        """Read a bundle. Runs no code of the file's."""
+        """Read a bundle. No code of the file is executed."""
         with zipfile.ZipFile(path) as archive:
             manifest = json.loads(archive.read("manifest.json"))
             return cls(
@@ -125,17 +128,17 @@ class Bundle:
 
 
 def regime_of(features: FeatureSource) -> dict[str, FloatArray]:
-    """What the meta-learner sees of the market, name → (n_sessions,): each session's first known value, NaN if none."""
+    """Market-wide inputs of the meta-learner, name → (n_sessions,): each session's first finite value, NaN if none."""
     return {name: first_known(features[name]) for name in features.names if name in REGIMES}
 
 
 def lookback_of(models: Mapping[str, FittedModel]) -> int:
-    """Sessions before a row's own that at least one of the models looks at."""
+    """The largest `lookback_sessions` of the models: sessions before a row's own that at least one model reads."""
     return max(model.lookback_sessions for model in models.values())
 
 
 def needed_features(models: Mapping[str, FittedModel], stack: Stack, available: tuple[str, ...]) -> tuple[str, ...]:
-    """What the base models and the stack eat, in the order of `available`."""
+    """Names of the features that the base models and the stack read, in the order of `available`."""
     needed = {name for model in models.values() for name in model.names}
     needed |= set(stack.meta.regimes if stack.meta else ())
     if stack.adjustment or any(isinstance(model, PerRegimeModel) for model in models.values()):
@@ -145,21 +148,24 @@ def needed_features(models: Mapping[str, FittedModel], stack: Stack, available: 
 
 # ------------------------------------------------------------------ mlflow.pyfunc
 class PyfuncBundle:
-    """date, ticker, features → date, ticker, horizon, p_up, in the order of the rows."""
+    """The bundle as an MLflow pyfunc: date, ticker, features → date, ticker, horizon, p_up, in the order of the rows."""
 
     def __init__(self, bundle: Bundle) -> None:
         self.bundle = bundle
 
     def predict(self, model_input: "pd.DataFrame", params: Mapping[str, JsonValue] | None = None) -> "pd.DataFrame":  # noqa: ARG002 - MLflow's signature
-        """P(up) of every row, under the row's own index; NaN where a row has too few features.
+        """P(up) of every row, with the row's own index; NaN where a row has too few features.
 
-        The order of rows does not matter, nor do other sessions in the call, except to a deep model: it also needs the
-        `foundry.lookback_sessions` before a session that the version's tags name. A session's rows belong into one call:
-        features are ranked and scores standardised within the session, so a part of its tickers gets other P(up).
-        Raises DataRejectedError: keys as `read_keys` refuses them, columns that are absent or there twice, and ten or more
-        tickers for a model that was fitted on fewer, since it learned from features that were not ranked.
+        model_input: n_rows rows with columns date, ticker and the bundle's features. Returns columns date, ticker, horizon
+        and p_up, n_rows rows in the same order. params: ignored.
+
+        The result depends neither on the order of the rows nor on other sessions in the call, except for a deep model: it
+        also needs the sessions before, as many as the version's tag `foundry.lookback_sessions` says. All rows of a session
+        must be in one call: features are ranked and scores standardised within the session, so P(up) differs if only some
+        of its tickers are sent. Raises DataRejectedError if `read_keys` refuses the keys, if a column is missing or
+        repeated, or if ten or more tickers are sent to a model that was fitted on fewer: its features were not ranked.
         """
-        import pandas as pd  # noqa: PLC0415 - the package's own stages need none of it
+        import pandas as pd  # noqa: PLC0415 - the stages do not need it
 
         from foundry_tasks.models.row_keys import read_keys, refuse_columns  # noqa: PLC0415 - as above
 
@@ -186,7 +192,7 @@ class PyfuncBundle:
         )
 
     def _columns(self, tickers: list[str]) -> tuple[str, ...]:
-        """The panel's tickers: empty ones after the caller's where a model that learned from ranks gets too few to rank."""
+        """Tickers of the panel. If the model was fitted on ranks and gets too few tickers to rank, empty ones are appended."""
         fitted_on, asked = self.bundle.n_tickers, len(tickers)
         if fitted_on is not None and fitted_on < MIN_CROSS_SECTION <= asked:
             raise DataRejectedError(
@@ -199,5 +205,5 @@ class PyfuncBundle:
 
 
 def _load_pyfunc(path: str) -> PyfuncBundle:
-    """What `mlflow.pyfunc` calls; path: the bundle."""
+    """The loader that `mlflow.pyfunc` calls. path: the bundle."""
     return PyfuncBundle(Bundle.from_file(Path(path)))

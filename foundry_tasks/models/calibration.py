@@ -1,7 +1,8 @@
-"""From scores to P(up). A score says which ticker of a session is likelier to rise, P(up) also how likely.
+"""Calibration: scores → P(up). Scores rank the tickers of a session; P(up) is a probability.
 
-The default has two numbers: a slope, clipped at ≥ 0, fitted against the relative label, around the logit of the base
-rate known at the time. Platt's intercept on a short window inverted folds, isotonic regression made Brier worse.
+The default is P(up) = σ(logit(base rate) + slope · score). The slope is fitted against the relative label and clipped at
+≥ 0; the base rate is the one known at the session. Measured alternatives: Platt's intercept, fitted on a short window,
+inverted folds; isotonic regression made the Brier score worse.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,17 +20,17 @@ _NEWTON_STEPS = 50
 
 
 class Calibrator(Protocol):
-    """scores, base_rate: equal shapes, NaN kept → P(up) of that shape."""
+    """A fitted map from scores and base rates to P(up)."""
 
     @property
     def kind(self) -> Calibration:
-        """Its name in a config."""
+        """The name of the calibrator in a config."""
 
     def p_up(self, scores: FloatArray, base_rate: FloatArray) -> FloatArray:
-        """Probability that the label will be up."""
+        """Probability that the label is up. scores, base_rate: arrays of equal shape; P(up) has that shape, NaN stays NaN."""
 
     def as_dict(self) -> dict[str, JsonValue]:
-        """JSON."""
+        """The calibrator as a JSON object, for a bundle."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class BaseRateSlope:
         return _sigmoid(_logit(base_rate) + self.slope * scores)
 
     def as_dict(self) -> dict[str, JsonValue]:
-        """Kind and slope, for a bundle."""
+        """Kind and slope as a JSON object, for a bundle."""
         return asdict(self)
 
 
@@ -69,13 +70,13 @@ class Logistic:
         return _sigmoid(total)
 
     def as_dict(self) -> dict[str, JsonValue]:
-        """Kind, intercept and weights, for a bundle."""
+        """Kind, intercept and weights as a JSON object, for a bundle."""
         return asdict(self)
 
 
 @dataclass(frozen=True)
 class Isotonic:
-    """A rising step function, interpolated. Zadrozny and Elkan (2002)."""
+    """Isotonic regression, interpolated linearly between the fitted thresholds. Zadrozny and Elkan (2002)."""
 
     thresholds: tuple[float, ...]
     values: tuple[float, ...]
@@ -87,17 +88,17 @@ class Isotonic:
         return np.where(np.isfinite(scores), result, np.nan)
 
     def as_dict(self) -> dict[str, JsonValue]:
-        """Kind, thresholds and values, for a bundle."""
+        """Kind, thresholds and values as a JSON object, for a bundle."""
         return asdict(self)
 
 
 def fit_calibrator(
     kind: Calibration, scores: FloatArray, *, up: FloatArray, above_median: FloatArray, sessions: int
 ) -> Calibrator:
-    """Fit on out-of-fold scores in the order of time.
+    """Fit a calibrator on out-of-fold scores in the order of time.
 
-    scores, up, above_median: (n_sessions, n_tickers), NaN where unknown. The default takes all of them; Platt, isotonic
-    and beta the last `sessions` sessions that hold any.
+    scores, up, above_median: (n_sessions, n_tickers), labels 0 or 1, NaN where unknown. The default uses all sessions and
+    `above_median`; Platt, isotonic and beta use `up` and the last `sessions` sessions that have scores and labels.
     """
     if kind == "base_rate_slope":
         return BaseRateSlope(slope=max(0.0, fit_slope(scores, above_median)))
@@ -105,7 +106,7 @@ def fit_calibrator(
     known = np.isfinite(scores[held]) & np.isfinite(up[held])
     x, y = scores[held][known], up[held][known]
     if kind == "isotonic":
-        from sklearn.isotonic import IsotonicRegression  # noqa: PLC0415 - heavy, and rarely asked for
+        from sklearn.isotonic import IsotonicRegression  # noqa: PLC0415 - slow to import and rarely used
 
         fitted = IsotonicRegression(y_min=_EPSILON, y_max=1 - _EPSILON, out_of_bounds="clip").fit(x, y)
         return Isotonic(tuple(map(float, fitted.X_thresholds_)), tuple(map(float, fitted.y_thresholds_)))
@@ -114,9 +115,9 @@ def fit_calibrator(
 
 
 def fit_slope(scores: FloatArray, above_median: FloatArray) -> float:
-    """Log-odds of the relative label that a score of one is worth; 0 where there is nothing to learn from.
+    """Slope of the log-odds of the relative label on the score: a logistic regression without intercept; 0 without rows.
 
-    scores, above_median: (n_sessions, n_tickers), labels 0 or 1, NaN left out. Logistic regression without intercept.
+    scores, above_median: (n_sessions, n_tickers), labels 0 or 1; rows with NaN are dropped.
     """
     known = np.isfinite(scores) & np.isfinite(above_median)
     weights, _ = _logistic_fit([scores[known]], above_median[known], intercept=False)
@@ -133,9 +134,10 @@ def calibrator_from_dict(document: Mapping[str, JsonValue]) -> Calibrator:
 
 
 def expanding_base_rate(up: FloatArray, label_span: int) -> FloatArray:
-    """Share of up labels known at each session: mean over sessions that ended at least `label_span` sessions before.
+    """Share of up labels known at each session: mean over the sessions at least `label_span` sessions before.
 
-    up: (n_sessions, n_tickers). Returns (n_sessions,); ½ until the first label has matured. Every session weighs alike.
+    up: (n_sessions, n_tickers), 0 or 1, NaN where unknown. Returns (n_sessions,); ½ until the first label is known.
+    Sessions have equal weights.
 
     >>> expanding_base_rate(np.array([[1.0, 0.0], [1.0, 1.0], [0.0, 0.0]]), 1).tolist()
     [0.5, 0.5, 0.75]
@@ -159,7 +161,7 @@ def _columns(kind: Calibration, scores: FloatArray) -> list[FloatArray]:
 
 
 def _logistic_fit(columns: list[FloatArray], y: FloatArray, *, intercept: bool) -> tuple[list[float], float]:
-    """Maximum likelihood by Newton's method with a whisper of ridge, so that separable data stay finite."""
+    """Maximum likelihood by Newton's method, with a small ridge penalty that keeps the weights of separable data finite."""
     if len(y) == 0:
         return [0.0] * len(columns), 0.0
     x = np.column_stack([*columns, *([np.ones(len(y))] if intercept else [])])

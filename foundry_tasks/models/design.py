@@ -1,7 +1,7 @@
-"""How a FeaturePanel becomes the rows that a base model learns from and scores.
+"""The design: a FeaturePanel as the rows that base models learn from and score.
 
-Rows are ticker-sessions in order of session, then ticker, so that a range of sessions is a slice: taking a fold's rows
-copies nothing. Nothing here is learned: a session's ranks depend on that session alone.
+Rows are ticker-sessions in order of session, then ticker. A range of sessions is a slice of rows, so a fold's rows are
+not copied. Nothing is fitted: the ranks of a session depend on that session alone.
 """
 
 from dataclasses import dataclass
@@ -20,26 +20,26 @@ Inputs = npt.NDArray[np.float32]
 Scores = npt.NDArray[np.float64]
 Transform = Literal["raw", "rank", "sequence"]
 Rows = Any
-"""Inputs, or Sequences where the transform is `sequence`: what a model gets is what its own `transform` asks for."""
+"""Inputs, or Sequences where the transform is `sequence`. A model gets the type that its own `transform` names."""
 
 MIN_CROSS_SECTION = 10
-"""With fewer tickers a rank within the session says little: inputs stay raw, and features of the whole market join."""
+"""With fewer tickers, inputs are not ranked within the session, and market-wide features are inputs too."""
 _MIN_SHARE = 0.5
-"""A ticker-session with fewer of its inputs than this has no row: it is neither learned from nor scored."""
+"""A ticker-session with a smaller share of finite inputs has no row: it is neither learned from nor scored."""
 
-# Ranks are made here for every input, and a sector's own return has eleven values a session: too few to learn from.
-_LEFT_TO_OTHERS = frozenset(
+# Features `rank_*` repeat the ranks that are made here. A sector's return has eleven values per session, too few to learn from.
+_NO_BASE_INPUTS = frozenset(
     feature.name for feature in FEATURES if feature.market_wide or feature.name.startswith(("rank_", "sector_"))
 )
 
 
 @dataclass(frozen=True)
 class Design:
-    """Model inputs, one row a ticker-session.
+    """Model inputs, one row for each ticker-session.
 
-    values: (n_rows, n_inputs) float32, NaN where undefined, or the Sequences of as many rows. session, ticker: (n_rows,)
-    places in the panel's grid of `shape` (n_sessions, n_tickers). volatility: (n_sessions,), the market's, for models that
-    are fitted per regime.
+    names: n_inputs features, in order. values: (n_rows, n_inputs) float32, NaN where undefined, or Sequences of n_rows rows.
+    session, ticker: (n_rows,) indices into the panel. shape: (n_sessions, n_tickers) of the panel. volatility:
+    (n_sessions,) market volatility, for models that are fitted per regime.
     """
 
     names: tuple[str, ...]
@@ -50,41 +50,44 @@ class Design:
     volatility: Scores
 
     def rows(self, first_session: int, end_session: int) -> slice:
-        """The rows of sessions [first_session, end_session)."""
+        """Slice of the rows of sessions [first_session, end_session)."""
         first, end = np.searchsorted(self.session, (first_session, end_session))
         return slice(int(first), int(end))
 
     def from_wide(self, matrix: npt.NDArray[np.floating], rows: slice = slice(None)) -> Scores:
-        """(n_sessions, n_tickers, …) → (n_rows, …), a copy: such as the labels of the rows."""
+        """Values of the rows, such as their labels: (n_sessions, n_tickers, …) → (n_rows, …), a copy."""
         return np.asarray(matrix[self.session[rows], self.ticker[rows]], dtype=np.float64)
 
     def to_wide(self, values: Scores, rows: slice = slice(None)) -> Scores:
-        """(n_rows,) → (n_sessions, n_tickers), NaN elsewhere: such as the scores of the rows."""
+        """Values of the rows, such as their scores, as a matrix: (n_rows,) → (n_sessions, n_tickers), NaN elsewhere."""
         matrix = np.full(self.shape, np.nan)
         matrix[self.session[rows], self.ticker[rows]] = values
         return matrix
 
 
 def input_names(features: FeatureSource) -> tuple[str, ...]:
-    """Which features are inputs of base models; the market's own are left to the ensemble, where there is one."""
+    """Features that are inputs of base models.
+
+    With MIN_CROSS_SECTION or more tickers these are all but market-wide, `rank_*` and `sector_*` features; with fewer, all.
+    """
     if len(features.tickers) < MIN_CROSS_SECTION:
         return features.names
-    return tuple(name for name in features.names if name not in _LEFT_TO_OTHERS)
+    return tuple(name for name in features.names if name not in _NO_BASE_INPUTS)
 
 
 def build_design(features: FeatureSource, transform: Transform, names: tuple[str, ...] | None = None) -> Design:
-    """The rows of a panel, made block by block: besides them no more than a block of it is in memory.
+    """The rows of a panel, made block by block: apart from the rows, at most one block of the panel is in memory.
 
-    transform: `rank` turns an input into its rank within the session, (rank − ½) / count − ½, in (−½, ½), ties sharing
-    their mean rank, NaN kept; `sequence` does so too, and keeps the sessions before a row; `raw` leaves it. names: inputs
-    in order, those of `input_names` where not given.
+    transform: `rank` replaces an input by its rank within the session, (rank − ½) / count − ½, in (−½, ½); ties get
+    their mean rank, NaN stays NaN. `sequence` ranks as well and also keeps the sessions before a row. `raw` changes
+    nothing. names: inputs in order; default: `input_names`.
     """
     names = input_names(features) if names is None else names
     n_sessions, n_tickers = len(features.sessions), len(features.tickers)
     ranked = transform != "raw" and n_tickers >= MIN_CROSS_SECTION
     wide = transform == "sequence"
     has_row = np.empty((n_sessions, n_tickers), dtype=bool)
-    # As many rows as there can be: what no row is written to takes no memory.
+    # The maximum number of rows. Pages that are never written take no memory.
     values: Rows = np.empty((n_sessions, n_tickers, len(names)) if wide else (has_row.size, len(names)), np.float32)
     done = 0
     for chunk in _chunks(n_sessions, group_sessions(n_tickers)):
@@ -115,7 +118,7 @@ def _centred_ranks(block: Inputs) -> Inputs:
 
 
 class Designs:
-    """The designs of one panel, each made when it is first asked for, and kept until it is dropped."""
+    """Designs of one panel by transform. Each is made at its first use and cached until `drop`."""
 
     def __init__(self, features: FeatureSource) -> None:
         self.features = features
@@ -127,5 +130,5 @@ class Designs:
         return self._made[transform]
 
     def drop(self, transform: Transform) -> None:
-        """Nobody asks for it again."""
+        """Free the design of a transform that is no longer needed."""
         self._made.pop(transform, None)

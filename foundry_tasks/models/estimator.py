@@ -1,4 +1,4 @@
-"""What every base model is: rows are binned once, fitted to a target with a seed, and give one score a row."""
+"""Interfaces of a base model: prepare rows once, fit them to targets with seeds, score rows."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,30 +11,32 @@ from foundry_tasks.contract.config import LabelKind
 from foundry_tasks.models.design import Rows, Scores, Transform
 
 Target = npt.NDArray[np.floating]
-"""(n_rows,) 0 or 1, NaN where the row is not to be learned: no label, purged, or another regime's.
+"""(n_rows,) 0 or 1. NaN excludes the row from the fit: it has no label, is purged or belongs to another regime.
 
-Of a network with several heads (n_rows, n_tasks), the sign first, which alone says whether a row is learned and how well.
+For a network with several heads (n_rows, n_tasks). The first task is the sign; it alone decides whether a row is learned
+from, and the AUC is computed on it alone.
 """
 
 
 SavedModel = Mapping[str, Any]
-"""What `FittedModel.to_bytes` wrote, parsed: each kind of model has keys of its own."""
+"""Parsed output of `FittedModel.to_bytes`. The keys depend on the kind of model."""
 
 Result = TypeVar("Result")
 
 
 class Mapper(Protocol):
-    """How a call is made for each seed: the builtin `map`, or `FitPool.share` for several at a time."""
+    """Calls a function for each seed: the builtin `map`, or `FitPool.share`, which runs several calls in parallel."""
 
     def __call__(self, call: Callable[[int], Result], seeds: Sequence[int], /) -> Iterable[Result]:
-        """The results in the order of the seeds."""
+        """Results in the order of the seeds."""
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """Rows made ready once, for any number of targets and seeds. `data` is the estimator's own.
+    """Rows prepared once, for any number of targets and seeds.
 
-    Made of a fold's fit rows at the shortest horizon; longer horizons blank the targets of the rows they purge.
+    names: inputs in order. data: in a format that only the estimator reads. The rows are the fit rows of a fold at the
+    shortest horizon; a longer horizon sets the targets of the rows that it purges to NaN.
     """
 
     names: tuple[str, ...]
@@ -44,9 +46,9 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Stopping:
-    """A purged window that says after how many rounds to stop: where its per-session AUC is highest.
+    """A purged window for early stopping: training stops at the round or epoch with the highest mean per-session AUC on it.
 
-    inputs: n_rows of them; target, session: (n_rows,).
+    inputs: n_rows rows. target: (n_rows,), the sign. session: (n_rows,) indices.
     """
 
     inputs: Rows
@@ -55,48 +57,51 @@ class Stopping:
 
 
 class FittedModel(Protocol):
-    """A base model that has learned."""
+    """A fitted base model."""
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Its inputs, in order."""
+        """The inputs, in order."""
 
     @property
     def transform(self) -> Transform:
-        """How features become its inputs."""
+        """The transform that makes features into inputs."""
 
     @property
     def lookback_sessions(self) -> int:
-        """Sessions before a row's own that its score looks at: a panel has to hold them, or the score is another."""
+        """Sessions before a row's own that the score depends on. A panel without them gives a different score."""
 
     def score(self, inputs: Rows, *, threads: int = 1) -> Scores:
-        """n_rows → (n_rows,) log-odds; higher means more likely above."""
+        """Log-odds of the positive class, (n_rows,). inputs: n_rows rows."""
 
     def gain(self) -> Mapping[str, float]:
-        """How much each input helped, summing to 1 where anything did."""
+        """Input → its share of the total gain. Shares sum to 1, or are all 0 if no input has gained."""
 
     def to_bytes(self) -> bytes:
-        """JSON, read back by `load_model`; never a pickle."""
+        """JSON, which `load_model` reads; never a pickle."""
 
 
 class Estimator(Protocol):
-    """A base model that can learn, on one thread. Equal rows, target and seed give the same model."""
+    """A base model to be fitted, on one thread. Equal rows, target and seed give the same model."""
 
     @property
     def name(self) -> str:
-        """What a config calls it."""
+        """The name of the model in a config."""
 
     transform: ClassVar[Transform]
-    """Which design it eats."""
+    """Transform of the design that the model reads."""
     label_kind: ClassVar[LabelKind]
-    """Which label it learns best, by the evidence in docs; a config may say otherwise."""
+    """Default label: the best one by the evidence in docs. A config may set another."""
     seeded: ClassVar[bool]
-    """Whether a seed makes a difference."""
+    """Whether the model depends on the seed."""
     library: ClassVar[str]
-    """The package that it is made of, imported when it is first used."""
+    """The package that fits the model; it is imported at the first fit."""
 
     def prepare(self, inputs: Rows, names: tuple[str, ...]) -> Prepared:
-        """Whatever is learned from the rows' inputs alone: bins, scale. inputs: the fit rows of a fold, no others."""
+        """Compute whatever depends on the inputs alone: bins, scale.
+
+        inputs: n_rows rows, the fit rows of a fold alone. names: their columns, in order.
+        """
 
     def fit(
         self,
@@ -107,9 +112,10 @@ class Estimator(Protocol):
         stopping: Stopping | None = None,
         mapper: Mapper = map,
     ) -> tuple[FittedModel, ...]:
-        """Learn, once a seed. The rows serve one target at a time: fits to another must have ended.
+        """Fit once per seed. Fits of the same prepared rows to another target must not run at the same time.
 
-        Raises DegenerateTargetError where the target holds one class alone.
+        target: (n_rows,) or (n_rows, n_tasks). Returns one model per seed, in order. Raises DegenerateTargetError if the
+        target has fewer than two classes.
         """
 
 
@@ -127,13 +133,14 @@ class BaseModel:
 
 
 class DegenerateTargetError(ValueError):
-    """There is nothing to tell apart."""
+    """The target has fewer than two classes."""
 
 
 def learnable(target: Target) -> npt.NDArray[np.bool_]:
-    """Which rows have a target. Raises DegenerateTargetError where those hold fewer than two classes.
+    """Mask of the rows that have a target, (n_rows,).
 
-    target: (n_rows,) or (n_rows, n_tasks), NaN where unknown. Returns (n_rows,).
+    target: (n_rows,) or (n_rows, n_tasks), NaN where unknown. Raises DegenerateTargetError if the rows with a target
+    have fewer than two classes.
     """
     sign = sign_of(target)
     known = np.isfinite(sign)
@@ -146,14 +153,14 @@ def learnable(target: Target) -> npt.NDArray[np.bool_]:
 
 
 def sign_of(target: Target) -> Target:
-    """(n_rows,) 0 or 1: of several tasks the first."""
+    """Target of the sign, (n_rows,) 0 or 1: the first column if there are several tasks."""
     return target if target.ndim == 1 else target[:, 0]
 
 
 def shares(gains: npt.NDArray[np.floating], names: tuple[str, ...]) -> dict[str, float]:
-    """Gains by name, as shares of their sum.
+    """Input → its share of the sum of the gains.
 
-    gains: (n_inputs,), ≥ 0. All shares are 0 where no input has gained.
+    gains: (n_inputs,), ≥ 0. names: the inputs, in order. All shares are 0 if the sum is 0.
     """
     total = float(gains.sum())
     return {name: float(gain) / total if total > 0 else 0.0 for name, gain in zip(names, gains, strict=True)}

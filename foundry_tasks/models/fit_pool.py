@@ -1,9 +1,9 @@
-"""Fits side by side, one thread each.
+"""A thread pool for fits that run in parallel, one thread per fit.
 
-A second thread of its own speeds a boosted fit up by less than a second fit beside it, and a fit on one thread has the
-same bits wherever it runs. LightGBM and XGBoost let go of the interpreter while they work, read binned rows without
-changing them, and draw from a generator of their own or of their thread. LightGBM keeps its thread count for the whole
-process and asks for it again in mid-fit: no fit or score beside another may ask for more than one.
+Two fits on one thread each take less time than two successive fits on two threads each, and a fit on one thread gives
+the same bits on every machine. LightGBM and XGBoost release the interpreter lock while they work, do not change binned
+rows, and draw from a random generator of the booster or of the thread. LightGBM keeps one thread count for the whole
+process and reads it again during a fit: fits and scores that run in parallel must all use one thread.
 """
 
 import ctypes
@@ -14,15 +14,18 @@ from functools import partial
 from types import TracebackType
 from typing import Self, TypeVar
 
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped] # it ships none
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped] # ships no types
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-SIGNAL_S = 0.5  # the longest that a signal waits for the main thread
+SIGNAL_S = 0.5  # the longest delay before the main thread handles a signal
 
 
 class FitPool:
-    """Threads that run jobs; who has none left takes over a share of another's work."""
+    """A thread pool. An idle thread takes items of another job's queue.
+
+    threads: the number of threads. Use it as a context manager.
+    """
 
     def __init__(self, threads: int) -> None:
         self._threads = threads
@@ -30,14 +33,14 @@ class FitPool:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="fit")
 
     def __enter__(self) -> Self:
-        # Once for all threads: those of a job that limits BLAS itself would otherwise be given back under another's feet.
+        # BLAS is limited once for the whole pool: a job that set and restored the limit itself would change it for other jobs.
         self._limits = threadpool_limits(1, user_api="blas")
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """After a failure, or a signal, what runs ends with the fit that it is in."""
+        """Cancel jobs that have not started. A running job ends after its current item, also after a failure or a signal."""
         self._closed = True
         self._pool.shutdown(cancel_futures=True)
         self._limits.restore_original_limits()
@@ -45,9 +48,10 @@ class FitPool:
     def jobs(
         self, call: Callable[[Item], Result], items: Iterable[Item], *, alone: Callable[[Item], bool] = lambda _: False
     ) -> Iterator[Result]:
-        """Results in the order of the items, each once it is there; what is long belongs first.
+        """Yield the results of `call` in the order of the items, each as soon as it is ready. Put the longest items first.
 
-        alone: whether an item has threads of its own, so that it waits until the others are done, and is done by the caller.
+        alone: whether the call of an item uses threads of its own. Such an item waits until the others are done and is run
+        by the calling thread.
         """
         items = list(items)
         pooled = {place: self._pool.submit(_tidied, call, item) for place, item in enumerate(items) if not alone(item)}
@@ -60,7 +64,10 @@ class FitPool:
                 yield pooled[place].result()
 
     def share(self, call: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
-        """As `list(map(call, items))`, by the calling thread, which may be in a job, and by those that are idle."""
+        """`list(map(call, items))`, run by the calling thread, which may belong to a job, and by idle threads of the pool.
+
+        Raises CancelledError if the pool was closed before all items were done.
+        """
         left = deque(enumerate(items))
         results: dict[int, Result] = {}
         work = partial(self._work, call, left, results)
@@ -88,15 +95,15 @@ class FitPool:
 
 
 def _await(futures: Collection[Future[Result]]) -> None:
-    """Wait for all, and look up now and then: a signal that comes just before a wait begins does not end it."""
+    """Wait for all futures, in intervals of SIGNAL_S: a signal that arrives just before a wait starts does not end that wait."""
     while wait(futures, timeout=SIGNAL_S).not_done:
         pass
 
 
 def _tidied(call: Callable[[Item], Result], item: Item) -> Result:
-    """As `call`, and what its threads freed goes back to the system: boosters leave glibc's arenas full of holes."""
+    """Call, then return freed memory to the system: boosters fragment glibc's arenas."""
     try:
         return call(item)
     finally:
-        if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):  # glibc's alone
+        if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):  # only glibc has it
             trim(0)

@@ -1,4 +1,4 @@
-"""Permutation importance: what the ranking of a session loses when one input is shuffled within it. Breiman (2001)."""
+"""Permutation importance: loss of per-session AUC when one input is shuffled within the session. Breiman (2001)."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,10 @@ from foundry_tasks.models.session_auc import mean_session_auc
 
 @dataclass(frozen=True)
 class LabelledRows:
-    """Rows in order of session, with what became of them. inputs: n_rows; target, session: (n_rows,)."""
+    """Rows with their labels, in order of session.
+
+    inputs: n_rows rows. target: (n_rows,) 0 or 1, NaN where unknown. session: (n_rows,) indices.
+    """
 
     inputs: Rows
     target: Target
@@ -24,10 +27,10 @@ class LabelledRows:
 def permutation_importance(
     model: AveragedModel | PerRegimeModel, rows: LabelledRows, *, top: int, seed: int, threads: int = 1
 ) -> dict[str, float]:
-    """Loss of mean per-session AUC by input, for the `top` inputs by gain, largest first.
+    """Input → loss of mean per-session AUC, for the `top` inputs by gain, largest first.
 
-    rows: of sessions that the model has not seen. The first seed's model stands for all: the others differ by chance only.
-    Empty where no session has a ranking to lose, such as with one ticker.
+    rows: of sessions that the model was not fitted on. Only the model of the first seed is used: the others differ by
+    chance. Empty if no session has an AUC, such as with one ticker.
     """
     first = model.first_seed()
     base = mean_session_auc(first.score(rows.inputs, threads=threads), rows.target, rows.session)
@@ -45,7 +48,7 @@ def permutation_importance(
 
 
 def _with_input_of(inputs: Rows, column: int, rows: np.ndarray) -> Rows:
-    """The inputs, but that one is other rows'; of a sequence its whole window."""
+    """A copy of the inputs in which one column is taken from other rows; for sequences, the whole window of that column."""
     if isinstance(inputs, Sequences):
         return inputs.with_input_of(column, rows)
     shuffled = inputs.copy()
@@ -54,6 +57,6 @@ def _with_input_of(inputs: Rows, column: int, rows: np.ndarray) -> Rows:
 
 
 def _within_sessions(session: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Places of rows, shuffled within each session; sessions are in order."""
+    """Row indices, shuffled within each session; sessions stay in order."""
     order: np.ndarray = np.lexsort((rng.random(len(session)), session))
     return order

@@ -1,4 +1,4 @@
-"""The market's regime, for the switches that ask for one: calm or turbulent, by a volatility known at the close of t."""
+"""The market's regime at session t, calm or turbulent, by a volatility known at the close of t. Optional switches use it."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -10,29 +10,29 @@ from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.data.panel import BoolArray, FeatureSource, FloatArray
 
 VOLATILITY = "market_vol_20d"
-"""The feature that says which regime a session is in."""
+"""The feature that determines the regime of a session."""
 REGIME_NAMES = ("calm", "turbulent")
 
 
 @dataclass(frozen=True)
 class RegimeSplit:
-    """Turbulent is a session whose market volatility is above `threshold`; unknown one without a volatility."""
+    """A session is turbulent if its market volatility is above `threshold`, calm if not, unknown if the volatility is NaN."""
 
     threshold: float
 
     @classmethod
     def fitted(cls, volatility: FloatArray) -> "RegimeSplit":
-        """Split at the median of (n_sessions,) volatilities: those of a fit window, never of later sessions."""
+        """Split at the median. volatility: (n_sessions,), of a fit window, never of later sessions."""
         known = volatility[np.isfinite(volatility)]
         return cls(float(np.median(known)) if len(known) else float("inf"))
 
     def members(self, volatility: FloatArray) -> tuple[BoolArray, BoolArray]:
-        """Which of the volatilities are calm, and which turbulent; of the volatility's shape, neither where it is NaN."""
+        """Masks of the calm and of the turbulent sessions, of the volatility's shape; both False where it is NaN."""
         return volatility <= self.threshold, volatility > self.threshold
 
 
 def market_volatility(features: FeatureSource) -> npt.NDArray[np.float64]:
-    """Each session's, (n_sessions,): the first that a ticker has; NaN where none has, or where the panel lacks it."""
+    """Market volatility of each session, (n_sessions,): its first finite value, NaN if none or if the panel lacks it."""
     if VOLATILITY not in features.names:
         return np.full(len(features.sessions), np.nan)
     return first_known(features[VOLATILITY])
@@ -46,7 +46,7 @@ def first_known(values: FloatArray) -> npt.NDArray[np.float64]:
 
 
 def need_volatility(features: Collection[str], switch: str) -> None:
-    """Raises ConfigError where a switch asks for regimes and the run's features cannot tell them."""
+    """Check that the features include VOLATILITY, which `switch` needs. Raises ConfigError if they do not."""
     if VOLATILITY not in features:
         raise ConfigError(
             f"{switch}=true needs the feature {VOLATILITY}, which this run lacks. Set feature_set=extended and bring a "

@@ -1,8 +1,9 @@
-"""Stacking: what the base models' out-of-fold scores are made into one score with.
+"""Stacking: combine the scores of the base models into one score.
 
-The meta-learner is an XGBoost over the base models' scores standardised within the session, their mean, their
-disagreement and the market's regime. It is used only where it has beaten the plain average on out-of-fold blocks that it
-had not seen, by an interval that excludes zero; otherwise the stack is that average, and says so.
+The meta-learner is an XGBoost model. Its inputs are the base models' scores standardised within the session, their mean,
+their standard deviation (the disagreement) and the market's regime. It is used only if its AUC is higher than that of the
+plain average on out-of-fold blocks that it was not fitted on, by an interval that excludes zero. Otherwise the stack is
+the plain average, and `Stack.why` says so.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,11 +26,14 @@ _PARAMETERS = {
 }
 _ROUNDS = 30
 REGIMES = ("market_trend_200d", "market_vol_20d", "breadth_sma50", "dispersion_20d", "vix_level")
-"""Market-wide features that the meta-learner sees, those that a run has: trend, volatility, breadth, dispersion, fear."""
+"""Market-wide inputs of the meta-learner, as far as a run has them: trend, volatility, breadth, dispersion, VIX."""
 
 
 def standardise(scores: FloatArray) -> FloatArray:
-    """Mean 0 and deviation 1 within each session, (n_sessions, n_tickers); a session of equal scores becomes 0."""
+    """Scores with mean 0 and deviation 1 (ddof=0) within each session; 0 in a session of equal scores, NaN stays NaN.
+
+    scores: (n_sessions, n_tickers). Returns the same shape.
+    """
     finite = np.isfinite(scores)
     count = np.maximum(finite.sum(axis=1, keepdims=True), 1)
     filled = np.where(finite, scores, 0.0)
@@ -40,9 +44,9 @@ def standardise(scores: FloatArray) -> FloatArray:
 
 
 def average(scores: Mapping[str, FloatArray], weights: Mapping[str, float] | None = None) -> FloatArray:
-    """Weighted mean of the base models' standardised scores, standardised again; NaN where any of them is.
+    """Weighted mean of the base models' standardised scores, standardised again; NaN where any of the scores is NaN.
 
-    scores: name → (n_sessions, n_tickers). weights: name → weight; None: all alike. Returns (n_sessions, n_tickers).
+    scores: name → (n_sessions, n_tickers). weights: name → weight; None: equal weights. Returns (n_sessions, n_tickers).
 
     >>> average({"a": np.array([[1.0, 2.0, 3.0]]), "b": np.array([[0.1, 0.2, 0.3]])}).round(3).tolist()
     [[-1.225, 0.0, 1.225]]
@@ -54,7 +58,10 @@ def average(scores: Mapping[str, FloatArray], weights: Mapping[str, float] | Non
 
 @dataclass(frozen=True)
 class MetaLearner:
-    """A fitted meta-learner: one booster a seed, their margins averaged."""
+    """A fitted meta-learner: the mean of the margins of its boosters, one per seed.
+
+    models, regimes: names of the inputs, in order.
+    """
 
     models: tuple[str, ...]
     regimes: tuple[str, ...]
@@ -63,7 +70,7 @@ class MetaLearner:
 
     def scores(self, base: Mapping[str, FloatArray], regime: Mapping[str, FloatArray]) -> FloatArray:
         """Scores standardised within the session. base: name → (n_sessions, n_tickers); regime: name → (n_sessions,)."""
-        import xgboost as xgb  # noqa: PLC0415 - loaded where it is used
+        import xgboost as xgb  # noqa: PLC0415 - slow to import
 
         columns = _columns([base[name] for name in self.models], [regime[name] for name in self.regimes])
         known = np.isfinite(columns[..., : len(self.models)]).all(axis=-1)
@@ -85,7 +92,11 @@ def fit_meta_learner(
     seeds: Sequence[int],
     threads: int,
 ) -> MetaLearner:
-    """Fit on out-of-fold scores. labels: (n_sessions, n_tickers); rows without every score or without label are left out."""
+    """Fit a meta-learner on out-of-fold scores, one booster per seed.
+
+    base: name → (n_sessions, n_tickers). regime: name → (n_sessions,). labels: (n_sessions, n_tickers), 0 or 1. Rows
+    without a label, or without the score of every base model, are dropped.
+    """
     import xgboost as xgb  # noqa: PLC0415 - as above
 
     columns = _columns(list(base.values()), list(regime.values()))
@@ -103,7 +114,7 @@ def fit_meta_learner(
 
 
 def _columns(base: Sequence[FloatArray], regime: Sequence[FloatArray]) -> FloatArray:
-    """(n_sessions, n_tickers, n_models + 2 + n_regimes) float32: scores, their mean, their disagreement, the regime."""
+    """(n_sessions, n_tickers, n_models + 2 + n_regimes) float32: scores, their mean and standard deviation, the regime."""
     scores = [standardise(item) for item in base]
     stacked = np.stack(scores, axis=-1)
     agreement = [stacked.mean(axis=-1), stacked.std(axis=-1)]

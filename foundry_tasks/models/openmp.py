@@ -1,4 +1,4 @@
-"""The OpenMP library that LightGBM's wheel expects of the system, on a machine that has none."""
+"""Provide the OpenMP library that LightGBM's wheel expects from the system, on a machine without it."""
 
 import ctypes
 import os
@@ -9,7 +9,7 @@ _NEEDED = "libgomp.so.1"
 
 
 def provide_openmp() -> None:
-    """Load libgomp.so.1 before LightGBM asks for it: the system's, else the copy that XGBoost's wheel brings."""
+    """Load libgomp.so.1 before LightGBM is imported: the system's library, else the copy in XGBoost's wheel."""
     try:
         ctypes.CDLL(_NEEDED)
     except OSError:
@@ -17,9 +17,9 @@ def provide_openmp() -> None:
 
 
 def provide_copy() -> None:
-    """Load XGBoost's copy under the system's name; without a copy, nothing, and LightGBM says what it lacks.
+    """Load XGBoost's copy under the system's name. Without a copy nothing happens, and the import of LightGBM fails.
 
-    The wheel's copy has a name of its own, in the file as well, and the linker goes by the name in the file.
+    The copy has another name, also inside the file (its SONAME), and the linker compares the name inside the file.
     """
     found = util.find_spec("xgboost")
     for package in (found.submodule_search_locations or []) if found else []:

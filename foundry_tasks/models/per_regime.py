@@ -1,6 +1,6 @@
-"""A base model fitted once on the calm and once on the turbulent sessions of its window; a session is scored by its own.
+"""A base model per regime: one fit on the calm and one on the turbulent sessions of the fit window.
 
-Off by default: each half learns from half the sessions.
+A session is scored by the model of its regime. Off by default: each model learns from half of the sessions.
 """
 
 import json
@@ -16,12 +16,12 @@ from foundry_tasks.models.market_regime import RegimeSplit
 from foundry_tasks.models.seed_average import AveragedModel
 
 MIN_REGIME_SESSIONS = 60
-"""With fewer sessions to learn from in either regime, one model learns from all of them."""
+"""If either regime has fewer sessions with a target, one model is fitted on all sessions."""
 
 
 @dataclass(frozen=True)
 class PerRegimeModel:
-    """Two models on the same inputs, and where the regimes part."""
+    """Two models on the same inputs, and the split between their regimes."""
 
     kind = "per_regime"
     split: RegimeSplit
@@ -30,25 +30,28 @@ class PerRegimeModel:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Both models' inputs, in order."""
+        """The inputs of both models, in order."""
         return self.calm.names
 
     @property
     def transform(self) -> Transform:
-        """Both models'."""
+        """The transform of both models."""
         return self.calm.transform
 
     @property
     def lookback_sessions(self) -> int:
-        """Both models'."""
+        """Sessions before a row's own that both models read."""
         return self.calm.lookback_sessions
 
     def score(self, inputs: Inputs, *, threads: int = 1) -> Scores:
-        """(n_rows, n_inputs) → (n_rows,) log-odds in no known regime: the mean of the two."""
+        """Log-odds in an unknown regime, the mean of both models: (n_rows, n_inputs) → (n_rows,)."""
         return (self.calm.score(inputs, threads=threads) + self.turbulent.score(inputs, threads=threads)) / 2
 
     def score_in(self, inputs: Inputs, volatility: FloatArray, *, threads: int = 1) -> Scores:
-        """(n_rows, n_inputs), (n_rows,) → (n_rows,) log-odds, each row by the model of its session's regime."""
+        """Log-odds of each row by the model of its session's regime, (n_rows,).
+
+        inputs: (n_rows, n_inputs). volatility: (n_rows,), the market volatility of the row's session; NaN: unknown regime.
+        """
         calm, turbulent = self.split.members(volatility)
         scores = np.empty(len(inputs))
         for rows, model in ((calm, self.calm), (turbulent, self.turbulent), (~(calm | turbulent), self)):
@@ -57,15 +60,15 @@ class PerRegimeModel:
         return scores
 
     def gain(self) -> Mapping[str, float]:
-        """Mean of the two models' shares."""
+        """Input → mean share of gain over the members of both models."""
         return AveragedModel((*self.calm.members, *self.turbulent.members)).gain()
 
     def first_seed(self) -> "PerRegimeModel":
-        """The first seed's two models."""
+        """The two models of the first seed."""
         return PerRegimeModel(self.split, self.calm.first_seed(), self.turbulent.first_seed())
 
     def to_bytes(self) -> bytes:
-        """JSON around the two models'."""
+        """JSON that holds the threshold and the JSON of both models."""
         halves = {name: json.loads(model.to_bytes()) for name, model in self._halves()}
         return json.dumps({"kind": self.kind, "threshold": self.split.threshold, **halves}).encode()
 
@@ -74,7 +77,7 @@ class PerRegimeModel:
 
     @classmethod
     def from_dict(cls, saved: SavedModel, load_member: Callable[[SavedModel], FittedModel]) -> "PerRegimeModel":
-        """What `to_bytes` wrote."""
+        """The inverse of `to_bytes`. load_member: parsed JSON of a member → the member."""
         calm, turbulent = (AveragedModel.from_dict(saved[name], load_member) for name in ("calm", "turbulent"))
         return cls(RegimeSplit(saved["threshold"]), calm, turbulent)
 
@@ -82,10 +85,10 @@ class PerRegimeModel:
 def fit_per_regime(
     fit: Callable[[Target], AveragedModel], target: Target, session: np.ndarray, volatility: FloatArray
 ) -> AveragedModel | PerRegimeModel:
-    """One fit a regime, or one of all sessions where a regime has too few.
+    """One fit per regime, or one fit on all sessions if a regime has fewer than MIN_REGIME_SESSIONS.
 
-    fit: a model of the rows that have a target. target, session: (n_rows,). volatility: (n_sessions,). The split is the
-    median of the sessions that have a target, so no later session moves it.
+    fit: fits a model to the rows that have a target. target, session: (n_rows,). volatility: (n_sessions,). The split is
+    the median over the sessions that have a target, so it does not depend on later sessions.
     """
     learned = np.unique(session[np.isfinite(target)])
     split = RegimeSplit.fitted(volatility[learned])
@@ -96,7 +99,7 @@ def fit_per_regime(
 
 
 def score_rows(model: FittedModel, design: Design, rows: slice = slice(None), *, threads: int = 1) -> Scores:
-    """Log-odds of a design's rows, (n_rows,)."""
+    """Log-odds of some rows of a design, (n_rows,). A PerRegimeModel scores each row by its session's regime."""
     inputs = design.values[rows]
     if isinstance(model, PerRegimeModel):
         return model.score_in(inputs, design.volatility[design.session[rows]], threads=threads)

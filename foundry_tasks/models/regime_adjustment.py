@@ -1,7 +1,7 @@
-"""What a market's regime does to P(up), on request: how far a session's scores count, and where its probabilities lie.
+"""Optional adjustment of P(up) to the market's regime: a factor on the scores and a shift of the base rate's logit.
 
-Both are fitted on sessions that lie before whatever they are used on, and shrunk towards doing nothing, since a regime has
-a few hundred sessions and they are not independent.
+Both are fitted on sessions before those that they are applied to. They are shrunk towards no adjustment: a regime has only
+a few hundred sessions, which are not independent.
 """
 
 from collections.abc import Sequence
@@ -15,13 +15,13 @@ from foundry_tasks.models.calibration import fit_slope
 from foundry_tasks.models.market_regime import REGIME_NAMES, RegimeSplit
 
 PRIOR_SESSIONS = 250
-"""How many sessions of the common slope or rate a regime's own is mixed with."""
+"""Weight of the common slope or rate in the shrinkage, in sessions; a regime's own has the weight of its sessions."""
 MAX_FACTOR = 3.0
-"""A common slope near zero makes any ratio to it large."""
+"""Upper bound of a factor: its denominator, the common slope, can be close to zero."""
 
 
 class SavedAdjustment(TypedDict):
-    """The adjustment as JSON; calm, turbulent."""
+    """The adjustment as a JSON object; factors and shifts: calm, turbulent."""
 
     threshold: float
     factors: Sequence[float]
@@ -30,9 +30,10 @@ class SavedAdjustment(TypedDict):
 
 @dataclass(frozen=True)
 class RegimeAdjustment:
-    """Calm and turbulent sessions' factors on scores and shifts of the base rate's logit; (1, 1) and (0, 0) change nothing.
+    """Factors on the scores and shifts of the base rate's logit, each for calm and turbulent sessions.
 
-    A session of unknown regime keeps its scores and its rate.
+    threshold: market volatility above which a session is turbulent. Factors (1, 1) and shifts (0, 0) change nothing, and
+    sessions of unknown regime are not changed.
     """
 
     threshold: float
@@ -40,11 +41,14 @@ class RegimeAdjustment:
     shifts: tuple[float, float] = (0.0, 0.0)
 
     def scaled(self, scores: FloatArray, volatility: FloatArray) -> FloatArray:
-        """(n_sessions, n_tickers) scores times their session's factor: the ranking within a session stays."""
+        """Scores times the factor of their session's regime, (n_sessions, n_tickers).
+
+        scores: (n_sessions, n_tickers). volatility: (n_sessions,). A factor above 0 keeps the ranking within a session.
+        """
         return scores * self._of(volatility, self.factors, 1.0)[:, None]
 
     def rate(self, base_rate: FloatArray, volatility: FloatArray) -> FloatArray:
-        """(n_sessions,) base rates, moved by the session's shift."""
+        """σ(logit(base_rate) + shift of the session's regime), (n_sessions,). base_rate, volatility: (n_sessions,)."""
         odds = base_rate / (1 - base_rate) * np.exp(self._of(volatility, self.shifts, 0.0))
         moved: FloatArray = odds / (1 + odds)
         return moved
@@ -56,13 +60,13 @@ class RegimeAdjustment:
     def __str__(self) -> str:
         parts = []
         if self.factors != (1.0, 1.0):
-            parts.append(_mapper("{} sessions' scores × {:.2f}", self.factors))
+            parts.append(_by_regime("{} sessions' scores × {:.2f}", self.factors))
         if self.shifts != (0.0, 0.0):
-            parts.append(_mapper("{} sessions' intercept {:+.3f}", self.shifts).replace("-", "−"))
+            parts.append(_by_regime("{} sessions' intercept {:+.3f}", self.shifts).replace("-", "−"))
         return "; ".join(parts) or "no difference between regimes that it could have learned"
 
     def as_dict(self) -> SavedAdjustment:
-        """JSON."""
+        """The adjustment as a JSON object."""
         return {"threshold": self.threshold, "factors": self.factors, "shifts": self.shifts}
 
     @classmethod
@@ -81,10 +85,13 @@ def fit_adjustment(
     scale: bool,
     intercept: bool,
 ) -> RegimeAdjustment:
-    """Fit on the past. scores (out of fold), up, above_median: (n_sessions, n_tickers), NaN where unknown.
+    """Fit the adjustment on past sessions.
 
-    A regime's factor is its own slope against the relative label over the common one, clipped to [0, MAX_FACTOR]; its
-    shift is the logit of its own base rate less that of the overall one.
+    factor of a regime = its shrunk slope against the relative label / common slope, clipped to [0, MAX_FACTOR].
+    shift of a regime = logit(its shrunk base rate) − logit(overall base rate).
+
+    scores: out of fold. scores, up, above_median: (n_sessions, n_tickers), NaN where unknown. volatility: (n_sessions,).
+    scale, intercept: whether factors and shifts are fitted.
     """
     split = RegimeSplit.fitted(volatility)
     regimes = split.members(volatility)
@@ -107,7 +114,7 @@ def _factors(scores: FloatArray, above_median: FloatArray, regimes: tuple[BoolAr
 
 
 def _shifts(up: FloatArray, regimes: tuple[BoolArray, BoolArray]) -> tuple[float, float]:
-    """Every session weighs alike, as in the base rate itself."""
+    """Shifts of the calm and turbulent sessions. Sessions have equal weights, as in the base rate itself."""
     count = np.isfinite(up).sum(axis=1)
     share = np.nansum(up, axis=1) / np.maximum(count, 1)
     if not count.any():
@@ -131,5 +138,5 @@ def _logit(rate: float) -> float:
     return float(np.log(rate / (1 - rate)))
 
 
-def _mapper(form: str, values: tuple[float, float]) -> str:
+def _by_regime(form: str, values: tuple[float, float]) -> str:
     return ", ".join(form.format(name, value) for name, value in zip(REGIME_NAMES, values, strict=True))

@@ -1,4 +1,4 @@
-"""Keys of rows that a caller brings, date and ticker: read as they were sent, or refused by row."""
+"""Read and check the keys, date and ticker, of rows that are sent to a served model. Errors name the rows."""
 
 import re
 from collections.abc import Callable, Hashable, Sequence
@@ -15,23 +15,23 @@ from foundry_tasks.data.sessions import sessions_between
 
 Faults = npt.NDArray[np.bool_]
 Cell = object
-"""A value of a column as a caller sent it, of any type."""
+"""A value of a column as sent, of any type."""
 Read = tuple[date | str | None, str]
-"""A value as it was read, and its fault: "" where it has none."""
+"""A value as it was read, and its fault; "" if it has none."""
 
 _ISO = re.compile(r"(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?) ?(?:Z|UTC|[+-]\d{2}(?::?\d{2})?)?)?")
 _MIDNIGHT = re.compile(r"[0:.]*")
 _NUMBER = re.compile(r"(-?\d{1,20})(?:\.0*)?")
 _COMPACT = range(1900_01_01, 2200_00_00)
 _EPOCH_DAYS = range(365, 84_006)
-"""1971 to 2199, in days since 1970: no number is such a day in two of the units below."""
+"""1971 to 2199, in days since 1970: in this range at most one of the units below fits a number."""
 _UNITS_A_DAY = tuple(86_400 * 1000**power for power in range(4))
 """Seconds, milliseconds, microseconds, nanoseconds."""
 _DAY_0 = date(1970, 1, 1).toordinal()
 _MISSING_AS_TEXT = {"", "nan", "NaN", "None", "null", "NaT", "<NA>"}
-"""What pandas, NumPy and JSON write for a missing value. A ticker NA, NAN or NULL is not among them."""
+"""Texts that pandas, NumPy and JSON write for a missing value. NA, NAN and NULL are valid tickers."""
 _UNREADABLE = "{} is no date that the model can read"
-_NO_DAY = "{} is a day that no month has"
+_NO_DAY = "{} is not a day of the calendar"
 _NAMED_ROWS = 5
 
 _DATE_ADVICE = "Send every date as YYYY-MM-DD, or as epoch milliseconds at midnight UTC."
@@ -41,10 +41,10 @@ _TICKER_ADVICE = "Send every ticker as text. pandas.read_csv loses a ticker NA u
 def read_keys(rows: pd.DataFrame, calendar: str | None) -> tuple[DateArray, npt.NDArray[np.object_]]:
     """date and ticker of every row: (n_rows,) datetime64[D], (n_rows,) str.
 
-    rows: columns `date` and `ticker` in any type. A date is YYYY-MM-DD, YYYYMMDD, a datetime at midnight, or seconds to
-    nanoseconds since 1970, whose magnitude tells the unit; each row may bring another kind. calendar: an exchange calendar;
-    without one every weekday is a session. Raises DataRejectedError, which names the rows, counted from 1: a key is missing
-    or unreadable, a date has a time of day or is no session, or a date and ticker are there twice.
+    rows: columns `date` and `ticker` of any type. A date is YYYY-MM-DD, YYYYMMDD, a datetime at midnight, or seconds,
+    milliseconds, microseconds or nanoseconds since 1970; the magnitude determines the unit. Rows may differ in format.
+    calendar: an exchange calendar; None: every weekday is a session. Raises DataRejectedError, which names the rows, counted
+    from 1: a key is missing or unreadable, a date has a time of day or is no session, or a pair of date and ticker is repeated.
     """
     distinct, places = _read(rows["date"], "date", _as_day, _DATE_ADVICE)
     days = distinct.astype("datetime64[D]")[places]
@@ -56,7 +56,7 @@ def read_keys(rows: pd.DataFrame, calendar: str | None) -> tuple[DateArray, npt.
 
 
 def refuse_columns(given: Sequence[Hashable], features: tuple[str, ...]) -> None:
-    """Raises DataRejectedError where date, ticker or one of `features` is not among `given`, or is there twice."""
+    """Check that `given` holds date, ticker and each of `features` exactly once. Raises DataRejectedError if it does not."""
     needed = ("date", "ticker", *features)
     for name in needed:
         if given.count(name) != 1:
@@ -67,7 +67,7 @@ def refuse_columns(given: Sequence[Hashable], features: tuple[str, ...]) -> None
 def _read(
     column: pd.Series, name: str, reader: Callable[[Cell], Read], advice: str
 ) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.intp]]:
-    """The distinct values as `reader` reads them, and which of them each row has. Raises DataRejectedError."""
+    """The distinct values of a column as `reader` reads them, and each row's index into them. Raises DataRejectedError."""
     if pd.api.types.is_object_dtype(column):
         column = column.map(lambda value: value if pd.api.types.is_scalar(value) else repr(value).encode())
     if column.dtype.kind == "M":
@@ -128,7 +128,7 @@ def _checked(day: date, *, at_midnight: bool) -> Read:
 
 
 def _undo_nanoseconds(reader: Callable[[Cell], Read]) -> Callable[[Cell], Read]:
-    """For a column that pandas made datetimes of: it takes every number for nanoseconds, so milliseconds fall on 1970-01-01."""
+    """A reader for datetimes that pandas made from numbers, as nanoseconds: epoch milliseconds became times on 1970-01-01."""
 
     def read(value: Cell) -> Read:
         if not isinstance(value, pd.Timestamp) or value.year != 1970 or value.tzinfo is not None:
@@ -148,7 +148,7 @@ def _as_ticker(value: Cell) -> Read:
 
 
 def _whole(value: Cell) -> int | None:
-    """A whole number; None for another one and for any other thing."""
+    """The value as an int if it is a whole number, else None."""
     if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
         return None
     return int(value) if value % 1 == 0 else None
@@ -192,7 +192,7 @@ def _refuse(wrong: Faults, what: str, advice: str) -> None:
 
 
 def _named(wrong: Faults) -> str:
-    """Such as "rows 3, 5 of 20 (the first row is 1)"."""
+    """Text such as "rows 3, 5 of 20 (the first row is 1)". wrong: (n_rows,)."""
     places = np.flatnonzero(wrong)
     named = ", ".join(str(place + 1) for place in places[:_NAMED_ROWS])
     more = f" and {len(places) - _NAMED_ROWS:,} more" if len(places) > _NAMED_ROWS else ""

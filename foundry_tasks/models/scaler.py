@@ -1,4 +1,4 @@
-"""One scale for every input: what models that add inputs up need, and trees do not."""
+"""Standardisation of inputs, for models that sum over inputs; trees do not need it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from foundry_tasks.models.estimator import SavedModel
 Vector = npt.NDArray[np.float64]
 
 _CLIP = 5.0
-"""Deviations; an input beyond them is as far as one can be."""
+"""Standardised inputs are clipped to ± this many deviations."""
 _CHUNK_ROWS = 65_536
 
 
 def row_chunks(n_rows: int) -> Iterator[slice]:
-    """So many rows at a time that what is made of them is no second copy of all."""
+    """Slices of _CHUNK_ROWS rows: intermediate arrays stay small, not copies of all rows."""
     return (slice(first, min(first + _CHUNK_ROWS, n_rows)) for first in range(0, n_rows, _CHUNK_ROWS))
 
 
@@ -31,14 +31,14 @@ class SavedScaler(TypedDict):
 
 @dataclass(frozen=True)
 class Scaler:
-    """Mean and deviation of each input, (n_inputs,); a missing value becomes the mean, that is 0."""
+    """Mean and deviation of each input, (n_inputs,). A missing value is replaced by the mean, which is 0 after scaling."""
 
     mean: Vector
     deviation: Vector
 
     @classmethod
     def of(cls, inputs: Inputs) -> "Scaler":
-        """Learn from (n_rows, n_inputs), NaN left out. An input that does not move, or is never there, is scaled to 0."""
+        """Fit on (n_rows, n_inputs); NaN is ignored. An input that is constant or always NaN is scaled to 0."""
         total, squares, count = (np.zeros(inputs.shape[1]) for _ in range(3))
         for rows in row_chunks(len(inputs)):
             known = np.isfinite(inputs[rows])
@@ -53,7 +53,7 @@ class Scaler:
         return cls(mean, np.where(deviation > 1e-9 * np.maximum(np.abs(mean), 1e-9), deviation, np.inf))
 
     def apply(self, inputs: Inputs) -> Inputs:
-        """(…, n_inputs) → the same shape, float32: scaled, clipped, without NaN."""
+        """(input − mean) / deviation, clipped, NaN → 0: (…, n_inputs) → the same shape, float32."""
         scaled: Inputs = np.subtract(inputs, self.mean, dtype=np.float32)
         scaled /= self.deviation.astype(np.float32)
         np.clip(scaled, -_CLIP, _CLIP, out=scaled)
@@ -61,12 +61,12 @@ class Scaler:
         return scaled
 
     def to_dict(self) -> SavedScaler:
-        """For JSON, which knows no infinity."""
+        """As a JSON object; None stands for an infinite deviation, which JSON lacks."""
         deviation = [None if np.isinf(value) else value for value in self.deviation.tolist()]
         return {"mean": self.mean.tolist(), "deviation": deviation}
 
     @classmethod
     def from_dict(cls, saved: SavedModel) -> "Scaler":
-        """What `to_dict` wrote."""
+        """The inverse of `to_dict`."""
         deviation = [np.inf if value is None else value for value in saved["deviation"]]
         return cls(np.array(saved["mean"], dtype=np.float64), np.array(deviation, dtype=np.float64))

@@ -1,4 +1,4 @@
-"""The mean of several fits: what one seed got right by luck, the others do not."""
+"""The mean of several fits of one base model with different seeds, which reduces the variance due to the seed."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -22,50 +22,53 @@ from foundry_tasks.models.estimator import (
 
 @dataclass(frozen=True)
 class AveragedModel:
-    """Its score is the mean of its members', which eat the same inputs."""
+    """A model whose score is the mean of its members' scores. The members have the same inputs.
+
+    members: at least one fitted model, one for each seed.
+    """
 
     kind = "averaged"
     members: tuple[FittedModel, ...]
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The members' inputs, in order."""
+        """The inputs of the members, in order."""
         return self.members[0].names
 
     @property
     def transform(self) -> Transform:
-        """The members'."""
+        """The transform of the members."""
         return self.members[0].transform
 
     @property
     def lookback_sessions(self) -> int:
-        """The members'."""
+        """Sessions before a row's own that the members read."""
         return self.members[0].lookback_sessions
 
     def score(self, inputs: Rows, *, threads: int = 1) -> Scores:
-        """n_rows → (n_rows,) log-odds."""
+        """Mean of the members' log-odds. inputs: n_rows rows. Returns (n_rows,)."""
         total = np.zeros(len(inputs))
         for member in self.members:
             total += member.score(inputs, threads=threads)
         return total / len(self.members)
 
     def gain(self) -> Mapping[str, float]:
-        """Mean of the members' shares."""
+        """Input → mean of the members' shares of gain."""
         gains = [member.gain() for member in self.members]
         return shares(np.array([fsum(gain[name] for gain in gains) for name in self.names]), self.names)
 
     def first_seed(self) -> "AveragedModel":
-        """The first member alone."""
+        """A model of the first member alone."""
         return AveragedModel(self.members[:1])
 
     def to_bytes(self) -> bytes:
-        """JSON around the members'."""
+        """JSON that holds the JSON of every member."""
         members = [json.loads(member.to_bytes()) for member in self.members]
         return json.dumps({"kind": self.kind, "members": members}).encode()
 
     @classmethod
     def from_dict(cls, saved: SavedModel, load_member: Callable[[SavedModel], FittedModel]) -> "AveragedModel":
-        """What `to_bytes` wrote."""
+        """The inverse of `to_bytes`. load_member: parsed JSON of a member → the member."""
         return cls(tuple(load_member(member) for member in saved["members"]))
 
 
@@ -78,6 +81,10 @@ def fit_averaged(
     stopping: Stopping | None = None,
     mapper: Mapper = map,
 ) -> AveragedModel:
-    """One fit a seed on the same prepared rows; one fit where a seed makes no difference."""
+    """Fit once per seed on the same prepared rows; once in all if the estimator is not seeded.
+
+    prepared: n_rows rows. target: (n_rows,) or (n_rows, n_tasks). stopping: the window for early stopping, or None.
+    mapper: calls the fit for each seed. Raises DegenerateTargetError if the target has fewer than two classes.
+    """
     used = seeds if estimator.seeded else seeds[:1]
     return AveragedModel(estimator.fit(prepared, target, seeds=used, stopping=stopping, mapper=mapper))

@@ -1,4 +1,4 @@
-"""The area under the ROC curve within each session, for rows: what stops, tunes and explains a base model."""
+"""Mean per-session AUC of rows, for early stopping, tuning and permutation importance of base models."""
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +10,8 @@ from foundry_tasks.models.design import Scores
 def mean_session_auc(scores: Scores, target: npt.NDArray[np.floating], session: npt.NDArray[np.integer]) -> float:
     """Mean over sessions of the AUC of `scores` against 0/1 `target`; ties count one half.
 
-    All (n_rows,). Rows without a target are left out, and so are sessions that hold one class; NaN where none is left.
+    scores, target, session: (n_rows,). Rows whose score or target is NaN are dropped, and so are sessions with one class;
+    NaN if no session is left.
 
     >>> mean_session_auc(np.array([0.2, 0.9, 0.4, 0.4]), np.array([0.0, 1.0, 0.0, 1.0]), session=np.array([0, 0, 1, 1]))
     0.75

@@ -1,4 +1,4 @@
-"""A stack: base models' scores → one score → P(up). What the ensemble stage makes and a model version carries."""
+"""A stack: base models' scores → one score → P(up). The ensemble stage makes it and a model version contains it."""
 
 import base64
 import json
@@ -16,9 +16,10 @@ from foundry_tasks.models.regime_adjustment import RegimeAdjustment
 
 @dataclass(frozen=True)
 class Stack:
-    """meta is None where the stack is the base models' plain average; `why` says which and on what evidence.
+    """Combination of base models and calibration.
 
-    adjustment: what the market's regime does to P(up), where a config asks for it.
+    models: base models, in order. meta: the meta-learner; None: the plain average of the base models. why: text with the
+    choice between the two and its evidence. adjustment: optional adjustment of P(up) to the market's regime.
     """
 
     models: tuple[str, ...]
@@ -28,14 +29,17 @@ class Stack:
     adjustment: RegimeAdjustment | None = None
 
     def scores(self, base: Mapping[str, FloatArray], regime: Mapping[str, FloatArray]) -> FloatArray:
-        """One standardised score a row. base: name → (n_sessions, n_tickers); regime: name → (n_sessions,)."""
+        """Scores standardised within the session, (n_sessions, n_tickers).
+
+        base: name → (n_sessions, n_tickers). regime: name → (n_sessions,).
+        """
         kept = {name: base[name] for name in self.models}
         return average(kept) if self.meta is None else self.meta.scores(kept, regime)
 
     def p_up(
         self, base: Mapping[str, FloatArray], regime: Mapping[str, FloatArray], base_rate: FloatArray
     ) -> FloatArray:
-        """P(up), (n_sessions, n_tickers). base_rate: (n_sessions,), what was known of it at each session."""
+        """P(up), (n_sessions, n_tickers). base, regime: as in `scores`. base_rate: (n_sessions,), as known at each session."""
         scores = self.scores(base, regime)
         if self.adjustment is not None:
             scores = self.adjustment.scaled(scores, regime[VOLATILITY])

@@ -1,4 +1,4 @@
-"""Fitting a base model on a window of sessions: bins and scale once for all horizons, then one fit a target."""
+"""Fit a base model on windows of sessions: bins and scale once for all horizons, then one fit per target."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,10 @@ from foundry_tasks.models.tuning import tuned
 
 @dataclass(frozen=True)
 class FitWindow:
-    """Sessions start … stop − 1 to learn from. purge: sessions to drop before what is held back, label span and gap."""
+    """Sessions start … stop − 1 to fit on.
+
+    purge: sessions to drop before a window that is held out: label span plus gap.
+    """
 
     start: int
     stop: int
@@ -26,7 +29,10 @@ class FitWindow:
 
 
 class WindowTrainer:
-    """One estimator and the rows of a block's fit windows; those of a longer horizon end earlier."""
+    """Fits one estimator to the fit windows of a block, whose rows are prepared once.
+
+    windows: one for each horizon; the window of a longer horizon ends earlier. mapper: calls the fit for each seed.
+    """
 
     def __init__(
         self,
@@ -42,11 +48,11 @@ class WindowTrainer:
         self._prepared = self._prepare(self._rows)
 
     def fit(self, labels: FloatArray, window: FitWindow) -> AveragedModel | PerRegimeModel:
-        """Fit the mean of the config's seeds, per regime where the config says so.
+        """Fit one model per seed of the config and average them; per regime if the config says so.
 
-        labels: (n_sessions, n_tickers), and of several tasks (n_sessions, n_tickers, n_tasks).
-        What another horizon needs of the rows, this one has purged: its target is NaN there. Raises ConfigError where
-        the window has no room for early stopping or tuning.
+        labels: (n_sessions, n_tickers), or (n_sessions, n_tickers, n_tasks) for several tasks. The target is NaN in rows
+        outside `window`, which belong to another horizon. Raises ConfigError if the window is too short to hold out
+        sessions for early stopping or tuning, DegenerateTargetError if the target has fewer than two classes.
         """
         config, estimator, prepared, stopping = self._config, self._estimator, self._prepared, None
         learn = window
@@ -81,7 +87,7 @@ class WindowTrainer:
         """Scores of sessions start … stop − 1, (stop − start, n_tickers)."""
         rows = self._design.rows(start, stop)
         scores = score_rows(model, self._design, rows, threads=threads)
-        return self._design.to_wide(scores, rows)[start:stop].copy()  # else all sessions would stay in memory with them
+        return self._design.to_wide(scores, rows)[start:stop].copy()  # a view would keep all sessions in memory
 
     def _prepare(self, rows: slice) -> Prepared:
         return self._estimator.prepare(self._design.values[rows], self._design.names)
@@ -92,15 +98,15 @@ class WindowTrainer:
         return target
 
     def _hold_out(self, labels: FloatArray, window: FitWindow) -> tuple[FitWindow, Stopping]:
-        """A purged window at the end of the fit window, which judges rounds and parameters, and what is left to learn."""
+        """Split the fit window: the purged start to learn from, and the end to choose rounds and parameters on."""
         config = self._config
         start = window.stop - config.stopping_sessions
         learn = FitWindow(window.start, start - window.purge, window.purge)
         if learn.stop - learn.start < config.min_fit_sessions:
             raise ConfigError(
-                f"{window.stop - window.start} fit sessions are too few to set stopping_sessions={config.stopping_sessions} "
-                f"aside and keep min_fit_sessions={config.min_fit_sessions}. Switch early_stopping and tuning_trials off, "
-                "or bring more sessions."
+                f"{window.stop - window.start} fit sessions are too few to hold out stopping_sessions="
+                f"{config.stopping_sessions} and keep min_fit_sessions={config.min_fit_sessions}. Switch early_stopping and "
+                "tuning_trials off, or bring more sessions."
             )
         rows = self._design.rows(start, window.stop)
         target = sign_of(self._target(labels, rows, FitWindow(start, window.stop, window.purge)))

@@ -1,4 +1,4 @@
-"""Random search for a booster's parameters, judged on a purged window inside the fit window. Bergstra and Bengio (2012)."""
+"""Random search for a booster's parameters on a purged window inside the fit window. Bergstra and Bengio (2012)."""
 
 from dataclasses import replace
 from typing import Any
@@ -14,17 +14,16 @@ SCALES: dict[str, tuple[float, ...]] = {
     "l2": (0.2, 1.0, 5.0),
     "rounds": (0.5, 1.0, 1.5),
 }
-"""What a draw may multiply a default by; parameters that an estimator lacks are left out."""
+"""Parameter → factors; a draw multiplies the default by one of them. Parameters that an estimator lacks are skipped."""
 
 
 def tuned(
     estimator: Estimator, prepared: Prepared, target: Target, judge: Stopping, *, trials: int, seed: int
 ) -> Estimator:
-    """The default or one of `trials` random draws around it, whichever ranks the judging window's sessions best.
+    """The default or one of `trials` random draws around it: the one with the highest mean per-session AUC on `judge`.
 
-    prepared, target: rows to learn from, none of them in the window. One seed a trial; ties keep the earlier.
-
-    Raises DegenerateTargetError where the target holds one class alone.
+    prepared, target: rows to fit on, none of them in the window `judge`. Every trial is fitted with one seed, `seed`. Of
+    equal AUCs the first is kept. Raises DegenerateTargetError if the target has fewer than two classes.
     """
     rng = np.random.default_rng(seed)
     candidates = [estimator, *(_draw(estimator, rng) for _ in range(trials))]

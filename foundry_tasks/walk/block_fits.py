@@ -1,4 +1,4 @@
-"""Base models fitted to the blocks of a walk: their out-of-fold scores are what everything after lives on."""
+"""Fit base models to the blocks of a walk. Their out-of-fold scores are the input of stacking, calibration and gates."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -20,17 +20,19 @@ from foundry_tasks.models.seed_average import AveragedModel
 from foundry_tasks.models.training import FitWindow, WindowTrainer
 
 TOP_INPUTS = 12
-"""Inputs whose permutation importance is measured, by gain."""
+"""Number of inputs, the largest by gain, whose permutation importance is measured."""
 
 Walk = Mapping[int, tuple[Fold, ...]]
+"""Horizon → its blocks, in the order of time."""
 
 
 @dataclass(frozen=True)
 class Fit:
-    """What a base model has to say of one horizon in one block.
+    """The fit of a base model at one horizon in one block.
 
-    scores: from the first session of validation to the last of test, (n, n_tickers). last, importance: the model and
-    what it looks at, of the last fold alone.
+    scores: (n, n_tickers), from the first session of validation, or of test without a validation window, to the last of
+    test. per_regime: whether each regime has a model. last, importance: the model and the importance of its inputs; None
+    except for the last fold.
     """
 
     name: ModelName
@@ -44,7 +46,11 @@ class Fit:
 
 @dataclass(frozen=True)
 class BlockFitter:
-    """Fits base models to blocks of the walk; the horizons of a block share its bins."""
+    """Fits base models to blocks of the walk. The horizons of a block have the same bins.
+
+    label_spans: horizon → sessions that a label looks ahead. step: opens a named timing step. journal: saves the states of
+    deep fits.
+    """
 
     config: ModelsConfig
     horizons: tuple[int, ...]
@@ -56,7 +62,7 @@ class BlockFitter:
     journal: FitJournal = NO_JOURNAL
 
     def load(self, names: Sequence[ModelName]) -> None:
-        """Whatever is loaded or made when it is first asked for, before threads ask for it."""
+        """Import the libraries and make designs and targets of the models, before threads need them at the same time."""
         load_libraries(names)
         for name in names:
             self.designs[BASE_MODELS[name].transform]
@@ -64,7 +70,10 @@ class BlockFitter:
                 self._target(name, horizon)
 
     def fit(self, pool: FitPool, job: tuple[ModelName, int]) -> list[Fit]:
-        """The fits of a model in a block, by horizon; their seeds are shared out."""
+        """Fit a model in a block, for each horizon. job: model and index of the block. The seeds are shared among threads.
+
+        Raises ConfigError if a window is too short, DegenerateTargetError if a target has fewer than two classes.
+        """
         (name, block), config = job, self.config
         threads = config.threads if fitted_alone(job) else 1
         estimator = estimator_for(name, config, self.journal)
@@ -94,13 +103,16 @@ class BlockFitter:
 
 @dataclass(frozen=True)
 class FittedWalk:
-    """The blocks of one horizon, fitted. scores: fold → model → (n, n_tickers) from validation to test. last: its models."""
+    """The fitted blocks of one horizon.
+
+    scores: fold → model → (n, n_tickers), from validation to test. last: name → model of the last fold.
+    """
 
     scores: Mapping[Fold, Mapping[str, Scores]]
     last: Mapping[str, FittedModel]
 
     def of(self, fold: Fold, window: Window) -> Mapping[str, Scores]:
-        """Model → (len(window), n_tickers), by the models of `fold`, as the walk of the stack asks for them."""
+        """Model → scores by the models of `fold`, (len(window), n_tickers). The walk of the stack reads them."""
         start = (fold.validation or fold.test).start
         return {name: values[window.start - start : window.stop - start] for name, values in self.scores[fold].items()}
 
@@ -108,7 +120,10 @@ class FittedWalk:
 def fit_walk(
     designs: Designs, labels: Labels, config: ModelsConfig, walk: Walk, label_spans: Mapping[int, int], horizon: int
 ) -> FittedWalk:
-    """Fit every block of `horizon` in memory. walk, label_spans: of every horizon that shares the blocks' bins."""
+    """Fit every block of `horizon` in memory.
+
+    walk, label_spans: of every horizon that has the same bins. label_spans: horizon → sessions that a label looks ahead.
+    """
     panels = vars(labels)
     fitter = BlockFitter(
         config, (horizon,), walk, label_spans, designs, lambda _, kind: panels[kind], lambda _: nullcontext()
@@ -127,12 +142,12 @@ def fit_walk(
 
 
 def fit_window(fold: Fold, purge: int) -> FitWindow:
-    """A fold's fit window, as a trainer takes it."""
+    """The fit window of a fold, for a WindowTrainer. purge: in sessions."""
     return FitWindow(fold.fit.start, fold.fit.stop, purge)
 
 
 def fitted_alone(job: tuple[ModelName, int]) -> bool:
-    """Whether the fits of a model in a block have the machine for themselves, and so their scores: TensorFlow has own threads."""
+    """Whether a job runs without others in parallel: true for deep models, because TensorFlow has its own threads."""
     return job[0] in DEEP_MODELS
 
 
@@ -144,7 +159,7 @@ def _importance(
     config: ModelsConfig,
     threads: int,
 ) -> ModelImportance:
-    """Gain of the last fold's model, and permutation importance on its validation window."""
+    """Gain, and permutation importance on the fold's validation window, or on its test window if it has none."""
     window = fold.validation or fold.test
     rows = design.rows(window.start, window.stop)
     labelled = LabelledRows(design.values[rows], sign_of(design.from_wide(target, rows)), design.session[rows])

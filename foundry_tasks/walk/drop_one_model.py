@@ -1,6 +1,6 @@
-"""Drop-one: what the plain average of the base models loses without one of them, paired by session.
+"""Drop-one: loss of per-session AUC of the base models' plain average when one of them is removed, paired by session.
 
-A model that ranks well alone may add nothing that the others do not know, and a weak one may.
+A base model with a high AUC may add no information to the others, and one with a low AUC may add some.
 """
 
 from collections.abc import Mapping
@@ -14,10 +14,10 @@ _RESAMPLING = Resampling(confidence=0.95, resamples=2000, min_blocks=12, seed=0)
 
 
 def drop_one(scores: Mapping[str, FloatArray], up: FloatArray, *, horizon: int) -> dict[str, Interval]:
-    """Base model → per-session AUC of the average with it, less that of the average without it.
+    """Base model → mean per-session AUC of the average with it minus that of the average without it, with its interval.
 
-    scores: name → (n_sessions, n_tickers), out of fold, of two models at least; up: same shape, 0 or 1. Only what every
-    model scores counts, so that both averages rank the same tickers.
+    scores: name → (n_sessions, n_tickers), out of fold, of at least two models. up: same shape, 0 or 1. horizon: in sessions.
+    Only rows that every model scores are used, so both averages rank the same tickers.
     """
     together = average(scores)
     found = {}

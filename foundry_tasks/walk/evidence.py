@@ -1,4 +1,4 @@
-"""Evidence: what a model did on sessions that it never saw, cut from the walk's forecasts for the gates to read."""
+"""Evidence: out-of-sample forecasts and labels of a model, taken from the walk. The gates read it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,19 +13,21 @@ from foundry_tasks.features.labels import Labels
 
 Metric = Callable[[FloatArray, FloatArray], FloatArray]
 BaseScores = Callable[[Fold, Window], Mapping[str, FloatArray]]
-"""fold, window → base model → (len(window), n_tickers), by that fold's models."""
+"""fold, window → base model → scores by that fold's models, (len(window), n_tickers)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What a model did on sessions that it never saw, one horizon.
+    """Out-of-sample forecasts and labels of a model at one horizon.
 
     p_up, base_rate, up, above_median, forward_return: (n_sessions, n_tickers) on the reported test windows, in the order
-    of time; NaN where there is no prediction or no label; base_rate is what was known at that session, forward_return
-    decimal. member: who should have a prediction. validation_* / test_*: per fold, accuracy by session. leaks: what the
-    leakage audit found, empty if clean. collapsed: base model → folds in which it said the same of every ticker.
-    champion_p_up: the champion's P(up) on the same rows where it has not seen them, else None. sessions_since_look: how many of
-    these sessions no earlier version was held against a champion on; None where there was no such version.
+    of time; NaN where there is no prediction or no label. base_rate: as known at the session. forward_return: decimal.
+    member: same shape, tickers that should have a prediction. validation_relative, test_relative, validation_up, test_up:
+    per fold, accuracy by session, against the relative label and against up. leaks: findings of the leakage audit, empty
+    if there are none. collapsed: base model → folds in which its scores hardly differ between tickers. champion_p_up: the
+    champion's out-of-fold P(up) on the same rows, NaN where it has none; None without a champion. champion_note: text on
+    this reference. sessions_since_look: number of these sessions on which no earlier version was compared with a
+    champion; None without such a version.
     """
 
     horizon: int
@@ -48,10 +50,10 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class FoldOutput:
-    """One reported fold's P(up) and the base rate known at the time.
+    """P(up) of one reported fold and the base rate known at each session.
 
-    p_up, base_rate: (n, n_tickers), from the first session of validation, or of test where there is none, to the last of
-    test.
+    p_up, base_rate: (n, n_tickers), from the first session of validation, or of test without a validation window, to the
+    last of test.
     """
 
     fold: Fold
@@ -59,15 +61,16 @@ class FoldOutput:
     base_rate: FloatArray
 
     def rows(self, window: Window) -> slice:
-        """Where a window of the fold lies in the matrices."""
+        """Rows of a window of the fold in p_up and base_rate."""
         start = (self.fold.validation or self.fold.test).start
         return slice(window.start - start, window.stop - start)
 
 
 def collapsed_folds(folds: Sequence[Fold], scores: BaseScores) -> dict[str, tuple[int, ...]]:
-    """Base model → numbers of the reported folds in whose test it said the same of every ticker in too many sessions.
+    """Base model → numbers of the reported folds in which it collapsed: its scores are flat in too many test sessions.
 
-    A few distinct scores a session are no fault of a base model: a tree of a small market has no more.
+    scores: base models' scores by fold and window. A small number of distinct scores in a session is not a collapse: trees
+    of a small market produce no more.
     """
     found: dict[str, tuple[int, ...]] = {}
     for fold in folds:
@@ -89,7 +92,11 @@ def gather_evidence(
     leaks: tuple[str, ...],
     collapsed: Mapping[str, tuple[int, ...]] | None = None,
 ) -> Evidence:
-    """The evidence of the reported folds, in the order of time. labels, member: (all sessions, n_tickers)."""
+    """The evidence of the reported folds, in the order of time.
+
+    outputs: one for each reported fold. labels, member: (all sessions, n_tickers). horizon: in sessions. leaks, collapsed:
+    as in `Evidence`.
+    """
     tested = slice(outputs[0].fold.test.start, outputs[-1].fold.test.stop)
 
     def by_fold(figure: Metric, answers: FloatArray, window: str) -> list[FloatArray]:

@@ -1,10 +1,10 @@
-"""Purged walk-forward folds, by session and never by row.
+"""Purged walk-forward folds, split by session, never by row.
 
-The line of a fold of horizon h: fit | purge | validation | purge | test. A label at session t reaches to t + h, so a
-purge of h sessions keeps every label of a window out of the next one; where a model looks back on a sequence, its length
-less one comes on top, so that no input of a window is one of the window before. Warm-up blocks come first: tests without a
-validation window, whose out-of-fold scores teach the meta-learner and the calibrator of the reported folds.
-López de Prado (2018), chapter 7; Pardo (2008), chapter 11.
+A fold of horizon h: fit | purge | validation | purge | test. A label at session t ends at t + h, so a purge of h sessions
+keeps the labels of a window out of the next window. For a model that reads sequences, the purge is longer by the length of
+the sequence minus one, so windows share no input. Warm-up blocks come first. They have a test but no validation window;
+the meta-learner and the calibrator of the reported folds are fitted on their out-of-fold scores too. López de Prado (2018),
+chapter 7; Pardo (2008), chapter 11.
 """
 
 from foundry_tasks.contract.config import WalkConfig
@@ -19,7 +19,7 @@ class WalkForwardValidator:
         self.config = config
 
     def first_test(self, n_sessions: int) -> int:
-        """Index of the first reported fold's first test session."""
+        """Index of the first test session of the first reported fold."""
         if self.config.first_test_session is not None:
             return self.config.first_test_session
         return n_sessions - self.config.folds * self.config.test_sessions
@@ -27,8 +27,8 @@ class WalkForwardValidator:
     def folds(self, n_sessions: int, horizon: int) -> tuple[Fold, ...]:
         """Warm-up blocks and reported folds for one horizon, in the order of time.
 
-        Test windows are the same for every horizon; the fit windows of a longer horizon end earlier. Raises
-        ConfigError where the sessions do not suffice.
+        horizon: sessions that a label looks ahead. Test windows are the same for every horizon; the fit windows of a longer
+        horizon end earlier. Raises ConfigError if there are too few sessions.
 
         >>> first, last = WalkForwardValidator(WalkConfig(folds=2, warmup_blocks=0)).folds(1000, horizon=5)
         >>> first.fit, first.validation, first.test

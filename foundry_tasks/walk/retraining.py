@@ -1,10 +1,10 @@
-"""Retraining in a forward simulation: a fold's whole recipe, fitted anew when its day comes, from what there was then.
+"""Retraining in a forward simulation: the whole recipe is fitted again on a schedule, from the prices known at that session.
 
-Fitted before session s it is the fold whose test begins at s: features, labels, base models, meta-learner and calibrator
-are all made from the prices before s, and every later forecast from those up to its own session. Where the schedule is that
-of a run's folds its forecasts are the run's; if they are not, something in the run saw what was not there yet.
+A fit before session s is the fold whose test window begins at s: features, labels, base models, meta-learner and
+calibrator are made from the prices before s, and each later forecast from the prices up to its own session. If the schedule
+is that of a run's folds, the forecasts must equal those of the run; a difference means that the run used later data.
 
-Nothing is kept from one fit to the next, so that a fit can be repeated: the k-th fits all the blocks before it once more.
+No state is kept between fits, so each fit can be repeated: the k-th fit repeats all blocks before it.
 """
 
 from collections.abc import Callable, Mapping
@@ -31,9 +31,9 @@ from foundry_tasks.walk.stack_walk import StackInputs, walk_stack
 
 @dataclass(frozen=True)
 class RetrainingRecipe:
-    """What a run's configs say of how its models are made, and when they are made anew.
+    """Settings of a run's models, and the schedule of the fits.
 
-    first_session: index of the first session that is forecast. every_sessions: how long a fit lasts.
+    first_session: index of the first session that is forecast. every_sessions: number of sessions between two fits.
     """
 
     feature_set: FeatureSet
@@ -44,9 +44,9 @@ class RetrainingRecipe:
     every_sessions: int
 
     def walk_before(self, session: int) -> Walk:
-        """Per horizon the blocks of a fit before `session`, the last of which has still to be tested.
+        """Horizon → blocks of a fit before `session`. The test window of the last block is empty.
 
-        Raises ConfigError where there are too few sessions to fit on.
+        Raises ConfigError if there are too few sessions to fit on.
         """
         number = 1 + (session - self.first_session) // self.every_sessions
         schedule = {"test_sessions": self.every_sessions, "first_test_session": self.first_session, "folds": number}
@@ -55,16 +55,16 @@ class RetrainingRecipe:
         return {h: (*folds[:-1], replace(folds[-1], test=Window(session, session))) for h, folds in walk.items()}
 
     def label_span(self, horizon: int) -> int:
-        """How many sessions ahead a label of this horizon looks."""
+        """Sessions that a label of this horizon looks ahead."""
         return label_span(horizon, self.label_entry)
 
 
 @dataclass
 class RetrainedForecasts:
-    """The strategy that is fitted anew on its own schedule, and sizes what it then forecasts.
+    """A strategy that is fitted again on the recipe's schedule and turns its forecasts into weights.
 
-    stored_features: opens all features of some prices, which need not be in memory, such as `inputs.feature_file`.
-    p_up: what it forecast, index of the session → (n_tickers,).
+    rules: the sizing rules. stored_features: opens all features of some prices, which need not be in memory, such as
+    `inputs.feature_file`. p_up: index of the session → forecast P(up), (n_tickers,).
     """
 
     recipe: RetrainingRecipe
@@ -76,7 +76,7 @@ class RetrainedForecasts:
     _stack: Stack | None = None
 
     def fit(self, known: PricePanel) -> None:
-        """The recipe, fitted for the sessions that follow `known`."""
+        """Fit the recipe for the sessions after `known`. Raises ConfigError if these prices have too few sessions."""
         with self.stored_features(known, self.recipe.feature_set) as features:
             self._fit(features, known)
 
@@ -91,9 +91,9 @@ class RetrainedForecasts:
         self._stack = walk_stack(walk[horizon], inputs, recipe.ensemble).folds[-1].stack
 
     def targets(self, known: PricePanel) -> FloatArray:
-        """Weights wanted after the last session of `known`."""
+        """Target weights after the last session of `known`, (n_tickers,). Raises RuntimeError before the first `fit`."""
         if self._stack is None:
-            raise RuntimeError("the strategy has to be fitted before it can forecast")
+            raise RuntimeError("the strategy is not fitted. Call fit before targets.")
         features = self._features(known)
         last, recent = features.last(1), features.last(1 + lookback_of(self._models))
         base = {name: score_panel(model, recent)[-1:] for name, model in self._models.items()}

@@ -1,7 +1,7 @@
-"""The walk of the stack: every fold's meta-learner and calibrator learn from earlier blocks' out-of-fold scores alone.
+"""The walk of the stack: each fold's meta-learner and calibrator are fitted on out-of-fold scores of earlier blocks alone.
 
-What fold k may learn from ends where its base models' fit window ends, so its own validation and test stay untouched and
-nothing is fitted twice for it.
+The sessions that fold k may learn from end with the fit window of its base models. Its validation and test windows are not
+used, and no base model is fitted a second time.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -27,9 +27,9 @@ Scores = Mapping[str, FloatArray]
 
 @dataclass(frozen=True)
 class FoldForecast:
-    """One reported fold, on the sessions of `window` (validation to the end of test), NaN in the purge between.
+    """Forecast of one reported fold on the sessions of `window`, from validation to the end of test.
 
-    p_up, scores: (len(window), n_tickers); base_rate: (len(window),).
+    p_up, scores: (len(window), n_tickers); base_rate: (len(window),), as known at each session.
     """
 
     fold: Fold
@@ -42,19 +42,19 @@ class FoldForecast:
 
 @dataclass(frozen=True)
 class StackWalk:
-    """Every reported fold's forecast, and the stack that all out-of-fold scores together would make."""
+    """Forecasts of all reported folds, and the final stack, fitted on all out-of-fold scores."""
 
     folds: tuple[FoldForecast, ...]
     final: Stack
     base_rate: float
-    """Known after the last session; what a model for tomorrow starts from."""
+    """Base rate known after the last session, for the final stack."""
 
 
 @dataclass(frozen=True)
 class StackInputs:
-    """What the stack of one horizon is walked on.
+    """Inputs of the walk of the stack at one horizon.
 
-    scores(fold, window): base models' scores by that fold's models, each (len(window), n_tickers). regime: name →
+    scores(fold, window): base model → scores by that fold's models, (len(window), n_tickers). regime: name →
     (n_sessions,). label_span: sessions that a label looks ahead.
     """
 
@@ -68,7 +68,10 @@ class StackInputs:
 def walk_stack(
     folds: Sequence[Fold], inputs: StackInputs, config: EnsembleConfig, advance: Callable[[str], None] = lambda _: None
 ) -> StackWalk:
-    """Walk through the blocks in the order of time. advance is told each block's name when it is done."""
+    """Fit the stack of every reported fold, in the order of time, and the final stack.
+
+    folds: warm-up blocks and reported folds. advance: called with the name of each block when it is done.
+    """
     scores, regime, labels, horizon = inputs.scores, inputs.regime, inputs.labels, inputs.horizon
     n_sessions, n_tickers = labels.up.shape
     base_rate = expanding_base_rate(labels.up, inputs.label_span)
@@ -93,7 +96,7 @@ def walk_stack(
             )  # fmt: skip
         for name, values in scores(fold, fold.test).items():
             oof[name][fold.test.slice] = values
-        if meta is not None and len(fold.test):  # one that is still to come has none
+        if meta is not None and len(fold.test):  # the test window of a future block is empty
             tested = {name: values[fold.test.slice] for name, values in oof.items()}
             meta_oof[fold.test.slice] = meta.scores(
                 tested, {name: series[fold.test.slice] for name, series in regime.items()}
@@ -106,7 +109,7 @@ def walk_stack(
 
 @dataclass(frozen=True)
 class _Past:
-    """What a fold may learn from: out-of-fold scores of sessions before `stop`."""
+    """The data that a fold may learn from: out-of-fold scores and labels of sessions before `stop`."""
 
     oof: Scores
     meta_oof: FloatArray
@@ -115,7 +118,7 @@ class _Past:
     stop: int
 
     def fit_meta(self, config: EnsembleConfig) -> MetaLearner | None:
-        """A meta-learner, or None where there is nothing to learn from."""
+        """A meta-learner, or None if no row has scores and a label."""
         base = {name: values[: self.stop] for name, values in self.oof.items()}
         median = self.labels.median[: self.stop]
         known = np.isfinite(next(iter(base.values()))) & np.isfinite(median)
@@ -130,7 +133,7 @@ class _Past:
         )
 
     def stack(self, meta: MetaLearner | None, horizon: int, config: EnsembleConfig) -> Stack:
-        """Meta-learner or plain average, whichever the past speaks for, calibrated on the past."""
+        """Meta-learner or plain average, by `_meta_wins`, with a calibrator fitted on the same past."""
         plain = average({name: values[: self.stop] for name, values in self.oof.items()})
         stacked = self.meta_oof[: self.stop]
         wins, why = self._meta_wins(stacked, plain, horizon)
@@ -149,7 +152,7 @@ class _Past:
         return Stack(tuple(self.oof), meta if wins else None, calibrator, why, adjustment)
 
     def _meta_wins(self, stacked: FloatArray, plain: FloatArray, horizon: int) -> tuple[bool, str]:
-        """Paired by session, on blocks that the meta-learner had not seen."""
+        """Whether the meta-learner's AUC is above the average's, and why; paired by session, on out-of-fold blocks of both."""
         labels = self.labels.median[: self.stop]
         both = np.isfinite(stacked) & np.isfinite(plain)
         difference = session_auc(np.where(both, stacked, np.nan), labels) - session_auc(

@@ -1,8 +1,7 @@
-"""A study: the whole pipeline in memory, from prices to verdict, on a market whose truth is known.
+"""A study: the pipeline in memory, from prices to evidence, on a market whose edge is known.
 
-features → labels → base models by block → the walk of the stack → evidence → gates, by the code that the stages run; only
-artifacts are missing in between. What it is asked of a market of noise is the size of the gates, of a planted edge their
-power.
+features → labels → base models by block → walk of the stack → evidence, by the code that the stages run, without artifacts
+in between. On markets of noise, studies measure the size of the gates; on markets with a planted edge, their power.
 """
 
 from collections.abc import Sequence
@@ -25,12 +24,12 @@ from foundry_tasks.walk.folds import WalkForwardValidator
 from foundry_tasks.walk.stack_walk import StackInputs, StackWalk, walk_stack
 
 ALWAYS_LONG = 0.52
-"""P(up) of a model that says up of everything."""
+"""P(up) of the constant model `always_long`."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a run's configs say of how a model is made and judged, for one horizon."""
+    """Settings of how a model is made and judged, for one horizon."""
 
     feature_set: FeatureSet
     models: ModelsConfig
@@ -40,20 +39,20 @@ class Recipe:
 
     @property
     def horizon(self) -> int:
-        """The first of the config's."""
+        """The first horizon of the config, in sessions."""
         return self.models.horizons[0]
 
     @property
     def label_span(self) -> int:
-        """How many sessions ahead its labels look."""
+        """Sessions that a label looks ahead."""
         return label_span(self.horizon, self.label_entry)
 
 
 def study(prices: PricePanel, recipe: Recipe, *, shift_sessions: int = 0, leaks: tuple[str, ...] = ()) -> Evidence:
-    """Everything that the gates want to know of a recipe on these prices.
+    """The evidence of a recipe on these prices, for the gates.
 
-    shift_sessions: by how many sessions the label panel is shifted circularly before anything learns from it; a null
-    market that keeps the prices' own dependence in time and across tickers. leaks: what a leakage audit has found.
+    shift_sessions: sessions by which the label panel is shifted circularly before the models are fitted. The result is a
+    null market that keeps the dependence of the prices in time and across tickers. leaks: findings of a leakage audit.
     """
     features = build_features(prices, recipe.feature_set).panel
     labels = build_labels(prices, recipe.horizon, recipe.label_entry)
@@ -69,7 +68,7 @@ def study_panel(
     shift_sessions: int,
     leaks: tuple[str, ...] = (),
 ) -> Evidence:
-    """The same of features, as models learn from them, and labels that are there already."""
+    """`study` on designs and labels that exist already. member: (n_sessions, n_tickers)."""
     learned = shifted_labels(labels, shift_sessions)
     folds, fitted = _fitted(designs, learned, recipe)
     stacked = _stacked(designs.features, learned, recipe, folds, fitted)
@@ -82,7 +81,7 @@ def study_panel(
 
 
 def always_long(prices: PricePanel, recipe: Recipe) -> Evidence:
-    """The evidence of a model that says ALWAYS_LONG of every ticker of every session, on the recipe's folds."""
+    """The evidence of a model whose P(up) is ALWAYS_LONG for every ticker and session, on the recipe's folds."""
     labels = build_labels(prices, recipe.horizon, recipe.label_entry)
     span = recipe.label_span
     base_rate = expanding_base_rate(labels.up, span)
@@ -96,12 +95,12 @@ def always_long(prices: PricePanel, recipe: Recipe) -> Evidence:
 
 
 def shifted_labels(labels: Labels, sessions: int) -> Labels:
-    """Every label `sessions` sessions later than it belongs, the last ones first."""
+    """Labels shifted circularly: the label of session t moves to t + `sessions`, modulo the number of sessions."""
     return Labels(*(np.roll(values, sessions, axis=0) for values in vars(labels).values()))
 
 
 def walk(features: FeaturePanel, labels: Labels, recipe: Recipe) -> StackWalk:
-    """Base models by block, and the stack on their out-of-fold scores."""
+    """Fit base models by block, then walk the stack on their out-of-fold scores."""
     return _stacked(features, labels, recipe, *_fitted(Designs(features), labels, recipe))
 
 

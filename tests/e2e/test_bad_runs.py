@@ -262,7 +262,7 @@ CASES = (
     refused("folds that leave nothing to fit on", conf("models", test_sessions=100), "min_fit_sessions is 100",
             "Bring more sessions"),
     refused("early stopping without room for it", conf("models", early_stopping=True, stopping_sessions=200, models=["lightgbm"]),
-            "too few to set stopping_sessions=200 aside", "Switch early_stopping"),
+            "too few to hold out stopping_sessions=200", "Switch early_stopping"),
     refused("a horizon of nothing", conf(horizons=[0]), "horizons.0=0", "greater than or equal to 1"),
     refused("a horizon beyond sixty", conf(horizons=[61]), "horizons.0=61", "less than or equal to 60"),
     refused("a horizon in words", given("{}", "--set", "horizons=five"), "horizons.0='five'", "valid integer"),

@@ -1,1 +1,1 @@
-"""Sequence models: Keras builds and trains them, NumPy scores them once they are saved."""
+"""Sequence models. Keras builds and trains the networks; NumPy scores the saved ones."""

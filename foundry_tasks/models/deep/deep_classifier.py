@@ -1,6 +1,6 @@
-"""A sequence model among the base models: its networks by name, how it is fitted, saved, read back and scored.
+"""Sequence models as base models: the networks by name, and how they are fitted, saved, loaded and scored.
 
-Keras is imported when a network is built for training, and never to score one: a saved network is scored by NumPy alone.
+Keras is imported only to build a network for training. A saved network is scored by NumPy.
 """
 
 import base64
@@ -46,7 +46,7 @@ class _XLSTMOptions(_BuildOptions, total=False):
 
 
 def _lstm_transformer(**arguments: Unpack[_LSTMTransformerOptions]) -> "keras.Model":
-    from foundry_tasks.models.deep.lstm_transformer import build_lstm_transformer  # noqa: PLC0415 - Keras takes seconds
+    from foundry_tasks.models.deep.lstm_transformer import build_lstm_transformer  # noqa: PLC0415 - importing Keras takes seconds
 
     return build_lstm_transformer(**arguments)
 
@@ -59,13 +59,13 @@ def _xlstm_ts(**arguments: Unpack[_XLSTMOptions]) -> "keras.Model":
 
 @dataclass(frozen=True)
 class Network:
-    """How Keras builds a network to train it, and the forward pass in NumPy that scores it once it is saved.
+    """A network: how Keras builds it for training, and the forward pass in NumPy that scores it after it is saved.
 
     build(steps, inputs, width, blocks, dropout) → a keras.Model whose first weights project the inputs to the width.
-    shapes(steps, inputs, width, blocks) → those of the saved weights. log_odds(windows, weights) → (batch,).
-    xla: whether XLA makes it faster on a GPU; Keras' own LSTM has a kernel there that XLA would replace by a slower one.
-    tasks: what it has heads for; where those are several, build takes `tasks` too. denoises: whether build and log_odds take
-    `denoise`.
+    shapes(steps, inputs, width, blocks) → shapes of the saved weights. log_odds(windows, weights) → (batch,).
+    xla: whether XLA makes it faster on a GPU; it does not for Keras' LSTM, whose GPU kernel XLA replaces by a slower one.
+    tasks: tasks that have a head; if there are several, build also takes `tasks`. denoises: whether build and log_odds
+    take `denoise`.
     """
 
     build: Callable[..., "keras.Model"]
@@ -76,7 +76,7 @@ class Network:
     denoises: bool = False
 
     def denoise(self, config: DeepConfig) -> bool:
-        """Whether this config has it see its windows denoised."""
+        """Whether the network denoises its windows under this config."""
         return self.denoises and config.denoise
 
 
@@ -89,7 +89,7 @@ NETWORKS: dict[str, Network] = {
 
 
 def tasks_of(name: ModelName, config: DeepConfig) -> tuple[DeepTask, ...]:
-    """What a base model learns, the sign first: of `deep_tasks` whatever its network has a head for."""
+    """Tasks that a base model learns, the sign first: the tasks of `config.deep_tasks` that its network has a head for."""
     heads = NETWORKS[name].tasks if name in NETWORKS else ("sign",)
     return tuple(task for task in heads if task in config.deep_tasks)
 
@@ -99,7 +99,11 @@ _DEFAULTS = DeepConfig()
 
 @dataclass(frozen=True)
 class DeepModel:
-    """A fitted network: what it is built with, and its weights as they follow each other, float32."""
+    """A fitted network: the arguments that it was built with, and its weights.
+
+    network: key of NETWORKS. names: inputs in order. steps: sessions in a window. weights: float32, concatenated in the order
+    of the network's `shapes`.
+    """
 
     transform: ClassVar[Transform] = "sequence"
     network: str
@@ -113,13 +117,14 @@ class DeepModel:
 
     @property
     def lookback_sessions(self) -> int:
-        """All steps of a window but the last."""
+        """Steps of a window minus one."""
         return self.steps - 1
 
     def score(self, inputs: Sequences, *, threads: int = 1) -> Scores:
-        """n_rows → (n_rows,) log-odds by NumPy, equal to those of the trained network in Keras but for float32's rounding.
+        """Log-odds by NumPy, (n_rows,). inputs: n_rows rows.
 
-        That is within 1e-5, and up to 3e-5 where the last bit of an input moves them by as much.
+        They equal those of the trained network in Keras up to float32 rounding: within 1e-5, and up to 3e-5 where a change
+        of an input's last bit changes them by as much.
         """
         network, weights = NETWORKS[self.network], iter(self._arrays())
         parts = {part: {name: next(weights) for name in shapes} for part, shapes in self._shapes().items()}
@@ -127,12 +132,12 @@ class DeepModel:
         return score_sessions(in_chunks(log_odds), inputs, self.scaler, self.steps, threads=threads)
 
     def gain(self) -> Mapping[str, float]:
-        """Shares of the norms of the weights that an input enters by; inputs are on one scale."""
+        """Input → share of the norm of its projection weights. Inputs are standardised, so the norms are comparable."""
         projection = self._arrays()[0]
         return shares(np.linalg.norm(projection, axis=1), self.names)
 
     def to_bytes(self) -> bytes:
-        """JSON around the weights in base64."""
+        """JSON, with the weights in base64."""
         return json.dumps(
             {
                 "kind": self.network,
@@ -148,7 +153,7 @@ class DeepModel:
 
     @classmethod
     def from_dict(cls, saved: SavedModel) -> "DeepModel":
-        """What `to_bytes` wrote."""
+        """The inverse of `to_bytes`."""
         return cls(
             network=saved["kind"],
             names=tuple(saved["names"]),
@@ -165,7 +170,7 @@ class DeepModel:
         return NETWORKS[self.network].shapes(steps=self.steps, inputs=inputs, width=self.width, blocks=self.blocks)
 
     def _arrays(self) -> list[Array]:
-        """The weights, cut into arrays. Raises ValueError where they are not as many as the network has."""
+        """The weights, split into arrays. Raises ValueError if their number is not that of the network."""
         shapes = [shape for part in self._shapes().values() for shape in part.values()]
         values = np.frombuffer(self.weights, dtype="<f4")
         ends = np.cumsum([int(np.prod(shape)) for shape in shapes])
@@ -182,7 +187,7 @@ class _Scaled:
 
 @dataclass(frozen=True)
 class DeepClassifier:
-    """A network, trained as the config says; the journal lets a killed training go on."""
+    """A network to be trained with the settings of `config`. The journal lets a killed training resume."""
 
     name: ModelName
     config: DeepConfig = _DEFAULTS
@@ -194,7 +199,7 @@ class DeepClassifier:
     library: ClassVar[str] = "foundry_tasks.models.deep.training"
 
     def prepare(self, inputs: Sequences, names: tuple[str, ...]) -> Prepared:
-        """Learn the scaler."""
+        """Fit the scaler. inputs: n_rows rows."""
         return Prepared(names, _Scaled(Scaler.of(inputs.known_values()), inputs), len(inputs))
 
     def fit(
@@ -206,7 +211,12 @@ class DeepClassifier:
         stopping: Stopping | None = None,
         mapper: Mapper = map,  # noqa: ARG002 - a fit has all threads of the machine
     ) -> tuple[DeepModel, ...]:
-        """Train, once a seed, one after the other. Rows without a target are not seen but as the past of others."""
+        """Train once per seed, one seed after the other.
+
+        A row without a target only appears in the windows of later rows. target: (n_rows,) or (n_rows, n_tasks), the sign
+        first. Raises DegenerateTargetError if the sign has fewer than two classes, ConfigError if training diverges or
+        collapses twice.
+        """
         from foundry_tasks.models.deep.training import LearningRows, Training, plan_for  # noqa: PLC0415 - loads TensorFlow
 
         known = learnable(target)
@@ -227,8 +237,8 @@ class DeepClassifier:
 
 
 def need_training_backend() -> None:
-    """Raises ConfigError where nothing is installed that could train a network."""
-    from foundry_tasks.models.deep.keras_backend import BACKEND  # noqa: PLC0415 - sets this process up for TensorFlow
+    """Check that Keras and its backend are installed. Raises ConfigError if they are not."""
+    from foundry_tasks.models.deep.keras_backend import BACKEND  # noqa: PLC0415 - sets environment variables
 
     if find_spec("keras") is not None and BACKEND != "numpy" and find_spec(BACKEND) is not None:
         return
@@ -239,7 +249,7 @@ def need_training_backend() -> None:
 
 
 def _digest(estimator: DeepClassifier, prepared: Prepared, target: Target, stopping: Stopping | None, seed: int) -> str:
-    """The name of a fit: equal for a fit to the same targets with the same settings, and for no other of a stage."""
+    """The name of a fit: equal for equal rows, targets, settings and seed, and different for every other fit of a stage."""
     scaled: _Scaled = prepared.data
     facts = [
         estimator.name,

@@ -1,32 +1,32 @@
-"""What a fit of many epochs asks of whoever runs it: to save its state after an epoch, and to report progress."""
+"""Interface by which a fit of many epochs saves its state after an epoch and reports progress."""
 
 from typing import Protocol
 
 
 class FitJournal(Protocol):
-    """Saves elsewhere, since a model touches no disk. A fit is named by the digest of all that it follows from."""
+    """Saves states for a fit; models do not access the disk. `fit` is a name with the digest of the fit's inputs."""
 
     def load(self, fit: str) -> bytes | None:
-        """The state that an earlier try of this fit saved last; None where there was none."""
+        """The last state that an earlier attempt at this fit saved; None if there is none."""
 
     def save(self, fit: str, state: bytes) -> None:
-        """Save the state of the fit, in place of the one before."""
+        """Save the state of the fit, replacing the previous one."""
 
     def advance(self, note: str) -> None:
-        """One of the plan's epochs is over, or is not needed."""
+        """Report that one epoch of the plan is done or is skipped. note: text for the progress log."""
 
 
 class NoJournal:
-    """For fits that begin anew where they were killed, and that nobody watches."""
+    """A journal that saves and reports nothing: a killed fit starts again from the first epoch."""
 
     def load(self, fit: str) -> None:
-        """Nothing."""
+        """None: no state is saved."""
 
     def save(self, fit: str, state: bytes) -> None:
-        """Forget it."""
+        """Do nothing."""
 
     def advance(self, note: str) -> None:
-        """Tell nobody."""
+        """Do nothing; nothing is reported."""
 
 
 NO_JOURNAL = NoJournal()

@@ -1,10 +1,10 @@
-"""Import this before Keras: it says which backend Keras shall have and how TensorFlow computes, where nobody has said so yet.
+"""Defaults of the environment variables of Keras and TensorFlow. Import this module before Keras.
 
-Keras asks the environment, once, when it is imported.
+Keras reads the environment once, at its import. Variables that are already set are not changed.
 
-TensorFlow's sums are parted by its number of threads and by the widest instructions of the CPU: left alone, a fit has other
-last bits on every kind of machine, and a thread a core even where a container is given two. And it takes a GPU's whole
-memory at once, where tasks may share one.
+TensorFlow splits sums by its number of threads and by the widest vector instructions of the CPU, so by default the last
+bits of a fit depend on the machine. By default it also starts one thread per core, even in a container with two cores,
+and reserves the whole memory of a GPU, which tasks may share.
 """
 
 import os
@@ -13,6 +13,6 @@ BACKEND = os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "2")
 os.environ.setdefault("TF_NUM_INTEROP_THREADS", "2")
-# Held to AVX2 instead, oneDNN ends the process at the first product in half precision; these small networks do without it.
+# oneDNN is off: limited to AVX2, it aborts the process at the first half-precision product. Small networks do not need it.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")

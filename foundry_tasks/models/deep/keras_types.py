@@ -1,4 +1,4 @@
-"""Keras ships no types: what its layers and losses take and give, written down once."""
+"""Types of the arguments and results of Keras' layers and losses; Keras ships no types."""
 
 from typing import Any, TypedDict
 
@@ -9,14 +9,14 @@ import keras
 from pydantic import JsonValue
 
 Tensor = Any
-"""A tensor of whichever backend Keras has."""
+"""A tensor of the backend of Keras."""
 
 SavedConfig = dict[str, JsonValue]
-"""The arguments that make an equal layer or loss, as Keras saves them."""
+"""Constructor arguments of an equal layer or loss, as Keras saves them."""
 
 
 class LossOptions(TypedDict, total=False):
-    """What every loss of Keras takes."""
+    """Constructor arguments of every Keras loss."""
 
     name: str
     reduction: str
@@ -24,7 +24,7 @@ class LossOptions(TypedDict, total=False):
 
 
 class LayerOptions(TypedDict, total=False):
-    """What every layer of Keras takes."""
+    """Constructor arguments of every Keras layer."""
 
     name: str
     trainable: bool

@@ -1,12 +1,12 @@
-"""What deep models minimise, by name.
+"""Losses of deep models, by name.
 
-Every loss takes the rows of whole sessions. y_true: (batch, 2), the target and the number of the row's session within the
-batch, 0 … batch − 1. The sign's target is 0 or 1, since rows without one never get here; those of other tasks are any
-number, NaN where there is none. y_pred: (batch, 1), of the sign log-odds s. All is computed in float32, whatever the
-network's precision, and no gradient is NaN where every score is the same.
+A batch holds the rows of whole sessions. y_true: (batch, 2), the target and the number of the row's session within the
+batch, 0 … batch − 1. The target of the sign is 0 or 1 (rows without one are not in a batch); the target of another task
+is a number, NaN if unknown. y_pred: (batch, 1), log-odds s for the sign. Losses are computed in float32 in every
+precision of the network. Gradients are finite even if all scores are equal.
 
-A log-odds forecasts the signed target 2y − 1 by 2σ(s) − 1 = tanh(s / 2). The directional losses compare those two, so
-that a score is a log-odds under every loss.
+A log-odds s forecasts the signed target 2y − 1 by 2σ(s) − 1 = tanh(s / 2). The directional losses compare these two, so
+the score is a log-odds under every loss.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -22,7 +22,7 @@ from foundry_tasks.contract.config import DeepLoss, DeepTask
 from foundry_tasks.models.deep.keras_types import LossOptions, SavedConfig, Tensor
 
 MIN_DEVIATION = 1e-3
-"""Log-odds of a session that spread less are divided by this, not by their spread: a gradient stays finite."""
+"""Lower bound of the standard deviation of a session's log-odds in the denominator, which keeps the gradient finite."""
 _TINY = 1e-12
 
 registered = keras.saving.register_keras_serializable(package="foundry")
@@ -33,21 +33,21 @@ class CrossEntropy(keras.losses.Loss):
     """Binary cross-entropy, −log σ(s) for y = 1 and −log σ(−s) for y = 0, in nats. Returns (batch,)."""
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        """A value a row."""
+        """One value per row, (batch,)."""
         return ops.binary_crossentropy(y_true[:, 0], y_pred[:, 0], from_logits=True)
 
 
 @registered
 class SessionCorrelation(keras.losses.Loss):
-    """1 − mean over sessions of Pearson's correlation of score and target within each, from 0 to 2.
+    """1 − mean over sessions of the Pearson correlation of score and target within the session, in [0, 2].
 
-    What it learns is an order of the session's tickers: adding a number to a session's scores, or multiplying them by a
-    positive one, changes nothing as long as they spread by more than MIN_DEVIATION. Sessions of one class, or of one row,
-    are left out; where no session is left it is 1 and has no gradient.
+    The loss depends on the order and relative distances of a session's scores only: adding a constant to them, or
+    multiplying them by a positive one, does not change it as long as their deviation is above MIN_DEVIATION. Sessions with
+    one class or one row are left out. If no session is left, the loss is 1 and its gradient 0.
     """
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        """One value for the batch."""
+        """One value for the batch, a scalar."""
         target, session, score = y_true[:, 0], ops.cast(y_true[:, 1], "int32"), y_pred[:, 0]
         most = ops.shape(target)[0]
         count = ops.maximum(ops.segment_sum(ops.ones_like(target), session, num_segments=most), 1.0)
@@ -59,7 +59,7 @@ class SessionCorrelation(keras.losses.Loss):
         score = score - ops.take(mean(score), session)
         target_variance, score_variance = mean(target * target), mean(score * score)
         decided = ops.cast(target_variance > _TINY, score.dtype)
-        # max(·, ·) has no gradient on the side that it does not take, where a square root's would be infinite.
+        # The gradient of the square root is infinite at 0; max passes no gradient to the argument that it does not return.
         scale = ops.sqrt(ops.maximum(target_variance, _TINY)) * ops.sqrt(ops.maximum(score_variance, MIN_DEVIATION**2))
         correlation = decided * mean(score * target) / scale
         return 1.0 - ops.sum(correlation) / ops.maximum(ops.sum(decided), 1.0)
@@ -69,9 +69,9 @@ class SessionCorrelation(keras.losses.Loss):
 class CrossEntropyCorrelation(keras.losses.Loss):
     """CrossEntropy + weight · SessionCorrelation.
 
-    The correlation orders a session's tickers and leaves the scores' scale and mean open; cross-entropy settles those,
-    so that they are log-odds. Per row the gradients are about ½ and weight / (2 · spread of the scores): with an honest
-    spread of 0.05, weight 0.1 gives the order twice as much to say.
+    The correlation depends on the order of a session's tickers and not on the scale and mean of the scores; cross-entropy
+    determines these, so the scores are log-odds. The gradients per row are about ½ for cross-entropy and
+    weight / (2 · sd(s)) for the correlation: with weight 0.1 and sd(s) = 0.05, a realistic value, the second is twice the first.
     """
 
     def __init__(self, weight: float = 0.1, **kwargs: Unpack[LossOptions]) -> None:
@@ -80,21 +80,22 @@ class CrossEntropyCorrelation(keras.losses.Loss):
         self._cross_entropy, self._correlation = CrossEntropy(), SessionCorrelation()
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        """One value for the batch."""
+        """One value for the batch, a scalar."""
         return self._cross_entropy(y_true, y_pred) + self.weight * self._correlation(y_true, y_pred)
 
     def get_config(self) -> SavedConfig:
-        """What makes an equal one."""
+        """Constructor arguments of an equal loss."""
         return {**super().get_config(), "weight": self.weight}
 
 
 @registered
 class DirectionalHuber(keras.losses.Loss):
-    """Huber's loss of the signed target, larger where the sign is wrong.
+    """Huber loss of the signed target, larger if the sign of the forecast is wrong.
 
     H(e) · (1 + direction_weight · [sign t ≠ sign f]) with target t = 2y − 1, forecast f = tanh(s / 2), e = t − f, and
     H(e) = ½e² for |e| ≤ delta, else delta · (|e| − ½ delta). Returns (batch,). Formula and defaults are those of
-    github.com/Thunderboltdy-10/ai-stocks (models/lstm_transformer_paper.py), which forecasts returns; taking log-odds is ours.
+    github.com/Thunderboltdy-10/ai-stocks (models/lstm_transformer_paper.py). That loss forecasts returns; this one
+    takes log-odds.
     """
 
     def __init__(self, delta: float = 1.0, direction_weight: float = 0.1, **kwargs: Unpack[LossOptions]) -> None:
@@ -102,25 +103,25 @@ class DirectionalHuber(keras.losses.Loss):
         self.delta, self.direction_weight = delta, direction_weight
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        """A value a row."""
+        """One value per row, (batch,)."""
         target, forecast = _signed(y_true, y_pred)
         huber = _huber(target - forecast, self.delta)
         wrong = ops.cast(target * forecast <= 0, huber.dtype)
         return huber * (1.0 + self.direction_weight * wrong)
 
     def get_config(self) -> SavedConfig:
-        """What makes an equal one."""
+        """Constructor arguments of an equal loss."""
         return {**super().get_config(), "delta": self.delta, "direction_weight": self.direction_weight}
 
 
 @registered
 class AntiCollapseDirectional(DirectionalHuber):
-    """DirectionalHuber and a penalty where the batch's forecasts hardly spread.
+    """DirectionalHuber plus a penalty for a small dispersion of the batch's forecasts.
 
-    mean(DirectionalHuber) + spread_weight · max(0, 1 − sd(f) / (min_spread · sd(t)))². The system named above penalises
-    a spread below a fixed number; a share of the target's is ours, and its default is what a forecast with a correlation
-    of 0.02 spreads. Left out is its third term, for a share of "up" other than one half: it has no gradient, and
-    such a share is no collapse.
+    mean(DirectionalHuber) + spread_weight · max(0, 1 − sd(f) / (min_spread · sd(t)))². Differences to the source of
+    DirectionalHuber: it penalises a deviation below a fixed number, this loss one below a share of the target's deviation.
+    The default share is the deviation of a forecast whose correlation with the target is 0.02. Its third term penalises a
+    share of "up" other than one half; it is left out, as it has no gradient and such a share is no collapse.
     """
 
     def __init__(self, min_spread: float = 0.02, spread_weight: float = 0.1, **kwargs: Unpack[LossOptions]) -> None:
@@ -128,7 +129,7 @@ class AntiCollapseDirectional(DirectionalHuber):
         self.min_spread, self.spread_weight = min_spread, spread_weight
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        """One value for the batch."""
+        """One value for the batch, a scalar."""
         target, forecast = _signed(y_true, y_pred)
         wanted = ops.maximum(self.min_spread * ops.std(target), _TINY)
         spread = ops.sqrt(ops.var(forecast) + _TINY)
@@ -136,24 +137,24 @@ class AntiCollapseDirectional(DirectionalHuber):
         return ops.mean(super().call(y_true, y_pred)) + self.spread_weight * missing * missing
 
     def get_config(self) -> SavedConfig:
-        """What makes an equal one."""
+        """Constructor arguments of an equal loss."""
         return {**super().get_config(), "min_spread": self.min_spread, "spread_weight": self.spread_weight}
 
 
 def _signed(y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor]:
-    """Target and forecast between −1 and 1, (batch,) each."""
+    """Signed target 2y − 1 and forecast tanh(s / 2), in [−1, 1], (batch,) each."""
     return 2.0 * y_true[:, 0] - 1.0, ops.tanh(0.5 * y_pred[:, 0])
 
 
 @registered
 class HuberWhereKnown(keras.losses.Loss):
-    """Huber's loss of a move's size or volatility, H(e) as above with delta 1; 0 for a row without a target. Returns (batch,).
+    """Huber loss of the size or volatility of a move, H(e) of DirectionalHuber with delta = 1; 0 for a row without a target.
 
-    Moves have fat tails, and a row's gradient is at most 1.
+    Returns (batch,). Moves have fat tails; the loss bounds the gradient of a row by 1.
     """
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        """A value a row."""
+        """One value per row, (batch,)."""
         target, forecast = y_true[:, 0], y_pred[:, 0]
         return _huber(ops.where(ops.isfinite(target), target - forecast, 0.0), 1.0)
 
@@ -173,10 +174,10 @@ _LOSSES: Mapping[DeepLoss, Callable[[], keras.losses.Loss]] = {
 
 
 def loss_named(name: DeepLoss) -> keras.losses.Loss:
-    """The loss that `deep_loss` names, for the log-odds of a network's "sign"."""
+    """The loss named by the conf key `deep_loss`, for the log-odds of the head "sign"."""
     return _LOSSES[name]()
 
 
 def losses_of(tasks: Sequence[DeepTask], name: DeepLoss) -> dict[DeepTask, keras.losses.Loss]:
-    """Task → its loss, the sign's as `deep_loss` names it."""
+    """Task → loss. name: the conf key `deep_loss`, for the task "sign"; the other tasks use HuberWhereKnown."""
     return {task: loss_named(name) if task == "sign" else HuberWhereKnown() for task in tasks}

@@ -1,9 +1,9 @@
-"""LSTM–Transformer: an LSTM reads the sessions in order, causal attention looks back over what it noted.
+"""LSTM–Transformer: an LSTM over the sessions, then causal attention over its outputs.
 
-Hochreiter and Schmidhuber (1997) for the LSTM, Vaswani et al. (2017) for attention, with the normalisation first as in
-Xiong et al. (2020), arXiv 2002.04745. Positions are learned: the LSTM does give an order, but which of two steps was the
-higher is told with an AUC of 0.67 without them and of 1.00 with them. They count back from the last step, so that a
-sequence that starts late, its first steps masked, gives what the shorter one gives.
+LSTM: Hochreiter and Schmidhuber (1997). Attention: Vaswani et al. (2017), with the normalisation before each branch as in
+Xiong et al. (2020), arXiv 2002.04745. Positions are learned. The LSTM encodes the order as well, but in a test task (which
+of two steps is higher) the AUC was 0.67 without positions and 1.00 with them. Positions count back from the last step, so
+a sequence whose first steps are masked gives the same output as the shorter sequence.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,33 +21,33 @@ from foundry_tasks.models.deep.numpy_forward.lstm_transformer import EXPANSION, 
 
 _ACTIVATIONS: Mapping[DeepTask, str] = {"sign": "linear", "size": "softplus", "volatility": "linear"}
 _HEAD_SCALE = 0.01
-"""Variance of a head's first outputs: log-odds that spread by 0.1, near what an honest model ends with, and not by 1."""
+"""Initial variance of a head's outputs: log-odds start with a deviation of 0.1, close to that of a trained model, not of 1."""
 
 
 @keras.saving.register_keras_serializable(package="foundry")
 class StepPosition(layers.Layer):
-    """x + what it means to be that many steps from the last one, learned. (batch, steps, width) → the same."""
+    """x + a learned vector for the distance to the last step: (batch, steps, width) → the same shape."""
 
     def __init__(self, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         self.supports_masking = True
 
     def build(self, shape: Sequence[int]) -> None:
-        """shape: (batch, steps, width)."""
+        """Create the positions, (steps, width). shape: (batch, steps, width)."""
         start = keras.initializers.RandomNormal(stddev=0.1)
         self._positions = self.add_weight(shape=tuple(shape[1:]), initializer=start, name="positions")
 
     def call(self, x: Tensor) -> Tensor:
-        """The sum."""
+        """(batch, steps, width) → the same shape."""
         return x + self._positions
 
 
 @keras.saving.register_keras_serializable(package="foundry")
 class CausalAttentionBlock(layers.Layer):
-    """x + attention(norm x), then x + feed-forward(norm x): a Transformer's block in which no step sees a later one.
+    """Causal Transformer block: x + attention(norm x), then x + feed-forward(norm x). A step attends to no later step.
 
-    (batch, steps, width) → the same, or (batch, 1, width) with `last_step`: only the last step looks back, since nobody
-    asks the others. A masked step is not looked at. heads divide width; dropout is that of both branches.
+    (batch, steps, width) → the same shape, or (batch, 1, width) with `last_step`: only the output of the last step is
+    computed. Masked steps are not attended to. heads must divide the width. dropout applies to both branches.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class CausalAttentionBlock(layers.Layer):
         self.supports_masking = True
 
     def build(self, shape: Sequence[int | None]) -> None:
-        """shape: (batch, steps, width)."""
+        """Create the layers. shape: (batch, steps, width). Raises ValueError if `heads` does not divide the width."""
         width = shape[-1]
         if width is None or width % self.heads:
             raise ValueError(f"heads must divide the width, got {self.heads} heads and width {width}")
@@ -81,25 +81,25 @@ class CausalAttentionBlock(layers.Layer):
         return layer
 
     def call(self, x: Tensor, mask: Tensor | None = None, training: bool = False) -> Tensor:
-        """mask: (batch, steps), False for a step that is not there."""
-        noted = self._look_norm(x)
-        looking, x = (noted[:, -1:], x[:, -1:]) if self.last_step else (noted, x)
+        """x: (batch, steps, width). mask: (batch, steps), False for a missing step. training: whether dropout is applied."""
+        normed = self._look_norm(x)
+        queries, x = (normed[:, -1:], x[:, -1:]) if self.last_step else (normed, x)
         known = None if mask is None else ops.expand_dims(mask, 1)
-        seen = self._attention(looking, noted, attention_mask=known, use_causal_mask=not self.last_step)
-        x = x + self._drop(seen, training=training)
-        thought = self._narrow(self._widen(self._think_norm(x)))
-        return x + self._drop(thought, training=training)
+        attended = self._attention(queries, normed, attention_mask=known, use_causal_mask=not self.last_step)
+        x = x + self._drop(attended, training=training)
+        fed_forward = self._narrow(self._widen(self._think_norm(x)))
+        return x + self._drop(fed_forward, training=training)
 
     def compute_mask(self, _: Tensor, mask: Tensor | None = None) -> Tensor | None:
-        """The input's; the last step alone needs none."""
+        """The mask of the input; None with `last_step`."""
         return None if self.last_step else mask
 
     def compute_output_shape(self, shape: Sequence[int | None]) -> tuple[int | None, ...]:
-        """(batch, steps or 1, width)."""
+        """(batch, steps, width), or (batch, 1, width) with `last_step`."""
         return (shape[0], 1 if self.last_step else shape[1], shape[-1])
 
     def get_config(self) -> SavedConfig:
-        """What makes an equal one."""
+        """Constructor arguments of an equal layer."""
         return {**super().get_config(), "heads": self.heads, "dropout": self.dropout, "last_step": self.last_step}
 
 
@@ -112,15 +112,15 @@ def build_lstm_transformer(
     dropout: float = 0.0,
     tasks: Sequence[DeepTask] = ("sign",),
 ) -> keras.Model:
-    """The network, its weights drawn from Keras' seed.
+    """The network, with weights drawn from Keras' seed.
 
-    (batch, steps, inputs) float32, missing values 0, a step of zeros alone masked → {task: (batch, 1) float32} of the last
-    step. "sign": log-odds. "size": the absolute move in units of the session's mean, ≥ 0. "volatility": the logarithm of the
-    volatility on the way, less the session's mean. Heads that are not asked for do not exist. blocks: at least 1. The
-    width is a multiple of HEADS.
+    (batch, steps, inputs) float32 → {task: (batch, 1) float32} of the last step. Missing values are 0; a step of zeros alone
+    is masked. "sign": log-odds. "size": the absolute move in units of the session's mean, ≥ 0. "volatility": the logarithm
+    of the volatility over the horizon, minus the session's mean. tasks: heads to build. blocks: at least 1. width: a multiple
+    of HEADS.
 
-    The LSTM is float32 in every precision. cuDNN's would refuse the masks of sequences that start late, so Keras' plain
-    loop runs everywhere, and XLA may compile it.
+    The LSTM is float32 in every precision. cuDNN's LSTM refuses the masks of sequences whose first steps are masked, so
+    Keras' own loop is used on every device; XLA may compile it.
     """
     entered = layers.Input((steps, inputs), name="inputs")
     x = layers.Masking(0.0, name="masking")(entered)

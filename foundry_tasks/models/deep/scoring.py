@@ -1,4 +1,4 @@
-"""Scores of rows, session by session: a session alone has the same scores, to the bit, as among others."""
+"""Scores of rows, session by session. The bits of a session's scores do not depend on the other sessions."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,14 +13,14 @@ from foundry_tasks.models.scaler import Scaler
 LogOdds = Callable[[Array], Array]
 """Scaled windows (batch, steps, inputs) → (batch,) log-odds of the head `sign`."""
 _CHUNK_STEPS = 4096
-"""Windows that pass through a network together have about this many steps in all: the arrays on the way fit a core's cache."""
+"""Steps of the windows that pass through a network at once, in total: intermediate arrays then fit a core's cache."""
 
 
 def score_sessions(log_odds: LogOdds, rows: Sequences, scaler: Scaler, steps: int, *, threads: int = 1) -> Scores:
-    """(n_rows,) log-odds.
+    """Log-odds of the rows, (n_rows,).
 
-    A session is a batch: matrix products round by their shape, so a session's scores have the same bits whatever is
-    scored beside it, in whatever number of threads.
+    rows: in order of session. steps: sessions in a window. Each session is a batch of its own: the rounding of matrix
+    products depends on their shape, so the bits of a session's scores depend neither on other sessions nor on `threads`.
     """
     scores = np.empty(len(rows))
 
@@ -38,7 +38,7 @@ def score_sessions(log_odds: LogOdds, rows: Sequences, scaler: Scaler, steps: in
 
 
 def in_chunks(log_odds: LogOdds) -> LogOdds:
-    """The same, a few rows at a time, which saves a quarter to a third of the time of a large session."""
+    """`log_odds` applied to a few rows at a time, which takes a quarter to a third less time for a large session."""
 
     def chunked(windows: Array) -> Array:
         n_rows = max(_CHUNK_STEPS // windows.shape[1], 1)

@@ -1,8 +1,8 @@
-"""Windows of the sessions up to a row's own, gathered when they are asked for.
+"""Windows of the sessions up to a row's own, copied from the panel per batch.
 
-505 tickers over five years, 60 sessions back and 60 inputs wide, are nine gigabytes as one array, each value of it 60 times.
-Here the panel lies once in memory, 150 megabytes, a row is a place in it, and a batch of windows is copied out when a
-network eats it.
+All windows of 505 tickers over five years, with 60 sessions and 60 inputs, take nine gigabytes as one array, which holds
+each value 60 times. Here the panel is in memory once, 150 megabytes; a row is an index into it, and windows are copied
+when a network reads a batch.
 """
 
 from collections.abc import Iterator
@@ -17,10 +17,10 @@ Places = npt.NDArray[np.int32]
 
 @dataclass(frozen=True)
 class Sequences:
-    """Rows of a panel, each the last session of a window; it stands where a `Design` of other models has its array.
+    """Rows of a panel, each the last session of a window. The values of a `Design` with transform `sequence`.
 
-    panel: (n_sessions, n_tickers, n_inputs) float32, NaN where there is no value. session, ticker: (n_rows,) places in it,
-    rows in order of session. swapped: an input whose windows are other tickers', and whose, (n_rows,).
+    panel: (n_sessions, n_tickers, n_inputs) float32, NaN where there is no value. session, ticker: (n_rows,) indices into
+    it, in order of session. swapped: an input whose windows are those of other tickers, and these tickers, (n_rows,).
     """
 
     panel: npt.NDArray[np.float32]
@@ -32,20 +32,20 @@ class Sequences:
         return len(self.session)
 
     def __getitem__(self, rows: slice | npt.NDArray[np.bool_] | npt.NDArray[np.integer]) -> "Sequences":
-        """Some rows, as a slice, a mask or places choose them; the panel is not copied."""
+        """The rows that a slice, a mask or indices select; the panel is not copied."""
         swapped = self.swapped and (self.swapped[0], self.swapped[1][rows])
         return replace(self, session=self.session[rows], ticker=self.ticker[rows], swapped=swapped)
 
     def by_session(self) -> Iterator[slice]:
-        """The rows of each session, one after the other."""
+        """A slice of the rows of each session, in order."""
         starts = np.flatnonzero(np.diff(self.session, prepend=-1, append=-1))
         for first, end in pairwise(starts):
             yield slice(int(first), int(end))
 
     def windows(self, steps: int) -> npt.NDArray[np.float32]:
-        """(n_rows, steps, n_inputs): each row's session is the last step, NaN before the panel's first.
+        """Windows of all rows, (n_rows, steps, n_inputs): the row's session is the last step, NaN before the first session.
 
-        All rows at once: ask for it of a batch.
+        The windows are copies; call it on a batch of rows.
         """
         session = self.session[:, None] + np.arange(1 - steps, 1, dtype=np.int32)
         before, session = session < 0, np.maximum(session, 0)
@@ -57,10 +57,10 @@ class Sequences:
         return windows
 
     def known_values(self) -> npt.NDArray[np.float32]:
-        """(n_cells, n_inputs): every ticker of the rows' sessions, as a view; NaN where it has no row."""
+        """Inputs of all tickers from the rows' first to last session, (n_cells, n_inputs), a view; NaN without a row."""
         sessions = self.panel[self.session.min() : self.session.max() + 1]
         return sessions.reshape(-1, self.panel.shape[2])
 
     def with_input_of(self, column: int, rows: npt.NDArray[np.intp]) -> "Sequences":
-        """The same, but that an input's windows are those of other rows of the same sessions. rows: (n_rows,)."""
+        """A copy in which the windows of one input are those of other rows of the same sessions. rows: (n_rows,) indices."""
         return replace(self, swapped=(column, self.ticker[rows]))

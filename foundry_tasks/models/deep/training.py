@@ -1,7 +1,7 @@
-"""How a network learns: batches of whole sessions, a learning rate that warms up and cools down, a state after every epoch.
+"""Training of a network: batches of whole sessions, a warm-up–cosine learning rate, a saved state after every epoch.
 
-Two fits with one seed on one machine give the same bits, and so does one that was killed between two epochs and went on
-from its state: whatever is drawn follows from seed and epoch.
+Two fits with the same seed on one machine give the same bits, and so does a fit that was killed between two epochs and
+resumed from its state: random draws depend on seed and epoch alone.
 """
 
 import io
@@ -35,27 +35,27 @@ from foundry_tasks.models.session_auc import mean_session_auc
 Weights = list[npt.NDArray[np.float32]]
 
 BATCH_ROWS = 512
-"""A batch is as many whole sessions as hold at least this many rows."""
+"""A batch has as many whole sessions as are needed to hold at least this many rows on average."""
 XLA_ROWS = 64
-"""XLA compiles once a shape: there a batch has a multiple of this many rows, and the rest sits the epoch out."""
+"""XLA compiles once per shape: with it, a batch has a multiple of this many rows; the other rows are skipped in the epoch."""
 DROPOUT = 0.1
 WEIGHT_DECAY = 1e-2
 CLIP_NORM = 1.0
 WARM_UP_SHARE = 0.1
-"""Of all steps."""
+"""Share of all steps in which the learning rate rises."""
 PATIENCE_EPOCHS = 3
-"""Epochs without a better AUC on the stopping window, after which a fit is over."""
+"""Epochs without a better AUC on the stopping window after which a fit stops."""
 JUDGED_SESSIONS = 20
-"""The last fit sessions, whose scores tell a collapse where there is no stopping window."""
+"""Number of last fit sessions whose scores are checked for a collapse if there is no stopping window."""
 OTHER_TASK_WEIGHT = 0.1
-"""Of the loss of a task beside the sign, whose own gradient in the shared layers was measured as half to once the sign's."""
+"""Weight of a loss other than the sign's. Measured unweighted gradient in the shared layers: 0.5 to 1 times the sign's."""
 RESTART_SEED = 1_000_003
-"""What a second try after a collapse adds to the seed."""
+"""Added to the seed for the second attempt after a collapse."""
 
 
 @dataclass(frozen=True)
 class Size:
-    """A network and how often it sees its rows."""
+    """Width and number of blocks of a network, and the number of epochs."""
 
     width: int
     blocks: int
@@ -67,7 +67,7 @@ SIZES: dict[DeepSize, Size] = {"small": Size(width=32, blocks=2, epochs=4), "ful
 
 @dataclass(frozen=True)
 class Plan:
-    """What a config comes to on this machine."""
+    """Device and size of a training, from the config and this machine."""
 
     device: str
     """`CPU`, or the name of the GPU."""
@@ -78,12 +78,12 @@ class Plan:
 
     @property
     def on_gpu(self) -> bool:
-        """Whether there is one."""
+        """Whether the device is a GPU."""
         return self.device != "CPU"
 
 
 def plan_for(config: DeepConfig) -> Plan:
-    """The plan of this machine: its GPU where there is one, which has time for the full size."""
+    """The plan on this machine. Default size: full on a GPU, small on a CPU."""
     device = _device()
     size: DeepSize = config.deep_size or ("small" if device == "CPU" else "full")
     shape = SIZES[size]
@@ -91,7 +91,8 @@ def plan_for(config: DeepConfig) -> Plan:
 
 
 def gpus() -> list[str]:
-    """What Keras calls them; JAX raises an error where there is none."""
+    """Keras' names of the GPUs."""
+    # JAX raises an error if there is none.
     try:
         found: list[str] = keras.distribution.list_devices("gpu")
     except RuntimeError:
@@ -113,9 +114,10 @@ def _device() -> str:
 
 @dataclass(frozen=True)
 class LearningRows:
-    """Rows that have a target, and what their windows are scaled with.
+    """Rows that have a target, and the scaler of their windows.
 
-    target: (n_rows,) 0 or 1, and of several tasks (n_rows, n_tasks), the sign first, NaN where another has none.
+    target: (n_rows,) 0 or 1, or (n_rows, n_tasks) for several tasks: the sign first, NaN where another task has no target.
+    steps: sessions in a window.
     """
 
     sequences: Sequences
@@ -126,10 +128,10 @@ class LearningRows:
 
 
 class SessionBatches(keras.utils.PyDataset):
-    """An epoch: every session once, in an order of its own, in batches of whole sessions.
+    """An epoch: every session once, in random order, in batches of whole sessions.
 
-    A batch is the windows (n, steps, inputs) and, for each head, (n, 2): the target and the session's number in the batch,
-    for losses that compare the rows of a session.
+    A batch is the windows (n, steps, inputs) and, for each head, (n, 2): the target and the number of the row's session in
+    the batch, for losses that compare the rows of a session. multiple: n is a multiple of it where possible.
     """
 
     def __init__(self, rows: LearningRows, *, rng: np.random.Generator, multiple: int = 1) -> None:
@@ -156,7 +158,7 @@ class SessionBatches(keras.utils.PyDataset):
 
 
 def batches_of(rows: LearningRows) -> int:
-    """How many batches an epoch has."""
+    """Number of batches in an epoch."""
     n_sessions = sum(1 for _ in rows.sequences.by_session())
     sessions_a_batch = -(-BATCH_ROWS * n_sessions // len(rows.sequences))
     return max(n_sessions // sessions_a_batch, 1)
@@ -164,7 +166,7 @@ def batches_of(rows: LearningRows) -> int:
 
 @dataclass
 class Course:
-    """How far a fit has come; `best` are what `_scoring_weights` were in the best epoch on the stopping window."""
+    """State of a fit. best: `_scoring_weights` after the epoch with the highest AUC on the stopping window; empty without one."""
 
     epochs_done: int = 0
     best_auc: float = -np.inf
@@ -174,7 +176,7 @@ class Course:
 
 @dataclass(frozen=True)
 class Training:
-    """Everything that the fits of one model to one target share."""
+    """Everything that is common to the fits of one model to one target."""
 
     model: str
     network: Network
@@ -185,10 +187,10 @@ class Training:
     journal: FitJournal
 
     def fit(self, seed: int, *, name: str) -> Weights:
-        """Train a network; a collapsed one is given up and begun again with another seed, once. Returns what scores.
+        """Train a network and return the weights that scoring needs. After a collapse, train once more with another seed.
 
-        name: what the journal knows the fit by. Raises ConfigError where the second collapses too, and where the loss is
-        not finite.
+        name: of the fit in the journal. Raises ConfigError if the second attempt collapses too, or if the loss or the scores
+        are not finite.
         """
         try:
             return self._try(seed, name)
@@ -213,12 +215,12 @@ class Training:
         return course.best or _scoring_weights(network)
 
     def _begin(self, seed: int) -> keras.Model:
-        """A network with the weights that this seed draws, and everything else as it is before a first step."""
+        """The compiled network, reset to the state before the first step, with weights drawn from `seed`."""
         rows, plan = self.rows, self.plan
         inputs, denoise = rows.sequences.panel.shape[2], self.network.denoise(self.config)
         shape = _Shape(self.network, rows.tasks, rows.steps, inputs, plan.width, plan.blocks, denoise)
         compiled = _compiled(shape, self.config.precision, self.config.deep_loss, self.config.learning_rate, self._xla)
-        # Here Keras draws the seeds of whatever draws. A seed for TensorFlow itself would have it forget what it compiled.
+        # Keras draws the seeds of initialisers and dropout from `random`. tf.random.set_seed would discard compiled functions.
         random.seed(seed)
         drawn = shape.build(self.config.precision)
         for variable, value in zip(compiled.network.variables, drawn.variables, strict=True):
@@ -235,15 +237,18 @@ class Training:
     def _epoch(self, network: keras.Model, rng: np.random.Generator) -> float:
         batches = SessionBatches(self.rows, rng=rng, multiple=XLA_ROWS if self._xla else 1)
         if keras.backend.backend() != "tensorflow":
-            network.train_function = None  # elsewhere a compiled step holds the schedule's length as it was
+            network.train_function = None  # other backends compile the length of the schedule in
         return float(network.fit(batches, verbose=0, shuffle=False).history["loss"][0])
 
     def _judge(self, network: keras.Model, course: Course, loss: float) -> None:
-        """Refuse what is no model any more; on a stopping window, remember the best epoch."""
+        """Check the network after an epoch and, with a stopping window, record the best epoch.
+
+        Raises ConfigError if the loss or a score is not finite, _CollapsedError if the scores have collapsed.
+        """
         config, epoch, rows, stopping = self.config, course.epochs_done, self.rows, self.stopping
         last = rows.sequences.session[-1] - JUDGED_SESSIONS
         judged = rows.sequences[rows.sequences.session > last] if stopping is None else stopping.inputs
-        scores = score_sessions(partial(_says, network), judged, rows.scaler, rows.steps)
+        scores = score_sessions(partial(_log_odds, network), judged, rows.scaler, rows.steps)
         if not (np.isfinite(loss) and np.isfinite(scores).all()):
             raise ConfigError(
                 f"{self.model}: loss {config.deep_loss} or scores are not finite after epoch {epoch} with precision="
@@ -252,7 +257,7 @@ class Training:
         report = collapse_of(scores, judged.session)
         if report.collapsed:
             raise _CollapsedError(
-                f"{self.model} has collapsed in epoch {epoch}, and did so with another seed: {report.why}. Set another "
+                f"{self.model} has collapsed in epoch {epoch}, and also with another seed: {report.why}. Set another "
                 f"deep_loss than {config.deep_loss}, or a learning_rate below {config.learning_rate:g}."
             )
         if stopping is not None:
@@ -266,26 +271,26 @@ class Training:
 
 
 class _CollapsedError(ConfigError):
-    """The network says the same of every ticker."""
+    """The scores of the network hardly differ between tickers."""
 
 
-def _says(network: keras.Model, windows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """(batch,) log-odds in the precision and on the device that it is trained on."""
+def _log_odds(network: keras.Model, windows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Log-odds (batch,) in the precision and on the device of the training."""
     prediction: npt.NDArray[np.float32] = np.asarray(network.predict_on_batch(windows)["sign"])[:, 0]
     return prediction
 
 
 def _scoring_weights(network: keras.Model) -> Weights:
-    """Those that the sign follows from: the other heads were there to be learned."""
+    """The weights that the head "sign" depends on; the other heads are only needed in training."""
     scoring = keras.Model(network.input, {"sign": network.output["sign"]})
     return [np.asarray(weight, dtype=np.float32) for weight in scoring.get_weights()]
 
 
 # ------------------------------------------------------------------ a network that is compiled once
 class WarmUpCosine(keras.optimizers.schedules.LearningRateSchedule):
-    """Up to `peak` in a straight line over the first steps, then down to 0 as half a cosine. Loshchilov and Hutter (2017).
+    """Linear warm-up to `peak` over WARM_UP_SHARE of the steps, then half a cosine to 0. Loshchilov and Hutter (2017).
 
-    How many steps there are is a variable: one compiled step serves fits of any length.
+    The number of steps is a variable: fits of different lengths use the same compiled step.
     """
 
     def __init__(self, peak: float) -> None:
@@ -299,7 +304,7 @@ class WarmUpCosine(keras.optimizers.schedules.LearningRateSchedule):
         return self.peak * ops.where(done < WARM_UP_SHARE, done / WARM_UP_SHARE, cooling)
 
     def get_config(self) -> SavedConfig:
-        """What makes an equal one."""
+        """Constructor arguments of an equal schedule."""
         return {"peak": self.peak}
 
 
@@ -314,7 +319,7 @@ class _Shape:
     denoise: bool
 
     def build(self, precision: str) -> keras.Model:
-        """The network, its weights drawn anew."""
+        """A new network with newly drawn weights."""
         arguments = {"steps": self.steps, "inputs": self.inputs, "width": self.width, "blocks": self.blocks}
         more: dict[str, tuple[DeepTask, ...] | bool] = {"tasks": self.tasks} if len(self.tasks) > 1 else {}
         if self.denoise:
@@ -325,7 +330,7 @@ class _Shape:
 
 @dataclass(frozen=True)
 class _Compiled:
-    """untouched: the optimizer's variables before its first step."""
+    """A compiled network. untouched: the optimizer's variables before its first step."""
 
     network: keras.Model
     rate: WarmUpCosine
@@ -334,7 +339,7 @@ class _Compiled:
 
 @lru_cache(maxsize=2)
 def _compiled(shape: _Shape, precision: str, loss: DeepLoss, learning_rate: float, xla: bool) -> _Compiled:
-    """Made once for all fits: tracing a step takes longer than many a fit."""
+    """The compiled network, cached for all fits: tracing a step can take longer than a fit."""
     jax = keras.backend.backend() == "jax"
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf  # noqa: PLC0415 - other backends lack it
@@ -350,7 +355,7 @@ def _compiled(shape: _Shape, precision: str, loss: DeepLoss, learning_rate: floa
 
 @contextmanager
 def _policy(precision: str) -> Iterator[None]:
-    """Layers that are made meanwhile multiply matrices in this precision."""
+    """Layers that are made in this context compute matrix products in `precision`."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(precision if precision == "float32" else f"mixed_{precision}")
     try:
@@ -359,9 +364,9 @@ def _policy(precision: str) -> Iterator[None]:
         keras.config.set_dtype_policy(before)
 
 
-# ------------------------------------------------------------------ how far a fit has come, as bytes
+# ------------------------------------------------------------------ the state of a fit, as bytes
 def _state(network: keras.Model, course: Course) -> bytes:
-    """Weights, generators of dropout, optimizer and course; never a pickle."""
+    """Weights, random generators of dropout, optimizer and course, in NumPy's npz format; never a pickle."""
     arrays: dict[str, npt.NDArray[np.generic]] = {
         "course": np.array([course.epochs_done, course.best_epoch, course.best_auc])
     }
@@ -373,7 +378,7 @@ def _state(network: keras.Model, course: Course) -> bytes:
 
 
 def _restore(network: keras.Model, state: bytes) -> Course:
-    """The inverse of `_state`, into a network that is compiled as that one was."""
+    """The inverse of `_state`. network: compiled with the same settings; its variables are set."""
     with np.load(io.BytesIO(state), allow_pickle=False) as arrays:
         for place, variable in enumerate(_variables(network)):
             variable.assign(arrays[f"variable{place}"])

@@ -1,6 +1,6 @@
 """xLSTM-TS: a stack of xLSTM blocks over the last sessions of one ticker. After Lopez Gil et al. (2024), arXiv 2408.12408.
 
-Theirs forecasts one denoised price; this one reads many inputs of a session, and never a later session.
+The network of the paper reads one denoised price. This one reads many inputs per session and no later session.
 """
 
 import foundry_tasks.models.deep.keras_backend  # noqa: F401 - before Keras
@@ -22,10 +22,11 @@ def build_xlstm_ts(
     dropout: float = 0.0,
     denoise: bool = False,
 ) -> keras.Model:
-    """(batch, steps, inputs) float32, missing values 0 → {"sign": (batch, 1) float32 log-odds of the last step}.
+    """The network: (batch, steps, inputs) float32 → {"sign": (batch, 1) float32 log-odds of the last step}.
 
-    A step whose inputs are all 0 is masked. The width is a multiple of HEADS. The global dtype policy says what products are
-    computed in; gates, states, norms and the log-odds are float32 in any.
+    Missing values are 0; a step whose inputs are all 0 is masked. width: a multiple of HEADS. denoise: whether the windows
+    pass through WaveletDenoiser first. Matrix products are computed in the precision of Keras' global dtype policy; gates,
+    states, norms and log-odds in float32.
     """
     window = keras.Input((steps, inputs), name="window")
     x = keras.layers.Masking(0.0)(window)

@@ -1,1 +1,1 @@
-"""Layers written in `keras.ops` alone: TensorFlow, JAX and PyTorch train them, numpy runs them."""
+"""Keras layers that use `keras.ops` alone: they train with TensorFlow, JAX and PyTorch and run with NumPy."""

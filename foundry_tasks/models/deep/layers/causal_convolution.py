@@ -1,4 +1,4 @@
-"""A short look back: each unit's last few steps, weighted. It never looks ahead."""
+"""Causal convolution: a weighted sum of the last few steps of each unit."""
 
 from typing import Unpack
 
@@ -17,7 +17,7 @@ class CausalConvolution(keras.layers.Layer):
     """Depthwise causal convolution: y_t = b + Σ_j w_j ⊙ x_{t−j}, j < kernel_size, with x = 0 before the first step.
 
     (batch, steps, units) → the same shape. A masked step counts as 0. Beck et al. (2024), figures 10 and 11.
-    A sum of shifted products: what a depthwise convolution is, without the layouts that differ between backends.
+    It is computed as a sum of shifted products, because the backends' depthwise convolutions differ in layout.
     """
 
     def __init__(self, *, kernel_size: int = TAPS, **kwargs: Unpack[LayerOptions]) -> None:
@@ -47,5 +47,5 @@ class CausalConvolution(keras.layers.Layer):
         return input_shape
 
     def get_config(self) -> SavedConfig:
-        """The arguments, for a saved model."""
+        """Constructor arguments of an equal layer."""
         return {**super().get_config(), "kernel_size": self.kernel_size}

@@ -1,4 +1,4 @@
-"""Each head on a scale of its own, so that a head with large states does not drown the others."""
+"""Normalisation per head, so that a head with large states does not dominate the others."""
 
 from typing import Unpack
 
@@ -14,10 +14,10 @@ from foundry_tasks.models.deep.layers.block_diagonal import in_parts
 
 @keras.saving.register_keras_serializable(package="foundry")
 class HeadNorm(keras.layers.Layer):
-    """Group norm with a group a head, at each step alone: (x − mean) / √(variance + epsilon) · scale.
+    """Group norm with one group per head, at each step: (x − mean) / √(variance + epsilon) · scale.
 
-    (batch, steps, units) → the same shape; moments over a head's units in float32, ddof=0. Wu and He (2018).
-    A step sees itself alone, so a mask passes through.
+    (batch, steps, units) → the same shape; moments over the units of a head in float32, ddof=0. Wu and He (2018).
+    Steps are independent of each other, so a mask passes through.
     """
 
     def __init__(self, *, heads: int, epsilon: float = 1e-5, **kwargs: Unpack[LayerOptions]) -> None:
@@ -27,7 +27,7 @@ class HeadNorm(keras.layers.Layer):
         self.supports_masking = True
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Create the scale, (units,). Raises ValueError where `heads` does not divide the units."""
+        """Create the scale, (units,). Raises ValueError if `heads` does not divide the units."""
         self.head_size = in_parts(input_shape[-1], self.heads, "heads")
         self.scale = self.add_weight(shape=(input_shape[-1],), initializer="ones", name="scale")
 
@@ -45,5 +45,5 @@ class HeadNorm(keras.layers.Layer):
         return input_shape
 
     def get_config(self) -> SavedConfig:
-        """The arguments, for a saved model."""
+        """Constructor arguments of an equal layer."""
         return {**super().get_config(), "heads": self.heads, "epsilon": self.epsilon}

@@ -1,14 +1,15 @@
-"""mLSTM: a memory that is a matrix, written by keys, read by queries, without recurrent weights. Beck et al. (2024), section 2.3.
+"""mLSTM: a matrix memory, written by keys and read by queries, without recurrent weights. Beck et al. (2024), section 2.3.
 
     C_t = f_t C_{t−1} + i_t k_t v_tᵀ,   n_t = f_t n_{t−1} + i_t k_t,   h_t = C_tᵀ q_t / max(|n_t · q_t|, √d)
 
-with i = exp(ĩ), f = σ(f̃), all of it in units of exp(m_t), the largest exponent so far. (The paper has 1 for √d and keys
-divided by it, which is the same and one more pass over them.) Nothing is recurrent but sums, hence three forms that
-agree: step by step (`mlstm_step`, constant memory), all steps at once (`mlstm_parallel`, products of
-steps × steps), and chunks of steps that hand a state on (`mlstm_chunked`, what long sequences need).
+with i = exp(ĩ), f = σ(f̃). C, n and the denominator are stored in units of exp(m_t), the largest exponent so far. (The
+paper divides the keys by √d and has 1 for √d in the maximum: the same h with one more pass over the keys.) The recurrence
+is a weighted sum, so three forms give the same h: step by step (`mlstm_step`, constant memory), all steps at once
+(`mlstm_parallel`, products of steps × steps), and chunks of steps with a state between them (`mlstm_chunked`, for long
+sequences).
 
-Shapes: q, k, v (batch, heads, steps, size); i, f (batch, heads, steps) pre-activations, float32; h as v. Products are
-computed in q's dtype, everything else in float32.
+Shapes: q, k, v (batch, heads, steps, size); i, f (batch, heads, steps) pre-activations, float32; h as v. Matrix products
+are computed in the dtype of q, everything else in float32.
 """
 
 from typing import Unpack
@@ -25,11 +26,11 @@ from foundry_tasks.models.deep.layers.block_diagonal import in_parts
 
 EPSILON = 1e-6
 NOTHING_YET = -1e30
-"""The stabiliser before the first step: whatever comes is more."""
+"""The stabiliser m before the first step: smaller than every exponent."""
 _LARGEST_EXPONENT = 60.0
-"""exp of it is within float32, and so large that what it divides is nothing."""
+"""Upper bound of an exponent: its exp is finite in float32, and a quotient by it is negligible."""
 _CLOSED, _OPEN = -1e30, 1e4
-"""Gates of a masked step: nothing is written, nothing forgotten."""
+"""Input and forget gate of a masked step: it leaves the memory unchanged."""
 
 State = tuple[Tensor, Tensor, Tensor]
 """C (batch, heads, size, size), n (batch, heads, size), m (batch, heads), float32."""
@@ -38,14 +39,14 @@ State = tuple[Tensor, Tensor, Tensor]
 def mlstm_start(q: Tensor) -> State:
     """The state before the first step.
 
-    q: (batch, heads, steps, size). C and n are 0, m is as good as −∞.
+    q: (batch, heads, steps, size). C and n are 0, m is NOTHING_YET.
     """
     zero = ops.zeros_like(q[:, :, 0], dtype="float32")
     return zero[..., None] * zero[..., None, :], zero, zero[..., 0] + NOTHING_YET
 
 
 def mlstm_step(q: Tensor, k: Tensor, v: Tensor, i: Tensor, f: Tensor, state: State) -> tuple[Tensor, State]:
-    """One step, as the equations stand: what the other forms are proved against, and what a stream needs.
+    """One step of the equations, for streams and as the reference of the other forms.
 
     q, k, v: (batch, heads, size); i, f: (batch, heads). Returns h (batch, heads, size) float32 and the next state.
     """
@@ -70,9 +71,9 @@ def mlstm_parallel(q: Tensor, k: Tensor, v: Tensor, i: Tensor, f: Tensor) -> Ten
 
 
 def mlstm_chunked(q: Tensor, k: Tensor, v: Tensor, i: Tensor, f: Tensor, *, chunk_size: int) -> Tensor:
-    """The parallel form within chunks, a state between them; memory grows with steps · chunk_size. The last may be short.
+    """The parallel form within chunks, with a state between them; memory grows with steps · chunk_size.
 
-    Shapes as in `mlstm_parallel`. chunk_size: in steps.
+    Shapes as in `mlstm_parallel`. chunk_size: in steps; the last chunk may be shorter.
     """
     outputs, state = [], None
     steps = q.shape[2]
@@ -86,17 +87,18 @@ def mlstm_chunked(q: Tensor, k: Tensor, v: Tensor, i: Tensor, f: Tensor, *, chun
 
 
 def _exponents(i: Tensor, f: Tensor) -> tuple[Tensor, Tensor]:
-    """a_j = ĩ_j − F_j and F = Σ log σ(f̃): at step t, what step j wrote weighs exp(F_t + a_j)."""
+    """a_j = ĩ_j − F_j and F_t = Σ_{j ≤ t} log σ(f̃_j). At step t, the weight of k_j v_jᵀ in C_t is exp(F_t + a_j)."""
     log_forgotten = ops.cumsum(ops.log_sigmoid(ops.cast(f, "float32")), axis=-1)
     return ops.cast(i, "float32") - log_forgotten, log_forgotten
 
 
 def _read_chunk(q: Tensor, k: Tensor, v: Tensor, a: Tensor, log_forgotten: Tensor, state: State | None) -> Tensor:
-    """h of a chunk's steps. exp(F_t) divides out of h_t, so the unit is that of a alone, exp(μ_t), μ_t = max a_j; m = F + μ.
+    """h of the steps of a chunk. exp(F_t) cancels in h_t, so the unit is exp(μ_t) with μ_t = max_{j ≤ t} a_j; m = F + μ.
 
-    h does not depend on the unit, which is therefore a constant to the gradient: only a running maximum of a remains of
-    D, and no maximum over a matrix of steps × steps, which is what this form's time is spent on. The weights are one to the
-    gradient too: a scales its key as well as its column of scores, and a key has but `size` numbers to collect it from.
+    h does not depend on the unit, so the gradient treats it as a constant. The unit needs a running maximum of a, not a
+    maximum over the matrix D of steps × steps, which would dominate the time of this form. The gradient treats the weights
+    as constants too: a gets its gradient through exp(a − fixed) on its key, a sum over `size` numbers, rather than
+    through its column of the scores.
     """
     dtype = q.dtype
     fixed = ops.stop_gradient(a)
@@ -104,7 +106,7 @@ def _read_chunk(q: Tensor, k: Tensor, v: Tensor, a: Tensor, log_forgotten: Tenso
     largest = _running_maximum(fixed)
     if state is not None:
         largest = ops.maximum(largest, ops.stop_gradient(state[2])[..., None])
-    # Masked first: broadcasting one side at a time is what the backends do fast.
+    # The mask is added first: the backends are fast if only one operand is broadcast at a time.
     weights = ops.exp(fixed[..., None, :] + _causal(a.shape[-1]) - largest[..., None])
     scores = ops.matmul(q, ops.swapaxes(k, -1, -2)) * ops.cast(weights, dtype)
     numerator = ops.cast(ops.matmul(scores, v), "float32")
@@ -118,7 +120,7 @@ def _read_chunk(q: Tensor, k: Tensor, v: Tensor, a: Tensor, log_forgotten: Tenso
 
 
 def _write_chunk(k: Tensor, v: Tensor, a: Tensor, log_forgotten: Tensor, state: State | None) -> State:
-    """The state after a chunk."""
+    """The state after a chunk. state: the one before it; None: the start."""
     largest = ops.max(a, axis=-1)
     if state is not None:
         largest = ops.maximum(largest, state[2])
@@ -133,17 +135,17 @@ def _write_chunk(k: Tensor, v: Tensor, a: Tensor, log_forgotten: Tensor, state: 
 
 
 def _normaliser(total: Tensor, exponent: Tensor, size: int) -> Tensor:
-    """1 / max(|n · q|, √d) in units of exp(m), exponent being −m; with a last axis for what it multiplies."""
+    """1 / max(|n · q|, √d) in units of exp(m). total: n · q. exponent: −m. Adds a last axis of length 1."""
     floor = ops.exp(ops.minimum(exponent, _LARGEST_EXPONENT))
     return ops.expand_dims(size**-0.5 / (ops.maximum(ops.abs(total) * size**-0.5, floor) + EPSILON), -1)
 
 
 def _running_maximum(a: Tensor) -> Tensor:
     """max over j ≤ t along the last axis, in log₂(steps) passes."""
-    reach = 1
-    while reach < a.shape[-1]:
-        a = ops.maximum(a, ops.concatenate([a[..., :reach], a[..., :-reach]], axis=-1))
-        reach *= 2
+    shift = 1
+    while shift < a.shape[-1]:
+        a = ops.maximum(a, ops.concatenate([a[..., :shift], a[..., :-shift]], axis=-1))
+        shift *= 2
     return a
 
 
@@ -153,11 +155,11 @@ def _causal(steps: int) -> Tensor:
 
 @keras.saving.register_keras_serializable(package="foundry")
 class MLSTM(keras.layers.Layer):
-    """(batch, steps, 3 · units), that is q, k and v side by side → (batch, steps, units).
+    """mLSTM over all steps: (batch, steps, 3 · units), q, k and v concatenated → (batch, steps, units).
 
-    The gates are linear in all three and start from their biases alone: nothing in particular is written, and the heads
-    forget at rates of their own (biases from +3 to +6). Up to `chunk_size` steps in parallel, more in chunks. A masked
-    step writes and forgets nothing.
+    The gates are linear in q, k and v. Their kernels start at zero, so at first the gates equal their biases: 0 for the
+    input gate, +3 to +6 over the heads for the forget gate. Up to `chunk_size` steps are computed in parallel, more in
+    chunks. A masked step leaves the memory unchanged. Raises ValueError if `heads` does not divide `units`.
     """
 
     def __init__(self, units: int, *, heads: int, chunk_size: int = 64, **kwargs: Unpack[LayerOptions]) -> None:
@@ -193,7 +195,7 @@ class MLSTM(keras.layers.Layer):
         return (*input_shape[:-1], self.units)
 
     def get_config(self) -> SavedConfig:
-        """The arguments, for a saved model."""
+        """Constructor arguments of an equal layer."""
         return {**super().get_config(), "units": self.units, "heads": self.heads, "chunk_size": self.chunk_size}
 
 

@@ -1,7 +1,7 @@
-"""sLSTM: a recurrent network that can revise what it stored, since its gates are exponential. Beck et al. (2024), section 2.2.
+"""sLSTM: a recurrent network with exponential gates, which can overwrite its memory. Beck et al. (2024), section 2.2.
 
-Exponentials overflow, so all states are kept in units of exp(m), the stabiliser, and are float32 whatever the policy says.
-What leaves the network is c / n, from which the unit cancels: m is therefore a constant to the gradient.
+Exponentials can overflow, so the states are stored in units of exp(m) (m is the stabiliser) and in float32 under every
+dtype policy. The output depends on c / n, in which the unit cancels, so the gradient treats m as a constant.
 """
 
 from typing import Unpack
@@ -16,18 +16,18 @@ from foundry_tasks.models.deep.keras_types import LayerOptions, SavedConfig, Ten
 from foundry_tasks.models.deep.layers.block_diagonal import block_diagonal, in_parts
 
 GATES = 4
-"""In this order: input i, forget f, cell input z, output o."""
+"""Number of gates, in this order: input i, forget f, cell input z, output o."""
 NOTHING_YET = -1e30
-"""The stabiliser before the first step: whatever comes is more."""
+"""The stabiliser m before the first step: smaller than every exponent."""
 
 State = tuple[Tensor, Tensor, Tensor, Tensor]
-"""(h, c, n, m), each (batch, units) float32: output, memory, the memory's weight, and the logarithm of their unit."""
+"""(h, c, n, m), each (batch, units) float32: output, memory, normaliser, and stabiliser, the logarithm of the unit."""
 
 
 def slstm_step(gates: Tensor, state: State) -> State:
     """One step of the recurrence; equations (8)–(17) of the paper, with σ as the forget gate.
 
-    gates: (batch, 4 · units) pre-activations, recurrent part and bias included, float32.
+    gates: (batch, 4 · units) pre-activations with the recurrent part and the bias, float32.
     """
     _, c, n, m = state
     i, f, z, o = ops.split(gates, GATES, axis=-1)
@@ -41,11 +41,12 @@ def slstm_step(gates: Tensor, state: State) -> State:
 
 @keras.saving.register_keras_serializable(package="foundry")
 class SLSTMCell(keras.layers.Layer):
-    """What is recurrent in an sLSTM, for `keras.layers.RNN`: g̃_t = W x_t + R h_{t−1} + b, W x_t being the cell's input.
+    """The recurrent cell of an sLSTM, for `keras.layers.RNN`: g̃_t = W x_t + R h_{t−1} + b. The cell's input is W x_t.
 
-    inputs: (batch, 4 · units), by gate, then head, then a head's unit. R is block-diagonal by head and starts at zero, so
-    that a network first learns from its inputs; forget biases fall from +5 to −7 over a head's units: some remember for
-    ever, some nothing. Weights: `recurrent_kernel` (heads, unit in, 4, unit out), `bias` (heads, 4, unit).
+    inputs: (batch, 4 · units), ordered by gate, then head, then unit of the head. R is block-diagonal by head and starts
+    at zero, so the network first learns from its inputs. Initial forget biases fall from +5 to −7 over the units of a head,
+    from a long memory to none. Weights: `recurrent_kernel` (heads, unit in, 4, unit out), `bias` (heads, 4, unit). Raises
+    ValueError if `heads` does not divide `units`.
     """
 
     def __init__(self, units: int, *, heads: int, **kwargs: Unpack[LayerOptions]) -> None:
@@ -77,7 +78,7 @@ class SLSTMCell(keras.layers.Layer):
         return state[0], list(state)
 
     def get_config(self) -> SavedConfig:
-        """The arguments, for a saved model."""
+        """Constructor arguments of an equal layer."""
         return {**super().get_config(), "units": self.units, "heads": self.heads}
 
 
@@ -85,8 +86,8 @@ class SLSTMCell(keras.layers.Layer):
 class SLSTM(keras.layers.Layer):
     """The cell over all steps: (batch, steps, 4 · units) gate inputs → (batch, steps, units) outputs.
 
-    Every W x_t is the caller's, one product for all steps; only R h stays in the scan. A masked step leaves the state and
-    the output as they were. float32 inside; the output has the policy's dtype.
+    The caller computes W x_t, one product for all steps; only R h_{t−1} is computed step by step. A masked step repeats the
+    state and the output of the step before. Computed in float32; the output has the dtype of the policy.
     """
 
     def __init__(self, units: int, *, heads: int, **kwargs: Unpack[LayerOptions]) -> None:
@@ -109,12 +110,12 @@ class SLSTM(keras.layers.Layer):
         return (*input_shape[:-1], self.units)
 
     def get_config(self) -> SavedConfig:
-        """The arguments, for a saved model."""
+        """Constructor arguments of an equal layer."""
         return {**super().get_config(), "units": self.units, "heads": self.heads}
 
 
 def _forget_bias(shape: tuple[int, int, int], dtype: str | None = None) -> Tensor:
-    """(heads, 4, units of a head): 0 but for the forget gate, which falls by a power law as the reference has it."""
+    """(heads, 4, units of a head): 5 − 12 u^0.3 for the forget gate, u = 0 … 1 over a head, as in the reference; else 0."""
     heads, _, size = shape
     unit = ops.arange(size, dtype="float32") / max(size - 1, 1)
     forget = 5.0 - 12.0 * unit**0.3

@@ -1,4 +1,4 @@
-"""The two residual blocks that an xLSTM is stacked from. Beck et al. (2024), figures 10 and 11."""
+"""The two residual blocks of an xLSTM stack. Beck et al. (2024), figures 10 and 11."""
 
 from typing import Literal, Unpack
 
@@ -21,13 +21,14 @@ Kind = Literal["slstm", "mlstm"]
 
 @keras.saving.register_keras_serializable(package="foundry")
 class XLSTMBlock(keras.layers.Layer):
-    """x + f(norm(x)) around an sLSTM or an mLSTM: (batch, steps, width) → the same shape.
+    """x + f(norm(x)) with an sLSTM or an mLSTM in f: (batch, steps, width) → the same shape.
 
-    "slstm": x + headnorm(sLSTM(…)), i and f from a causal convolution, z and o from the raw input; then a residual gated
-    feed-forward. "mlstm": up-projection to twice the width, twice: one half is the gate; q and k from a causal convolution,
-    v from the raw half; head norm, plus a learnable skip of the convolution, times SiLU of the gate; down-projection.
+    "slstm": x + headnorm(sLSTM(norm x)), where gates i and f are computed from a causal convolution and z and o from the
+    input itself; then a residual gated feed-forward. "mlstm": up-projection to 2 × width for the values and 2 × width for
+    the gate; q and k from a causal convolution of the values, v from the values themselves; then head norm, plus a learned
+    multiple of the convolution, times SiLU(gate); down-projection.
 
-    heads must divide the width. dropout acts on what a residual branch adds. Masked steps leave no trace in later ones.
+    heads must divide the width. dropout applies to the output of each branch. Masked steps do not affect later ones.
     """
 
     def __init__(self, *, kind: Kind, heads: int = HEADS, dropout: float = 0.0, **kwargs: Unpack[LayerOptions]) -> None:
@@ -49,7 +50,7 @@ class XLSTMBlock(keras.layers.Layer):
             layer.build(input_shape)
 
     def call(self, inputs: Tensor, mask: Tensor | None = None, training: bool = False) -> Tensor:
-        """inputs: (batch, steps, width). mask: (batch, steps), False where a step is skipped. training: whether to drop out."""
+        """inputs: (batch, steps, width). mask: (batch, steps), False: skip the step. training: whether to apply dropout."""
         x = inputs
         for norm, branch in zip(self.norms, self.branches, strict=True):
             x = x + self.drop(branch(norm(x), mask=mask), training=training)
@@ -60,12 +61,12 @@ class XLSTMBlock(keras.layers.Layer):
         return input_shape
 
     def get_config(self) -> SavedConfig:
-        """The arguments, for a saved model."""
+        """Constructor arguments of an equal layer."""
         return {**super().get_config(), "kind": self.kind, "heads": self.heads, "dropout": self.dropout}
 
 
 class _Branch(keras.layers.Layer):
-    """(batch, steps, width) → the same shape; its layers take its policy, and no name of theirs is given from outside."""
+    """(batch, steps, width) → the same shape. Its layers have the dtype policy of the branch and Keras' default names."""
 
     def __init__(self, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
@@ -140,6 +141,6 @@ class _FeedForward(_Branch):
         self.up.build(input_shape)
         self.down.build((*input_shape[:-1], hidden))
 
-    def call(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:  # noqa: ARG002 - a step sees itself alone
+    def call(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:  # noqa: ARG002 - steps are independent of each other
         gate, value = ops.split(self.up(inputs), 2, axis=-1)
         return self.down(ops.gelu(gate) * value)

@@ -1,1 +1,1 @@
-"""Forward passes of the networks in NumPy: they score saved networks. Keras builds and trains the same networks."""
+"""Forward passes of the networks in NumPy, which score saved networks. Keras builds and trains the same networks."""

@@ -1,4 +1,4 @@
-"""Layers without a state, float32 in and out: (…, inputs) → (…, outputs). Formulas as Keras computes them."""
+"""Layers without recurrence: (…, inputs) float32 → (…, outputs) float32. The formulas are those of Keras."""
 
 from collections.abc import Mapping
 
@@ -7,22 +7,22 @@ import numpy.typing as npt
 
 Array = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
-"""(batch, steps), False for a step without any value."""
+"""(batch, steps), False for a step whose inputs are all 0."""
 Shapes = Mapping[str, Mapping[str, tuple[int, ...]]]
-"""Part of a network → its weights' shapes by name, in the order in which they are saved."""
+"""Part of a network → weight → shape, in the order in which the weights are saved."""
 Part = Mapping[str, Array]
 Weights = Mapping[str, Part]
 
 
 def mask_of(windows: Array) -> Mask:
-    """(batch, steps, inputs) → the steps where any input is not 0."""
+    """(batch, steps, inputs) → (batch, steps), True where any input is not 0."""
     mask: Mask = np.any(windows, axis=-1)
     return mask
 
 
 # ---------------------------------------------------------------- activations
 def sigmoid(x: Array) -> Array:
-    """1 / (1 + exp(−x)), computed by a hyperbolic tangent, which cannot overflow."""
+    """1 / (1 + exp(−x)), computed as (1 + tanh(x / 2)) / 2, which cannot overflow."""
     result: Array = np.tanh(x * np.float32(0.5))
     result += 1
     result *= 0.5
@@ -64,7 +64,7 @@ def _times_half_of(x: Array, erf: Array) -> Array:
 
 
 def _erf(x: Array) -> Array:
-    """Abramowitz and Stegun (1964), formula 7.1.26, error below 1.5e-7. SciPy's takes ten times as long."""
+    """Abramowitz and Stegun (1964), formula 7.1.26, error below 1.5e-7. SciPy's erf takes ten times as long."""
     size = np.abs(x)
     t = 1 / (1 + np.float32(0.3275911) * size)
     series = np.full_like(t, 1.061405429)
@@ -79,19 +79,22 @@ def _erf(x: Array) -> Array:
 
 # ---------------------------------------------------------------- linear maps
 def linear(x: Array, kernel: Array) -> Array:
-    """x · kernel, (inputs, outputs): one product for all rows and steps."""
+    """x · kernel as one product for all rows and steps. kernel: (inputs, outputs)."""
     return (x.reshape(-1, x.shape[-1]) @ kernel).reshape(*x.shape[:-1], kernel.shape[-1])
 
 
 def dense(x: Array, part: Part, name: str) -> Array:
-    """x · kernel + bias, of the weights `name` and `name`_bias."""
+    """x · kernel + bias. part: holds the kernel `name`, (inputs, outputs), and the bias `name`_bias, (outputs,)."""
     result = linear(x, part[name])
     result += part[f"{name}_bias"]
     return result
 
 
 def block_diagonal(kernel: Array) -> Array:
-    """(blocks, inputs, groups, outputs) → (blocks · inputs, groups · blocks · outputs), zero between different blocks."""
+    """A kernel as one matrix, zero between different blocks.
+
+    kernel: (blocks, inputs, groups, outputs). Returns (blocks · inputs, groups · blocks · outputs).
+    """
     blocks, inputs, groups, outputs = kernel.shape
     matrix = np.zeros((blocks, inputs, groups, blocks, outputs), np.float32)
     own = np.arange(blocks)
@@ -100,7 +103,7 @@ def block_diagonal(kernel: Array) -> Array:
 
 
 def causal_convolution(x: Array, part: Part, mask: Mask) -> Array:
-    """Depthwise: y_t = b + Σ_j w_j ⊙ x_{t−j}, with x = 0 at masked steps and before the first one.
+    """Depthwise causal convolution: y_t = b + Σ_j w_j ⊙ x_{t−j}, with x = 0 at masked steps and before the first one.
 
     x: (batch, steps, units). Weights: `convolution` (taps, units), `convolution_bias` (units,).
     """
@@ -116,7 +119,7 @@ def causal_convolution(x: Array, part: Part, mask: Mask) -> Array:
 
 # ---------------------------------------------------------------- norms
 def layer_norm(x: Array, scale: Array, *, epsilon: float) -> Array:
-    """(x − mean) / √(variance + epsilon) · scale, moments over the last axis, ddof=0."""
+    """(x − mean) / √(variance + epsilon) · scale, moments over the last axis, ddof=0. scale: (units,) or (heads, units)."""
     centred: Array = x - x.mean(axis=-1, keepdims=True)
     variance = np.einsum("...i,...i->...", centred, centred)[..., None] / np.float32(x.shape[-1])
     centred /= np.sqrt(variance + np.float32(epsilon))
@@ -125,7 +128,7 @@ def layer_norm(x: Array, scale: Array, *, epsilon: float) -> Array:
 
 
 def head_norm(x: Array, scale: Array, *, heads: int, epsilon: float = 1e-5) -> Array:
-    """A layer norm over each head's units alone: (…, units) → the same."""
+    """Layer norm over the units of each head: (…, units) → the same shape. scale: (units,)."""
     by_head = (heads, x.shape[-1] // heads)
     normed = layer_norm(x.reshape(*x.shape[:-1], *by_head), scale.reshape(by_head), epsilon=epsilon)
     return normed.reshape(x.shape)

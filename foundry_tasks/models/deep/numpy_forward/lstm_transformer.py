@@ -1,4 +1,4 @@
-"""LSTM–Transformer: the forward pass of the network that `models.deep.lstm_transformer` builds, to its head `sign`."""
+"""LSTM–Transformer: the forward pass of the network that `models.deep.lstm_transformer` builds, for the head `sign`."""
 
 import numpy as np
 
@@ -17,15 +17,15 @@ from foundry_tasks.models.deep.numpy_forward.layers import (
 )
 
 EXPANSION = 2
-"""Width of the feed-forward's inside over the block's."""
+"""Hidden width of the feed-forward divided by the width of the block."""
 HEADS = 2
 _EPSILON = 1e-3
-_UNSEEN = np.float32(-1e30)
-"""Added to the logits of steps that must not be seen. Where all are unseen they weigh the same, as in Keras."""
+_MASKED_LOGIT = np.float32(-1e30)
+"""Added to the logits of steps that are not attended to. If that is every step, all weights are equal, as in Keras."""
 
 
 def shapes(*, steps: int, inputs: int, width: int, blocks: int) -> Shapes:
-    """Of all weights."""
+    """Shapes of all weights, in the order in which they are saved. width: a multiple of HEADS."""
     norm = {"scale": (width,), "offset": (width,)}
     into_heads, bias = (width, HEADS, width // HEADS), (HEADS, width // HEADS)
     block = {
@@ -54,19 +54,23 @@ def shapes(*, steps: int, inputs: int, width: int, blocks: int) -> Shapes:
 
 
 def log_odds(windows: Array, weights: Weights) -> Array:
-    """(batch, steps, inputs), missing values 0, a step of zeros alone masked → (batch,)."""
+    """Log-odds of the last step, (batch,).
+
+    windows: (batch, steps, inputs), standardised; missing values are 0, and a step of zeros alone is masked. weights: as
+    `shapes` names them.
+    """
     mask = mask_of(windows)
     x = _lstm(dense(windows, weights["projection"], "kernel"), weights["lstm"], mask)
     x += weights["position"]["offset"]
     blocks = [part for name, part in weights.items() if name.startswith("block_")]
     for part in blocks[:-1]:
-        x = _block(x, x, part, _unseen(mask))
-    x = _block(x[:, -1:], x, blocks[-1], np.where(mask, np.float32(0), _UNSEEN)[:, None])
+        x = _block(x, x, part, _attention_bias(mask))
+    x = _block(x[:, -1:], x, blocks[-1], np.where(mask, np.float32(0), _MASKED_LOGIT)[:, None])
     return dense(_norm(x[:, 0], weights["last_norm"], ""), weights["sign"], "kernel")[:, 0]
 
 
 def _lstm(x: Array, part: Part, mask: Mask) -> Array:
-    """(batch, steps, width) → outputs of the same shape; a masked step leaves state and output as they were.
+    """LSTM over all steps: (batch, steps, width) → the same shape. A masked step repeats state and output of the step before.
 
     Gates in Keras' order: input, forget, cell input, output.
     """
@@ -87,32 +91,35 @@ def _lstm(x: Array, part: Part, mask: Mask) -> Array:
     return outputs
 
 
-def _unseen(mask: Mask) -> Array:
-    """(batch or 1, steps, steps), to add to the logits: no step sees a later or masked one; a masked step sees none."""
+def _attention_bias(mask: Mask) -> Array:
+    """(batch or 1, steps, steps), to add to the logits: _MASKED_LOGIT for later steps and where either step is masked, else 0."""
     causal = np.tri(mask.shape[1], dtype=np.bool_)[None]
-    seen = causal if mask.all() else causal & mask[:, None] & mask[:, :, None]
-    return np.where(seen, np.float32(0), _UNSEEN)
+    attended = causal if mask.all() else causal & mask[:, None] & mask[:, :, None]
+    return np.where(attended, np.float32(0), _MASKED_LOGIT)
 
 
-def _block(asking: Array, x: Array, part: Part, unseen: Array) -> Array:
-    """x + attention(norm x), then x + feed-forward(norm x), at the steps `asking`, (batch, all steps or the last, width)."""
-    noted = _norm(x, part, "look_")
-    looking = noted[:, -asking.shape[1] :]
-    q, k, v = (_in_heads(y, part, name) for y, name in ((looking, "query"), (noted, "key"), (noted, "value")))
+def _block(residual: Array, x: Array, part: Part, bias: Array) -> Array:
+    """x + attention(norm x), then x + feed-forward(norm x), of the shape of `residual`.
+
+    x: (batch, steps, width). residual: x itself, or its last step, (batch, 1, width). bias: added to the logits.
+    """
+    normed = _norm(x, part, "look_")
+    queries = normed[:, -residual.shape[1] :]
+    q, k, v = (_in_heads(y, part, name) for y, name in ((queries, "query"), (normed, "key"), (normed, "value")))
     logits = (q * np.float32(q.shape[-1] ** -0.5)) @ k.swapaxes(-1, -2)
-    logits += unseen[:, None]
+    logits += bias[:, None]
     logits -= logits.max(axis=-1, keepdims=True)
     weights = np.exp(logits, out=logits)
     attended = weights @ v
     attended /= weights.sum(axis=-1, keepdims=True)
-    x = linear(attended.swapaxes(1, 2).reshape(asking.shape), part["attended"].reshape(-1, asking.shape[-1]))
+    x = linear(attended.swapaxes(1, 2).reshape(residual.shape), part["attended"].reshape(-1, residual.shape[-1]))
     x += part["attended_bias"]
-    x += asking
+    x += residual
     return x + dense(gelu(dense(_norm(x, part, "think_"), part, "widen")), part, "narrow")
 
 
 def _in_heads(x: Array, part: Part, name: str) -> Array:
-    """(batch, steps, width) → (batch, heads, steps, size)."""
+    """Project and split into heads: (batch, steps, width) → (batch, heads, steps, size)."""
     kernel, bias = part[name], part[f"{name}_bias"]
     projected = linear(x, kernel.reshape(len(kernel), -1)) + bias.ravel()
     return projected.reshape(*x.shape[:2], *bias.shape).swapaxes(1, 2)

@@ -1,17 +1,19 @@
-"""sLSTM over all steps; the formulas and their names are those of `models.deep.layers.slstm`."""
+"""sLSTM over all steps, with the formulas and names of `models.deep.layers.slstm`."""
 
 import numpy as np
 
 from foundry_tasks.models.deep.numpy_forward.layers import Array, Mask, block_diagonal, log_sigmoid, sigmoid
 
 _NOTHING_YET = np.float32(-1e30)
-"""The stabiliser before the first step: whatever comes is more."""
+"""The stabiliser m before the first step: smaller than every exponent."""
 
 
 def slstm(entered: Array, recurrent: Array, bias: Array, mask: Mask) -> Array:
-    """(batch, steps, 4 · units) gate inputs W x, in the order input, forget, cell input, output → (batch, steps, units).
+    """Outputs h of all steps, (batch, steps, units).
 
-    recurrent: (heads, unit in, 4, unit out); bias: (heads, 4, unit). A masked step leaves state and output as they were.
+    entered: (batch, steps, 4 · units), the gate inputs W x in the order input, forget, cell input, output. recurrent:
+    (heads, unit in, 4, unit out). bias: (heads, 4, unit). mask: (batch, steps). A masked step repeats state and output of
+    the step before.
     """
     batch, steps, units = entered.shape[0], entered.shape[1], entered.shape[2] // 4
     matrix = block_diagonal(recurrent)

@@ -9,15 +9,19 @@ LEVELS = 2
 
 
 def denoised(windows: Array, mask: Mask) -> Array:
-    """(batch, steps, inputs) → the same shape, masked steps 0. `models.deep.wavelet.WaveletDenoiser` has the formula."""
+    """Denoised windows: (batch, steps, inputs) → the same shape, 0 at masked steps.
+
+    mask: (batch, steps). The formula is that of `models.deep.wavelet.WaveletDenoiser`. Raises ValueError if there are too
+    few steps.
+    """
     smooth, details = a_trous_haar(windows.shape[1], LEVELS)
     kept: Array = smooth @ windows
-    reach = np.float32(np.sqrt(np.pi / 2) * np.sqrt(2 * np.log(len(smooth))))
+    factor = np.float32(np.sqrt(np.pi / 2) * np.sqrt(2 * np.log(len(smooth))))
     for matrix in details:
         detail = matrix @ windows
         size = np.abs(detail)
-        left = np.maximum(size - reach * size.mean(axis=1, keepdims=True), 0)
-        kept += np.copysign(left, detail)
+        shrunk = np.maximum(size - factor * size.mean(axis=1, keepdims=True), 0)
+        kept += np.copysign(shrunk, detail)
     kept *= mask[..., None]
     return kept
 
@@ -25,8 +29,8 @@ def denoised(windows: Array, mask: Mask) -> Array:
 def a_trous_haar(steps: int, levels: int) -> tuple[npt.NDArray[np.float32], tuple[npt.NDArray[np.float32], ...]]:
     """Matrices (steps, steps) of the smooth and of each level's details, finest first; all lower triangular.
 
-    smooth + Σ details is the identity. Before the window's first step the series is taken to have been as it was there.
-    Raises ValueError where the window is too short for its levels.
+    smooth + Σ details is the identity. The value before the window's first step is assumed to be that of the first step.
+    Raises ValueError if the window is too short for its levels.
     """
     if steps < 2**levels:
         raise ValueError(f"{levels} wavelet levels need at least {2**levels} steps, got {steps}. Use a longer window.")

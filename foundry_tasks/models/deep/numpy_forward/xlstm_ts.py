@@ -26,21 +26,21 @@ from foundry_tasks.models.deep.numpy_forward.wavelet import denoised
 
 HEADS = 2
 SLSTM_BLOCK = 1
-"""The second block remembers by recurrence, the others by matrices."""
+"""Index of the sLSTM block; the other blocks are mLSTM blocks."""
 PROJECTION_BLOCK = 4
 """Units that share a query, key and value projection."""
 TAPS = 4
-"""Steps of a convolution."""
+"""Kernel size of a convolution, in steps."""
 _EPSILON = 1e-5
 
 
 def feed_forward_units(width: int) -> int:
-    """Width of the feed-forward's inside: 1.3 times the block's, in multiples of 64."""
+    """Hidden width of the feed-forward: 1.3 times the width of the block, rounded up to a multiple of 64."""
     return math.ceil(1.3 * width / 64) * 64
 
 
 def shapes(*, steps: int, inputs: int, width: int, blocks: int) -> Shapes:  # noqa: ARG001 - no weight depends on the steps
-    """Of all weights."""
+    """Shapes of all weights, in the order in which they are saved. width: a multiple of HEADS."""
     size, hidden, inner = width // HEADS, feed_forward_units(width), 2 * width
     projections, unit = inner // PROJECTION_BLOCK, PROJECTION_BLOCK
     mlstm_block = {
@@ -79,46 +79,50 @@ def shapes(*, steps: int, inputs: int, width: int, blocks: int) -> Shapes:  # no
 
 
 def log_odds(windows: Array, weights: Weights, *, denoise: bool = False) -> Array:
-    """(batch, steps, inputs), missing values 0, a step of zeros alone masked → (batch,)."""
+    """Log-odds of the last step, (batch,).
+
+    windows: (batch, steps, inputs), standardised; missing values are 0, and a step of zeros alone is masked. weights: as
+    `shapes` names them. denoise: whether the windows are denoised first.
+    """
     mask = mask_of(windows)
     x = dense(denoised(windows, mask) if denoise else windows, weights["embedding"], "kernel")
     blocks = [part for name, part in weights.items() if name.startswith("block_")]
     for number, part in enumerate(blocks, start=1):
-        asking = 1 if number == len(blocks) else x.shape[1]  # of the last block, only the last step is read
-        x = (_slstm_block if "recurrent" in part else _mlstm_block)(x, part, mask, asking)
+        n_last = 1 if number == len(blocks) else x.shape[1]  # only the last step of the last block is used
+        x = (_slstm_block if "recurrent" in part else _mlstm_block)(x, part, mask, n_last)
     x = layer_norm(x[:, 0], weights["norm"]["scale"], epsilon=_EPSILON)
     return dense(x, weights["sign"], "kernel")[:, 0]
 
 
-def _mlstm_block(x: Array, part: Part, mask: Mask, asking: int) -> Array:
-    """(batch, steps, width) → (batch, asking, width), the last steps."""
+def _mlstm_block(x: Array, part: Part, mask: Mask, n_last: int) -> Array:
+    """(batch, steps, width) → (batch, n_last, width), the last steps."""
     batch, steps, width = x.shape
     inner = 2 * width
     normed = layer_norm(x, part["norm"], epsilon=_EPSILON)
     raw = linear(normed, part["up"][:, :inner])
-    gate = linear(normed[:, -asking:], part["up"][:, inner:])
+    gate = linear(normed[:, -n_last:], part["up"][:, inner:])
     convolved = silu(causal_convolution(raw, part, mask))
     query_and_key = linear(convolved, block_diagonal(part["query_and_key"]))
     qkv = np.concatenate([query_and_key, linear(raw, block_diagonal(part["value"]))], axis=-1)
     i, f = dense(qkv, part, "gates").reshape(batch, steps, 2, HEADS).transpose(2, 0, 3, 1)
     q, k, v = qkv.reshape(batch, steps, 3, HEADS, inner // HEADS).transpose(2, 0, 3, 1, 4)
-    h = mlstm(q[:, :, -asking:], k, v, i, f, mask).swapaxes(1, 2).reshape(batch, asking, inner)
+    h = mlstm(q[:, :, -n_last:], k, v, i, f, mask).swapaxes(1, 2).reshape(batch, n_last, inner)
     h = head_norm(h, part["head_norm"], heads=HEADS)
-    h += part["skip"] * convolved[:, -asking:]
+    h += part["skip"] * convolved[:, -n_last:]
     h *= silu(gate)
-    return x[:, -asking:] + linear(h, part["down"])
+    return x[:, -n_last:] + linear(h, part["down"])
 
 
-def _slstm_block(x: Array, part: Part, mask: Mask, asking: int) -> Array:
-    """(batch, steps, width) → (batch, asking, width), the last steps."""
+def _slstm_block(x: Array, part: Part, mask: Mask, n_last: int) -> Array:
+    """(batch, steps, width) → (batch, n_last, width), the last steps."""
     normed = layer_norm(x, part["norm"], epsilon=_EPSILON)
     convolved = silu(causal_convolution(normed, part, mask))
     entered = [
         linear(convolved, block_diagonal(part["input_and_forget"])),
         linear(normed, block_diagonal(part["cell_and_output"])),
     ]
-    h = slstm(np.concatenate(entered, axis=-1), part["recurrent"], part["recurrent_bias"], mask)[:, -asking:]
-    x = x[:, -asking:] + head_norm(h, part["head_norm"], heads=HEADS)
+    h = slstm(np.concatenate(entered, axis=-1), part["recurrent"], part["recurrent_bias"], mask)[:, -n_last:]
+    x = x[:, -n_last:] + head_norm(h, part["head_norm"], heads=HEADS)
     normed = layer_norm(x, part["feed_forward_norm"], epsilon=_EPSILON)
     hidden = part["down"].shape[0]
     gate, value = linear(normed, part["up"][:, :hidden]), linear(normed, part["up"][:, hidden:])

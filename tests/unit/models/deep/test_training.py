@@ -228,7 +228,7 @@ def test_a_loss_that_is_not_a_number_names_loss_precision_and_epoch():
 
 def test_a_network_that_collapses_twice_is_refused_with_what_to_do():
     with pytest.raises(
-        ConfigError, match=r"has collapsed in epoch 1, and did so with another seed: .* Set another deep_loss"
+        ConfigError, match=r"has collapsed in epoch 1, and also with another seed: .* Set another deep_loss"
     ):
         trainer(CONSTANT).fit(3, name="fit")
 
