@@ -80,8 +80,8 @@ def test_the_gates_read_what_an_audit_of_the_same_recipe_has_found(foundry, audi
         gates = foundry.train(run_id, conf, until="gates")["gates"]
         return json.loads(foundry.document(gates, "gates.json"))["horizons"]["1"]["gates"][0]["note"]
 
-    assert f"and {reached:.4f} where the recipe is fitted anew, 40 times, until" in note("same", conf | {"threads": 2})
-    assert "fitted anew" not in note("other", conf | {"feature_set": "extended"})
+    assert f"of the refitted null: {reached:.4f} (40 refits, prices until" in note("same", conf | {"threads": 2})
+    assert "refitted null" not in note("other", conf | {"feature_set": "extended"})
 
 
 class Killed(BaseException):

@@ -58,7 +58,7 @@ def test_a_version_holds_all_that_a_stranger_needs(registry, tmp_path):
     described = (model / "MLmodel").read_text()
     assert "loader_module: foundry_tasks.adapters.served_model" in described
     assert f"sha256: {version.sha256}" in described
-    assert (model / "code" / "foundry_tasks" / "contract" / "ledger.py").is_file()
+    assert (model / "code" / "foundry_tasks" / "ledger" / "records.py").is_file()
     assert not list(model.rglob("__pycache__"))
     assert json.loads((model / "input_example.json").read_text())["columns"] == ["date", "ticker", "ret_1d", "vol_20d"]
     requirements = (model / "requirements.txt").read_text().split()
