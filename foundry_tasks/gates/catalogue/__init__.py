@@ -1,1 +1,1 @@
-"""The gates, one file each: what it asks, how it judges, how the report shows it."""
+"""The gates, one file each: question, threshold, judgement and style in the report."""

@@ -8,7 +8,7 @@ from foundry_tasks.gates.style import GateStyle, writer
 def judge(case: Case) -> Answer:
     """Warns only. A constant base model does not harm the average; the gate `spread` refuses when all are constant.
 
-    Trees with thousands of rows a leaf are constant in every small market.
+    Trees with thousands of rows per leaf are constant in every small market.
     """
     folds = len(case.evidence.test_relative)
     lost = {name: len(where) for name, where in case.evidence.collapsed.items() if where}

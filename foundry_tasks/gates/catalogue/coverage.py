@@ -6,7 +6,7 @@ from foundry_tasks.gates.style import GateStyle, writer
 
 
 def judge(case: Case) -> Answer:
-    """Counts the members of the universe, session by session."""
+    """Fails if predicted / all ticker-sessions of universe members < min_coverage."""
     import numpy as np
 
     member = case.evidence.member

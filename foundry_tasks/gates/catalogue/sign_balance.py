@@ -1,4 +1,4 @@
-"""sign_balance: share of P(up) above ½, minus the share that base rate and spread explain."""
+"""sign_balance: share of P(up) above ½, minus the share that base rate and dispersion explain."""
 
 import math
 

@@ -9,9 +9,9 @@ from foundry_tasks.gates.style import GateStyle
 
 
 def judge(case: Case) -> Answer:
-    """Fails where spread or number of distinct scores vanishes, warns where the spread is small for the AUC.
+    """Fails if dispersion or share of distinct scores is near zero, warns if the dispersion is small for the AUC.
 
-    A calibrated P(up) with base rate b and AUC a spreads by about 2√π·b(1 − b)·(a − ½).
+    A calibrated P(up) with base rate b and AUC a has a dispersion of about 2√π·b(1 − b)·(a − ½).
     """
     import numpy as np
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def judge(case: Case) -> Answer:
-    """The gated efficiency is that of direction relative to the session's median; the one of up/down measures drift."""
+    """Gates the efficiency of direction relative to the session's median. That of up/down measures drift and is noted only."""
     from foundry_tasks.evaluation.wfe import wfe_interval
 
     evidence, policy = case.evidence, case.policy
