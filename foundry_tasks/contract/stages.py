@@ -50,13 +50,11 @@ class StageSpec:
 STAGES: Mapping[str, StageSpec] = {
     spec.name: spec
     for spec in (
+        StageSpec("prices", "fetch daily prices, exclude bad bars", c.PricesConfig, needs_internet=True),
         StageSpec(
-            "prices", "fetch daily prices, judge every bar, keep what is good", c.PricesConfig, needs_internet=True
+            "features", "compute features known at the close of each session", c.FeaturesConfig, inputs=("prices",)
         ),
-        StageSpec(
-            "features", "compute what is known at the close of each session", c.FeaturesConfig, inputs=("prices",)
-        ),
-        StageSpec("labels", "say what each price did next", c.LabelsConfig, inputs=("prices",)),
+        StageSpec("labels", "compute forward returns and labels", c.LabelsConfig, inputs=("prices",)),
         StageSpec(
             "models",
             "fit the base models in every fold",
@@ -74,7 +72,7 @@ STAGES: Mapping[str, StageSpec] = {
         ),
         StageSpec(
             "nulls",
-            "fit the recipe anew under shifted labels",
+            "refit the recipe under shifted labels",
             c.NullsConfig,
             inputs=("prices", "features", "labels"),
             fits_models=True,
@@ -90,7 +88,7 @@ STAGES: Mapping[str, StageSpec] = {
         ),
         StageSpec(
             "gates",
-            "hold the evidence against the policy",
+            "judge the evidence by the policy",
             c.GatesConfig,
             inputs=("prices", "features", "labels", "models", "ensemble", "leakage"),
             pure=False,
@@ -111,7 +109,7 @@ STAGES: Mapping[str, StageSpec] = {
         ),
         StageSpec(
             "refit",
-            "fit what passed on all sessions",
+            "refit the models that passed, on all sessions",
             c.RefitConfig,
             inputs=("features", "labels", "models", "ensemble", "gates"),
             fits_models=True,
@@ -134,7 +132,7 @@ STAGES: Mapping[str, StageSpec] = {
         ),
         StageSpec(
             "monitor",
-            "score what was predicted before, watch for drift",
+            "score earlier predictions, measure drift",
             c.MonitorConfig,
             inputs=("prices", "features", "predict"),
             pure=False,

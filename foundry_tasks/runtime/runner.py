@@ -96,7 +96,9 @@ def execute(identity: Identity, conf: Conf, context: RunContext) -> StageResult:
             module = importlib.import_module(f"foundry_tasks.stages.{identity.stage}")
             imported = context.imports.seconds
             io.steps.elapsed_s["start"] = time.perf_counter() - context.started
-            digest = _reuse_digest(identity, inputs, config.model_dump(mode="json"), _outside(module, config, io))
+            digest = _reuse_digest(
+                identity, inputs, config.model_dump(mode="json"), _outside_digest(module, config, io)
+            )
             previous = _reusable(context.store, identity.stage, digest)
             if previous is None:
                 io.checkpoints.prefix = artifacts.checkpoint_prefix(identity.stage, digest) if digest else None
@@ -181,7 +183,7 @@ def _inputs(io: StageIO) -> dict[str, str]:
     return found
 
 
-def _outside(module: ModuleType, config: StageConfig, io: StageIO) -> str | None:
+def _outside_digest(module: ModuleType, config: StageConfig, io: StageIO) -> str | None:
     """Digest of the data that the stage reads outside the store. None: unknown, so no result is reused."""
     found: str | None = module.fingerprint(config, io) if hasattr(module, "fingerprint") else ""
     return found
