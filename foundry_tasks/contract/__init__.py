@@ -1,1 +1,1 @@
-"""What a stage promises and what a DAG may know: pydantic and the standard library only."""
+"""Configs, documents and types that stages, DAGs and the CLI share. Imports pydantic and the standard library only."""

@@ -1,4 +1,4 @@
-"""The URI layout of the store, pure: where a run's result, an object, a ledger record, a trial and a price head lie."""
+"""Keys of the store: results of runs, objects, ledger records, predictions, trials and price heads. Pure functions."""
 
 import hashlib
 import json
@@ -16,7 +16,7 @@ _SLUG_LENGTH = 40
 
 
 def sha256_of(data: bytes) -> str:
-    """The name of an object."""
+    """SHA-256 of `data`, 64 hexadecimal digits: the name of an object in the store."""
     return hashlib.sha256(data).hexdigest()
 
 
@@ -26,68 +26,68 @@ def canonical_json(value: ConfValue) -> bytes:
 
 
 def digest_of(value: ConfValue) -> str:
-    """sha256 of the canonical JSON of `value`."""
+    """SHA-256 of the canonical JSON of `value`."""
     return sha256_of(canonical_json(value))
 
 
 def run_key(run_id: str) -> str:
-    """A run's folder: a readable slug and a hash, since run ids hold `:` and `+` and may be long."""
+    """Folder name of a run: a readable slug and a hash. Run ids contain `:` and `+` and may be long."""
     slug = _UNSAFE.sub("-", run_id.lower()).strip("-")[:_SLUG_LENGTH].rstrip("-")
     return f"{slug}-{sha256_of(run_id.encode())[:8]}"
 
 
 def run_prefix(dag: str, run_id: str) -> str:
-    """Everything a run has published."""
+    """Prefix of a run's results and log."""
     return f"runs/{dag}/{run_key(run_id)}"
 
 
 def result_key(dag: str, run_id: str, stage: str, shard: str | None) -> str:
-    """The result of a stage; no such object, no result."""
+    """Key of a stage's result; absent until the stage has succeeded. shard: None for a stage that is not mapped."""
     return f"{run_prefix(dag, run_id)}/{stage}/{shard or NO_SHARD}/result.json"
 
 
 def run_log_key(dag: str, run_id: str) -> str:
-    """One JSON line a stage."""
+    """Key of a run's log: one JSON line per stage."""
     return f"{run_prefix(dag, run_id)}/{RUN_LOG}"
 
 
 def page_key(dag: str, run_id: str, page: str) -> str:
-    """A page that people open, under a name that stays the same when the run is repeated."""
+    """Key of a page for people, such as the report. A repeated run writes the same key."""
     return f"pages/{dag}/{run_key(run_id)}/{page}"
 
 
 def quarantine_key(dag: str, run_id: str, stage: str, name: str) -> str:
-    """What expectations rejected, kept to be looked at and never read by a stage."""
+    """Key of data that expectations rejected. It is kept for inspection; no stage reads it."""
     return f"quarantine/{dag}/{run_key(run_id)}/{stage}/{name}"
 
 
 def object_key(sha256: str) -> str:
-    """An immutable object, named by its content."""
+    """Key of an immutable object, named by the SHA-256 of its content."""
     return f"objects/{sha256}"
 
 
 def reuse_key(stage: str, digest: str) -> str:
-    """Where a pure stage finds what it has already computed from the same inputs, config and code."""
+    """Key of a result that a stage reuses. digest: of the inputs, config and code that it was computed from."""
     return f"reuse/{stage}/{digest}.json"
 
 
 def checkpoint_prefix(stage: str, digest: str) -> str:
-    """Checkpoints of a stage's work, which a try that is killed leaves to the next."""
+    """Prefix of a stage's checkpoints, for a retry after the stage was killed. digest: as in `reuse_key`."""
     return f"checkpoints/{stage}/{digest}"
 
 
 def head_key(market: str, source_digest: str) -> str:
-    """The newest price snapshot of a market's source; moved by compare-and-swap."""
+    """Key of the newest price snapshot of a market's source. It is replaced by compare-and-swap."""
     return f"markets/{market}/{source_digest[:16]}/head.json"
 
 
 def ledger_key(model: str, sequence: int) -> str:
-    """One ledger record, created only if absent."""
+    """Key of one ledger record. A record is created only if its key is absent."""
     return f"ledger/{model}/{sequence:08d}.json"
 
 
 def prediction_key(market: str, as_of: date, horizon: int, version: int) -> str:
-    """What a version said after a session, created only if absent: the first word on a day is the one that is scored.
+    """Key of a version's prediction after a session. Created only if absent, so the first prediction of a session is scored.
 
     >>> prediction_key("us", date(2024, 1, 31), horizon=5, version=3)
     'predictions/us/2024-01-31/5d-version3.json'
@@ -96,25 +96,25 @@ def prediction_key(market: str, as_of: date, horizon: int, version: int) -> str:
 
 
 def predictions_prefix(market: str) -> str:
-    """Every prediction of a market, in the order of as-of."""
+    """Prefix of a market's predictions. Its keys sort by as-of."""
     return f"predictions/{market}/"
 
 
 def trial_key(market: str, digest: str) -> str:
-    """A configuration that was evaluated on a market and what it earned, created only if absent: once, however often."""
+    """Key of a trial: a configuration and its P&L on a market. Created only if absent, so a repeated trial counts once."""
     return f"{trials_prefix(market)}{digest}.json"
 
 
 def trials_prefix(market: str) -> str:
-    """Every trial of a market."""
+    """Prefix of a market's trials."""
     return f"trials/{market}/"
 
 
 def null_key(market: str, horizon: int, recipe_digest: str) -> str:
-    """What the gated figures of a recipe are on this market where there is nothing to find; the newest audit's."""
+    """Key of a recipe's null on a market: its gated figures under shifted labels, from the newest audit."""
     return f"nulls/{market}/{horizon}d/{recipe_digest[:16]}.json"
 
 
 def outputs_digest(outputs: Mapping[str, str]) -> str:
-    """One digest over a stage's outputs (name → sha256), free of time, run and runtime."""
+    """One digest of a stage's outputs (name → SHA-256). It does not depend on time, run or runtime."""
     return digest_of(dict(outputs))

@@ -1,4 +1,4 @@
-"""Finished parts of a stage's work, kept for a retry of a try that was killed."""
+"""Checkpoints: finished parts of a stage's work, saved for a retry after the stage was killed."""
 
 from collections.abc import Iterable
 from typing import TypeVar
@@ -11,7 +11,7 @@ from foundry_tasks.contract.stage_outputs import StageOutputs
 
 
 class Note(Part):
-    """What a checkpoint says of a finished part besides its artifacts. A stage names its own fields."""
+    """Fields of a checkpoint besides its artifacts. A stage defines its own subclass."""
 
 
 N = TypeVar("N", bound=Note)
@@ -24,17 +24,17 @@ class _Published(Part):
 
 
 class Checkpoints:
-    """The checkpoints of a stage's work."""
+    """Saves and loads the checkpoints of one stage."""
 
     def __init__(self, store: Store, outputs: StageOutputs) -> None:
         self.prefix: str | None = None
-        """Where they lie, by the digest of all that the work follows from; None: none are saved."""
+        """Key prefix, with the digest of the stage's inputs, config and code. None: nothing is saved or loaded."""
         self._store, self._outputs = store, outputs
 
     def save(self, name: str, note: Note, outputs: Iterable[str] = ()) -> None:
-        """Save a finished part of the work: its note, and the artifacts, already published, whose names `outputs` gives.
+        """Save a finished part of the work. A retry of the same work finds it by `load`.
 
-        A retry of the same work, because this try was killed, finds it by `load`.
+        name: of the part. note: its fields. outputs: names of its artifacts, which are published already.
         """
         if self.prefix is not None:
             published = _Published(outputs={name: self._outputs.artifacts[name] for name in outputs})
@@ -42,7 +42,10 @@ class Checkpoints:
             self._store.write(self._key(name), artifacts.canonical_json(document))
 
     def load(self, name: str, kind: type[N]) -> N | None:
-        """The note of an earlier try, its artifacts published; None where there is none or an artifact is gone."""
+        """The note that an earlier try saved under `name`; its artifacts become outputs of this stage.
+
+        None where there is no checkpoint, or where the store lacks one of its artifacts.
+        """
         document = self._store.read(self._key(name)) if self.prefix else None
         if document is None:
             return None

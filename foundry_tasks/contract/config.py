@@ -1,7 +1,7 @@
-"""What to compute: one frozen model a stage, units in the names.
+"""Configuration: one frozen model per stage, units in the names of fields.
 
-A run's conf is one flat document. Every stage takes the keys it knows, a key that no stage knows is refused, and the
-same key means the same thing in every stage. Market files hold defaults for the same keys.
+A run's conf is one flat document. Every stage reads the keys of its model. A key of no stage is refused. A key has the
+same meaning in every stage. Market files hold defaults for the same keys.
 """
 
 from collections.abc import Iterable
@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 
 def _day(value: ConfValue) -> date | None:
-    """A day as it is written; pydantic alone would take a number too, as seconds since 1970."""
+    """Accept a date or its ISO text. Pydantic alone would also accept a number, as seconds since 1970."""
     if value is None or (isinstance(value, date) and not isinstance(value, datetime)):
         return value
     try:
@@ -45,7 +45,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     >>> did_you_mean("horizon", ["horizons", "seed"])
     ": did you mean 'horizons'?"
     """
-    import difflib  # noqa: PLC0415 - only who mistyped a word loads it
+    import difflib  # noqa: PLC0415 - needed for a mistyped word only
 
     nearest = difflib.get_close_matches(word.lower(), list(known), 1)
     return f": did you mean {nearest[0]!r}?" if nearest else ":"
@@ -56,26 +56,26 @@ Ticker = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Bar = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 """`TICKER DATE`, or `TICKER` for all of its bars."""
 PRICE_COLUMNS = ("date", "ticker", "open", "high", "low", "close", "adj_close", "volume")
-"""What a column of a price file may be."""
+"""Roles that a column of a price file may have."""
 DeclaredColumn = Annotated[
     str, WithJsonSchema({"type": "string", "pattern": rf"^\s*({'|'.join(PRICE_COLUMNS)})\s*=", "minLength": 1})
 ]
-"""`role=column`; what is wrong with one, the validator says better than a pattern does."""
+"""`role=column`. The pattern is part of the JSON schema only: the validator's messages are clearer."""
 MARKET_NAME = r"^[a-z][a-z0-9_]*$"
 Horizon = Annotated[int, Field(ge=1, le=60)]
 DEEP_MODELS = names_in("models/base/deep")
-"""Sequence models: TensorFlow fits them, in an image of their own."""
+"""Sequence models. TensorFlow fits them, in a separate image."""
 MODEL_NAMES = (*names_in("models/base", first=("logistic", "lightgbm", "xgboost")), *DEEP_MODELS)
-"""The files of `foundry_tasks/models/base`: what `models` may name."""
+"""Allowed values of `models`: the files of `foundry_tasks/models/base`."""
 LIVE_SOURCES = names_in("data/sources/live", first=("yfinance",))
-"""Price sources that are asked over the network."""
+"""Price sources that fetch over the network."""
 PRICE_SOURCES = (*names_in("data/sources", first=("sample",)), *LIVE_SOURCES)
-"""The files of `foundry_tasks/data/sources`: what `source` may name."""
+"""Allowed values of `source`: the files of `foundry_tasks/data/sources`."""
 if TYPE_CHECKING:
     ModelName = str
     SourceName = str
     LiveSourceName = str
-else:  # for whoever validates a conf or draws a form; mypy knows no Literal of names that are found
+else:  # pydantic validates these names and lists them in forms; mypy cannot read a computed Literal
     ModelName = Literal[MODEL_NAMES]
     SourceName = Literal[PRICE_SOURCES]
     LiveSourceName = Literal[LIVE_SOURCES]
@@ -95,18 +95,18 @@ Impact = Literal["none", "square_root", "volume_share"]
 RECENT_SESSIONS = 252
 """Sessions that a predict-only run loads. No feature or monitoring window looks back further."""
 MIN_DENOISED_SESSIONS = 4
-"""What the two levels of a window's wavelets span."""
+"""Sessions that the two wavelet levels of a window span."""
 
 
 class StageConfig(BaseModel):
-    """Closed and immutable; unknown keys are refused by whoever merges a conf."""
+    """Base of all configs: frozen, without extra keys. `check_conf` refuses keys of a conf that no stage has."""
 
     model_config = ConfigDict(
         frozen=True,
         extra="forbid",
         allow_inf_nan=False,
         use_attribute_docstrings=True,
-        defer_build=True,  # a stage validates its own config and no other's
+        defer_build=True,  # built at first use: a stage validates only its own config
     )
 
     @field_validator("*")
@@ -116,7 +116,7 @@ class StageConfig(BaseModel):
             try:
                 value.encode()
             except UnicodeEncodeError:
-                raise ValueError("this is not UTF-8 text. Rename what is named so") from None
+                raise ValueError("this is not UTF-8 text. Use a name in UTF-8") from None
         return value
 
 
@@ -166,7 +166,7 @@ class ThreadsConfig(StageConfig):
 
 
 class PricesConfig(MarketConfig):
-    """Where prices come from, which are wanted, and which bars are excepted from the checks."""
+    """Source of prices, tickers and dates to read, and bars that are exempt from the checks."""
 
     calendar: str = "XNYS"
     """Exchange calendar (ISO 10383 market code). It says which days are sessions."""
@@ -295,17 +295,17 @@ class WalkConfig(HorizonsConfig):
 
     @property
     def lookback_sessions(self) -> int:
-        """Sessions before its own that a row's inputs are taken from."""
+        """Sessions before its own that the inputs of a row reach back to."""
         return 0
 
     @property
     def gap_sessions(self) -> int:
-        """What a purge holds besides the sessions that a label reaches ahead."""
+        """Sessions of a purge beyond the label span: embargo + lookback."""
         return self.embargo_sessions + self.lookback_sessions
 
 
 class DeepConfig(StageConfig):
-    """How the sequence models are built and trained; without one of them in `models` nothing reads it."""
+    """How the sequence models are built and trained. Unused where `models` names none of them."""
 
     sequence_sessions: Annotated[int, Field(ge=2, le=RECENT_SESSIONS - 2)] = 20
     """Length of a deep model's input sequence. The purge of the whole walk grows by one session less."""
@@ -325,15 +325,15 @@ class DeepConfig(StageConfig):
     """Precision of the deep models' matrix products. Gates, states and loss are always float32."""
 
     @model_validator(mode="after")
-    def _the_sign_is_learned_whatever_is_learned_beside_it(self) -> Self:
+    def _deep_tasks_are_distinct_and_contain_sign(self) -> Self:
         if "sign" not in self.deep_tasks or len(set(self.deep_tasks)) != len(self.deep_tasks):
             raise ValueError(
-                f"deep_tasks are sign and, beside it, size or volatility, each once, got {list(self.deep_tasks)}"
+                f"deep_tasks must contain sign and may contain size and volatility, each once, got {list(self.deep_tasks)}"
             )
         return self
 
     @model_validator(mode="after")
-    def _a_window_has_room_for_wavelets(self) -> Self:
+    def _windows_are_long_enough_for_wavelets(self) -> Self:
         if self.denoise and self.sequence_sessions < MIN_DENOISED_SESSIONS:
             raise ValueError(
                 f"denoise needs windows of {MIN_DENOISED_SESSIONS} sessions or more, got sequence_sessions="
@@ -366,29 +366,29 @@ class ModelsConfig(WalkConfig, ThreadsConfig, DeepConfig, SeedConfig):
 
     @property
     def deep_models(self) -> tuple[ModelName, ...]:
-        """Those of `models` that look at sequences."""
+        """The sequence models among `models`."""
         return tuple(name for name in self.models if name in DEEP_MODELS)
 
     @property
     def lookback_sessions(self) -> int:
-        """Of the longest sequence: all models share one walk, so that their scores can be stacked."""
+        """Sessions of a deep model's sequence before its own; 0 without deep models. All models share it, to be stacked."""
         return self.sequence_sessions - 1 if self.deep_models else 0
 
     @model_validator(mode="after")
-    def _deep_models_are_fitted_as_they_are(self) -> Self:
+    def _deep_models_are_neither_tuned_nor_fitted_per_regime(self) -> Self:
         if self.deep_models and (self.per_regime or self.tuning_trials):
             raise ValueError(
-                f"{' and '.join(self.deep_models)} can be neither fitted per regime, on half the sessions, nor tuned, one "
-                "training a draw. Set per_regime=false and tuning_trials=0, or leave them out of models"
+                f"{' and '.join(self.deep_models)} cannot be fitted per regime (half the sessions) or tuned (a training "
+                "per draw). Set per_regime=false and tuning_trials=0, or leave them out of models"
             )
         return self
 
     @model_validator(mode="after")
-    def _regimes_leave_no_room_to_stop_or_tune(self) -> Self:
+    def _regime_fits_have_fixed_rounds_and_parameters(self) -> Self:
         if self.per_regime and (self.early_stopping or self.tuning_trials):
             raise ValueError(
-                "per_regime=true goes with fixed rounds and parameters alone: a window that stops or tunes would hold few "
-                "sessions of a regime. Switch early_stopping and tuning_trials off, or per_regime"
+                "per_regime=true needs fixed rounds and parameters: a window for stopping or tuning would hold too few "
+                "sessions of a regime. Set early_stopping=false and tuning_trials=0, or per_regime=false"
             )
         return self
 
@@ -407,7 +407,7 @@ class EnsembleConfig(ThreadsConfig, SeedConfig):
     seeds: PositiveInt = 3
 
     @model_validator(mode="after")
-    def _a_moved_base_rate_is_used(self) -> Self:
+    def _regime_intercept_needs_base_rate_slope(self) -> Self:
         if self.regime_intercept and self.calibration != "base_rate_slope":
             raise ValueError(
                 f"regime_intercept=true moves a base rate that calibration={self.calibration} does not use. Set "
@@ -417,7 +417,7 @@ class EnsembleConfig(ThreadsConfig, SeedConfig):
 
 
 class NullsConfig(ModelsConfig, EnsembleConfig, MarketConfig):
-    """The recipe whose null is wanted: what the models and the ensemble of a run are made of."""
+    """The recipe whose null is estimated: the configs of models and ensemble, and the number of refits."""
 
     null_refits: NonNegativeInt = 40
     """Walks that are fitted anew on this market under shifted labels; 0: none. The gates ask for 40, which takes a
@@ -425,14 +425,14 @@ class NullsConfig(ModelsConfig, EnsembleConfig, MarketConfig):
 
 
 class LeakageConfig(ThreadsConfig, SeedConfig):
-    """How thoroughly the leakage audit looks."""
+    """How many dates the leakage audit examines."""
 
     audit_dates: PositiveInt = 3
     """Dates at which the leakage audit cuts and poisons prices."""
 
 
 class GatePolicy(IntervalsConfig):
-    """What is asked of a model. `warn_*` marks, `min_*` and `max_*` refuse."""
+    """Thresholds of the gates. `warn_*` only warns; `min_*` and `max_*` refuse the model."""
 
     min_auc: Share = 0.52
     """Mean per-session AUC of P(up) against up/down."""
@@ -458,7 +458,7 @@ class GatePolicy(IntervalsConfig):
 
 
 class GatesConfig(GatePolicy, MarketConfig, SeedConfig):
-    """What the gates ask of a model, and what follows from their verdict."""
+    """Thresholds of the gates, and the consequence of their verdict."""
 
     validate_only: bool = False
     """Stop after the gates."""
@@ -467,7 +467,7 @@ class GatesConfig(GatePolicy, MarketConfig, SeedConfig):
 
 
 class AuditConfig(GatePolicy, ThreadsConfig, SeedConfig):
-    """On which simulated markets the error rates of the gates are measured."""
+    """Simulated markets on which the error rates of the gates are measured."""
 
     simulated_markets: PositiveInt = 100
     """Simulated markets of each kind: noise, shifted labels, planted edges, planted leaks."""
@@ -489,7 +489,7 @@ class RefitConfig(ThreadsConfig):
 
 
 class PromoteConfig(MarketConfig):
-    """What the ledger records besides the verdict."""
+    """What the ledger records in addition to the verdict."""
 
     reason: str = ""
     """Reason for the run, written into the ledger. Empty: none."""
@@ -542,7 +542,7 @@ class ReportConfig(MarketConfig):
 class BacktestConfig(StageConfig):
     """How forecasts become positions, and what trading them costs.
 
-    The earliest trade there is comes a session after the close that decided it: no key can say otherwise.
+    The earliest trade is one session after the close that decided it. No key changes that.
     """
 
     sizing: Sizing = "top_bottom"
@@ -569,15 +569,15 @@ class BacktestConfig(StageConfig):
 
 
 class PortfolioConfig(BacktestConfig, IntervalsConfig, SeedConfig):
-    """A backtest of a run's own forecasts, and how its intervals are made."""
+    """A backtest of a run's forecasts, and the resampling of its intervals."""
 
-    entry: Entry | None = None  # type: ignore[assignment] # settled against the prices, before anything is traded
+    entry: Entry | None = None  # type: ignore[assignment] # resolved from the columns of the prices, before trading
     """Trade at the open or at the close of t+1 what the close of t decided. Empty: at the open where prices have
     one."""
 
 
 class SimulateConfig(StageConfig):
-    """It trades by the rules that the portfolio stage wrote down."""
+    """A forward simulation. Its trading rules are those of portfolio.json."""
 
     retrain_sessions: Annotated[int, Field(ge=20)] | None = None
     """Also simulate with models that are refitted every so many sessions (slow). With the value of test_sessions, the

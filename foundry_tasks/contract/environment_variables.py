@@ -1,4 +1,4 @@
-"""Where things are: the `FOUNDRY_*` environment, read once."""
+"""Settings of an installation, read from the `FOUNDRY_*` variables."""
 
 import os
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ Runtime = Literal["process", "docker", "kubernetes"]
 
 
 class Settings(BaseModel):
-    """One field a `FOUNDRY_*` variable; an empty variable counts as unset."""
+    """One field per `FOUNDRY_*` variable. An empty variable counts as unset."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -25,48 +25,48 @@ class Settings(BaseModel):
     s3_endpoint: str = ""
     """URL of the S3 server; empty: AWS."""
     secrets: str = ""
-    """Folder of secret files, one value each: s3_access_key, s3_secret_key, mlflow_username, mlflow_password, tiingo_api_key. A
-    file that is not there leaves that credential to the SDK's own search; the price source Tiingo needs its file."""
+    """Folder of secret files, one value each: s3_access_key, s3_secret_key, mlflow_username, mlflow_password, tiingo_api_key.
+    Without a file the SDK searches for that credential itself; the price source Tiingo requires its file."""
     mlflow_uri: str = f"sqlite:///{REPOSITORY / '.foundry' / 'mlflow.db'}"
     """MLflow's tracking and registry URI."""
     mlflow_artifacts: str = str(REPOSITORY / ".foundry" / "mlartifacts")
-    """Where a new MLflow experiment keeps its files; a tracking server decides that itself."""
+    """Location of files of new MLflow experiments. A tracking server uses its own setting."""
     markets: str = ""
     """Market files (TOML), or folders of them, separated as in PATH. Empty: the built-in sample market."""
     expectations: str = str(REPOSITORY / "expectations")
     """Folder of the expectation suites."""
     notify: str = Field(default="log", pattern=r"^(log|https?://\S+|mailto:\S+@\S+)$")
-    """Who is told of failures: `log`, a webhook's https://…, or mailto:… over Airflow's connection `smtp_default`. A secret
-    file `notify` goes before it."""
+    """Where failures are reported: `log`, a webhook's https://…, or mailto:… over Airflow's connection `smtp_default`. A
+    secret file `notify` takes precedence."""
     reports_url: str = ""
-    """Where people's browsers find the store's `pages/`; empty: nowhere, and Airflow shows no link."""
+    """URL of the store's `pages/` for browsers; empty: Airflow shows no link."""
     mlflow_url: str = ""
-    """Where people's browsers find MLflow; empty: at `mlflow_uri`."""
+    """URL of MLflow for browsers; empty: `mlflow_uri`."""
     runtime: Runtime = "process"
     """What a stage runs in: a local process, a Docker container, a Kubernetes pod."""
     image_cpu: str = ""
-    """Image of the cpu stages where they run in containers: an ID or a digest, so that nothing stale is run."""
+    """Container image of the cpu tasks, as an ID or a digest, so that no outdated image is run."""
     image_cuda: str = ""
-    """Image of the tasks that fit deep models."""
+    """Container image of the tasks that fit deep models, as an ID or a digest."""
     pod_gpus: NonNegativeInt = 1
-    """GPUs that such a task asks Kubernetes for; 0 where the cluster has none, so that they train on its CPUs. Docker finds out
-    by itself."""
+    """GPUs that a pod with deep models requests; 0 for a cluster without GPUs: training then uses CPUs. Docker detects
+    GPUs itself."""
     stage_network: str = "foundry-stages"
-    """Docker network of the stages: the store and MLflow, nothing else."""
+    """Docker network of the stages. It reaches the store and MLflow only."""
     outside_network: str = "foundry-outside"
-    """Docker network of the stages that fetch prices: the store and the world."""
+    """Docker network of the stages that fetch prices. It reaches the store and the internet."""
     stage_files: str = "foundry-stage"
     """Docker volume or Kubernetes secret, mounted read-only, with the files that `secrets` and `markets` name."""
     promote_files: str = "foundry-promote"
-    """The same for the stages that may write registry and ledger."""
+    """The same for the stages that write registry and ledger."""
     pod_templates: str = ""
-    """Folder of `cpu.yaml` and `cuda.yaml`: what a cluster decides of the stages' pods (namespace, service account, pool,
-    market files); empty: nothing, they run where Airflow does."""
+    """Folder of `cpu.yaml` and `cuda.yaml`, the cluster's settings of stage pods (namespace, service account, pool, market
+    files); empty: none, pods run where Airflow runs."""
     image_digest: str = ""
-    """Digest of the image this process runs in; whoever starts the container sets it."""
+    """Digest of the image that this process runs in. It is set when the container is started."""
 
     def secret(self, name: str) -> str | None:
-        """The value of a secret file, None where there is none. Raises ConfigError where it cannot be read."""
+        """The value of a secret file, None where there is no file. Raises ConfigError where it cannot be read."""
         if not self.secrets:
             return None
         path = Path(self.secrets) / name

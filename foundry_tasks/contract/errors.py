@@ -1,15 +1,15 @@
-"""The exception tree and its exit codes: what Airflow makes of a stage's end is decided here and nowhere else."""
+"""Exceptions and their exit codes. Airflow retries, skips or fails a task by its exit code."""
 
 from typing import ClassVar
 
 
 class FoundryError(Exception):
-    """A failure that Foundry foresaw. Its text is one line: what is wrong, where, and what to do."""
+    """An expected failure. Its message is one line: what is wrong, where, and what to do."""
 
     exit_code: ClassVar[int] = 1
 
     def __str__(self) -> str:
-        """One line, whatever was typed that it repeats."""
+        """The message on one line. Line breaks, such as those of quoted input, become spaces."""
         return _one_line(super().__str__())
 
 
@@ -18,9 +18,9 @@ def _one_line(text: str) -> str:
 
 
 class ConfigError(FoundryError):
-    """What was asked for cannot be done, now or on a retry.
+    """The request cannot be carried out; a retry does not help.
 
-    faults: what is wrong, each for itself. where: the file that all of them are in. advice: what to do about any of them.
+    faults: a sentence for each fault. where: the file that contains them. advice: what to do about them.
     """
 
     exit_code: ClassVar[int] = 10
@@ -38,7 +38,7 @@ class MissingInputError(ConfigError):
 
 
 class DataRejectedError(FoundryError):
-    """The data does not meet its expectations; what was rejected lies in quarantine.
+    """The data does not meet its expectations. The rejected data is in quarantine.
 
     reason: what is wrong, where, and what to do. more: addresses of the findings in the store.
     """
@@ -52,12 +52,12 @@ class DataRejectedError(FoundryError):
 
 
 class TransientError(FoundryError):
-    """Something outside did not answer; the same call may go through later."""
+    """An external service did not answer or a disk is full. The same call may succeed later."""
 
     exit_code: ClassVar[int] = 30
 
 
-class NothingToDo(FoundryError):  # noqa: N818 - not an error to its reader: the market is closed, the stage is skipped
-    """There is honestly nothing to do, such as a session on which the market is closed."""
+class NothingToDo(FoundryError):  # noqa: N818 - not an error: the stage is skipped, such as on a day without a session
+    """The stage has nothing to do, such as on a day when the market is closed. Airflow skips its task."""
 
     exit_code: ClassVar[int] = 99

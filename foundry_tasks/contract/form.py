@@ -1,4 +1,4 @@
-"""The trigger form of a DAG: which fields stand where, what each says of itself, and what values it takes."""
+"""The trigger form of a DAG: its fields and sections, their help texts and allowed values."""
 
 import json
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ FRONT: Mapping[str, tuple[str, ...]] = {
     ),
     "foundry_audit": ("market", "simulated_markets", "null_refits", "min_auc", "min_auc_lower", "min_wfe"),
 }
-"""DAG → what a person changes first. It has no section of its own, so that Airflow shows it open; sections are closed."""
+"""DAG → keys at the top of the form, outside any section. Airflow shows them open; sections are collapsed."""
 
 SECTIONS: Mapping[str, tuple[str, ...]] = {
     "Prices and universe": (
@@ -59,7 +59,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
     "Expert: statistics": ("confidence", "resamples", "min_blocks", "audit_dates"),
     "Expert: resources": ("threads", "fan_out"),
 }
-"""Title → its keys, in the order of every form. A form shows those that its DAG knows and its front has not."""
+"""Title → its keys, in the order of every form. A form omits keys that its DAG does not have or that FRONT names."""
 
 
 Schema = dict[str, JsonValue]
@@ -67,7 +67,7 @@ Schema = dict[str, JsonValue]
 
 
 def sections(dag: str) -> dict[str, str | None]:
-    """Key → title of its section, in the order of the form; None: at the front."""
+    """Key → title of its section, in the order of the form; None: at the top."""
     known = set(_properties(dag))
     placed = dict.fromkeys(FRONT[dag])
     for title, keys in SECTIONS.items():
@@ -76,9 +76,9 @@ def sections(dag: str) -> dict[str, str | None]:
 
 
 def form(dag: str, filled: Conf = MappingProxyType({})) -> dict[str, Schema]:
-    """JSON schema of every field, in the order of the form, with what Airflow's page shows of it. Null fits all.
+    """Key → JSON schema with Airflow's additions, in the order of the form. Every field accepts null.
 
-    filled: what stands in a field already; any other is empty and takes its default.
+    filled: values that the form is filled in with. Every other field is empty and takes its default.
     """
     properties = _properties(dag)
     return {
@@ -104,11 +104,11 @@ def _field(key: str, schema: Schema, filled: Conf) -> Schema:
     if given["type"] == "array":
         found |= _list(given)
     help_text = f"{text}\n\n{_empty(key, str(given['type']), default, filled)}"
-    return found | {"description_md": help_text.replace("`", "**")}  # Airflow draws code taller than the line
+    return found | {"description_md": help_text.replace("`", "**")}  # Airflow renders code taller than the line
 
 
 def _empty(key: str, kind: str, default: str, filled: Conf) -> str:
-    """What a field means that nobody touched."""
+    """The sentence on the value of a field that is left untouched."""
     if key in filled:
         return f"Untouched: {_shown(filled[key])}."
     market = "" if key == _NAMES_THE_MARKET else "the market file's value, otherwise "
@@ -116,9 +116,9 @@ def _empty(key: str, kind: str, default: str, filled: Conf) -> str:
 
 
 def _list(schema: Schema) -> Schema:
-    """How a list is filled in: chosen from all its values where there are few, else line by line or as JSON.
+    """How a list is entered: chosen from its values where the schema bounds them, else line by line or as JSON.
 
-    What is chosen arrives as text.
+    Airflow passes chosen values as text.
     """
     [items, *_] = _schemas(schema, "items") or _schemas(schema, "prefixItems")
     if "enum" in items:
@@ -137,16 +137,16 @@ def _schemas(schema: Schema, key: str) -> list[Schema]:
 
 
 def _shown(value: ConfValue) -> str:
-    """A value as a person writes it."""
+    """A value as it is typed in the form."""
     if isinstance(value, bool):
         return "on" if value else "off"
     if isinstance(value, list) and not any(isinstance(item, float) for item in value):
-        return ", ".join(map(_shown, value))  # floats are typed as JSON, and shown as such
+        return ", ".join(map(_shown, value))  # lists of floats are typed and shown as JSON
     return value if isinstance(value, str) else json.dumps(value)
 
 
 def _properties(dag: str) -> dict[str, Schema]:
-    """Key → JSON schema; a key of several stages is what the first says, and described by the first that does."""
+    """Key → JSON schema. For a key of several stages: schema of the first, description of the first that has one."""
     found: dict[str, Schema] = {}
     for stage in (*PIPELINES[dag], *STAGES):
         for key, schema in STAGES[stage].config.model_json_schema()["properties"].items():

@@ -1,4 +1,4 @@
-"""Which stage of which run: everything that a stage follows from."""
+"""Identity of a stage's execution: DAG, run, stage, shard and as-of."""
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -6,7 +6,10 @@ from datetime import date, datetime, timedelta
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Everything a stage follows from."""
+    """One execution of a stage.
+
+    shard: None where the stage is not mapped. as_of: last completed session before the run.
+    """
 
     dag: str
     run_id: str
@@ -16,8 +19,8 @@ class Identity:
 
 
 def last_completed_session(moment: datetime) -> date:
-    """The as-of of a run that starts at `moment`: a session is complete once its day is over.
+    """As-of of a run that starts at `moment`: the day before, since a session is complete once its day is over.
 
-    The day before; whether it was a session, the calendar knows.
+    The day may be no session; the prices stage then moves as-of back to one.
     """
     return (moment - timedelta(days=1)).date()

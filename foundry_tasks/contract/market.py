@@ -1,6 +1,7 @@
-"""A market is one TOML file of defaults for a run's conf: source of prices, universe, horizons, policy.
+"""Markets: TOML files with defaults for a run's conf, such as price source, universe, horizons and policy.
 
-The files that it names lie beside it, unless their path is absolute, at `~` or a URI: so the folder can be moved as a whole.
+A relative path in a market file is relative to the file's folder, so the folder can be moved as a whole. Absolute paths,
+paths at `~` and URIs are kept.
 """
 
 import os
@@ -21,7 +22,7 @@ FILE_KEYS = ("prices", "sectors", "benchmark", "vix", "universe")
 
 
 def given_conf(conf: Conf, markets: str) -> dict[str, JsonValue]:
-    """The keys of `conf` alone, as a trigger takes them: checked over their market's defaults, ready for JSON.
+    """`conf` validated together with its market's defaults, but without them: ready for JSON, as a trigger takes it.
 
     Raises ConfigError as `with_market` does.
     """
@@ -30,7 +31,7 @@ def given_conf(conf: Conf, markets: str) -> dict[str, JsonValue]:
 
 
 def with_market(conf: Conf, markets: str) -> dict[str, JsonValue]:
-    """`conf` over the defaults of the market that it names, checked whole, each value as the stages read it.
+    """`conf` merged over the defaults of its market and validated, each value as the stages read it.
 
     markets: FOUNDRY_MARKETS. The default market needs no file: it is the built-in sample. Raises ConfigError for a
     market that no file defines, a file that cannot be read, and every unknown key or impossible value at once.
@@ -74,7 +75,7 @@ def _market_files(markets: str) -> dict[str, Path]:
 def _read(path: Path) -> dict[str, JsonValue]:
     try:
         defaults = check_conf(tomllib.loads(path.read_text()))
-    except (OSError, ValueError) as error:  # no TOML, no UTF-8, a number of thousands of digits
+    except (OSError, ValueError) as error:  # not TOML, not UTF-8, or a number with thousands of digits
         raise ConfigError(
             f"market file {path} cannot be read: {error}. Mend it, or take it out of FOUNDRY_MARKETS."
         ) from error

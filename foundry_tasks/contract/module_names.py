@@ -1,6 +1,6 @@
-"""Base models and price sources by the names of their files: a new file in a folder is a new name.
+"""Names of base models and price sources, from the names of their files. A new file adds a name.
 
-Nothing is imported, so that DAG files and start-up know the names without the libraries.
+No module is imported, so DAG files and start-up get the names without loading the libraries.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ _PACKAGE = Path(__file__).parents[1]
 def names_in(folder: str, *, first: Sequence[str] = ()) -> tuple[str, ...]:
     """Names of the modules in a folder of the package: `first` in that order, then the others by alphabet.
 
-    Left out are sub-folders and names that begin with an underscore. folder: relative to `foundry_tasks`.
+    Sub-folders and names that begin with an underscore are left out. folder: relative to `foundry_tasks`.
 
     >>> names_in("models/base", first=["logistic"])[0]
     'logistic'

@@ -1,10 +1,10 @@
-"""Plain data: what JSON and TOML can say, and a conf made of it."""
+"""Types of plain data: values of JSON and TOML, and a conf."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import TypeAlias
 
 ConfValue: TypeAlias = "str | bool | int | float | date | Sequence[ConfValue] | Mapping[str, ConfValue] | None"
-"""To be read, never changed: a list is a sequence of values, a table a mapping. JSON lacks days; `canonical_json` writes text."""
+"""A read-only value. A list is a Sequence, a table a Mapping. JSON has no dates: `canonical_json` writes them as text."""
 Conf: TypeAlias = Mapping[str, ConfValue]
-"""Key → value, as a person, a market file or Airflow gives it; `check_conf` says whether it can be."""
+"""Key → value, from a person, a market file or Airflow. `check_conf` validates it."""

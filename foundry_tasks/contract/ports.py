@@ -1,4 +1,4 @@
-"""What stages ask of the outside, as protocols; `adapters/` implements them and `cli/wiring.py` puts them together."""
+"""Protocols of the services that stages use. `adapters/` implements them, `cli/wiring.py` creates the adapters."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,15 +9,15 @@ from typing import Literal, Protocol
 from foundry_tasks.contract.plain import Conf
 
 EXAMPLE_KEYS = ("feature", "ticker", "date", "horizon")
-"""Columns that say which row of a table an example is."""
+"""Columns that identify the row of an example."""
 _NAMED = 12
-"""Up to so many failures are all named in a sentence, of more the first few."""
+"""Up to this many failures are all named in a sentence; of more, the first `_SHOWN`."""
 _SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
 class StoredKey:
-    """What a store knows of a key without its bytes."""
+    """A key of a store with its size and modification time, without its bytes."""
 
     key: str
     size_bytes: int
@@ -26,7 +26,7 @@ class StoredKey:
 
 
 class Store(Protocol):
-    """Keys to bytes. Objects are immutable; only heads and logs ever change, and those by compare-and-swap."""
+    """Maps keys to bytes. Objects are immutable; only heads and logs change, by compare-and-swap."""
 
     uri: str
 
@@ -34,25 +34,25 @@ class Store(Protocol):
         """The bytes at `key`, None where there are none. Raises TransientError if the store does not answer."""
 
     def write(self, key: str, data: bytes) -> None:
-        """Put `data` whole or not at all, over what was there."""
+        """Write `data` atomically. An earlier value is replaced."""
 
     def create(self, key: str, data: bytes) -> bool:
-        """Put `data` only if `key` is absent; False, and nothing changed, where it is there. One winner of a race."""
+        """Write `data` if `key` is absent, atomically. Returns False, without a change, if it is present."""
 
     def swap(self, key: str, expected: bytes | None, data: bytes) -> bool:
-        """Put `data` only if `key` still holds `expected` (None: absent). One winner of a race."""
+        """Write `data` if `key` still holds `expected` (None: absent), atomically. Returns False, without a change, if not."""
 
     def append(self, key: str, line: bytes) -> None:
-        """Add one line to a log."""
+        """Append one line to a log."""
 
     def put_object(self, source: Path) -> str:
-        """Keep a file under its sha256 and return that; what is there already is not written again."""
+        """Store a file under its SHA-256, and return that. An object that is present already is not written again."""
 
     def has_object(self, sha256: str) -> bool:
         """Whether the object is in the store."""
 
     def object_path(self, sha256: str) -> Path:
-        """A local file that holds the object, to be read and never written. Raises MissingInputError."""
+        """A local, read-only file that holds the object. Raises MissingInputError if the store lacks it."""
 
     def keys(self, prefix: str) -> Iterator[str]:
         """Every key that starts with `prefix`, sorted."""
@@ -61,15 +61,15 @@ class Store(Protocol):
         """As `keys`, with size and age."""
 
     def delete(self, key: str) -> None:
-        """Take a key away; one that is not there is no fault. Only `retention` does so."""
+        """Delete a key. An absent key is no error. Only `retention` calls this."""
 
     def locate(self, key: str) -> str:
-        """What a person opens: a path or a URI."""
+        """Path or URI of `key`, for people."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One expectation that did not hold."""
+    """One failed expectation."""
 
     expectation: str
     severity: Literal["critical", "warning"]
@@ -94,7 +94,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What an expectation suite made of a dataset. `passed` is False only where a critical expectation failed."""
+    """Result of an expectation suite on a dataset. `passed` is False only if a critical expectation failed."""
 
     suite: str
     passed: bool
@@ -105,21 +105,21 @@ class Verdict:
 
 
 class Table(Protocol):
-    """A pandas DataFrame, as far as it is known where nobody loads pandas."""
+    """The part of a pandas DataFrame that code uses which does not import pandas."""
 
     @property
     def shape(self) -> tuple[int, int]:
-        """How many rows and columns."""
+        """(n_rows, n_columns)."""
 
 
 class Expectations(Protocol):
-    """Great Expectations, seen from a stage."""
+    """Interface to Great Expectations."""
 
     def warm_up(self) -> None:
-        """Start loading what is slow to import, beside the caller's own work."""
+        """Start importing slow libraries on a thread, while the caller works."""
 
     def validate(self, suite: str, table: Table, facts: Conf) -> Verdict:
-        """Hold a pandas DataFrame against `expectations/<suite>.json`, its `$parameters` filled in from `facts`."""
+        """Validate a pandas DataFrame with `expectations/<suite>.json`. facts: values of the suite's `$parameters`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,82 +137,82 @@ class ModelVersion:
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """A version as `promote` hands it to the registry: the bundle, what it eats, and the evidence for or against it."""
+    """A version that `promote` registers: its bundle, its input columns and its evidence."""
 
     model: str
     bundle: Path
     sha256: str
-    """Of the bundle."""
+    """SHA-256 of the bundle."""
     horizon: int
     features: tuple[str, ...]
     """Input columns after date and ticker, in the model's order."""
     example: Sequence[Mapping[str, str | float]]
     """Input rows: date (ISO), ticker, features."""
     evidence: Mapping[str, Conf]
-    """Name → JSON document: gates, refit, features, labels. With the bundle it says which version this is."""
+    """Name → JSON document: gates, refit, features, labels. Bundle and evidence together identify the version."""
     tags: Mapping[str, str] = field(default_factory=dict)
-    """What is searched for: run, digests, verdict."""
+    """Searchable facts: run, digests, verdict."""
     metrics: Mapping[str, float] = field(default_factory=dict)
     run_name: str = ""
     version: int | None = None
-    """The ledger's number of a version that is made again; None: a new version."""
+    """The ledger's number, for a version that is registered again; None: a new version."""
     taken: Mapping[int, str] = field(default_factory=dict)
-    """Number → sha256 of the versions that the ledger knows. No other version gets one of these numbers."""
+    """Number → SHA-256 of the versions in the ledger. No other version gets one of these numbers."""
 
 
 class Registry(Protocol):
-    """MLflow's model registry, seen from a stage. Every call raises TransientError where MLflow does not answer."""
+    """Interface to MLflow's model registry. Every call raises TransientError if MLflow does not answer."""
 
     uri: str
 
     def register(self, wanted: Registration) -> ModelVersion:
-        """Log a bundle with its evidence as a new version, or find the version of the same bundle and evidence."""
+        """Register a bundle with its evidence as a new version, or return the version of the same bundle and evidence."""
 
     def has_files_of(self, model: str, version: int, sha256: str) -> bool:
-        """Whether MLflow still keeps bundle and evidence that were registered as this version."""
+        """Whether MLflow still has the bundle and evidence that were registered as this version."""
 
     def register_again(self, model: str, version: int, sha256: str, taken: Mapping[int, str]) -> ModelVersion:
-        """Make a version again of the files that `has_files_of` found. taken: as in Registration."""
+        """Register a version again from the files that `has_files_of` found. taken: as in Registration."""
 
     def delete(self, version: ModelVersion) -> None:
-        """Take away a version, such as one whose bundle is gone."""
+        """Delete a version, such as one whose bundle is lost."""
 
     def alias(self, model: str, name: str) -> ModelVersion | None:
         """The version that carries an alias."""
 
     def set_alias(self, model: str, name: str, version: int | None) -> None:
-        """Point an alias at a version; None takes it away. Only the ledger's projection calls this."""
+        """Point an alias at a version; None removes it. Only the ledger's projection calls this."""
 
     def versions(self, model: str) -> Sequence[ModelVersion]:
         """All versions, oldest first."""
 
     def bundle(self, version: ModelVersion) -> Path | None:
-        """A local file with the version's bundle, None where MLflow lacks it. Check its sha256 before it is loaded."""
+        """A local file with the version's bundle, None if MLflow lacks it. The caller checks its SHA-256 before loading."""
 
     def ledger_head(self, model: str) -> str | None:
-        """The end of the ledger's chain as of the last projection, a witness against a chain cut short or rewritten."""
+        """Head of the ledger's chain at the last projection. It reveals a chain that was truncated or rewritten since."""
 
     def set_ledger_head(self, model: str, head: str) -> None:
-        """Keep the end of the ledger's chain."""
+        """Store the head of the ledger's chain."""
 
     def experiment_is_deleted(self) -> bool:
-        """Whether somebody deleted the experiment that holds the runs and files; MLflow keeps it until `mlflow gc`."""
+        """Whether the experiment with the runs and files is marked as deleted. MLflow keeps it until `mlflow gc`."""
 
     def restore_experiment(self) -> None:
-        """Undo that."""
+        """Restore the deleted experiment."""
 
     def locate(self, version: ModelVersion) -> str:
-        """What a person opens or loads: a page of the MLflow server, else a `models:/` URI."""
+        """Page of the version on the MLflow server, else its `models:/` URI."""
 
 
 class Watcher(Protocol):
-    """Who is told of a run's stages while they run, one after another."""
+    """Receives the events of a run's stages, which run one after another."""
 
     def started(self, name: str) -> None:
         """A stage begins. name: the stage and, where it is mapped, its shard."""
 
     def printed(self, line: str) -> None:
-        """The stage at work printed a line."""
+        """The running stage printed a line."""
 
     def ended(self, exit_code: int) -> None:
-        """The stage at work has ended."""
+        """The running stage has ended."""

@@ -1,4 +1,4 @@
-"""What a stage leaves when it has ended: its result, and its line in the run's log."""
+"""A stage's result, and its line in the run log."""
 
 from datetime import date
 from typing import Literal
@@ -19,7 +19,7 @@ class Artifact(BaseModel):
 
 
 class StageResult(BaseModel):
-    """`result.json`: written last and atomically."""
+    """`result.json`: written atomically, after all artifacts."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -33,9 +33,9 @@ class StageResult(BaseModel):
     """Upstream stage (and shard) → its outputs digest."""
     outputs: dict[str, Artifact]
     outputs_digest: str
-    """Free of time, run and runtime: equal work has an equal digest."""
+    """Independent of time, run and runtime: equal outputs have an equal digest."""
     metrics: dict[str, JsonValue]
-    """Headline figures, small; `result.json` is what Airflow's XCom points at."""
+    """A few headline figures. Airflow's XCom points at `result.json`."""
     warnings: list[str]
     config: dict[str, JsonValue]
     config_digest: str
@@ -43,9 +43,9 @@ class StageResult(BaseModel):
     image_digest: str
     seed: int | None
     elapsed_s: dict[str, float]
-    """Seconds per step; `start` is start-up and whatever was imported later, `total` all up to publication."""
+    """Seconds per step. `start`: start-up and all later imports; `total`: everything up to publication."""
     reused_from: str | None = None
-    """The run whose result this is, where a pure stage found its work done."""
+    """The run whose result a pure stage reused; None where this run computed it."""
 
     @property
     def start_s(self) -> float:
@@ -59,7 +59,7 @@ class StageResult(BaseModel):
 
 
 class RunLogLine(BaseModel):
-    """A line of a run's log, as far as reports read it; `runner` writes it for every stage that has ended."""
+    """A line of the run log, with the fields that reports read. `runner` writes one for every stage that has ended."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -67,10 +67,10 @@ class RunLogLine(BaseModel):
     timestamp: str = ""
     """ISO time at which the stage ended."""
     warnings: tuple[str, ...] = ()
-    """Of a stage that published nothing: why."""
+    """Warnings; for a stage without a result, the reason."""
 
 
 def read_run_log(store: Store, prefix: str) -> tuple[RunLogLine, ...]:
-    """The log of the run whose artifacts lie below `prefix`, the newest line last; empty where there is none."""
+    """Lines of the run log below `prefix`, the newest last; empty where there is no log."""
     lines = (store.read(f"{prefix}/{artifacts.RUN_LOG}") or b"").splitlines()
     return tuple(map(RunLogLine.model_validate_json, lines))

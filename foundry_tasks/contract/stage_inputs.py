@@ -1,4 +1,4 @@
-"""What a stage reads: results, documents and files that other stages have published."""
+"""Inputs of a stage: results, documents and files that other stages have published."""
 
 from dataclasses import replace
 from datetime import date
@@ -20,7 +20,7 @@ D = TypeVar("D", bound=Document)
 
 
 class StageInputs:
-    """What the stages of a run have published, as one of its stages reads it."""
+    """Reads the published results and artifacts of a run's stages."""
 
     def __init__(self, identity: Identity, store: Store) -> None:
         self.identity = identity
@@ -29,23 +29,23 @@ class StageInputs:
 
     @property
     def as_of(self) -> date:
-        """The last completed session, or what the prices stage made of it where the source ends earlier."""
+        """As-of of the run: in the prices stage the last completed session, in later stages the as-of of its result."""
         if self.identity.stage == "prices":
             return self.identity.as_of
         return self.result("prices").as_of
 
     def of_run(self, run: str) -> "StageInputs":
-        """What another run has published, `<dag>/<run_id>` as the ledger names it."""
+        """Inputs from another run. run: `<dag>/<run_id>`, as in the ledger."""
         dag, _, run_id = run.partition("/")
         return StageInputs(replace(self.identity, dag=dag, run_id=run_id), self._store)
 
     def upstream(self) -> tuple[str, ...]:
-        """The stages of this DAG that this stage reads."""
+        """The upstream stages of this stage that its DAG runs."""
         return inputs_in(self.identity.dag, self.identity.stage)
 
     # ------------------------------------------------------------ results
     def find(self, stage: str, shard: str | None = None) -> StageResult | None:
-        """The result of `stage` in this run, None where it published none."""
+        """The result of `stage` in this run, None where it has none. Raises MissingInputError where it is damaged."""
         if (stage, shard) not in self._results:
             key = self._key(stage, shard)
             found = self._store.read(key)
@@ -61,7 +61,7 @@ class StageInputs:
         return self._results[stage, shard]
 
     def result(self, stage: str, shard: str | None = None) -> StageResult:
-        """As `find`. Raises MissingInputError where there is none."""
+        """As `find`, but raises MissingInputError where there is no result."""
         found = self.find(stage, shard)
         if found is None:
             where = self._store.locate(self._key(stage, shard))
@@ -72,11 +72,11 @@ class StageInputs:
         return found
 
     def any_result(self, stage: str) -> StageResult:
-        """One result of a stage that may be mapped over shards, whose config and folds agree. Raises MissingInputError."""
+        """One result of a stage that may be mapped. Config and folds are equal in all shards. Raises MissingInputError."""
         return self._all_results(stage)[0]
 
     def shards(self, stage: str) -> list[StageResult]:
-        """Every result of a stage in this run, by shard; empty where it published none."""
+        """Every result of a stage in this run, sorted by shard; empty where there is none."""
         prefix = f"{artifacts.run_prefix(self.identity.dag, self.identity.run_id)}/{stage}/"
         names = [
             key.removeprefix(prefix).split("/")[0] for key in self._store.keys(prefix) if key.endswith("/result.json")
@@ -97,16 +97,16 @@ class StageInputs:
         return self._store.object_path(result.outputs[name].sha256)
 
     def read(self, kind: type[D], name: str | None = None) -> D:
-        """A document of this run; of a stage mapped over shards, the parts of all shards as one.
+        """A document of this run. The documents of a mapped stage's shards are merged.
 
-        name: the artifact, where the stage publishes several of a kind. Raises MissingInputError where there is none,
-        or where it is damaged.
+        name: the artifact, for a kind that a stage publishes several of. Raises MissingInputError where the document is
+        missing or damaged.
         """
         found = [self._document(kind, result, name or kind.artifact) for result in self._all_results(kind.stage)]
         return reduce(lambda first, second: first.merged(second), found)
 
     def find_document(self, kind: type[D]) -> D | None:
-        """As `read`; None where this run's stage has published no such document."""
+        """As `read`, but None where the stage has no such document in this run."""
         there = self.shards(kind.stage) if kind.stage in self.upstream() else []
         return self.read(kind) if there and all(kind.artifact in result.outputs for result in there) else None
 

@@ -1,4 +1,4 @@
-"""A stage's only door to the outside: identity in, result out, nothing else crosses."""
+"""StageIO: all inputs and outputs of a stage."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -19,29 +19,29 @@ from foundry_tasks.contract.user_files import UserFiles
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """What computes."""
+    """Version of the code that runs."""
 
     version: str
     image_digest: str = ""
-    """Of the container; empty where there is none."""
+    """Digest of the container image; empty outside containers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """What is around a stage, whatever its run."""
+    """Services that a stage uses, the same for every run."""
 
     store: Store
     expectations: Expectations
     registry: Registry
     code: Code
     now: Callable[[], datetime]
-    """The clock: nothing below a stage asks another."""
+    """The clock. Code that a stage calls reads no other."""
     files: UserFiles = field(default_factory=UserFiles)
 
 
 @dataclass(frozen=True, slots=True)
 class StageIO:
-    """What a stage reads, what it makes, and how far it is. What stages do most has a short word here."""
+    """Inputs, outputs, checkpoints and steps of a stage, with short methods for the most frequent calls."""
 
     identity: Identity
     environment: Environment
@@ -52,7 +52,7 @@ class StageIO:
 
     @classmethod
     def of(cls, identity: Identity, environment: Environment, workspace: Path, progress: Progress) -> "StageIO":
-        """The door of a stage that has made nothing yet. workspace: an empty folder, gone once the stage has ended."""
+        """The StageIO of a stage that begins. workspace: an empty folder, deleted when the stage has ended."""
         store, steps = environment.store, Steps(progress)
         outputs = StageOutputs(identity, store, workspace, environment.expectations, steps)
         inputs = StageInputs(identity, store)
@@ -60,15 +60,15 @@ class StageIO:
 
     @property
     def store(self) -> Store:
-        """The store itself, for what belongs to no run: ledger, trials, predictions."""
+        """The store, for data that belong to no run: ledger, trials, predictions."""
         return self.environment.store
 
     def read(self, kind: type[D], name: str | None = None) -> D:
-        """A document of this run, as `StageInputs.read` finds it."""
+        """A document of this run, as `StageInputs.read` returns it."""
         return self.inputs.read(kind, name)
 
     def path(self, stage: str, name: str) -> Path:
-        """A local file with an artifact of a stage, as `StageInputs.path` finds it."""
+        """A local file with an artifact of a stage, as `StageInputs.path` returns it."""
         return self.inputs.path(stage, name)
 
     def publish(self, document: Document, name: str | None = None) -> Artifact:
@@ -80,9 +80,9 @@ class StageIO:
         return self.outputs.publish_file(name, content)
 
     def warn(self, text: str) -> None:
-        """One line that goes into the result, the run log and the report."""
+        """Add a warning of one line to the result, the run log and the report."""
         self.outputs.warn(text)
 
     def step(self, name: str) -> AbstractContextManager[None]:
-        """Count the seconds of a step, as `Steps.timed` does."""
+        """Measure the seconds of a step, as `Steps.timed` does."""
         return self.steps.timed(name)

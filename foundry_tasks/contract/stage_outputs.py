@@ -1,4 +1,4 @@
-"""What a stage makes: artifacts named by content, pages, metrics and warnings."""
+"""Outputs of a stage: artifacts named by their content, pages, metrics and warnings."""
 
 import shutil
 from dataclasses import asdict
@@ -18,9 +18,9 @@ from foundry_tasks.contract.steps import Steps
 
 
 class StageOutputs:
-    """What a stage has made so far; `runner` makes the stage's result of it.
+    """Collects the outputs of a stage. `runner` writes the stage's result from them.
 
-    workspace: an empty folder, gone once the stage has ended.
+    workspace: an empty folder, deleted when the stage has ended.
     """
 
     def __init__(
@@ -31,16 +31,16 @@ class StageOutputs:
         self.metrics: dict[str, JsonValue] = {}
         self.warnings: list[str] = []
         self.as_of: date | None = None
-        """What the prices stage makes of as-of where its source ends earlier."""
+        """As-of that the prices stage sets: the last session of its prices."""
         self._identity, self._store, self._expectations, self._steps = identity, store, expectations, steps
 
     def publish(self, document: Document, name: str | None = None) -> Artifact:
-        """Store a document as an artifact of this stage, canonically; under its own name unless another is given."""
+        """Store a document as an artifact, in canonical JSON. name: of the artifact; None: `document.artifact`."""
         content = artifacts.canonical_json(document.model_dump(mode="json"))
         return self.publish_file(name or document.artifact, content)
 
     def publish_file(self, name: str, content: bytes | Path) -> Artifact:
-        """Store a file as an artifact of this stage. Equal content is stored once."""
+        """Store bytes or a file as an artifact. Equal content is stored once."""
         if isinstance(content, bytes):
             path = self.workspace / "publish" / name
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -51,22 +51,22 @@ class StageOutputs:
         return self.artifacts[name]
 
     def show(self, page: str, content: bytes) -> str:
-        """Lay a page where people open it; returns what they open."""
+        """Write a page for people. Returns its path or URI."""
         key = artifacts.page_key(self._identity.dag, self._identity.run_id, page)
         self._store.write(key, content)
         return self._store.locate(key)
 
     def quarantine(self, name: str, content: bytes) -> str:
-        """Keep rejected data where no stage reads it; returns where."""
+        """Store rejected data where no stage reads it. Returns its path or URI."""
         key = artifacts.quarantine_key(self._identity.dag, self._identity.run_id, self._identity.stage, name)
         self._store.write(key, content)
         return self._store.locate(key)
 
     def guard(self, suite: str, table: Table, facts: Conf) -> Verdict:
-        """Hold a pandas frame against an expectation suite, before its dataset is published.
+        """Validate a pandas frame with an expectation suite, before its dataset is published.
 
-        What only warns becomes a warning of this stage. Raises DataRejectedError for a critical failure, with a summary
-        of every finding in quarantine. Data Docs are laid out in either case.
+        facts: values of the suite's `$parameters`. A finding that only warns becomes a warning of this stage. Data Docs
+        are written in any case. Raises DataRejectedError for a critical finding; all findings are then in quarantine.
         """
         with self._steps.timed("expectations"):
             verdict = self._expectations.validate(suite, table, facts)
@@ -81,7 +81,7 @@ class StageOutputs:
         return verdict
 
     def warn(self, text: str) -> None:
-        """One line that goes into the result, the run log and the report."""
+        """Add a warning of one line to the result, the run log and the report."""
         self.warnings.append(text)
 
     def clear(self) -> None:

@@ -1,6 +1,6 @@
 """STAGES: name → config, inputs, retries, resources; the shards of a stage, and the image of a task.
 
-Operators, the CLI and the docs all read this.
+Operators, the CLI and the docs read it.
 """
 
 import itertools
@@ -21,26 +21,26 @@ Image = Literal["cpu", "cuda"]
 
 @dataclass(frozen=True, slots=True)
 class StageSpec:
-    """One step of a run, one container."""
+    """A stage of a run. A task of it is one process or container."""
 
     name: str
     does: str
-    """What it does, in a few words: people read it while they wait."""
+    """What it does, in a few words. They are shown while it runs."""
     config: type[c.StageConfig]
     inputs: tuple[str, ...] = ()
-    """Upstream stages whose results it reads; in a DAG that lacks one, it does without."""
+    """Upstream stages whose results it reads. A DAG may lack some of them."""
     fits_models: bool = False
-    """Whether it may fit models, so that deep ones make their image its own."""
+    """Whether it may fit models. A task that fits deep ones runs in the image `cuda`."""
     mapped: bool = False
     """Whether it may run as several tasks, one per shard."""
     pure: bool = True
     """Whether equal inputs, config and code make its result reusable."""
     needs_internet: bool = False
-    """Whether its container reaches the world, to fetch prices; the others reach the store and MLflow alone."""
+    """Whether its container reaches the internet, to fetch prices. Others reach the store and MLflow only."""
     writes_registry: bool = False
-    """Whether its container holds the keys that write registry and ledger."""
+    """Whether its container has the credentials for writing registry and ledger."""
     retries: int = 2
-    """On transient exits only."""
+    """After transient exits only."""
     timeout_s: int = 3600
     cpus: float = 2.0
     memory_mb: int = 8192
@@ -50,13 +50,11 @@ class StageSpec:
 STAGES: Mapping[str, StageSpec] = {
     spec.name: spec
     for spec in (
+        StageSpec("prices", "fetch daily prices, exclude bad bars", c.PricesConfig, needs_internet=True),
         StageSpec(
-            "prices", "fetch daily prices, judge every bar, keep what is good", c.PricesConfig, needs_internet=True
+            "features", "compute features known at the close of each session", c.FeaturesConfig, inputs=("prices",)
         ),
-        StageSpec(
-            "features", "compute what is known at the close of each session", c.FeaturesConfig, inputs=("prices",)
-        ),
-        StageSpec("labels", "say what each price did next", c.LabelsConfig, inputs=("prices",)),
+        StageSpec("labels", "compute forward returns and labels", c.LabelsConfig, inputs=("prices",)),
         StageSpec(
             "models",
             "fit the base models in every fold",
@@ -74,7 +72,7 @@ STAGES: Mapping[str, StageSpec] = {
         ),
         StageSpec(
             "nulls",
-            "fit the recipe anew under shifted labels",
+            "refit the recipe under shifted labels",
             c.NullsConfig,
             inputs=("prices", "features", "labels"),
             fits_models=True,
@@ -90,7 +88,7 @@ STAGES: Mapping[str, StageSpec] = {
         ),
         StageSpec(
             "gates",
-            "hold the evidence against the policy",
+            "judge the evidence by the policy",
             c.GatesConfig,
             inputs=("prices", "features", "labels", "models", "ensemble", "leakage"),
             pure=False,
@@ -111,7 +109,7 @@ STAGES: Mapping[str, StageSpec] = {
         ),
         StageSpec(
             "refit",
-            "fit what passed on all sessions",
+            "refit the models that passed, on all sessions",
             c.RefitConfig,
             inputs=("features", "labels", "models", "ensemble", "gates"),
             fits_models=True,
@@ -134,7 +132,7 @@ STAGES: Mapping[str, StageSpec] = {
         ),
         StageSpec(
             "monitor",
-            "score what was predicted before, watch for drift",
+            "score earlier predictions, measure drift",
             c.MonitorConfig,
             inputs=("prices", "features", "predict"),
             pure=False,
@@ -177,14 +175,14 @@ PIPELINES: Mapping[str, tuple[str, ...]] = {
 
 
 def inputs_in(dag: str, stage: str) -> tuple[str, ...]:
-    """The upstream stages of `stage` that `dag` runs; a DAG of a user's own is taken to run them all."""
+    """The upstream stages of `stage` that `dag` runs. A user's own DAG is assumed to run all of them."""
     return tuple(name for name in STAGES[stage].inputs if name in PIPELINES.get(dag, STAGES))
 
 
 def recent_sessions(dag: str) -> int | None:
-    """Of how many sessions, the last ones, a run of `dag` makes features; None: of all, since it may fit models on them.
+    """Number of last sessions that a run of `dag` computes features of. None: all, since it may fit models on them.
 
-    A DAG of a user's own is taken to fit some.
+    A user's own DAG is assumed to fit models.
     """
     fits = any(STAGES[name].fits_models for name in PIPELINES.get(dag, STAGES))
     return None if fits else c.RECENT_SESSIONS
@@ -196,15 +194,15 @@ def conf_fields(stages: Iterable[str] = STAGES) -> dict[str, FieldInfo]:
 
 
 LIGHT = "light"
-"""What a shard names in the place of a model: all of them that are not deep."""
+"""In a shard, in place of a model: all models that are not deep."""
 
 
 def shards(conf: Conf, default: c.FanOut = "none") -> list[str]:
-    """The shards that the models stage is mapped over, as `fan_out` says: what `--shard` takes, one task per shard.
+    """The shards of the models stage for a run's `fan_out`, in the form of `--shard`. Each shard is one task.
 
-    Horizons are split last, since those of a model's fold share its bins. A deep model is a shard of its own however
-    coarse the others are, since it needs another image. conf: a run's whole conf, its market's defaults merged in.
-    default: where the conf does not say. Raises ConfigError for a conf that the stage would refuse.
+    Horizons are split last, since the horizons of a model's fold share its bins. A deep model is always a shard of its
+    own, since it needs another image. conf: a run's whole conf, its market's defaults merged in. default: `fan_out` where
+    the conf has none. Raises ConfigError for a conf that the stage would refuse.
     """
     config = cast(c.ModelsConfig, stage_config("models", conf))
     finest = get_args(c.FanOut).index(config.fan_out or default)
@@ -222,12 +220,12 @@ def shards(conf: Conf, default: c.FanOut = "none") -> list[str]:
 
 
 def shard_parts(shard: str | None) -> dict[str, str]:
-    """What a shard names: `h=5,model=light` is {"h": "5", "model": "light"}, none is {}."""
+    """The parts of a shard: {"h": "5", "model": "light"} for `h=5,model=light`, {} for None."""
     return dict(part.partition("=")[::2] for part in (shard or "").split(",") if part)
 
 
 def models_of(shard: str | None, models: Iterable[c.ModelName]) -> tuple[c.ModelName, ...]:
-    """Those of `models` that a shard is about; empty where it names none of them."""
+    """The models of a shard among `models`; empty where it names none of them."""
     named = shard_parts(shard).get("model")
     if named == LIGHT:
         return tuple(name for name in models if name not in c.DEEP_MODELS)
@@ -235,7 +233,7 @@ def models_of(shard: str | None, models: Iterable[c.ModelName]) -> tuple[c.Model
 
 
 def image_of_task(stage: str, shard: str | None, conf: Conf) -> Image:
-    """Which image a task runs in: that of the deep models where it fits one, and only there it asks for a GPU.
+    """The image of a task: `cuda`, with a GPU, where the task fits a deep model; else `cpu`.
 
     conf: a run's whole conf, its market's defaults merged in. Raises ConfigError for one that the models stage would refuse.
     """
@@ -247,7 +245,7 @@ def image_of_task(stage: str, shard: str | None, conf: Conf) -> Image:
 
 
 def stage_config(stage: str, conf: Conf) -> c.StageConfig:
-    """The keys of `conf` that `stage` knows, validated. Raises ConfigError that lists every fault at once."""
+    """The config of `stage`, from its keys in `conf`. Raises ConfigError that lists every fault."""
     try:
         return _validated(stage, conf)
     except ValidationError as error:
@@ -260,19 +258,19 @@ def _validated(stage: str, conf: Conf) -> c.StageConfig:
 
 
 def sharing_conf(stage: str) -> tuple[str, ...]:
-    """The stages that read one conf with `stage`: all that stand in a pipeline with it."""
+    """The stages that read the same conf as `stage`: all stages of the pipelines that run it."""
     together = {name for stages in PIPELINES.values() if stage in stages for name in stages}
     return tuple(name for name in STAGES if name in together)
 
 
 MARKET_STAGES = sharing_conf("prices")
-"""The stages that a market's defaults are for."""
+"""The stages that read a market's defaults."""
 
 
 def check_conf(conf: Conf, stages: Iterable[str] = MARKET_STAGES) -> dict[str, JsonValue]:
-    """`conf` as `stages` read it, ready for JSON: numbers as numbers, days in ISO form, whatever the source wrote.
+    """`conf` with the values that `stages` read, ready for JSON: numbers as numbers, dates in ISO form.
 
-    Raises ConfigError that lists every key unknown to `stages` and every value that is impossible for one of them.
+    Raises ConfigError that lists every key that no stage has and every value that is invalid for a stage.
     """
     stages = tuple(stages)
     known = conf_fields(stages)
@@ -296,7 +294,7 @@ _CLEARER = {
     "bool_parsing": "write true or false; yes, no, on, off, 1 and 0 are taken too",
     "string_type": "write it as a text, in quotes",
 }
-"""What is said in the place of pydantic's own words, by its name of the fault."""
+"""Pydantic's type of an error → the message that replaces its own."""
 
 
 def _faults(error: ValidationError) -> list[str]:

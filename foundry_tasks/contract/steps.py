@@ -1,4 +1,4 @@
-"""How far a stage is: the seconds of its steps, and its progress for whoever watches."""
+"""Steps of a stage: the seconds that they take, and a display of progress."""
 
 import threading
 import time
@@ -8,17 +8,17 @@ from typing import Protocol
 
 
 class Progress(Protocol):
-    """A progress bar on a terminal, plain lines where there is none."""
+    """A progress bar on a terminal, plain lines elsewhere."""
 
     def start(self, label: str, total: int) -> None:
-        """Begin work of `total` steps. label: what is done, in a word or two."""
+        """Begin work of `total` steps. label: name of the work, one or two words."""
 
     def advance(self, note: str = "") -> None:
-        """One step is done. note: what it was."""
+        """One step is done. note: name of the step."""
 
 
 class Steps:
-    """The steps of a stage."""
+    """Seconds of a stage's steps, and its progress."""
 
     def __init__(self, progress: Progress) -> None:
         self.progress = progress
@@ -27,7 +27,7 @@ class Steps:
 
     @contextmanager
     def timed(self, name: str) -> Iterator[None]:
-        """Count the seconds of a step; several of one name add up, those of threads side by side too."""
+        """Measure the seconds of a step. Steps of one name add up, also those of concurrent threads."""
         started = time.perf_counter()
         try:
             yield

@@ -1,7 +1,7 @@
-"""A conf from what a person types: `--set key=value`, and the variables of `make demo`.
+"""Parses a conf from text: `--set key=value`, and the variables of `make demo`.
 
-A text is read by the type of its key, never guessed: `tickers=700,1E5` is two tickers. Lists are separated by commas, or JSON
-that begins with `[`. Numbers, booleans and dates stay text here: the config models read them, and refuse what they cannot.
+The type of the key decides how its text is parsed: `tickers=700,1E5` is two tickers. A list is separated by commas, or JSON
+that begins with `[`. Numbers, booleans and dates stay text here; the config models parse and validate them.
 """
 
 import json
@@ -21,12 +21,12 @@ from foundry_tasks.contract.stages import conf_fields
 QUICK: Mapping[str, str] = {"seeds": "1"}
 """What `make demo QUICK=1` sets."""
 _LISTS = ("horizons", "models")
-"""Keys that have a variable of their own, besides the files."""
+"""Keys that have their own variable, besides FILE_KEYS."""
 
 
 @dataclass(frozen=True)
 class _Typed:
-    """A key's value, and how it was typed, for whoever has to correct it."""
+    """A key, its value, and its text as typed, for error messages."""
 
     key: str
     value: ConfValue
@@ -36,8 +36,8 @@ class _Typed:
 def conf_of_settings(settings: Iterable[str]) -> dict[str, ConfValue]:
     """The conf of `key=value` texts, as `--set` takes them.
 
-    Raises ConfigError for a text without `=`, a broken list, and a key that is given two values. Unknown keys and impossible
-    values stay, for `given_conf` to refuse.
+    Raises ConfigError for a text without `=`, a broken list, and a key that is given two values. Unknown keys and invalid
+    values are kept; `given_conf` refuses them.
     """
     return _merged(_setting(text, "--set") for text in settings)
 
@@ -45,9 +45,9 @@ def conf_of_settings(settings: Iterable[str]) -> dict[str, ConfValue]:
 def conf_of_environment(environment: Mapping[str, str], *, cwd: Path) -> dict[str, ConfValue]:
     """The conf of the variables of `make demo`: PRICES, SECTORS, BENCHMARK, VIX, UNIVERSE, HORIZONS, MODELS, QUICK, SET.
 
-    A variable that is empty is not given. SET holds `key=value` words, quoted as for a shell. Files become absolute paths:
-    relative ones are below `cwd`, `~` is a home folder, `s3://` URIs stay. Raises ConfigError as `conf_of_settings` does,
-    and for a file that is not there.
+    An empty variable counts as unset. SET holds `key=value` words, quoted as for a shell. Paths of files become absolute:
+    relative ones are relative to `cwd`, `~` is a home folder, `s3://` URIs are kept. Raises ConfigError as
+    `conf_of_settings` does, and for a missing file.
     """
     return _merged(_absolute(typed, cwd) for typed in _variables(environment))
 
@@ -86,7 +86,7 @@ def _absolute(typed: _Typed, cwd: Path) -> _Typed:
     text = typed.value
     if typed.key not in FILE_KEYS or not isinstance(text, str) or not text or text.startswith("s3://"):
         return typed
-    path = cwd / os.path.expanduser(text)  # noqa: PTH111 - Path's own raises for a file that is named ~something
+    path = cwd / os.path.expanduser(text)  # noqa: PTH111 - Path.expanduser raises for a file named ~something
     try:
         path.stat()
     except (OSError, ValueError) as error:
@@ -96,7 +96,7 @@ def _absolute(typed: _Typed, cwd: Path) -> _Typed:
 
 
 def _merged(given: Iterable[_Typed]) -> dict[str, ConfValue]:
-    """One value a key: the same one may be given twice, two are a contradiction."""
+    """One value per key. The same value may be given twice. Raises ConfigError for two values."""
     found: dict[str, _Typed] = {}
     for typed in given:
         before = found.setdefault(typed.key, typed)
@@ -106,7 +106,7 @@ def _merged(given: Iterable[_Typed]) -> dict[str, ConfValue]:
 
 
 def value_of(key: str, text: str) -> ConfValue:
-    """The value of `key` that `text` means: a text, a list, or None where nothing is a value of its own.
+    """Parse `text` as a value of `key`: a text, a list, or None for an empty text, `none` or `null` of an optional key.
 
     Raises ConfigError for a list that is broken or has an empty item.
     """
@@ -121,7 +121,7 @@ def value_of(key: str, text: str) -> ConfValue:
 
 
 def _kind(annotation: Any) -> tuple[Any, bool]:
-    """The type inside an annotation, and whether None fits too."""
+    """The type inside an annotation, and whether it allows None."""
     origin, inside = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return _kind(inside[0])

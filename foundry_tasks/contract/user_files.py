@@ -1,4 +1,4 @@
-"""The files of whoever runs a stage: those that a conf names, and secrets."""
+"""Files of the user: those that a conf names, and secrets."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -7,20 +7,20 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class UserFiles:
-    """Files that no stage has published."""
+    """Access to files that no stage has published."""
 
     fetch: Callable[[str, Path], Path] | None = None
-    """Copies what an `s3://` URI means into a folder and says where it lies there; None: no URI is fetched."""
+    """(`s3://` URI, folder) → path of the copy in that folder. None: URIs are not fetched."""
     folder: Path = Path()
-    """Where to."""
+    """Folder that copies are written to."""
     secret: Callable[[str], str | None] = lambda _: None
-    """The value of a secret file by its name; None where there is none."""
+    """Name of a secret file → its value; None where there is no file."""
     _fetched: dict[str, Path] = field(default_factory=dict)
 
     def here(self, path: str) -> str:
-        """A path of this machine for a user's path or `s3://` URI; what a URI means is fetched once.
+        """The local path of a user's path or `s3://` URI. A URI is fetched once.
 
-        Raises ConfigError where there is nothing, TransientError where the server does not answer.
+        Raises ConfigError where the URI has no file, TransientError where the server does not answer.
         """
         if self.fetch is None or not path.startswith("s3://"):
             return path

@@ -1,1 +1,1 @@
-"""How one stage, or the stages of a DAG, are run."""
+"""Runs one stage, or the stages of a DAG."""

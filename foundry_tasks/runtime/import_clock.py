@@ -1,4 +1,4 @@
-"""How long a process imports: start-up is paid once a stage, and a nine-stage run pays it nine times."""
+"""Measures import time. Each stage is a process of its own, so a run of nine stages imports nine times."""
 
 import builtins
 import threading
@@ -11,20 +11,20 @@ P = ParamSpec("P")
 
 
 class ImportClock:
-    """Adds up the seconds that the main thread spends importing, nested imports counted once.
+    """Sums the seconds that the main thread spends in imports. Nested imports count once.
 
-    What another thread loads beside the work costs the run nothing and is not counted.
+    Imports on other threads run during the work, do not delay the run, and are not counted.
     """
 
     def __init__(self) -> None:
         self.started = time.perf_counter()
-        """When the clock was made."""
+        """`time.perf_counter()` when the clock was created."""
         self.seconds = 0.0
         self._depth = 0
         self._import = builtins.__import__
 
     def start(self) -> None:
-        """Count from now on."""
+        """Measure imports from now on."""
         builtins.__import__ = self._timed(self._import)
 
     def _timed(self, load: Callable[P, ModuleType]) -> Callable[P, ModuleType]:
@@ -42,4 +42,4 @@ class ImportClock:
 
 
 PROCESS = ImportClock()
-"""The clock of this process. `foundry` loads it before anything else of the package, and starts it then."""
+"""The clock of this process. `foundry` imports this module first and then starts the clock."""

@@ -9,7 +9,7 @@ from foundry_tasks.contract.ports import Watcher
 from foundry_tasks.contract.stages import PIPELINES
 
 ALWAYS = "report"
-"""The stage that runs although others were skipped."""
+"""The stage that runs even after a skip."""
 
 
 def stage_command(stage: str, identity: Sequence[str]) -> list[str]:
@@ -18,7 +18,7 @@ def stage_command(stage: str, identity: Sequence[str]) -> list[str]:
 
 
 def run_pipeline(dag: str, identity: Sequence[str], watcher: Watcher) -> None:
-    """Run the stages of `dag` in order; after a skip only the report still runs.
+    """Run the stages of `dag` in order. After a skip only the report runs.
 
     Raises StageFailedError with the stage's exit code at the first stage that failed.
     """
@@ -45,7 +45,7 @@ def _run(command: Sequence[str], watcher: Watcher) -> int:
 
 
 class StageFailedError(FoundryError):
-    """A stage of a pipeline failed; it has already said why."""
+    """A stage of a pipeline failed. It has printed the reason already."""
 
     def __init__(self, stage: str, code: int) -> None:
         super().__init__(f"stage {stage} failed with exit code {code}; the line above says why.")

@@ -1,4 +1,4 @@
-"""What a stage prints, line by line, and what a person sees of a whole run: one line a stage, updated in place on a terminal."""
+"""The lines that a stage prints, and the view of a whole run: one line per stage, updated in place on a terminal."""
 
 import sys
 import time
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 WIDTH = 100
-"""Columns that a line for people has at most."""
+"""Maximum width of a line of the view, in columns."""
 
 
-# ---------------------------------------------------------------- what a stage prints
+# ---------------------------------------------------------------- lines of a stage
 def say(event: str, text: str = "", *, stream: TextIO | None = None, **fields: ConfValue) -> None:
-    """One event as a line on stderr: `event: text key=value …`. Whoever shows it adds the clock."""
+    """Print one event as a line on stderr: `event: text key=value …`, without a time of day."""
     rest = " ".join([text, *(f"{name}={_shown(value)}" for name, value in fields.items())])
     print(f"{event}: {' '.join(rest.split())}", file=stream or sys.stderr, flush=True)
 
@@ -32,17 +32,17 @@ def _shown(value: ConfValue) -> str:
 
 
 class PlainProgress:
-    """A line for every fiftieth of the work: for logs, and for who watches the run."""
+    """Progress as a line for every fiftieth of the work, for logs and for `RunView`."""
 
     def __init__(self) -> None:
         self.label, self.total, self.done = "", 0, 0
 
     def start(self, label: str, total: int) -> None:
-        """Count from zero to `total`; prints nothing yet."""
+        """Begin to count from zero to `total`. Prints nothing."""
         self.label, self.total, self.done = label, total, 0
 
     def advance(self, note: str = "") -> None:
-        """One more is done; a line at every fiftieth and at the end."""
+        """Count one step. Prints a line at every fiftieth and at the end."""
         self.done += 1
         step = max(self.total // 50, 1)
         if self.done % step == 0 or self.done == self.total:
@@ -50,10 +50,10 @@ class PlainProgress:
 
 
 class BarProgress:
-    """A bar that redraws itself: for a stage by itself on a terminal."""
+    """Progress as a bar, for a single stage on a terminal."""
 
     def __init__(self) -> None:
-        from rich.console import Console  # noqa: PLC0415 - a log never draws a bar
+        from rich.console import Console  # noqa: PLC0415 - not needed for logs
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
 
         self._bar = Progress(
@@ -68,7 +68,7 @@ class BarProgress:
         self._task = self._bar.add_task(label, total=total, note="")
 
     def advance(self, note: str = "") -> None:
-        """One more is done; the full bar stays on the terminal."""
+        """Count one step. The full bar is removed."""
         if self._task is not None:
             self._bar.update(self._task, advance=1, note=note)
         if self._bar.finished:
@@ -76,20 +76,20 @@ class BarProgress:
 
 
 def progress() -> PlainProgress | BarProgress:
-    """The one that fits where stderr goes."""
+    """A bar if stderr is a terminal, else plain lines."""
     return BarProgress() if sys.stderr.isatty() else PlainProgress()
 
 
 @dataclass(frozen=True, slots=True)
 class StageLine:
-    """A line that a stage printed. `other`: what a library printed, or the stage's last word when it is done."""
+    """A line that a stage printed. `other`: a line of a library, or the stage's closing line."""
 
     kind: Literal["warning", "progress", "error", "other"]
     text: str
 
     @classmethod
     def of(cls, line: str) -> "StageLine":
-        """The line as its kind, without the word that says so."""
+        """Split a line into its kind and the text after the word for the kind."""
         word, separator, text = line.partition(": ")
         return cls(_KINDS[word], text) if separator and word in _KINDS else cls("other", line)
 
@@ -102,19 +102,19 @@ _KINDS: Mapping[str, Literal["warning", "progress", "error"]] = {
 }
 
 
-# ---------------------------------------------------------------- what a person sees of a run
+# ---------------------------------------------------------------- view of a run
 _OUTCOMES = {0: ("✓", "green"), 99: ("–", "yellow")}
 """Exit code → sign and colour; any other is a failure."""
 
 
 class RunView:
-    """One line for a stage and one for a warning; on a terminal the stage at work has a line that is drawn anew.
+    """Shows one line per stage and one per warning. On a terminal the line of the running stage is redrawn.
 
-    A warning that was shown before is counted. Where the stream is no terminal, each line begins with the time of day.
+    A repeated warning is counted and not shown again. If the stream is no terminal, each line begins with the time of day.
     """
 
     def __init__(self, stream: TextIO = sys.stderr) -> None:
-        from rich.console import Console  # noqa: PLC0415 - only who shows a run loads it
+        from rich.console import Console  # noqa: PLC0415 - needed for the view only
 
         self._console = Console(file=stream, highlight=False, width=None if stream.isatty() else 10_000)
         self._live: Live | None = None
@@ -124,21 +124,21 @@ class RunView:
         self._new: list[str] = []
 
     def note(self, text: str) -> None:
-        """A line that belongs to no stage."""
+        """Print a line that belongs to no stage."""
         self._print("", [(text, "")])
 
     def started(self, name: str) -> None:
-        """A stage begins; what was done before it has ended well."""
+        """A stage begins. Work that has not ended before it has succeeded."""
         self.doing(name, STAGES[name.partition(" ")[0]].does)
 
     def doing(self, name: str, does: str) -> None:
-        """As `started`, for what is no stage."""
+        """As `started`, for work that is no stage. does: what it does, in a few words."""
         if self._name:
             self.ended(0)
         self._name, self._does, self._since = name, does, time.monotonic()
         self._far, self._last, self._new = "", "", []
         if self._console.is_terminal:
-            from rich.live import Live  # noqa: PLC0415 - a log draws nothing anew
+            from rich.live import Live  # noqa: PLC0415 - not needed for logs
 
             self._live = Live(
                 console=self._console,
@@ -146,12 +146,12 @@ class RunView:
                 refresh_per_second=4,
                 get_renderable=self._at_work,
                 redirect_stdout=False,
-                redirect_stderr=False,  # what others print is theirs
+                redirect_stderr=False,  # other output is left as it is
             )
             self._live.start()
 
     def printed(self, line: str) -> None:
-        """The stage at work printed a line."""
+        """The running stage printed a line."""
         found = StageLine.of(line)
         if found.kind == "progress":
             self._far = found.text
@@ -164,7 +164,7 @@ class RunView:
             self._last = found.text
 
     def ended(self, exit_code: int) -> None:
-        """The stage at work has ended: its line, and the warnings that are new."""
+        """The running stage has ended: print its line and its new warnings."""
         if self._live is not None:
             self._live.stop()
             self._live = None
@@ -181,12 +181,12 @@ class RunView:
         self._name = ""
 
     def failed(self, why: str) -> None:
-        """What is at work has failed, and no stage has said why."""
+        """The running work has failed without a line of its own. why: the reason to print."""
         self._last = why
         self.ended(1)
 
     def close(self) -> None:
-        """The run is over: how often warnings came that were shown once."""
+        """The run is over: print the number of each repeated warning."""
         if self._live is not None:
             self._live.stop()
             self._live = None
@@ -225,5 +225,5 @@ def _bar(done: str, width: int = 16) -> str:
 
 
 def _without_prefix(text: str, name: str) -> str:
-    """`prices: stale bars …` of the stage prices says so once."""
+    """The text without its stage, which the line names already."""
     return text.removeprefix(f"{name.partition(' ')[0]}: ")

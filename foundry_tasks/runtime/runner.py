@@ -1,4 +1,4 @@
-"""Runs one stage: reuse what is already computed, or compute it; write the result last and a line in the run log."""
+"""Runs one stage: reuses an earlier result or computes it, writes the result last, and adds a line to the run log."""
 
 import errno
 import hashlib
@@ -44,13 +44,13 @@ from foundry_tasks.runtime.import_clock import ImportClock
 
 PACKAGE = Path(__file__).resolve().parents[1]
 _NUMERICAL_LIBRARIES = ("numpy", "pandas", "pyarrow", "scikit-learn", "xgboost", "bottleneck")
-"""XGBoost fits the meta-learner; what base models are made of, their modules say."""
+"""XGBoost fits the meta-learner. The modules of base models name their own libraries."""
 _BEFORE_MODELS = STAGES["models"].inputs
 
 
 @dataclass(frozen=True)
 class RunContext:
-    """What a stage is run in: the adapters that `__main__` chose, and the clock."""
+    """Settings, adapters and clocks that a stage runs with."""
 
     settings: Settings
     store: Store
@@ -65,7 +65,7 @@ class RunContext:
 
 @cache
 def code_version() -> str:
-    """The package's version and a hash over its sources: what is edited is another version."""
+    """The package's version and a hash of its sources, so that edited sources are another version."""
     digest = hashlib.sha256()
     for path in sorted(PACKAGE.rglob("*.py")):
         digest.update(path.relative_to(PACKAGE).as_posix().encode())
@@ -75,17 +75,17 @@ def code_version() -> str:
 
 @cache
 def library_versions(stage: str) -> dict[str, str]:
-    """Versions that can move a digit of a stage's result."""
+    """Versions of the libraries that can change the figures of a stage's result."""
     libraries = {*_NUMERICAL_LIBRARIES}
     if stage not in _BEFORE_MODELS:
-        from foundry_tasks.models.base_models import PACKAGES  # noqa: PLC0415 - stages before it start without
+        from foundry_tasks.models.base_models import PACKAGES  # noqa: PLC0415 - earlier stages start without it
 
         libraries |= {*PACKAGES}
     return {name: metadata.version(name) for name in sorted(libraries)} | {"python": sys.version.split()[0]}
 
 
 def execute(identity: Identity, conf: Conf, context: RunContext) -> StageResult:
-    """Run a stage and publish its result. Raises what the stage raises, once the run log has its line."""
+    """Run a stage and publish its result. An error of the stage is written to the run log and raised."""
     with _logged(identity, context) as line:
         if identity.shard and not STAGES[identity.stage].mapped:
             raise ConfigError(f"stage {identity.stage} is not mapped: leave --shard {identity.shard} out.")
@@ -96,7 +96,9 @@ def execute(identity: Identity, conf: Conf, context: RunContext) -> StageResult:
             module = importlib.import_module(f"foundry_tasks.stages.{identity.stage}")
             imported = context.imports.seconds
             io.steps.elapsed_s["start"] = time.perf_counter() - context.started
-            digest = _reuse_digest(identity, inputs, config.model_dump(mode="json"), _outside(module, config, io))
+            digest = _reuse_digest(
+                identity, inputs, config.model_dump(mode="json"), _outside_digest(module, config, io)
+            )
             previous = _reusable(context.store, identity.stage, digest)
             if previous is None:
                 io.checkpoints.prefix = artifacts.checkpoint_prefix(identity.stage, digest) if digest else None
@@ -133,7 +135,7 @@ def _environment(context: RunContext, workspace: Path) -> Environment:
 
 
 def _checked(stage: str, conf: Conf, markets: str) -> Conf:
-    """`conf`, checked with every key that the stages beside `stage` know; over its market's defaults where it has one."""
+    """`conf`, validated for all stages that share it; merged over its market's defaults where `stage` has a market."""
     sharing = sharing_conf(stage)
     if stage in MARKET_STAGES or not sharing:
         return with_market(conf, markets)
@@ -142,7 +144,7 @@ def _checked(stage: str, conf: Conf, markets: str) -> Conf:
 
 
 def _result(io: StageIO, config: StageConfig, inputs: dict[str, str], previous: StageResult | None) -> StageResult:
-    """What `io` has gathered, as it is written."""
+    """The stage's result, from the outputs in `io`."""
     config_json = config.model_dump(mode="json")
     return StageResult(
         dag=io.identity.dag,
@@ -167,13 +169,13 @@ def _result(io: StageIO, config: StageConfig, inputs: dict[str, str], previous: 
 
 
 def _as_of(io: StageIO) -> date:
-    """The last session of the run's prices; the date of the run where it has none."""
+    """The last session of the run's prices; the run's own as-of where it has no prices."""
     prices = io.inputs.find("prices") if STAGES[io.identity.stage].inputs else None
     return prices.as_of if prices else io.outputs.as_of or io.identity.as_of
 
 
 def _inputs(io: StageIO) -> dict[str, str]:
-    """Outputs digest of every upstream result, by stage and shard; a skipped stage has none."""
+    """Stage and shard → outputs digest of the upstream result. A skipped stage has none."""
     found = {}
     for stage in inputs_in(io.identity.dag, io.identity.stage):
         for result in io.inputs.shards(stage):
@@ -181,8 +183,8 @@ def _inputs(io: StageIO) -> dict[str, str]:
     return found
 
 
-def _outside(module: ModuleType, config: StageConfig, io: StageIO) -> str | None:
-    """What the stage reads outside the store, as a digest; None where that cannot be told, so that nothing is reused."""
+def _outside_digest(module: ModuleType, config: StageConfig, io: StageIO) -> str | None:
+    """Digest of the data that the stage reads outside the store. None: unknown, so no result is reused."""
     found: str | None = module.fingerprint(config, io) if hasattr(module, "fingerprint") else ""
     return found
 
@@ -206,7 +208,7 @@ def _reuse_digest(identity: Identity, inputs: Mapping[str, str], config: Conf, o
 
 
 def _reusable(store: Store, stage: str, digest: str | None) -> StageResult | None:
-    """A published result of the same work whose every object is still there."""
+    """The published result of the same work, None if there is none or the store lacks one of its objects."""
     document = None if digest is None else store.read(artifacts.reuse_key(stage, digest))
     if document is None:
         return None
@@ -227,7 +229,7 @@ def _take_over(io: StageIO, previous: StageResult) -> None:
 
 @contextmanager
 def _logged(identity: Identity, context: RunContext) -> Iterator[dict[str, ConfValue]]:
-    """One line in the run log, whatever happens inside."""
+    """Write one line to the run log, also after an error."""
     line: dict[str, ConfValue] = {
         "run_id": identity.run_id,
         "stage": identity.stage,
@@ -242,7 +244,7 @@ def _logged(identity: Identity, context: RunContext) -> Iterator[dict[str, ConfV
         skipped = isinstance(error, FoundryError) and error.exit_code == 99
         line |= {"status": "ok" if skipped else "error", "warnings": [_sentence(error)]}
         line["stats"] = {"elapsed_s": round(time.perf_counter() - context.started, 3)}
-        with suppress(FoundryError):  # what stopped the stage matters more than a log that takes no line
+        with suppress(FoundryError):  # the error of the stage is raised, not one of the log
             _log(identity, context.store, line)
         raise
     _log(identity, context.store, line)
@@ -260,7 +262,7 @@ def _sentence(error: BaseException) -> str:
 
 @contextmanager
 def _workspace(stage: str) -> Iterator[Path]:
-    """An empty folder, gone afterwards. A full disk under it is what that means to a run; the store explains its own."""
+    """An empty folder, deleted afterwards. A full disk raises TransientError; the store raises its own errors."""
     try:
         made = tempfile.TemporaryDirectory(prefix=f"foundry-{stage}-")
     except OSError as error:

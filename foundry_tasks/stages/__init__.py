@@ -1,1 +1,1 @@
-"""One module a stage: `run(config, io)` reads, calls the pure part and publishes. Stages meet through artifacts alone."""
+"""One module per stage: `run(config, io)` reads, calls pure functions and publishes. Stages share artifacts only."""

@@ -1,4 +1,4 @@
-"""audit: size and power of the gates, on simulated markets whose truth is known."""
+"""audit: size and power of the gates, on simulated markets with known edges and leaks."""
 
 from foundry_tasks.audit.size_and_power import kinds, tally
 from foundry_tasks.contract.config import AuditConfig
@@ -7,7 +7,7 @@ from foundry_tasks.contract.stage_io import StageIO
 
 
 def run(config: AuditConfig, io: StageIO) -> None:
-    """→ audit.json: a tally by kind of market."""
+    """→ audit.json: one tally per kind of market."""
     examined = kinds(config)
     io.steps.progress.start("audit", len(examined))
     tallies = []

@@ -1,4 +1,4 @@
-"""decide: a human's decision about a model version, into the ledger with who and why; the ledger's rules hold here too."""
+"""decide: records a person's decision about a model version in the ledger, with name and reason, under the ledger's rules."""
 
 from foundry_tasks.contract.config import DecideConfig
 from foundry_tasks.contract.documents import Decision
@@ -9,10 +9,10 @@ from foundry_tasks.ledger.promotion import SignOff
 
 
 def run(config: DecideConfig, io: StageIO) -> None:
-    """Approve a near miss or roll back; publishes decision.json, which names the ledger's record.
+    """Approve a near miss or roll back. Publishes decision.json, which names the ledger record.
 
-    Raises ConfigError for what the ledger does not allow, such as a version that its gates refused. A decision that is
-    repeated is found done: its record is the one of then.
+    A repeated decision adds no record; decision.json then names the earlier one. Raises ConfigError for a decision that the
+    ledger does not allow, such as approval of a version that the gates refused.
     """
     if not config.model:
         raise ConfigError("model must be said, such as model=foundry-us-5d.")

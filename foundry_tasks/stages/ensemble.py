@@ -1,4 +1,4 @@
-"""ensemble: out-of-fold scores → stack → P(up), each fold with what earlier blocks alone had taught."""
+"""ensemble: out-of-fold scores → stack → P(up). The stack of each fold is fitted on earlier blocks only."""
 
 from functools import partial
 from pathlib import Path
@@ -82,7 +82,7 @@ def _compare(
 ) -> dict[str, ComparedModel]:
     """Every base model, the reference blend and the stack on the reported test sessions, and what each base model adds.
 
-    why: of the stack.
+    why: the reasons for the composition of the stack.
     """
     reported = [fold for fold in walk if fold.reported]
     sessions = slice(reported[0].test.start, reported[-1].test.stop)

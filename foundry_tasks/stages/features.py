@@ -1,4 +1,4 @@
-"""features: wide matrices of what is known at the close of each session, the last ones where no model is fitted on them."""
+"""features: wide matrices of data known at the close of each session; the last sessions only in a DAG that fits no model."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -18,7 +18,10 @@ from foundry_tasks.features.labels import above, forward_returns
 
 
 def run(config: FeaturesConfig, io: StageIO) -> None:
-    """prices.parquet → features.parquet, features.json; the suite sees one row a feature, its likeness to labels included."""
+    """prices.parquet → features.parquet, features.json.
+
+    The suite checks one row per feature, with its correlation to labels.
+    """
     with io.step("read"):
         prices = read_prices(io.path("prices", "prices.parquet"))
     recent = recent_sessions(io.identity.dag)
@@ -28,7 +31,7 @@ def run(config: FeaturesConfig, io: StageIO) -> None:
 
     def blocks() -> Iterator[FeaturePanel]:
         for block in feature_blocks(prices, wanted, TemporaryMatrices, since=since, threads=config.threads):
-            io.environment.expectations.warm_up()  # beside writing, which lets it; beside computing it takes more than it gives
+            io.environment.expectations.warm_up()  # overlaps with writing; during computation it costs more than it saves
             yield block
 
     with io.step("compute"):
@@ -41,7 +44,7 @@ def run(config: FeaturesConfig, io: StageIO) -> None:
             answers |= {f"return_{horizon}d": returns, f"up_{horizon}d": above(returns, 0.0).astype(np.float32)}
         answers = {name: values[since:] for name, values in answers.items()}
         profile = profile_features(features, prices.member[since:], answers)
-    import pandas as pd  # noqa: PLC0415 - great_expectations, which loads beside, brings it
+    import pandas as pd  # noqa: PLC0415 - great_expectations loads it on its thread anyway
 
     io.outputs.guard("features", pd.DataFrame(profile), {})
     with io.step("publish"):
@@ -60,5 +63,5 @@ def run(config: FeaturesConfig, io: StageIO) -> None:
 
 
 def _by_reason(left_out: dict[str, str]) -> str:
-    """`9 (no volume), 5 (no high, no low)`; features.json names them."""
+    """Counts by reason, such as `9 (no volume), 5 (no high, no low)`; features.json has the names."""
     return ", ".join(f"{count} ({reason})" for reason, count in Counter(left_out.values()).most_common())

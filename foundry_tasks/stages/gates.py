@@ -1,4 +1,4 @@
-"""gates: hold each horizon's evidence against the policy. A refusal is a result; only a broken stage fails."""
+"""gates: judges each horizon's evidence by the policy. A refused model is a result; the stage does not fail."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -58,7 +58,7 @@ def run(config: GatesConfig, io: StageIO) -> None:
             champion_version=champion.version if champion else None,
             last_session=date.fromisoformat(str(sessions[reported[-1].test.stop - 1])),
         )
-        # What trials there are besides is no output: the same run, judged again, has the same gates.
+        # Trials go to the metrics, not to gates.json: a run that is judged again publishes the same gates.
         auc = report.gate("auc")
         trials = trial_figures(biases[horizon])
         headline = GatesHeadline(verdict=verdict, auc=auc.value if auc else None, trials=trials)
@@ -70,17 +70,17 @@ def run(config: GatesConfig, io: StageIO) -> None:
 
 @dataclass(frozen=True)
 class Champion:
-    """The version that the ledger calls champion, and the run that made it."""
+    """The champion according to the ledger, and the run that made it."""
 
     version: int
     run: str
     """`<dag>/<run_id>` that made it."""
     looked_until: date | None
-    """The last session on which another version was held against a champion."""
+    """The last session on which another version was compared with a champion."""
 
     @classmethod
     def of(cls, io: StageIO, model: str, horizon: int) -> "Champion | None":
-        """None where there is no champion yet."""
+        """The champion of `model`, None where there is none yet."""
         state = Ledger(io.store).state(model)
         if state.champion is None:
             return None
@@ -90,9 +90,9 @@ class Champion:
         return cls(state.champion, state.versions[state.champion].digests.run, next(filter(None, looks), None))
 
     def as_reference(self, evidence: Evidence, io: StageIO, horizon: int, folds: list[Fold]) -> Evidence:
-        """The evidence with the champion's own out-of-fold forecasts of the same sessions and tickers.
+        """The evidence with the champion's out-of-fold forecasts of the same sessions and tickers.
 
-        Both recipes' out-of-fold scores are compared: a refitted champion has seen the rows.
+        Out-of-fold forecasts of both recipes are compared, because a refitted champion was fitted on these rows.
         """
         forecast = np.full(evidence.p_up.shape, np.nan)
         mine = read_matrices(io.path("labels", "labels.parquet"), [])
@@ -108,9 +108,9 @@ class Champion:
 
 
 def _looked_until(io: StageIO, run: str, horizon: int) -> date | None:
-    """The last session of a run that held its version against a champion; None where something else kept the version out.
+    """The last session of a run's evidence, if its version was compared with a champion and passed the other gates.
 
-    None, too, for a run that is so old that the store does not keep what it published.
+    None otherwise, also if the gates were skipped or the store no longer has the run's gates.json.
     """
     other = io.inputs.of_run(run)
     result = other.find("gates")
@@ -124,7 +124,7 @@ def _looked_until(io: StageIO, run: str, horizon: int) -> date | None:
 
 
 def _overlay(into: FloatArray, sessions: DateArray, tickers: tuple[str, ...], theirs: Matrices) -> None:
-    """Copy another run's forecasts over those there, where session and ticker agree; a later fold's file wins."""
+    """Copy another run's finite forecasts into `into`, by session and ticker. They replace forecasts that are there."""
     _, rows, their_rows = np.intersect1d(sessions, theirs.sessions, return_indices=True)
     _, columns, their_columns = np.intersect1d(tickers, theirs.tickers, return_indices=True)
     values = theirs["p_up"][np.ix_(their_rows, their_columns)]
@@ -135,7 +135,7 @@ def _overlay(into: FloatArray, sessions: DateArray, tickers: tuple[str, ...], th
 def _evidence(
     io: StageIO, inputs: RunInputs, horizon: int, leaks: tuple[str, ...], collapsed: Mapping[str, tuple[int, ...]]
 ) -> tuple[Evidence, Edges, dict[str, FloatArray]]:
-    """The evidence, the edges whose efficiency is a diagnostic, and the returns of every entry."""
+    """The evidence, the edges of ungated efficiencies, and entry → forward returns of the tested sessions."""
     folds, labels = inputs.reported_folds[horizon], inputs.labels(horizon)
     names = ["member", *(f"return_{horizon}d_{entry}" for entry in LABEL_ENTRIES)]
     matrices = read_matrices(io.path("labels", "labels.parquet"), names)
@@ -153,7 +153,7 @@ def _warn(io: StageIO, horizon: int, report: GateReport, diagnostics: Diagnostic
         io.warn(f"{horizon}d: {report.verdict}, gates {', '.join(report.failed)}")
     late = diagnostics.at_next_close
     if late and not (late.auc_up.lower or 0.0) > 0.5:
-        io.warn(f"{horizon}d: traded at the close of t+1 the ranking cannot be told from chance")
+        io.warn(f"{horizon}d: traded at the close of t+1 the ranking is not distinguishable from chance")
 
 
 def _warn_of_trials(io: StageIO, horizon: int, report: GateReport, bias: SelectionBias, policy: GatePolicy) -> None:

@@ -1,4 +1,4 @@
-"""labels: forward returns and what is made of them, per horizon, under three entries."""
+"""labels: forward returns and labels per horizon, and returns from three entry prices."""
 
 import numpy as np
 
@@ -14,7 +14,7 @@ def run(config: LabelsConfig, io: StageIO) -> None:
     """prices.parquet → labels.parquet.
 
     Matrices per horizon h: return_{h}d and the labels, up_{h}d, median_{h}d, sector_{h}d, size_{h}d, volatility_{h}d;
-    return_{h}d_{entry} for each of LABEL_ENTRIES, to be judged beside; and member.
+    return_{h}d_{entry} for each of LABEL_ENTRIES, for diagnostics; and member.
     """
     io.environment.expectations.warm_up()
     with io.step("read"):
@@ -43,7 +43,7 @@ def run(config: LabelsConfig, io: StageIO) -> None:
             {h: values[f"return_{h}d"] for h in config.horizons},
             {h: {"up": values[f"up_{h}d"]} for h in config.horizons},
         )
-    import pandas as pd  # noqa: PLC0415 - great_expectations, which loads beside, brings it
+    import pandas as pd  # noqa: PLC0415 - great_expectations loads it on its thread anyway
 
     io.outputs.guard("labels", pd.DataFrame(profile), {})
     with io.step("write"):

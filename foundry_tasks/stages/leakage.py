@@ -1,4 +1,4 @@
-"""leakage: the audit, on this run's own data. What it finds refuses the model; it does not stop the run."""
+"""leakage: the audit on this run's data. A leak refuses the model and does not stop the run."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -34,13 +34,13 @@ from foundry_tasks.models.fit_pool import FitPool
 from foundry_tasks.models.training import FitWindow, WindowTrainer
 
 POISONED_SESSIONS = 64
-"""Sessions after the scored one that are laid before a refit, as they are and as noise."""
+"""Sessions after the scored one that a refit can read: unchanged in one refit, noise in the other."""
 AUDITED_LABELS: tuple[LabelKind | DeepTask, ...] = ("up", "volatility")
-"""One made of two prices, as are all others, and the one that is made of every price between."""
+"""`up` is made of two prices, as are all other labels; `volatility` is made of every price between."""
 
 
 def run(config: LeakageConfig, io: StageIO) -> None:
-    """prices, features, labels, models → leakage.json: what leaks, and what was looked at."""
+    """prices, features, labels, models → leakage.json: the leaks, and the checks that were made."""
     rng = np.random.default_rng(config.seed)
     with io.step("read"):
         prices = read_prices(io.path("prices", "prices.parquet"))
@@ -91,7 +91,7 @@ def run(config: LeakageConfig, io: StageIO) -> None:
 
 @dataclass(frozen=True)
 class FeaturesUntil:
-    """The first `stop` sessions of a run's features, the last of them replaced by `poison`, (n_features, n, n_tickers)."""
+    """The first `stop` sessions of a run's features. `poison`, (n_features, n, n_tickers), replaces the last n of them."""
 
     features: FeatureFile
     stop: int
@@ -104,12 +104,12 @@ class FeaturesUntil:
 
     @property
     def tickers(self) -> tuple[str, ...]:
-        """Those of the whole run."""
+        """The tickers of the run."""
         return self.features.tickers
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Those of the whole run."""
+        """The features of the run."""
         return self.features.names
 
     def __getitem__(self, name: str) -> npt.NDArray[np.float32]:
@@ -117,7 +117,7 @@ class FeaturesUntil:
         return matrix
 
     def block(self, names: Sequence[str], sessions: slice) -> npt.NDArray[np.float32]:
-        """As `FeatureSource` has it; a copy, so the features themselves stay unpoisoned."""
+        """As in `FeatureSource`. It returns a copy, so that the run's features are not poisoned."""
         values = self.features.block(names, sessions).copy()
         poisoned = self.stop - self.poison.shape[1]
         first = max(sessions.start, poisoned)
@@ -129,7 +129,7 @@ class FeaturesUntil:
 
 @dataclass(frozen=True)
 class _Published:
-    """What the run under audit has published of its recipe, and what base models learn from."""
+    """The recipe, folds, features and labels that the audited run has published."""
 
     recipe: ModelsConfig
     folds: Mapping[int, tuple[Fold, ...]]
@@ -150,11 +150,11 @@ class _Published:
 
 
 def _refits(io: StageIO, run: _Published, rng: np.random.Generator) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Base model → leaks of its earliest block of the first horizon: published scores beside a refit among poison.
+    """Base model → leaks of its earliest block at the first horizon: published scores against a refit with poison.
 
     Poison: features of sessions after the scored one and labels after the fit window are noise. The first test session
-    is scored alone, as one batch. Only a model whose scores differ is refitted without poison too, which tells whether
-    the published scores or the refit are at fault.
+    is scored alone, as one batch. A model whose scores differ is also refitted without poison, which shows whether the
+    published scores or the refit is at fault.
     """
     recipe, features = run.recipe, run.features
     horizon, fold = run.first
@@ -207,7 +207,7 @@ class _Refit:
         names: Sequence[ModelName],
     ) -> dict[ModelName, FloatArray]:
         """Base model → (n_tickers,) scores."""
-        # The design is gone when this returns: on a large market memory holds no second one.
+        # The design is freed when this returns: on a large market a second one does not fit into memory.
         fit = partial(self._first_test_session, build_design(source, transform), labels)
         return dict(zip(names, self.pool.jobs(fit, names, alone=DEEP_MODELS.__contains__), strict=True))
 

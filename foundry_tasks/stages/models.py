@@ -1,4 +1,4 @@
-"""models: base models per horizon and walk-forward fold; their out-of-fold scores are what everything after lives on."""
+"""models: base models per horizon and walk-forward fold. Later stages read their out-of-fold scores."""
 
 import base64
 from collections.abc import Mapping, Sequence
@@ -55,7 +55,7 @@ def run(config: ModelsConfig, io: StageIO) -> None:
         for horizon in shard.horizons:
             io.steps.progress.advance(f"{_name(job, walk)} {horizon}d kept by an earlier try")
     with FitPool(config.threads) as pool:
-        # Rows of one kind at a time: on a large market they are what memory is full of.
+        # One design at a time: on a large market its rows take most of the memory.
         for transform, names in by_transform({name for name, _ in to_do}):
             alike = [job for job in to_do if job[0] in names]
             with io.step("design"):
@@ -75,12 +75,14 @@ def run(config: ModelsConfig, io: StageIO) -> None:
             importance[horizon][job[0]] = found
     io.publish(Importance(horizons=importance))
     if targets.single:
-        io.warn(f"{len(features.tickers)} tickers: no session to compare within, so base models learn up or down")
+        io.warn(
+            f"{len(features.tickers)} tickers: too few to compare within a session, so base models learn up or down"
+        )
 
 
 @dataclass(frozen=True)
 class Shard:
-    """The horizons, models and blocks that a task fits: all, or those of its shard, such as `h=5,model=lightgbm,fold=fold3`."""
+    """Horizons, models and blocks that a task fits: all, or those of a shard such as `h=5,model=lightgbm,fold=fold3`."""
 
     horizons: tuple[int, ...]
     models: tuple[ModelName, ...]
@@ -88,7 +90,7 @@ class Shard:
 
     @classmethod
     def of(cls, written: str | None, config: ModelsConfig, walk: Walk) -> "Shard":
-        """Read what `--shard` says; None: the whole stage. Raises ConfigError where it names what the config does not hold."""
+        """Parse the value of `--shard`; None: the whole stage. Raises ConfigError for a name that the config lacks."""
         wanted = shard_parts(written)
         names = [fold.name for fold in walk[config.horizons[0]]]
         shard = cls(
@@ -104,27 +106,27 @@ class Shard:
         return shard
 
     def longest_first(self) -> list[tuple[ModelName, int]]:
-        """Models and blocks, so that no long fit is left over at the end: boosters, and the longest windows, first.
+        """(model, block) of every job, boosters and the longest windows first, so that no long fit is left at the end.
 
-        Models that learn from rows of one kind follow each other. Deep ones come last, when nobody else needs the machine.
+        Models of one transform follow each other. Deep models come last, since each of their fits uses the whole machine.
         """
         models = [name for _, alike in by_transform(self.models) for name in alike]
         return [(name, block) for name in models for block in reversed(self.blocks)]
 
 
 class FittedBlock(Note):
-    """What is to be said of a job whose fits are published."""
+    """Warnings and importance of a job whose fits are published."""
 
     warnings: tuple[str, ...]
     importance: Mapping[int, ModelImportance]
-    """By horizon; of the last fold alone."""
+    """Horizon → importance; of the last fold only."""
 
 
 class LastEpoch(Note):
-    """Where a deep fit stands."""
+    """The state of a deep fit after its last epoch."""
 
     state: str
-    """In base64; empty once the fit's block is saved."""
+    """Base64; empty once the fit's block is saved."""
 
 
 @dataclass(frozen=True)
@@ -135,17 +137,17 @@ class StageJournal:
     _fits: set[str] = field(default_factory=set)
 
     def load(self, fit: str) -> bytes | None:
-        """What an earlier try of this stage left of a fit."""
+        """The state that an earlier try of this stage saved of a fit, None where there is none."""
         epoch = self.io.checkpoints.load(fit, LastEpoch)
         return base64.b64decode(epoch.state) if epoch and epoch.state else None
 
     def save(self, fit: str, state: bytes) -> None:
-        """Save a fit's last epoch."""
+        """Save the state of a fit after an epoch."""
         self._fits.add(fit)
         self.io.checkpoints.save(fit, LastEpoch(state=base64.b64encode(state).decode()))
 
     def advance(self, note: str) -> None:
-        """Another epoch."""
+        """Count one epoch as progress."""
         self.io.steps.progress.advance(note)
 
     def forget(self) -> None:
@@ -155,7 +157,7 @@ class StageJournal:
 
 
 def _plan_deep_models(io: StageIO, models: Sequence[ModelName], config: ModelsConfig) -> int:
-    """Epochs of a deep fit, 0 where there is none. What this machine makes of the config goes into the result."""
+    """Epochs of a deep fit, 0 without deep models. Device, size and epochs on this machine go into the metrics."""
     if not set(models) & set(DEEP_MODELS):
         return 0
     from foundry_tasks.models.deep.training import plan_for  # noqa: PLC0415 - loads TensorFlow
@@ -196,7 +198,7 @@ def _publish(io: StageIO, fits: Sequence[Fit], grid: Matrices, config: ModelsCon
 
 
 def _publish_scores(io: StageIO, name: str, fit: Fit, grid: Matrices) -> None:
-    """Scores on validation and test, NaN in the purge between, as one matrix from the first to the last of them."""
+    """Publish scores of validation and test as one matrix; the purge between them is NaN."""
     fold, scores = fit.fold, fit.scores.copy()
     start, stop = (fold.validation or fold.test).start, fold.test.stop
     if fold.validation is not None:

@@ -1,4 +1,4 @@
-"""monitor: how earlier predictions did once their labels matured, and how far today's features are from the model's."""
+"""monitor: live figures of predictions whose labels have matured, and drift of features since the model was fitted."""
 
 from collections.abc import Mapping
 from datetime import date
@@ -26,7 +26,7 @@ from foundry_tasks.evaluation.live_figures import LivePrediction, live_figures
 
 
 def run(config: MonitorConfig, io: StageIO) -> None:
-    """prices, features, versions.json and the index of predictions → monitor.json: live figures and drift a horizon."""
+    """prices, features, versions.json and the index of predictions → monitor.json: live figures and drift per horizon."""
     with io.step("read"):
         prices = read_prices(io.path("prices", "prices.parquet"))
         versions = io.read(Versions).horizons
@@ -55,7 +55,7 @@ def run(config: MonitorConfig, io: StageIO) -> None:
 
 # ------------------------------------------------------------------ live figures
 def _history(config: MonitorConfig, io: StageIO, prices: PricePanel, horizon: int) -> list[LivePrediction]:
-    """One prediction a session, in the order of time: the champion's first word on that day, else a shadow's."""
+    """One prediction per session, in the order of time: the first of a champion, else the first of a shadow."""
     sessions = prices.sessions.astype("datetime64[D]")
     oldest = str(sessions[max(0, len(sessions) - config.live_sessions - horizon - 1)])
     newest = str(sessions[-1])
@@ -106,9 +106,9 @@ def _live_warning(live: LiveFigures, config: MonitorConfig) -> str:
 def _drifts(
     config: MonitorConfig, io: StageIO, prices: PricePanel, versions: Mapping[int, VersionInUse]
 ) -> dict[int, dict[str, Drift]]:
-    """horizon → feature → drift, for the features that the horizon's version eats; none where it cannot be told.
+    """Horizon → feature → drift, for the features of the horizon's version; empty where a reference is missing.
 
-    The reference is the features that the version was fitted on, as the run that trained it has published them.
+    The reference are the features that the version was fitted on, as published by the run that trained it.
     """
     names = sorted({name for version in versions.values() for name in version.features})
     recent = read_features(io.path("features", "features.parquet"), names).last(config.drift_sessions)
@@ -127,7 +127,7 @@ def _drifts(
 
 
 def _references(config: MonitorConfig, io: StageIO, version: VersionInUse) -> dict[str, Reference]:
-    """Of every feature of the run that trained a version; counted once and kept, since they are many years."""
+    """Feature → reference, from the run that trained a version. Computed once and stored, since it spans many years."""
     trained, until = io.inputs.of_run(version.trained_in), version.fitted_until
     features = trained.path("features", "features.parquet")
     prices = trained.path("prices", "prices.parquet")
@@ -148,12 +148,12 @@ def _references(config: MonitorConfig, io: StageIO, version: VersionInUse) -> di
 
 
 def _rows(prices: PricePanel) -> BoolArray:
-    """Ticker-sessions that count: of members that have a bar."""
+    """(n_sessions, n_tickers): True for members that have a close."""
     return np.isfinite(prices.fields["close"]) & prices.member
 
 
 def _drift_table(drifts: Mapping[str, Drift], config: MonitorConfig) -> FeatureDrift:
-    """Every feature, the largest PSI first, and those that are beyond."""
+    """All features, the largest PSI first; those beyond their limits; the number above max_psi."""
     order = sorted(drifts, key=lambda name: (-np.nan_to_num(drifts[name].psi), name))
     return FeatureDrift(
         features=tuple(DriftedFeature(feature=name, psi=drifts[name].psi, usual=drifts[name].usual) for name in order),

@@ -1,4 +1,4 @@
-"""nulls: a recipe fitted anew under shifted labels, many times, on a market of one's own: what its gates see in noise."""
+"""nulls: the null of the gated figures. A recipe is refitted many times on this market, under shifted labels."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -32,12 +32,12 @@ from foundry_tasks.walk.study import Recipe, study_panel
 
 
 def run(config: NullsConfig, io: StageIO) -> None:
-    """features, labels → nulls.json, and each horizon's null where the gates of this market look for it.
+    """features, labels → nulls.json, and each horizon's null in the store, where the gates of this market read it.
 
-    A refit that an earlier try has finished is not made again. Raises NothingToDo where none is wanted.
+    Refits that an earlier try has finished are reused. Raises NothingToDo for null_refits=0.
     """
     if not config.null_refits:
-        raise NothingToDo("null_refits=0: nothing is fitted anew under shifted labels.")
+        raise NothingToDo("null_refits=0: nothing is refitted under shifted labels.")
     with io.step("read"):
         features = FeatureFile(io.path("features", "features.parquet"))
     upstream = [io.inputs.result(stage).config for stage in ("prices", "features", "labels")]
@@ -66,7 +66,7 @@ def run(config: NullsConfig, io: StageIO) -> None:
         auc = null.q95("auc")
         io.outputs.metrics[f"{horizon}d"] = {"refits": len(rows), "auc_q95": auc if math.isfinite(auc) else None}
     if config.null_refits < MIN_REFITS:
-        io.warn(f"{config.null_refits} refits say too little of a 95 % quantile: the gates ask for {MIN_REFITS}")
+        io.warn(f"{config.null_refits} refits are too few for a 95 % quantile: the gates need {MIN_REFITS}")
     io.publish(Nulls(horizons=stored))
 
 
@@ -74,18 +74,18 @@ Part = TypeVar("Part", bound=StageConfig)
 
 
 def _part(kind: type[Part], config: NullsConfig) -> Part:
-    """The keys of one stage's config."""
+    """The config of one stage, from its keys in `config`."""
     return kind.model_validate({name: getattr(config, name) for name in kind.model_fields})
 
 
 class Refitted(Note):
-    """A refit that has been judged."""
+    """The gated figures of a refit."""
 
     figures: Mapping[str, Figure]
 
 
 def _refits(io: StageIO, recipe: Recipe, designs: Designs, shifts: Sequence[int]) -> list[Mapping[str, float | None]]:
-    """The figures of one horizon, one row a shift."""
+    """The gated figures of one horizon, one row per shift."""
     horizon, rows = recipe.horizon, []
     labels, member = _labels(io, horizon)
     for shift in shifts:
@@ -113,5 +113,5 @@ def _labels(io: StageIO, horizon: int) -> tuple[Labels, BoolArray]:
 
 
 def _by_figure(rows: Sequence[Mapping[str, float | None]]) -> dict[str, tuple[float, ...]]:
-    """A row a refit → a row a figure, NaN for null."""
+    """One row per refit → figure → values, NaN for None."""
     return {name: tuple(np.array([row[name] for row in rows], dtype=np.float64).tolist()) for name in rows[0]}

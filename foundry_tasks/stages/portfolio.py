@@ -1,4 +1,4 @@
-"""portfolio: out-of-fold forecasts → positions → what they would have earned after costs, per horizon."""
+"""portfolio: out-of-fold forecasts → positions → earnings after costs, per horizon."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ from foundry_tasks.walk.evidence import FoldOutput
 def run(config: PortfolioConfig, io: StageIO) -> None:
     """P(up) of the reported tests → portfolio.json; {h}d/signals.parquet, {h}d/daily.parquet and trades-{h}d.csv.
 
-    What it earned goes to the trial ledger: who tries many sizings and costs has tried often.
+    The P&L goes to the trial ledger, so that every sizing and cost that is tried counts as a trial.
     """
     with io.step("read"):
         prices = read_prices(io.path("prices", "prices.parquet"))
@@ -59,10 +59,10 @@ def run(config: PortfolioConfig, io: StageIO) -> None:
 
 
 def _rules(config: PortfolioConfig, prices: PricePanel, io: StageIO) -> BacktestConfig:
-    """The rules with their entry settled. Raises ConfigError for an open or a volume that the prices lack."""
+    """The rules with their entry resolved. Raises ConfigError for an open or a volume that the prices lack."""
     entry = config.entry or ("next_open" if "open" in prices.fields else "next_close")
     if config.entry is None and entry == "next_close":
-        io.warn("the prices hold no open: what the close of t decides is traded at the close of t+1")
+        io.warn("the prices hold no open: decisions at the close of t are traded at the close of t+1")
     chosen = {name: getattr(config, name) for name in BacktestConfig.model_fields}
     rules = BacktestConfig(**chosen | {"entry": entry})
     execution_at(rules.entry, prices)
@@ -72,7 +72,7 @@ def _rules(config: PortfolioConfig, prices: PricePanel, io: StageIO) -> Backtest
 
 @dataclass(frozen=True)
 class Traded:
-    """One horizon's forecasts and what became of them.
+    """One horizon's forecasts and their backtest.
 
     prices: up to the session in which the last forecast is traded, if there is one. p_up, weights: (n_forecasts,
     n_tickers), of the tested sessions, the first of which is first_session.
@@ -86,19 +86,23 @@ class Traded:
 
     @classmethod
     def of(cls, outputs: Sequence[FoldOutput], prices: PricePanel, rules: BacktestConfig, horizon: int) -> "Traded":
-        """Trade what the folds forecast on their test windows, which follow each other."""
+        """Trade the folds' forecasts on their consecutive test windows."""
         first, stop = outputs[0].fold.test.start, outputs[-1].fold.test.stop
         prices = prices.up_to(stop + 1)
         p_up = np.concatenate([output.p_up[output.rows(output.fold.test)] for output in outputs])
         weights = target_weights(p_up, prices.member[first:stop], rules)
         return cls(
-            prices, p_up, weights, first, run_backtest(prices, _laid(weights, first, prices), rules, horizon=horizon)
+            prices,
+            p_up,
+            weights,
+            first,
+            run_backtest(prices, _on_all_sessions(weights, first, prices), rules, horizon=horizon),
         )
 
     @property
     def targets(self) -> FloatArray:
-        """(n_sessions, n_tickers): the weights where they are, nothing elsewhere."""
-        return _laid(self.weights, self.first_session, self.prices)
+        """(n_sessions, n_tickers): the weights, 0 in sessions without forecasts."""
+        return _on_all_sessions(self.weights, self.first_session, self.prices)
 
     @property
     def window(self) -> slice:
@@ -107,11 +111,11 @@ class Traded:
 
     @property
     def daily(self) -> DailyPnl:
-        """After costs."""
+        """Daily P&L after costs."""
         return DailyPnl(self.prices.sessions[self.window], self.backtest.net[self.window])
 
 
-def _laid(weights: FloatArray, first: int, prices: PricePanel) -> FloatArray:
+def _on_all_sessions(weights: FloatArray, first: int, prices: PricePanel) -> FloatArray:
     targets = np.zeros(prices.member.shape)
     targets[first : first + len(weights)] = weights
     return targets
@@ -127,7 +131,7 @@ def _figures(
 
 
 def _accuracies(io: StageIO, outputs: Sequence[FoldOutput], horizon: int) -> list[FoldAccuracy]:
-    """How often each fold was right before and in its test."""
+    """Accuracy per session of each fold, in validation and in test."""
     up, median = f"up_{horizon}d", f"median_{horizon}d"
     labels = read_matrices(io.path("labels", "labels.parquet"), (up, median))
     found = []
@@ -147,7 +151,7 @@ def _accuracies(io: StageIO, outputs: Sequence[FoldOutput], horizon: int) -> lis
 
 
 def _publish(io: StageIO, traded: Traded, horizon: int) -> None:
-    """Signals and daily figures for whoever computes on, every trade for whoever reads."""
+    """Publish signals and daily figures as Parquet, and every trade as CSV."""
     first, stop = traded.first_session, traded.first_session + len(traded.p_up)
     signals = io.outputs.workspace / f"signals-{horizon}d.parquet"
     values = {"p_up": traded.p_up, "weight": traded.weights}

@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 
 
 _NAMED = 5
-"""Missing features that a message names."""
+"""Number of missing features that a message names."""
 
 
 def run(config: PredictConfig, io: StageIO) -> None:
-    """features.parquet and the registry → predictions.parquet (a row a ticker and horizon), predictions.json, versions.json.
+    """features.parquet, registry → predictions.parquet (one row per ticker and horizon), predictions.json, versions.json.
 
-    What each version says is entered in the store's index of predictions, once, for `monitor` to score later.
+    The prediction of each version is entered once in the store's index of predictions; `monitor` scores it later.
     """
     io.environment.expectations.warm_up()
     with io.step("read"):
@@ -54,7 +54,7 @@ def run(config: PredictConfig, io: StageIO) -> None:
             model=chosen.version.model, version=chosen.version.version, kind=chosen.kind, why=chosen.why
         )
     table = _table(p_up, used, today, config)
-    import pandas as pd  # noqa: PLC0415 - great_expectations, which loads beside, brings it
+    import pandas as pd  # noqa: PLC0415 - great_expectations loads it on its thread anyway
 
     seen = (np.asarray(table[name]) for name in ("date", "ticker", "horizon", "p_up"))
     io.outputs.guard("predictions", pd.DataFrame(profile_predictions(*seen)), {})
@@ -72,14 +72,14 @@ def run(config: PredictConfig, io: StageIO) -> None:
 
 
 def _recent(path: Path) -> FeaturePanel:
-    """Features of as many sessions as any bundle may look back on."""
+    """Features of the last RECENT_SESSIONS sessions. No bundle looks back further."""
     first, *_ = panel_sessions(path)[-RECENT_SESSIONS:]
     return read_features(path, between=(first.item(), None))
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """The version that predicts, its bundle, as what (champion or shadow), why, and the run that trained it."""
+    """The version that predicts, its bundle, its kind (champion or shadow), the reason, and the run that trained it."""
 
     version: ModelVersion
     bundle: "Bundle"
@@ -89,9 +89,9 @@ class Chosen:
 
 
 def _chosen(io: StageIO, market: str, horizon: int, features: FeaturePanel) -> Chosen:
-    """The champion, else this run's version, else the newest; a champion that lacks features here leaves it to this run's.
+    """The champion, else this run's version, else the newest. This run's version replaces a champion that lacks features here.
 
-    Raises ConfigError where there is no version, the ledger does not know its bundle, or this run lacks its features.
+    Raises ConfigError if there is no version, if its bundle is not the ledger's, or if this run lacks its features.
     """
     model = model_name(market, horizon)
     state = Ledger(io.store).state(model)
@@ -109,7 +109,7 @@ def _chosen(io: StageIO, market: str, horizon: int, features: FeaturePanel) -> C
         missing = _missing(bundle, features)
     if missing:
         raise ConfigError(
-            f"{model} version {wanted} needs {_named(missing)}. Bring the columns that they are made of, set feature_set "
+            f"{model} version {wanted} needs {_named(missing)}. Add the columns that they are made of, set feature_set "
             "as it was in training, or train again."
         )
     facts = state.versions[wanted]
@@ -123,7 +123,7 @@ def _chosen(io: StageIO, market: str, horizon: int, features: FeaturePanel) -> C
 
 
 def _registered(io: StageIO, model: str, horizon: int, state: LedgerState) -> int | None:
-    """The version that this run registered or found registered; None in a run that has promoted nothing."""
+    """The version that this run registered or found registered; None in a run without promote."""
     promotions = io.inputs.find_document(Promotions)
     promotion = promotions.horizons.get(horizon) if promotions else None
     version = promotion.version if promotion else None
@@ -136,13 +136,13 @@ def _registered(io: StageIO, model: str, horizon: int, state: LedgerState) -> in
 
 
 def _bundle(io: StageIO, model: str, version: int, state: LedgerState) -> "Bundle":
-    from foundry_tasks.models.bundle import Bundle  # noqa: PLC0415 - only who predicts loads it
+    from foundry_tasks.models.bundle import Bundle  # noqa: PLC0415 - needed for prediction only
 
     return Bundle.from_file(_bundle_file(io, model, version, state))
 
 
 def _bundle_file(io: StageIO, model: str, version: int, state: LedgerState) -> Path:
-    """A version's bundle, from the store, else from MLflow. Raises ConfigError where it is not what the ledger knows."""
+    """A version's bundle, from the store, else from MLflow. Raises ConfigError if it is lost or its SHA-256 differs."""
     sha256 = state.versions[version].sha256
     wanted = ModelVersion(model, version, sha256)
     path = io.store.object_path(sha256) if io.store.has_object(sha256) else io.environment.registry.bundle(wanted)
@@ -169,9 +169,9 @@ def _named(missing: list[str]) -> str:
 
 
 def _enter(versions: Mapping[int, VersionInUse], predictions: str, as_of: str, market: str, io: StageIO) -> None:
-    """Keep what each version said after this session, and when; what is there already is history and stays.
+    """Enter the prediction of each version after this session, with its time. An earlier entry is kept.
 
-    predictions: sha256 of predictions.parquet.
+    predictions: SHA-256 of predictions.parquet. as_of: ISO date.
     """
     made_at = io.environment.now().isoformat(timespec="seconds")
     for horizon, version in versions.items():
@@ -197,7 +197,7 @@ def _enter(versions: Mapping[int, VersionInUse], predictions: str, as_of: str, m
 
 def _predict(bundle: "Bundle", features: FeaturePanel) -> FloatArray:
     """(n_tickers,) P(up) after the last session."""
-    from foundry_tasks.models.base_models import load_libraries  # noqa: PLC0415 - only once its sha256 is known
+    from foundry_tasks.models.base_models import load_libraries  # noqa: PLC0415 - needed once the bundle is verified
 
     load_libraries(_fitted_by(bundle))
     p_up: FloatArray = bundle.p_up(features.last(1 + bundle.lookback_sessions))[-1]
@@ -220,7 +220,7 @@ def _in_use(chosen: Chosen) -> VersionInUse:
 
 
 def _fitted_by(bundle: "Bundle") -> set[ModelName]:
-    """Base models whose libraries score it. NumPy alone scores a deep one, and no training backend has to be there."""
+    """Base models whose libraries are needed to score. Deep models are scored by NumPy, without their training backend."""
     meta: set[ModelName] = {"xgboost"} if bundle.stack.meta else set()
     return meta | {name for name in MODEL_NAMES if name in bundle.models and name not in DEEP_MODELS}
 
@@ -228,7 +228,7 @@ def _fitted_by(bundle: "Bundle") -> set[ModelName]:
 def _table(
     p_up: dict[int, FloatArray], used: dict[int, Predictor], today: FeaturePanel, config: PredictConfig
 ) -> dict[str, AnyArray]:
-    """Long: a row a ticker and horizon, tickers without a prediction left out.
+    """Long table: one row per ticker and horizon. Tickers without a prediction at every horizon are left out.
 
     mean_p_up: over horizons; confidence: its distance from ½, doubled; position: Kelly's bet at even odds, 2p − 1, times
     kelly_fraction, within ± max_position of capital.

@@ -1,6 +1,6 @@
-"""prices: fetch, judge, set bad bars aside by name, and publish one wide panel with all that a market has beside it.
+"""prices: fetches and judges bars, excludes bad ones by name, and publishes one wide panel with the market's series.
 
-A run that fits no model reads only as many sessions as the features of the last ones follow from.
+A run that fits no model reads only the sessions that the features of the last ones need.
 """
 
 from collections.abc import Sequence
@@ -31,20 +31,20 @@ if TYPE_CHECKING:
     from foundry_tasks.data.universe import Universe
 
 MIN_SESSIONS = 126
-"""Half a year; a shorter history is refused before anyone computes on it."""
+"""Half a year. A shorter history is refused."""
 JUDGED_SESSIONS = 32
-"""A bar is judged by its ticker's 20 before it, and a jump by the 10 sessions after it; so a panel of recent sessions begins
-earlier than features need it."""
+"""A bar is judged by the 20 bars of its ticker before it, a jump by the 10 sessions after it. A panel of recent sessions
+begins this much earlier than features need."""
 MAX_GAP_SESSIONS = 5
-"""A longer gap in a ticker's bars is named."""
+"""A longer gap in a ticker's bars is reported."""
 MAX_AGE_SESSIONS = 3
 """Prices whose newest bar is older than this are stale."""
 _FILES = ("sectors", "benchmark", "vix", "universe")
 
 
 def fingerprint(config: PricesConfig, io: StageIO) -> str | None:
-    """What this stage reads outside the store, as one digest; None for a live source, which is never reused."""
-    here = _here(config, io)
+    """Digest of the data that this stage reads outside the store; None for a live source: its result is not reused."""
+    here = _with_local_files(config, io)
     source = open_source(here, config.prices).fingerprint()
     if source is None:
         return None
@@ -53,12 +53,12 @@ def fingerprint(config: PricesConfig, io: StageIO) -> str | None:
 
 
 def run(config: PricesConfig, io: StageIO) -> None:
-    """Publish `prices.parquet`, the panel, and `prices.json`, what there is to know about it.
+    """Price source → prices.parquet (the panel) and prices.json (facts about it).
 
-    Raises NothingToDo on a day without a session, where the config says so.
+    Raises NothingToDo if `skip_closed` is set and the market is closed on the day after as-of.
     """
     io.environment.expectations.warm_up()
-    here = _here(config, io)
+    here = _with_local_files(config, io)
     source = open_source(here, config.prices, io)
     try:
         _run(here, io, source)
@@ -67,15 +67,15 @@ def run(config: PricesConfig, io: StageIO) -> None:
         raise
 
 
-def _here(config: PricesConfig, io: StageIO) -> PricesConfig:
-    """`config` with files of this machine, whatever they were named by."""
+def _with_local_files(config: PricesConfig, io: StageIO) -> PricesConfig:
+    """`config` with local paths in place of the user's paths and URIs."""
     here = io.environment.files.here
     return config.model_copy(update={key: here(getattr(config, key)) for key in ("prices", *_FILES)})
 
 
 @dataclass(frozen=True)
 class _Fetched:
-    """What the run reads, before anything is judged. sectors: ticker → sector."""
+    """Inputs of the run before judgement. sectors: ticker → sector."""
 
     source: PriceSource
     as_of: date
@@ -93,7 +93,7 @@ class _MarketSeries:
 
 
 def _run(config: PricesConfig, io: StageIO, source: PriceSource) -> None:
-    from foundry_tasks.data.assembly import build_panel  # noqa: PLC0415 - pandas and calendars, for this stage alone
+    from foundry_tasks.data.assembly import build_panel  # noqa: PLC0415 - pandas and calendars, needed by this stage only
     from foundry_tasks.data.tables import write_prices  # noqa: PLC0415 - as above
 
     fetched = _fetch(config, io, source)
@@ -104,7 +104,7 @@ def _run(config: PricesConfig, io: StageIO, source: PriceSource) -> None:
             _cross_check(config, io, source, table, fetched.as_of)
     with io.step("judge"):
         fetched, intake = _judge(config, io, fetched, table)
-    _say_of_input(io, source, intake.judged)
+    _warn_of_input(io, source, intake.judged)
     _guard(config, io.outputs, intake)
     if intake.newest < len(intake.sessions) - 1:
         io.warn(
@@ -121,7 +121,7 @@ def _run(config: PricesConfig, io: StageIO, source: PriceSource) -> None:
         io.publish_file("prices.parquet", io.outputs.workspace / "prices.parquet")
         about = _about(config, fetched, intake, panel, series)
         io.publish(about)
-    _say(config, io, fetched, intake, panel, about)
+    _warn_of_data(config, io, fetched, intake, panel, about)
     io.outputs.as_of = intake.as_of
     io.outputs.metrics |= {
         "tickers": about.tickers,
@@ -149,7 +149,7 @@ def _fetch(config: PricesConfig, io: StageIO, source: PriceSource) -> _Fetched:
 
 
 def _judge(config: PricesConfig, io: StageIO, fetched: _Fetched, table: "pd.DataFrame") -> "tuple[_Fetched, Intake]":
-    """The bars of `table` with their verdicts, and sectors by the tickers that the prices write."""
+    """The bars of `table` with their verdicts; sectors by ticker, as the prices spell it."""
     from foundry_tasks.data.bar_verdicts import bars_of  # noqa: PLC0415 - as above
     from foundry_tasks.data.intake import take_in  # noqa: PLC0415 - as above
     from foundry_tasks.data.sessions import sessions_between  # noqa: PLC0415 - as above
@@ -194,7 +194,7 @@ def _about(
 
 
 def _with_series(panel: "PricePanel", series: _MarketSeries) -> "PricePanel":
-    """The panel with its benchmark, else the mean of the universe, and its vix."""
+    """The panel with its benchmark (without one: the mean of the universe) and its VIX."""
     from foundry_tasks.data.universe import universe_index  # noqa: PLC0415 - as above
 
     benchmark = series.benchmark.values if series.benchmark else universe_index(panel)
@@ -204,7 +204,7 @@ def _with_series(panel: "PricePanel", series: _MarketSeries) -> "PricePanel":
 def _members(
     universe: "Universe | None", bars: "Bars", sessions: "DateArray", source: PriceSource
 ) -> "BoolArray | None":
-    """(n_sessions, n_tickers): who belonged when; None without a universe file."""
+    """(n_sessions, n_tickers) membership; None without a universe file. Raises DataRejectedError if no ticker has prices."""
     if universe is None:
         return None
     member = universe.members(sessions, bars.tickers)
@@ -217,7 +217,7 @@ def _members(
 
 
 def _as_of(config: PricesConfig, io: StageIO, source: PriceSource) -> date:
-    """The run's as-of, moved back to the end that was asked for, to a static source's last date and to a session."""
+    """The run's as-of, moved back to `end`, to the last date of a static source, and to a session."""
     from foundry_tasks.data.sessions import is_session, latest_session  # noqa: PLC0415 - as above
 
     ends = (io.identity.as_of, config.end, source.last_date())
@@ -230,7 +230,7 @@ def _as_of(config: PricesConfig, io: StageIO, source: PriceSource) -> date:
 
 
 def _since(calendar: str, as_of: date, recent: int, first: date) -> date:
-    """Where the prices begin that features of the `recent` last sessions follow from, if there are any since `first`."""
+    """First date of the prices that features of the `recent` last sessions need; `first` if there is no session since."""
     from foundry_tasks.data.sessions import sessions_between  # noqa: PLC0415 - as above
     from foundry_tasks.features.lookback import first_needed  # noqa: PLC0415 - as above
 
@@ -242,13 +242,13 @@ def _since(calendar: str, as_of: date, recent: int, first: date) -> date:
 def _wanted(
     config: PricesConfig, io: StageIO, source: PriceSource, table: "pd.DataFrame", as_of: date
 ) -> "pd.DataFrame":
-    """The bars that this run may know, and those dated after today, which are a fault for expectations to find."""
+    """Bars up to as-of, and bars dated after tomorrow, which expectations must reject. Warns of missing tickers."""
     import pandas as pd  # noqa: PLC0415 - as above
 
     from foundry_tasks.data.live_source import by_reason  # noqa: PLC0415 - as above
     from foundry_tasks.data.tickers import as_prices_write  # noqa: PLC0415 - as above
 
-    tomorrow = io.environment.now().date() + timedelta(days=1)  # somewhere on earth it is tomorrow already
+    tomorrow = io.environment.now().date() + timedelta(days=1)  # it may be tomorrow in another time zone
     future = table["date"] > pd.Timestamp(max(tomorrow, as_of))
     table = table[(table["date"] <= pd.Timestamp(as_of)) | future]
     priced = table["ticker"].unique() if config.tickers else ()
@@ -260,14 +260,14 @@ def _wanted(
             "start, end or as-of."
         )
     if source.silent:
-        io.warn(f"prices: {source.name} gave no bars of {by_reason(source.silent)}; what was kept before stays.")
+        io.warn(f"prices: {source.name} gave no bars of {by_reason(source.silent)}; earlier bars are kept.")
     if unsaid := [ticker for ticker in missing if ticker not in source.silent]:
-        io.warn(f"prices: {source.name} has none of {_names(unsaid)}, which were asked for.")
+        io.warn(f"prices: {source.name} has no prices of {_names(unsaid)}, which `tickers` names.")
     return table
 
 
 def _cross_check(config: PricesConfig, io: StageIO, source: PriceSource, table: "pd.DataFrame", as_of: date) -> None:
-    """Warn of newest closes that differ in the second source. Nothing about that source is a failure of this stage."""
+    """Warn of newest closes that differ in the second source. An error of that source is a warning only."""
     import pandas as pd  # noqa: PLC0415 - as above
 
     from foundry_tasks.data.cross_check import SESSIONS, sentence  # noqa: PLC0415 - as above
@@ -292,7 +292,7 @@ def _cross_check(config: PricesConfig, io: StageIO, source: PriceSource, table: 
 
 
 def _guard(config: PricesConfig, outputs: StageOutputs, intake: "Intake") -> None:
-    """Hold every bar, with what was judged of it, against the expectations."""
+    """Validate every bar, with its verdict, by the suite `prices`."""
     import numpy as np  # noqa: PLC0415 - as above
     import pandas as pd  # noqa: PLC0415 - as above
 
@@ -354,18 +354,18 @@ def _priced(panel: "PricePanel") -> int:
     return int((panel.member & (close == close)).sum())  # noqa: PLR0124 - NaN alone differs from itself
 
 
-def _say_of_input(io: StageIO, source: PriceSource, judged: "Judged") -> None:
-    """What was recognised or bent in reading, and what the config names in vain: said before anything is refused."""
+def _warn_of_input(io: StageIO, source: PriceSource, judged: "Judged") -> None:
+    """Warn of what was recognised or converted in reading, and of bars in `keep` that do not exist, before any refusal."""
     for note in source.notes:
         io.warn(f"prices: {note}")
     for entry in judged.unknown:
-        io.warn(f"prices: keep names {entry!r}, and there is no such bar. Write TICKER or TICKER YYYY-MM-DD.")
+        io.warn(f"prices: keep names {entry!r}, but there is no such bar. Write TICKER or TICKER YYYY-MM-DD.")
 
 
-def _say(
+def _warn_of_data(
     config: PricesConfig, io: StageIO, fetched: _Fetched, intake: "Intake", panel: "PricePanel", about: Prices
 ) -> None:
-    """What a reader of the report has to know besides what expectations found."""
+    """Warn of facts that readers of the report need and expectations do not check."""
     bars, member, sectors = intake.bars, intake.member, fetched.sectors
     if bars.identical_duplicates:
         io.warn(f"prices: {bars.identical_duplicates:,} rows that repeat another one are dropped.")
@@ -377,7 +377,7 @@ def _say(
     if outside:
         io.warn(f"universe: {_names(sorted(outside))} never belonged in these sessions; left out.")
     if gone := sorted(set(bars.tickers) - set(panel.tickers) - outside):
-        io.warn(f"prices: nothing remains of {_names(gone)}.")
+        io.warn(f"prices: no bars remain of {_names(gone)}.")
     if about.restated:
         io.warn(f"prices: the source restated {_names(about.restated)}; fetched anew.")
     if unknown := sorted(set(sectors) - set(bars.tickers)):
@@ -385,7 +385,7 @@ def _say(
     if sectors and (without := [t for t, sector in zip(panel.tickers, panel.sectors, strict=True) if not sector]):
         io.warn(f"sectors: none for {_names(without)}.")
     if not about.universe.startswith("point in time"):
-        io.warn(f"universe: {about.universe}; a universe file with start and end dates mends that.")
+        io.warn(f"universe: {about.universe}; a universe file with start and end dates avoids that.")
 
 
 def _spelled(
@@ -395,7 +395,7 @@ def _spelled(
     universe: "Universe | None",
     sectors: dict[str, str],
 ) -> dict[str, str]:
-    """Sectors by the tickers that the prices write; says which names were matched though they are written otherwise."""
+    """Sectors by ticker, as the prices spell it. Warns of names that were matched under another spelling."""
     from foundry_tasks.data.tickers import renamed, spelled_otherwise  # noqa: PLC0415 - as above
 
     members = universe.tickers if universe else ()
@@ -406,7 +406,7 @@ def _spelled(
 
 
 def _ended(panel: "PricePanel", *, point_in_time: bool) -> list[str]:
-    """Tickers without a recent bar; where membership is known point in time, those that still belong."""
+    """Tickers without a bar in the last MAX_AGE_SESSIONS; with point-in-time membership, current members only."""
     recent = slice(-MAX_AGE_SESSIONS, None)
     silent = (panel.fields["close"][recent] != panel.fields["close"][recent]).all(axis=0)
     late = silent & panel.member[-1] if point_in_time else silent

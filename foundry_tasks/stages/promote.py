@@ -1,7 +1,7 @@
-"""promote: register every horizon's bundle with its evidence, write it into the ledger, move the aliases.
+"""promote: registers every horizon's bundle with its evidence, appends to the ledger, and moves the aliases.
 
-The ledger is the truth: what a killed promote had already said is found there and not said again. What is said follows from
-`ledger/promotion.py`.
+The ledger is authoritative: records of a promote that was killed are found there and not repeated. `ledger/promotion.py`
+decides on the records.
 """
 
 from foundry_tasks.contract.config import PromoteConfig
@@ -22,7 +22,7 @@ def run(config: PromoteConfig, io: StageIO) -> None:
     """
     gates = io.read(Gates)
     if not registers(gates):
-        raise NothingToDo("validate_only: the gates have spoken, nothing is registered.")
+        raise NothingToDo("validate_only: the run stops after the gates, nothing is registered.")
     check_store(io.store)
     promotions = {}
     for horizon in gates.horizons:
@@ -33,7 +33,7 @@ def run(config: PromoteConfig, io: StageIO) -> None:
 
 
 def _promote(candidate: Candidate, config: PromoteConfig, io: StageIO) -> Promotion:
-    """Register, append, project; every part finds its own work done if it is repeated."""
+    """Register, append, project. Each of the three can be repeated without a second effect."""
     ledger, model, digests = Ledger(io.store), candidate.model, _digests(io)
     with io.step("project"):
         project(ledger, io.environment.registry, model)
@@ -57,7 +57,7 @@ def _promote(candidate: Candidate, config: PromoteConfig, io: StageIO) -> Promot
 
 
 def _register(candidate: Candidate, state: LedgerState, digests: Digests, io: StageIO) -> ModelVersion:
-    """The candidate's version, new or found; where MLflow lost it since a promote before this one, made again."""
+    """The candidate's version: new, found, or registered again if MLflow lost it after an earlier promote."""
     present = (version.version for version in io.environment.registry.versions(candidate.model))
     lost = lost_versions(candidate, state, present, digests.run)
     if lost.others:
@@ -71,7 +71,7 @@ def _register(candidate: Candidate, state: LedgerState, digests: Digests, io: St
 
 
 def _outcome(state: LedgerState, version: ModelVersion, candidate: Candidate, io: StageIO) -> Promotion:
-    """What the report shows of this horizon."""
+    """The promotion of one horizon, for promotion.json."""
     record = verdict_on(state, candidate.model, version.version)
     if record.event == "refused":
         io.warn(f"{candidate.horizon}d: version {version.version} registered without an alias: {record.why}")

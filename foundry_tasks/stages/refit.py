@@ -1,4 +1,4 @@
-"""refit: where the gates passed, the same recipe on all data; elsewhere the last fold's model, to be kept with its refusal."""
+"""refit: fits the recipe on all sessions where the gates passed; elsewhere bundles the last fold's model."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -30,7 +30,7 @@ def run(config: RefitConfig, io: StageIO) -> None:
     """gates.json, features, labels → bundle/{h}d.zip and refit.json. Raises NothingToDo after `validate_only`."""
     gates = io.read(Gates)
     if gates.validate_only:
-        raise NothingToDo("validate_only: the gates have spoken, nothing is refitted.")
+        raise NothingToDo("validate_only: the run stops after the gates, nothing is refitted.")
     with io.step("read"):
         features = FeatureFile(io.path("features", "features.parquet"))
         targets = TargetFile(io.path("labels", "labels.parquet"))
@@ -71,7 +71,7 @@ def run(config: RefitConfig, io: StageIO) -> None:
 
 @dataclass(frozen=True)
 class Agreement:
-    """Whether the refitted model is taken, and how it compares with the last fold's; NaN where none was refitted."""
+    """Whether the refitted model is accepted, and its figures against the last fold's; NaN where none was refitted."""
 
     accepted: bool
     reason: str
@@ -100,7 +100,7 @@ def _refit(
     features: FeatureFile,
     targets: TargetFile,
 ) -> Mapping[int, Mapping[str, FittedModel]]:
-    """Horizon → its models, for those `wanted`: as in a fold, the horizons of the run share the bins of a model."""
+    """Horizon → its models, for `wanted` horizons. As in a fold, all horizons of the run share the bins of a model."""
     entry = RunInputs(io.inputs).labels_config.label_entry
     n_sessions, windows = len(features.sessions), {}
     for horizon, walk in folds.items():
@@ -160,7 +160,7 @@ def _bundle(
 def _compare(
     refitted: Bundle, io: StageIO, horizon: int, fold: Fold, features: FeatureFile, config: RefitConfig
 ) -> Agreement:
-    """Refitted against the last fold's model, on that fold's test sessions: the same recipe must still say the same."""
+    """Compare the refitted with the last fold's model, on that fold's test sessions. Both must predict alike."""
     published = read_matrices(io.path("ensemble", f"{horizon}d/{fold.name}.parquet"))
     tested = slice(max(0, fold.test.start - refitted.lookback_sessions), fold.test.stop)
     panel = features.panel(refitted.features, tested)

@@ -1,4 +1,4 @@
-"""report: what the run found, as one page to look at, the same as JSON and Markdown, and its trades to download."""
+"""report: the results of a run as an HTML page, as JSON and as Markdown, and its trades as CSV."""
 
 import numpy as np
 
@@ -36,9 +36,9 @@ PAGES = ("report.html", "report.json", "report.md")
 
 
 def run(config: ReportConfig, io: StageIO) -> None:
-    """Whatever the run has published → report.html, report.json, report.md. A skipped stage is said, never an error.
+    """All published results → report.html, report.json, report.md. A skipped stage is named in them and is no error.
 
-    The portfolio's trades-{h}d.csv are laid beside them: a stage whose result is reused shows nothing itself.
+    The portfolio's trades-{h}d.csv are copied to the pages here, since a stage whose result is reused writes no pages.
     """
     with io.step("read"):
         inputs = _report_inputs(config, io)
@@ -131,7 +131,7 @@ def _forecast(io: StageIO, ensemble: StageResult, labels: StageResult, horizon: 
 
 
 def _test(io: StageIO, ensemble: StageResult, horizon: int, fold: Fold) -> dict[str, FloatArray]:
-    """The test rows of a fold's file, which begins with its validation window."""
+    """The test rows of a fold's file. The file begins with the validation window."""
     file = read_matrices(io.inputs.artifact(ensemble, f"{horizon}d/{fold.name}.parquet"), ("p_up", "base_rate"))
     return {name: values[-len(fold.test) :] for name, values in file.values.items()}
 
@@ -158,7 +158,7 @@ def _predictions(io: StageIO) -> dict[str, AnyArray] | None:
 
 
 def _data_docs(io: StageIO, results: list[StageResult]) -> dict[str, str]:
-    """Data Docs of this run, and of the runs whose work it reuses: address relative to the report → where it lies."""
+    """Data Docs of this run and of the runs whose results it reuses: address relative to the report → path or URI."""
     dag, run_id = io.identity.dag, io.identity.run_id
     runs = {(dag, run_id): ""}
     for reused in {result.reused_from for result in results} - {None, run_id}:

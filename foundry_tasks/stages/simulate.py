@@ -1,4 +1,4 @@
-"""simulate: the portfolio's forecasts once more, session by session, by an account that sees only what there was."""
+"""simulate: trades the portfolio's forecasts session by session, with an account that reads past data only."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,11 +24,11 @@ from foundry_tasks.evaluation.replay import TOLERANCE, Difference, ReplayedForec
 from foundry_tasks.evaluation.simulated_exchange import Day
 
 CHECKPOINT_EVERY = 100
-"""Sessions after which a checkpoint is saved, from which a retry goes on."""
+"""Sessions between two checkpoints. A retry continues from the last one."""
 
 
 def run(config: SimulateConfig, io: StageIO) -> None:
-    """Signals and rules of the portfolio stage → simulate.json, how far apart two ways to the same figures are."""
+    """Signals and rules of the portfolio stage → simulate.json: largest difference between simulation and backtest."""
     with io.step("read"):
         prices = read_prices(io.path("prices", "prices.parquet"))
         portfolio = io.read(Portfolio)
@@ -53,17 +53,17 @@ def run(config: SimulateConfig, io: StageIO) -> None:
 
 
 class Checkpoint(Note):
-    """A simulation as it is saved for a retry."""
+    """The state of a simulation, saved for a retry."""
 
     simulator: str
-    """By `ForwardSimulator.to_json`."""
+    """Output of `ForwardSimulator.to_json`."""
     apart: float = 0.0
     """Largest difference of forecasts so far."""
 
 
 @dataclass(frozen=True)
 class SimulationInputs:
-    """What one horizon is simulated on.
+    """Inputs of one horizon's simulation.
 
     prices: up to the session in which the last forecast is traded. p_up: (n_forecasts, n_tickers), of the sessions from
     first_session on.
@@ -77,13 +77,13 @@ class SimulationInputs:
 
     @classmethod
     def of(cls, io: StageIO, prices: PricePanel, rules: BacktestConfig, horizon: int) -> "SimulationInputs":
-        """Of the portfolio's signals."""
+        """The inputs from the portfolio's signals of a horizon."""
         signals = read_matrices(io.path("portfolio", f"{horizon}d/signals.parquet"), ("p_up",))
         first = int(np.searchsorted(prices.sessions, signals.sessions[0]))
         return cls(prices.up_to(first + len(signals.sessions) + 1), signals["p_up"], first, rules, horizon)
 
     def simulator(self, strategy: Strategy, saved: Checkpoint | None, every: int | None) -> ForwardSimulator:
-        """At its beginning, or where an earlier try saved it."""
+        """A simulator at its first session, or at the checkpoint `saved`. every: sessions between refits; None: no refits."""
         if saved is not None:
             return ForwardSimulator.from_json(saved.simulator, self.prices, strategy)
         return ForwardSimulator(
@@ -96,12 +96,12 @@ class SimulationInputs:
         )
 
     def earning(self, days: list[Day]) -> list[Day]:
-        """Those after the first forecast."""
+        """The days after the first forecast."""
         return days[self.first_session + 1 :]
 
 
 def _replay(io: StageIO, inputs: SimulationInputs) -> tuple[Difference, int]:
-    """The same forecasts through an account of its own, against the backtest's daily figures; over how many sessions."""
+    """Largest difference between a replay of the forecasts and the backtest's daily figures; number of sessions."""
     name = f"{inputs.horizon}d"
     strategy = ReplayedForecasts(inputs.p_up, inputs.first_session, inputs.rules)
     simulator = inputs.simulator(strategy, io.checkpoints.load(name, Checkpoint), None)
@@ -112,7 +112,7 @@ def _replay(io: StageIO, inputs: SimulationInputs) -> tuple[Difference, int]:
 
 
 def _retrain(io: StageIO, inputs: SimulationInputs, every: int) -> Retrained:
-    """Everything fitted anew on its own schedule, and how far its forecasts are from those of the folds."""
+    """Simulate with models refitted every `every` sessions, and compare their forecasts with those of the folds."""
     from foundry_tasks.inputs.feature_file import stored_features  # noqa: PLC0415 - loads the features
     from foundry_tasks.inputs.run_inputs import RunInputs  # noqa: PLC0415 - as below
     from foundry_tasks.walk.retraining import RetrainedForecasts, RetrainingRecipe  # noqa: PLC0415 - loads boosters
@@ -157,7 +157,7 @@ def _apart(mine: FloatArray, theirs: FloatArray) -> float:
 def _through(
     io: StageIO, name: str, simulator: ForwardSimulator, inputs: SimulationInputs, apart: Callable[[], float]
 ) -> list[Day]:
-    """Every step that is left; all days. apart: the largest difference of forecasts so far, saved with the simulator."""
+    """Run the remaining sessions; returns all days. apart: largest difference of forecasts so far, for the checkpoint."""
     n_sessions = len(inputs.prices.sessions)
     io.steps.progress.start(f"simulate {name}", -(-(n_sessions - simulator.session) // CHECKPOINT_EVERY))
     while simulator.session < n_sessions:
@@ -169,8 +169,8 @@ def _through(
 
 
 def _judge(io: StageIO, horizon: int, difference: Difference, again: Retrained | None) -> None:
-    """A difference that rounding does not explain is a leak or a fault, and said loudly."""
-    believed = "one of them sees what the other cannot. Believe neither"
+    """Warn of a difference that rounding cannot cause: a leak or a fault."""
+    believed = "one of them uses data that the other lacks. Trust neither"
     agrees = difference.agrees
     if not agrees:
         io.warn(
@@ -180,7 +180,7 @@ def _judge(io: StageIO, horizon: int, difference: Difference, again: Retrained |
     if again is not None and again.as_the_folds and not again.forecasts_apart <= TOLERANCE:
         agrees = False
         io.warn(
-            f"{horizon}d: fitted anew from what there was, forecasts differ from the folds' by {again.forecasts_apart:.3g}, "
+            f"{horizon}d: after refits on past data, forecasts differ from the folds' by {again.forecasts_apart:.3g}, "
             f"more than {TOLERANCE:g}: {believed}"
         )
     io.outputs.metrics[f"{horizon}d"] = {"agrees": agrees}

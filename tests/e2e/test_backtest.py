@@ -164,7 +164,7 @@ def closes_alone(conf, tmp_path_factory):
 def test_without_opens_trades_are_at_the_next_close_and_that_is_said(closes_alone):
     foundry, conf = closes_alone
     result = foundry.stage("portfolio", RUN, conf, DAG)
-    assert result.warnings == ["the prices hold no open: what the close of t decides is traded at the close of t+1"]
+    assert result.warnings == ["the prices hold no open: decisions at the close of t are traded at the close of t+1"]
     found = json.loads(foundry.document(result, "portfolio.json"))
     assert found["rules"]["entry"] == "next_close"
     assert found["horizons"]["1"]["ladder"]["absent"] == ["next_open: the prices hold no open"]

@@ -255,7 +255,7 @@ CASES = (
     passes("an unadjusted reverse split", split(0.1), ACTION, "CCC 2020-02-24"),
     passes("a lasting move that nothing confirms", split(0.57), ACTION, "CCC 2020-02-24"),
     passes("a constant series", lambda bars, folder: parquet(flat(bars, "DDD"), folder, min_coverage=0.8),
-           "single price throughout", "nothing remains of DDD", tickers=tuple(set(TICKERS) - {"DDD"})),
+           "single price throughout", "no bars remain of DDD", tickers=tuple(set(TICKERS) - {"DDD"})),
     passes("a stale price", cell("close", 55.0, rows=slice(40, 54), write=closes), "stale bars", "BBB"),
     passes("a ticker with a gap", changed(with_gap), "gap of more than 5 sessions", "EEE 2020-09-15"),
     passes("a ticker that ends", changed(lambda bars: bars[(bars["ticker"] != "EEE") | (bars["date"] < "2021-05-01")]),

@@ -79,7 +79,7 @@ def test_a_second_source_without_a_key_is_said(servers, make_io, run_prices):
 def test_a_silent_ticker_is_named_with_its_reason_and_many_are_refused(servers, keyed, run_prices):
     io = run_prices(keyed(), source="yfinance", tickers=(*TICKERS, "TWTR"))
     assert (
-        "prices: yfinance gave no bars of TWTR (No data found, symbol may be delisted); what was kept before stays."
+        "prices: yfinance gave no bars of TWTR (No data found, symbol may be delisted); earlier bars are kept."
         in io.outputs.warnings
     )
     with pytest.raises(DataRejectedError, match=r"2 of 10 tickers: FB, TWTR \(No data found, symbol may be delisted\)"):

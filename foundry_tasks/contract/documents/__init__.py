@@ -1,4 +1,4 @@
-"""The JSON documents that stages publish: a module a stage, a frozen model a document. Pydantic and the standard library."""
+"""JSON documents of stages: one module per stage, one frozen model per document. Imports pydantic and the standard library."""
 
 from foundry_tasks.contract.documents.audit import Audit
 from foundry_tasks.contract.documents.base import Document, Figure, HorizonsDocument, Interval

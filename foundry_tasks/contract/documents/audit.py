@@ -15,7 +15,7 @@ class Quantiles(Part):
 
 
 class Tally(Part):
-    """What became of the simulated markets of a kind."""
+    """Counts and figures of the simulated markets of one kind."""
 
     kind: str
     markets: int
@@ -24,14 +24,14 @@ class Tally(Part):
     leaks_found: int
     """Markets in which the leakage audit found a leak."""
     lower: float
-    """Of the 95 % Wilson interval of the promoted share."""
+    """Lower bound of the 95 % Wilson interval of promoted / markets."""
     upper: float
     attained_auc: Figure
     """Mean AUC per session of P(up)."""
     oracle_auc: Figure
     """Mean AUC per session of the signal itself."""
     figures: Mapping[str, Quantiles]
-    """Gate → its figure's quantiles. Of noise and shifted labels they are the null, with every refit in it."""
+    """Gate → quantiles of its figure. For noise and shifted labels they are the null, including refits."""
 
     def __str__(self) -> str:
         return (

@@ -1,4 +1,4 @@
-"""What every document of a stage has in common."""
+"""Base classes and field types of all documents."""
 
 import math
 from collections.abc import Mapping
@@ -27,9 +27,9 @@ ByHorizon = Annotated[Mapping[int, T], AfterValidator(_by_key)]
 
 
 class Part(BaseModel):
-    """A part of a document. Keys that this version does not know are ignored: a newer one may have written them.
+    """A part of a document. Unknown keys are ignored: a newer version may have written them.
 
-    A field whose key in JSON has another name gives it as its serialization alias.
+    Where the key in JSON differs from the name of a field, it is the field's serialization alias.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True, serialize_by_alias=True)
@@ -41,15 +41,15 @@ class Document(Part):
     stage: ClassVar[str]
     """The stage that publishes it."""
     artifact: ClassVar[str]
-    """Its name among the stage's outputs."""
+    """Name of the artifact among the stage's outputs."""
 
-    def merged(self, other: Self) -> Self:  # noqa: ARG002 - for documents that a mapped stage publishes in parts
-        """This document, where each shard of the stage publishes the same; documents in parts override this."""
+    def merged(self, other: Self) -> Self:  # noqa: ARG002 - for documents that shards publish in parts
+        """Merge the documents of two shards. By default both are equal; a document in parts overrides this."""
         return self
 
 
 class HorizonsDocument(Document, Generic[T]):
-    """A document with an item for each horizon."""
+    """A document with one item per horizon."""
 
     horizons: ByHorizon[T]
 

@@ -21,4 +21,4 @@ class Decision(Document):
     record: int
     """Sequence of the ledger record."""
     hash: str
-    """Of the ledger record."""
+    """Hash of the ledger record."""

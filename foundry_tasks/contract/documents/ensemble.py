@@ -17,11 +17,11 @@ class ModelFigures(Part):
     pooled_auc_up: Figure
     """AUC over all sessions at once."""
     adds: Interval | None = None
-    """AUC per session that the average of the base models gains by this one; None where it is no part of the average."""
+    """AUC per session that this model adds to the average of the base models; None where it is not in the average."""
 
 
 class ComparedModel(ModelFigures):
-    """A model's figures, and of the stack why it is what it is."""
+    """Figures of a model. why: of the stack, the reasons for its composition."""
 
     why: str | None = None
 
@@ -34,16 +34,16 @@ class Comparison(HorizonsDocument[Mapping[str, ComparedModel]]):
 
 
 class BaseRates(Document):
-    """Share of labels that are up, expanding, of one horizon; published as {h}d/base_rate.json."""
+    """Expanding share of up labels at one horizon, published as {h}d/base_rate.json."""
 
     stage: ClassVar[str] = "ensemble"
     artifact: ClassVar[str] = "base_rate.json"
 
     last_fold: float
-    """Known at the end of the last fold's test."""
+    """As known at the end of the last fold's test window."""
     final: float
-    """Known after the last session."""
+    """As known after the last session."""
 
     def of(self, stack: str) -> float:
-        """That of the stack `final`, else of `last_fold`."""
+        """The base rate for a stack: `final`, otherwise `last_fold`."""
         return self.final if stack == "final" else self.last_fold

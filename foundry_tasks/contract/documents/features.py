@@ -1,4 +1,4 @@
-"""features.json: which features a run has."""
+"""features.json: the features of a run."""
 
 import datetime as dt
 from collections.abc import Mapping
@@ -8,16 +8,16 @@ from foundry_tasks.contract.documents.base import Document
 
 
 class Features(Document):
-    """The features of a run, and those that its prices do not allow."""
+    """The features of a run, and those that its prices lack data for."""
 
     stage: ClassVar[str] = "features"
     artifact: ClassVar[str] = "features.json"
 
     feature_set: str
     names: tuple[str, ...]
-    """In the order of features.parquet."""
+    """Feature names, in the order of features.parquet."""
     left_out: Mapping[str, str]
-    """Feature → what the prices lack for it."""
+    """Feature → the data that the prices lack for it."""
     sessions: int
-    """How many features.parquet holds: all, or the last ones where no model is fitted on them."""
+    """Sessions in features.parquet: all, or only the last ones in a DAG that fits no model."""
     first_session: dt.date

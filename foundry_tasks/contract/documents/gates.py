@@ -1,4 +1,4 @@
-"""gates.json: what was asked of each horizon's model, and what it answered."""
+"""gates.json: for each horizon the gates, their values and verdicts."""
 
 from collections.abc import Mapping
 from datetime import date
@@ -14,7 +14,7 @@ ModelVerdict = Literal["passed", "challenger", "refused", "skipped"]
 
 
 class Gate(Part):
-    """One question with its answer."""
+    """One gate: its question, value, threshold and verdict."""
 
     name: str
     question: str
@@ -28,12 +28,12 @@ class Gate(Part):
 
     @property
     def refuses(self) -> bool:
-        """Whether it keeps the model out; an undefined value does not pass."""
+        """Whether the gate refuses the model. An undefined value is refused."""
         return self.verdict in {"failed", "undefined", "near miss"}
 
 
 class NullQuantiles(Part):
-    """A figure's distribution under the null, and the share of shifts at least as good as what was observed."""
+    """A figure's distribution under the null, and the p-value of the observed figure."""
 
     observed: Figure
     mean: Figure
@@ -50,26 +50,26 @@ class NullSummary(Part):
     min_shift_sessions: int
     shifts: int
     blocks: int
-    """How many of the shifts are about independent."""
+    """Approximate number of independent shifts."""
     figures: Mapping[str, NullQuantiles]
 
 
 class GateReport(Part):
-    """The answers of all gates at one horizon, the verdict that follows, and the null of the gated figures."""
+    """All gates of one horizon, the verdict on its model, and the null of the gated figures."""
 
     horizon: int
     verdict: ModelVerdict
     gates: tuple[Gate, ...]
     null: NullSummary
 
-    @computed_field  # type: ignore[prop-decorator]  # pydantic's own form; mypy knows no decorated property
+    @computed_field  # type: ignore[prop-decorator]  # pydantic's documented form; mypy rejects a decorated property
     @property
     def failed(self) -> tuple[str, ...]:
         """Names of the gates that refuse."""
         return tuple(gate.name for gate in self.gates if gate.refuses)
 
     def gate(self, name: str) -> Gate | None:
-        """A gate by its name, None where there is none."""
+        """The gate with a name, None where there is none."""
         return next((gate for gate in self.gates if gate.name == name), None)
 
 
@@ -83,7 +83,7 @@ class Information(Part):
 
 
 class FiellerBounds(Part):
-    """The ratios that the data do not refute: between the bounds, outside of them, every one, or undefined."""
+    """Fieller's confidence set of a ratio: between the bounds, outside them, every number, or undefined."""
 
     kind: Literal["between", "outside", "every", "undefined"]
     lower: Figure
@@ -91,18 +91,18 @@ class FiellerBounds(Part):
 
 
 class Efficiency(Interval):
-    """Walk-forward efficiency with its bootstrap interval and Fieller's set; 1 = all of the validation edge is left."""
+    """Walk-forward efficiency with its bootstrap interval and Fieller's set. 1: the test has the whole validation edge."""
 
     fieller: FiellerBounds
     consistency: Figure
-    """Share of folds whose test figure is above what no skill shows."""
+    """Share of folds whose test figure is above the value without skill."""
 
 
 class Efficiencies(Part):
-    """The efficiency of three edges.
+    """The walk-forward efficiency of three edges.
 
-    relative: right directions relative to the session's median, the gated one. over_base_rate: right directions beyond
-    those of the base rate.
+    relative: share of right directions relative to the session's median; the gated one. over_base_rate: share of right
+    directions minus that of the base rate. rank_ic: mean rank IC.
     """
 
     relative: Efficiency
@@ -111,7 +111,7 @@ class Efficiencies(Part):
 
 
 class EntryFigures(Part):
-    """How well P(up) ranks forward returns that are counted from one entry price."""
+    """How well P(up) ranks forward returns from one entry price."""
 
     auc_up: Interval
     rank_ic: Interval
@@ -126,7 +126,7 @@ class FoldFigures(Part):
 
 
 class ExpectedFigure(Part):
-    """One figure, expected and observed. lower, upper: where the observed one lies as often as `confidence` says, or None."""
+    """One figure, expected and observed. lower, upper: interval of the observed one at level `confidence`, or None."""
 
     name: str
     expected: Figure
@@ -141,7 +141,7 @@ def _in_order(entries: Mapping[str, EntryFigures]) -> Mapping[str, EntryFigures]
 
 
 class Diagnostics(Part):
-    """Figures that are no gates: other readings of the same evidence."""
+    """Figures of the same evidence that are not gated."""
 
     auc_median: Interval
     """AUC against the session's median."""
@@ -154,11 +154,11 @@ class Diagnostics(Part):
     log_loss: Interval
     """Nats."""
     base_rate: Figure
-    """Share of labels that are up."""
+    """Share of up labels."""
     entries: Annotated[Mapping[str, EntryFigures], AfterValidator(_in_order)]
     """Entry price → figures, from the earliest entry to the latest."""
     folds: tuple[FoldFigures, ...]
-    """In the order of time."""
+    """Figures of the reported folds, in the order of time."""
     efficiency: Efficiencies
     overfitting_ratio: Figure
     expected: tuple[ExpectedFigure, ...]
@@ -184,14 +184,14 @@ class HorizonGates(GateReport):
 
 
 def _known(policy: GatePolicy | Mapping[str, float]) -> GatePolicy | Mapping[str, float]:
-    """Without keys that this version of the policy does not have."""
+    """Drop the keys that this version of the policy does not have."""
     if not isinstance(policy, Mapping):
         return policy
     return {key: value for key, value in policy.items() if key in GatePolicy.model_fields}
 
 
 Policy = Annotated[GatePolicy, BeforeValidator(_known)]
-"""The policy of a run, which another version may have written."""
+"""The policy of a run. Another version may have written it."""
 
 
 class Gates(HorizonsDocument[HorizonGates]):
@@ -217,7 +217,7 @@ class DeflatedSharpe(Part):
 
 
 class TrialFigures(Part):
-    """What the number of trials makes of the Sharpe ratio of the model at hand."""
+    """The Sharpe ratio of a model, deflated for the number of trials."""
 
     sharpe: Figure
     """Per session, after costs."""
@@ -237,9 +237,10 @@ class TrialFigures(Part):
 
 
 class GatesHeadline(Part):
-    """What the stage's result says of one horizon.
+    """Headline of one horizon in the stage's result.
 
-    Trials are no part of gates.json: a run that is judged again has the same gates, though more trials were recorded since.
+    Trials are not part of gates.json: a run that is judged again publishes the same gates, although more trials have been
+    recorded since.
     """
 
     verdict: ModelVerdict

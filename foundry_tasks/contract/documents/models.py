@@ -1,4 +1,4 @@
-"""folds.json, the walk of a run, and importance.json."""
+"""folds.json, the folds of a run's walk, and importance.json."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Window:
 
     @property
     def slice(self) -> slice:
-        """For indexing the first axis of a wide matrix."""
+        """Index for the first axis of a wide matrix."""
         return slice(self.start, self.stop)
 
 
@@ -35,12 +35,12 @@ class Fold:
 
     @property
     def reported(self) -> bool:
-        """Whether its test is evidence, or a warm-up for the meta-learner and the calibrator."""
+        """Whether its test is evidence. Warm-up blocks train the meta-learner and the calibrator."""
         return self.number >= 1
 
     @property
     def name(self) -> str:
-        """`fold3`, or `warmup1` for the earliest warm-up block's place before the first fold."""
+        """Such as `fold3`; `warmup1` is the warm-up block just before `fold1`."""
         return fold_name(self.number)
 
     def windows(self) -> Iterator[tuple[str, Window]]:
@@ -64,22 +64,22 @@ class Folds(HorizonsDocument[tuple[Fold, ...]]):
 
 
 class ModelImportance(Part):
-    """What a base model of the last fold looks at, by input; inputs that are not named have smaller shares."""
+    """Importance of the inputs of a last-fold base model. Inputs that are not named have smaller shares."""
 
     gain: Mapping[str, float] = {}
     """Share of the model's gain; empty for a model that has none."""
     permutation: Mapping[str, float] = {}
-    """AUC per session that is lost on the validation window where the input is shuffled within sessions."""
+    """Loss of AUC per session on the validation window when the input is shuffled within sessions."""
 
 
 class Importance(HorizonsDocument[Mapping[str, ModelImportance]]):
-    """Horizon → base model → importance. A shard publishes what it has fitted of the last fold."""
+    """Horizon → base model → importance. A shard publishes the models of the last fold that it has fitted."""
 
     stage: ClassVar[str] = "models"
     artifact: ClassVar[str] = "importance.json"
 
     def merged(self, other: Self) -> Self:
-        """Both shards' models."""
+        """The models of both shards."""
         both = {
             horizon: {**self.horizons.get(horizon, {}), **other.horizons.get(horizon, {})}
             for horizon in (*self.horizons, *other.horizons)
@@ -88,7 +88,7 @@ class Importance(HorizonsDocument[Mapping[str, ModelImportance]]):
 
 
 class DeepHeadline(Part):
-    """What the stage's result says of a shard that fits deep models: what its machine made of the config."""
+    """Headline of a shard that fits deep models: device, size and epochs on the machine that it runs on."""
 
     device: str
     """`CPU`, or the name of the GPU."""

@@ -7,12 +7,12 @@ from foundry_tasks.contract.documents.base import Figure, HorizonsDocument, Inte
 
 
 class LiveFigures(Part):
-    """Figures of predictions that were made before their labels were known, one prediction a session."""
+    """Figures of predictions that were made before their labels were known, one prediction per session."""
 
     sessions: int
     """Sessions that are scored."""
     rows: int
-    """Predictions of them that have a label."""
+    """Predictions of these sessions that have a label."""
     first: str | None
     """ISO date of the first session that is scored."""
     last: str | None
@@ -28,7 +28,7 @@ class LiveFigures(Part):
     """Mean AUC per session."""
     hit_rate: Interval
     base_rate: Figure
-    """Share of labels that are up."""
+    """Share of up labels."""
     brier: Interval
     brier_base_rate: Interval
     """Brier score of the versions' base rates."""
@@ -40,21 +40,21 @@ class DriftedFeature(Part):
     feature: str
     psi: Figure
     usual: Figure
-    """95 % of earlier windows were below this; None where there are too few."""
+    """95 % quantile of the PSI of earlier windows; None where there are too few."""
 
 
 class FeatureDrift(Part):
-    """Features by their PSI, the largest first; none where drift cannot be measured."""
+    """Features by their PSI, the largest first; empty where drift cannot be measured."""
 
     features: tuple[DriftedFeature, ...]
     beyond: tuple[str, ...]
     """Features whose PSI is above the threshold and above what is usual for them."""
     above: int
-    """How many are above the threshold."""
+    """Number of features above the threshold."""
 
 
 class MonitoredHorizon(Part):
-    """How the predictions of a horizon did, and how far features are from those that its version was fitted on."""
+    """Live figures of a horizon's predictions, and drift of the features since its version was fitted."""
 
     version: int
     """The version that predicts now."""
@@ -63,7 +63,7 @@ class MonitoredHorizon(Part):
 
 
 class MonitorSettings(Part):
-    """What the monitor was asked for."""
+    """Settings of the monitor stage."""
 
     live_sessions: int
     drift_sessions: int

@@ -9,16 +9,16 @@ from foundry_tasks.contract.documents.base import Figure, HorizonsDocument, Part
 
 
 class StoredNull(Part):
-    """Gated figures of a recipe that is fitted anew once a shift of the labels; `nulls/…` of the store holds the newest."""
+    """Gated figures of a recipe, refitted once per shift of the labels. `nulls/…` of the store holds the newest."""
 
     recipe: Mapping[str, JsonValue]
-    """Key of the conf → value. The key in the store is the digest of it."""
+    """Key of the conf → value. Its digest is part of the key in the store."""
     until: str
-    """ISO date of the last session of the market it was made on."""
+    """ISO date of the last session of the market that it was computed on."""
     shifts: tuple[int, ...]
     """In sessions."""
     figures: Mapping[str, tuple[Figure, ...]]
-    """Name of the figure → one value a shift."""
+    """Name of the figure → one value per shift."""
 
 
 class Nulls(HorizonsDocument[StoredNull]):

@@ -1,4 +1,4 @@
-"""portfolio.json: what a run's forecasts would have earned, per horizon."""
+"""portfolio.json: earnings of a run's forecasts in a backtest, per horizon."""
 
 from typing import ClassVar
 
@@ -7,7 +7,7 @@ from foundry_tasks.contract.documents.base import Figure, HorizonsDocument, Inte
 
 
 class CostsInBp(Part):
-    """Mean costs a session by their kind, in basis points of the capital."""
+    """Mean costs per session by kind, in basis points of the capital."""
 
     commission: Figure
     spread: Figure
@@ -24,7 +24,7 @@ class Exposure(Part):
 
 
 class MarketFigures(Part):
-    """A daily P&L in figures: return and volatility a year, decimal; the Sharpe ratio a year; the drawdown, decimal, ≥ 0."""
+    """Figures of a daily P&L, annualised: return and volatility, decimal; Sharpe ratio. Maximum drawdown: decimal, ≥ 0."""
 
     annualised_return: Figure
     annualised_volatility: Figure
@@ -33,7 +33,7 @@ class MarketFigures(Part):
 
 
 class PnlFigures(MarketFigures):
-    """The figures of a portfolio's P&L. mean_turnover: share of the capital traded a session. Alpha: decimal a year."""
+    """Figures of a portfolio's P&L. mean_turnover: share of the capital traded per session. Alpha: decimal per year."""
 
     sortino: Figure
     calmar: Figure
@@ -56,7 +56,7 @@ class MonthlyReturns(Part):
 
 
 class LadderMean(Interval):
-    """A cell of the edge-decay ladder: mean net basis points of the capital a session. cost_bp: a side."""
+    """A cell of the edge-decay ladder: mean net basis points of the capital per session. cost_bp: cost per side."""
 
     entry: str
     holding_sessions: int
@@ -64,7 +64,7 @@ class LadderMean(Interval):
 
 
 class BreakEven(Part):
-    """The cost a side, in basis points, at which an entry and a holding earn nothing."""
+    """Cost per side, in basis points, at which the mean net return of an entry and a holding is zero."""
 
     entry: str
     holding_sessions: int
@@ -77,7 +77,7 @@ class Ladder(Part):
     cells: tuple[LadderMean, ...]
     break_even_bp: tuple[BreakEven, ...]
     absent: tuple[str, ...]
-    """Entries that the prices do not allow, and why."""
+    """Entries that the prices lack data for, with the reason."""
     sessions: int
     """Sessions that every cell is measured on."""
 
@@ -85,9 +85,9 @@ class Ladder(Part):
 class FoldEarnings(Part):
     """Accuracy of one fold before and in its test, and what its decisions earned.
 
-    validation_relative, test_relative: share of directions that were right, relative to the session's median. wfe_relative,
-    wfe_up: walk-forward efficiency of that accuracy and of up or down. sessions, net_bp, sharpe: of its decisions, after
-    costs; basis points of the capital a session, Sharpe ratio a year.
+    validation_relative, test_relative: share of right directions relative to the session's median. wfe_relative, wfe_up:
+    walk-forward efficiency of that share and of the share of right up/down calls. sessions, net_bp, sharpe: of the fold's
+    decisions, after costs; basis points of the capital per session, annualised Sharpe ratio.
     """
 
     fold: int
@@ -101,7 +101,7 @@ class FoldEarnings(Part):
 
 
 class Earnings(Part):
-    """Figures of one backtest. Basis points are those of the capital, means are a session's."""
+    """Figures of one backtest. Basis points are of the capital; means are per session."""
 
     holding_sessions: int
     sessions: int
@@ -116,7 +116,7 @@ class Earnings(Part):
     """Probability that the Sharpe ratio is above zero."""
     costs_bp: CostsInBp
     break_even_bp: Figure
-    """Cost a side at which nothing is left."""
+    """Cost per side at which the mean net return is zero."""
     figures: PnlFigures
     benchmark: MarketFigures
     buy_and_hold: MarketFigures
@@ -129,18 +129,18 @@ class Earnings(Part):
 
 
 class TradedHorizon(Earnings):
-    """What the forecasts of one horizon would have earned, traded by the run's rules and by other ones."""
+    """Earnings of one horizon's forecasts under the run's rules; a ladder under other entries, holdings and costs."""
 
     ladder: Ladder
     folds: tuple[FoldEarnings, ...]
 
 
 class Portfolio(HorizonsDocument[TradedHorizon]):
-    """Horizon → what its forecasts would have earned. confidence: of every interval."""
+    """Horizon → earnings of its forecasts. confidence: level of every interval."""
 
     stage: ClassVar[str] = "portfolio"
     artifact: ClassVar[str] = "portfolio.json"
 
     rules: BacktestConfig
-    """How forecasts became positions, with the entry settled."""
+    """The trading rules, with the entry resolved."""
     confidence: float

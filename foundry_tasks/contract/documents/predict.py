@@ -9,7 +9,7 @@ PredictorKind = Literal["champion", "shadow"]
 
 
 class Predictor(Part):
-    """Which version predicts at a horizon, as what and why."""
+    """The version that predicts at a horizon, its kind, and the reason."""
 
     model: str
     version: int
@@ -18,7 +18,7 @@ class Predictor(Part):
 
 
 class Predictions(Document):
-    """What stands beside predictions.parquet."""
+    """Facts about predictions.parquet."""
 
     stage: ClassVar[str] = "predict"
     artifact: ClassVar[str] = "predictions.json"
@@ -31,20 +31,20 @@ class Predictions(Document):
 
 
 class PredictingVersion(Part):
-    """A version that predicts, and what it was fitted on."""
+    """A version that predicts, and the data that it was fitted on."""
 
     model: str
     version: int
     kind: PredictorKind
     trained_in: str
-    """`<dag>/<run_id>`."""
+    """The run that fitted it: `<dag>/<run_id>`."""
     sha256: str
-    """Of its bundle."""
+    """SHA-256 of its bundle."""
     fitted_until: str
     """ISO date of the last session that it was fitted on."""
     label_entry: LabelEntry
     base_rate: float
-    """Share of labels that were up, known when it was fitted."""
+    """Share of up labels, as known when it was fitted."""
 
 
 class VersionInUse(PredictingVersion):
@@ -61,13 +61,13 @@ class Versions(HorizonsDocument[VersionInUse]):
 
 
 class IndexedPrediction(PredictingVersion):
-    """What a version predicted after a session: `predictions/…` of the store, created once and never replaced."""
+    """A version's prediction after a session: `predictions/…` of the store. It is created once and never replaced."""
 
     horizon: int
     as_of: str
     """ISO date of the session."""
     predictions: str
-    """sha256 of predictions.parquet."""
+    """SHA-256 of predictions.parquet."""
     made_at: str
     """ISO time."""
     dag: str

@@ -1,4 +1,4 @@
-"""prices.json: what the prices stage read, set aside and published; and the head of a market's price snapshots."""
+"""prices.json: data that the prices stage read, excluded and published; and the head of a market's price snapshots."""
 
 import datetime as dt
 from typing import Annotated, ClassVar
@@ -28,13 +28,13 @@ class ExcludedBars(Part):
 
 
 class LargeMove(Part):
-    """A large move of a close, what was made of it, and by which rule."""
+    """A large move of a close, the verdict on it, and the rule that gave the verdict."""
 
     ticker: str
     date: dt.date
     """The bar that moved. Of several bad bars in a row, the first."""
     until: dt.date | None = None
-    """The last bad bar, or the last session that an action withholds. None: written before versions recorded it."""
+    """The last bad bar, or the last session that an action withholds. None in documents of earlier versions."""
     move: float
     """Return from the bar before; 0.01 = 1 %."""
     ratio: str = ""
@@ -46,13 +46,13 @@ class LargeMove(Part):
 
 
 class Prices(Document):
-    """What there is to know about the prices of a run."""
+    """Facts about the prices of a run."""
 
     stage: ClassVar[str] = "prices"
     artifact: ClassVar[str] = "prices.json"
 
     source: str
-    """For a reader; holds no path."""
+    """Name of the source for display. It contains no path."""
     calendar: str
     as_of: dt.date
     columns: Columns
@@ -61,15 +61,15 @@ class Prices(Document):
     first_session: dt.date
     last_session: dt.date
     benchmark: str
-    """Where it is from; `none` where there is none."""
+    """Origin of the benchmark; `none` without one."""
     vix: str | None
-    """Where it is from."""
+    """Origin of the VIX; None without one."""
     sectors: int
-    """How many there are."""
+    """Number of sectors."""
     universe: str
     """Whether membership is point in time, as a sentence."""
     coverage: float
-    """Share of the universe's ticker-sessions that remains."""
+    """Share of the universe's ticker-sessions that have a bar after exclusions."""
     excluded: tuple[ExcludedBars, ...] = Field(
         validation_alias=AliasChoices("excluded", "set_aside"), serialization_alias="set_aside"
     )
@@ -77,16 +77,16 @@ class Prices(Document):
     large_moves: tuple[LargeMove, ...] = ()
     """By ticker and date."""
     restated: tuple[str, ...]
-    """Tickers whose past the source has changed."""
+    """Tickers whose past prices the source has changed."""
     snapshot: str
-    """sha256 of what the source returned."""
+    """SHA-256 of the data that the source returned."""
 
 
 class PriceHead(Part):
     """`markets/<market>/<source>/head.json`: the newest snapshot of a market's prices."""
 
     snapshot: str
-    """sha256 of the snapshot."""
+    """SHA-256 of the snapshot."""
     source: str
     last: Annotated[dt.date | None, BeforeValidator(lambda value: None if value == "NaT" else value)]
-    """Date of its newest bar, None where it has none; versions up to 0.2 wrote NaT there."""
+    """Date of its newest bar, None where it has none. Versions up to 0.2 wrote NaT for None."""

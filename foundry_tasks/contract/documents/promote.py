@@ -1,11 +1,11 @@
-"""promotion.json: the versions that a run registered, and what the ledger says of them."""
+"""promotion.json: the versions that a run registered, and their verdicts in the ledger."""
 
 from typing import ClassVar, Literal
 
 from foundry_tasks.contract.documents.base import HorizonsDocument, Part
 
 Event = Literal["registered", "challenger", "refused", "skipped", "promoted", "rolled_back"]
-"""What the ledger says of a version. Every version is `registered` first; then `promoted` or one of the other verdicts."""
+"""Event of a version in the ledger. `registered` comes first, then `promoted` or another verdict."""
 
 
 class Promotion(Part):
@@ -19,13 +19,13 @@ class Promotion(Part):
     champion_before: int | None
     champion_after: int | None
     sha256: str
-    """Of the bundle."""
+    """SHA-256 of the bundle."""
     record: int
     """Sequence number of the verdict in the ledger."""
     uri: str
     """`models:/…`"""
     url: str
-    """What a person opens or loads."""
+    """Page of the version on the MLflow server, else its URI."""
 
 
 class Promotions(HorizonsDocument[Promotion]):

@@ -1,4 +1,4 @@
-"""refit.json: which bundle each horizon has, and why."""
+"""refit.json: the bundle of each horizon, and the reason for it."""
 
 from typing import ClassVar, Literal
 
@@ -8,11 +8,11 @@ BundleKind = Literal["refit", "last_fold"]
 
 
 class RefitOutcome(Part):
-    """What became of the refit of one horizon."""
+    """Outcome of one horizon's refit."""
 
     horizon: int
     kind: BundleKind
-    """What the bundle holds: the recipe fitted on all sessions, or the models of the last fold."""
+    """Content of the bundle: the recipe fitted on all sessions, or the models of the last fold."""
     models: tuple[str, ...] = ()
     lookback_sessions: int | None = None
     """Sessions of features before the first prediction that the bundle reads."""
@@ -28,11 +28,11 @@ class Refit(RefitOutcome):
     """The bundle of one horizon."""
 
     features: tuple[str, ...] = ()
-    """The features that it reads; empty where an earlier version did not say so."""
+    """The features that it reads; empty in documents of earlier versions."""
 
     @property
     def outcome(self) -> RefitOutcome:
-        """Without the names of the features."""
+        """The outcome without the names of the features."""
         return RefitOutcome(
             horizon=self.horizon,
             kind=self.kind,

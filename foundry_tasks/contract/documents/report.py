@@ -1,4 +1,4 @@
-"""report.json: what the report's page, its Markdown and the terminal's summary are written from."""
+"""report.json: the data of the report's page, its Markdown and the terminal's summary."""
 
 from collections.abc import Mapping
 from typing import ClassVar, TypeVar
@@ -19,7 +19,7 @@ from foundry_tasks.contract.documents.report_gates import HorizonEvidence, Statu
 
 
 class RunFacts(Part):
-    """Which run it is."""
+    """The run that the report is about."""
 
     dag: str
     run_id: str
@@ -36,32 +36,32 @@ class FeaturesInUse(Part):
     feature_set: str
     count: int
     left_out: Mapping[str, str]
-    """Feature → what the prices lack for it."""
+    """Feature → the data that the prices lack for it."""
 
 
 class Data(Part):
-    """Prices and features; None where their stage published nothing."""
+    """Prices and features; None where the stage has no result."""
 
     prices: Prices | None
     features: FeaturesInUse | None
 
 
 class StageWarning(Part):
-    """A warning and the stage, with its shard, that gave it."""
+    """A warning, and the stage (and shard) that gave it."""
 
     stage: str
     text: str
 
 
 class AbsentStage(Part):
-    """A stage of the DAG that published nothing, and why."""
+    """A stage of the DAG without a result, and the reason."""
 
     stage: str
     why: str
 
 
 class StageTiming(Part):
-    """What a stage took, in seconds."""
+    """Duration of a stage, in seconds."""
 
     stage: str
     shard: str | None
@@ -74,7 +74,7 @@ class StageTiming(Part):
 
 
 class StageProvenance(Part):
-    """What a stage's result follows from."""
+    """Digests, seed and config of a stage's result."""
 
     stage: str
     outputs_digest: str
@@ -93,7 +93,7 @@ class Provenance(Part):
 
 
 class ComparedRow(ModelFigures):
-    """A model's line in the comparison."""
+    """A model's row in the comparison."""
 
     model: str
 
@@ -106,7 +106,7 @@ class ImportanceShare(Part):
 
 
 class RankedFeature(ImportanceShare):
-    """Means over the models, and what each model says."""
+    """Means over the models, and the values of each model."""
 
     feature: str
     by_model: Mapping[str, ImportanceShare]
@@ -144,10 +144,10 @@ class TickerPrediction(Part):
 
 
 class PredictionsSection(Part):
-    """The tickers with the highest and the lowest mean P(up), the ends first, and who predicts."""
+    """The tickers with the highest and the lowest mean P(up), the extremes first, and the versions that predict."""
 
     as_of: str
-    """ISO date of the session that is predicted from."""
+    """ISO date of the session whose features the prediction reads."""
     tickers: int
     horizons: tuple[int, ...]
     top: tuple[TickerPrediction, ...]
@@ -165,7 +165,7 @@ class ShownDrift(FeatureDrift):
 
 
 class LiveHorizon(Part):
-    """How earlier predictions of a horizon did, and the drift of its version's features."""
+    """Live figures of a horizon's predictions, and the drift of its version's features."""
 
     version: int
     live: LiveFigures
@@ -173,14 +173,14 @@ class LiveHorizon(Part):
 
 
 class LiveSection(Part):
-    """How earlier predictions did."""
+    """Live figures and drift of every horizon, and the monitor's settings."""
 
     asked: MonitorSettings
     horizons: ByHorizon[LiveHorizon]
 
 
 class DataDocs(Part):
-    """The Data Docs of an expectation suite: address relative to the report, and where they lie."""
+    """The Data Docs of an expectation suite: address relative to the report, and path or URI."""
 
     suite: str
     href: str
@@ -201,7 +201,7 @@ class RegisteredVersion(Part):
 
 
 class Curves(Part):
-    """Daily figures of a backtest in per cent, a value for each session.
+    """Daily figures of a backtest in per cent, one value per session.
 
     net, gross, benchmark, buy_and_hold: compounded gains. drawdown: below zero. gross_exposure, net_exposure: of the capital.
     """
@@ -220,24 +220,24 @@ class Curves(Part):
 
 
 class ReplayVerdict(Part):
-    """Whether the forward simulation came to the figures of the backtest, and a sentence that says it."""
+    """Whether forward simulation and backtest agree, and a sentence for the reader."""
 
     agrees: bool
     text: str
 
 
 class ReportedHorizon(TradedHorizon):
-    """What the portfolio stage found, the sentence on top, the curves, and the page with every trade."""
+    """Figures of the portfolio stage, a summary in one sentence, the curves, and the page with every trade."""
 
     summary: str = Field(validation_alias=AliasChoices("summary", "said"), serialization_alias="said")
     """The key `said` of report.json."""
     curves: Curves
     trades_page: str
-    """Name relative to the report."""
+    """Path relative to the report."""
 
 
 class PortfolioSection(Part):
-    """What a backtest found. confidence: of every interval."""
+    """The backtest of every horizon. confidence: level of every interval."""
 
     rules: BacktestConfig
     confidence: float
@@ -247,7 +247,7 @@ class PortfolioSection(Part):
 
 
 class Links(Part):
-    """Where people find what belongs to the report: name → path or URI."""
+    """Pages, downloads and model versions that the report links: name → path or URI."""
 
     pages: Mapping[str, str]
     trades: Mapping[str, str]
@@ -259,7 +259,7 @@ P = TypeVar("P", bound=Part)
 
 
 class Report(Document):
-    """A run as the report shows it. A part that the run does not have is None or empty."""
+    """A run as the report shows it. A part that the run lacks is None or empty."""
 
     stage: ClassVar[str] = "report"
     artifact: ClassVar[str] = "report.json"
@@ -282,7 +282,7 @@ class Report(Document):
     provenance: Provenance
     links: Links
     sections: Mapping[str, Mapping[str, JsonValue]] = Field(default={}, exclude_if=lambda sections: not sections)
-    """Name of a section → its part, which `part` reads. For sections that have no keys above."""
+    """Name of a section → its part, for sections without a field above. `part` reads it."""
 
     def part(self, name: str, kind: type[P]) -> P:
         """The part of a section under `sections`. Raises KeyError where the report has none."""

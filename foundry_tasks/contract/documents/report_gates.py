@@ -1,4 +1,4 @@
-"""The report's sections on the verdict, and on the evidence that the gates judged."""
+"""The report's sections on the verdict and on the evidence of the gates."""
 
 from collections.abc import Mapping
 
@@ -18,18 +18,18 @@ class StatusPhrase(Part):
 
 
 class HorizonStatus(Part):
-    """What the gates said of one horizon, and what the run did about it."""
+    """Verdict of the gates on one horizon, and its consequence."""
 
     horizon: int
     name: str
-    """1 day, 5 days."""
+    """Such as `5 days`."""
     verdict: ModelVerdict
     words: str
     reasons: tuple[str, ...]
     """A line for each gate that refuses."""
     champion_before: int | None
     registered: str
-    """What became of the version, one sentence; empty where none was registered."""
+    """Outcome of the registration, one sentence; empty where no version was registered."""
     refit: RefitOutcome | None
 
 
@@ -45,7 +45,7 @@ class Status(Part):
 
 
 class ReliabilityBin(Part):
-    """An equal-mass bin of P(up): its mean, the share that went up with its interval, and how many rows it has."""
+    """An equal-mass bin of P(up): mean P(up), share of up labels with its interval, number of rows."""
 
     p_up: float
     share_up: float
@@ -55,7 +55,7 @@ class ReliabilityBin(Part):
 
 
 class SessionFigures(Part):
-    """Figures of the reported test sessions, a value for each session, in the order of time."""
+    """Figures of the reported test sessions, one value per session, in the order of time."""
 
     sessions: tuple[str, ...]
     """ISO dates."""
@@ -68,18 +68,18 @@ class SessionFigures(Part):
     cumulative_rank_ic: Mapping[str, tuple[Figure, ...]]
     """Entry price → running sum."""
     chance_band: tuple[Figure, ...]
-    """Half-width of what 95 % of sums without skill would stay within."""
+    """Half-width of the band that contains 95 % of sums without skill."""
     reliability: tuple[ReliabilityBin, ...]
 
 
 class JudgedDiagnostics(Diagnostics):
-    """Figures that are no gates, with those of the trials."""
+    """Figures that are not gated, with those of the trials."""
 
     trials: TrialFigures
 
 
 class HorizonEvidence(SessionFigures):
-    """The evidence of one horizon. What the gates added is None where they did not run."""
+    """The evidence of one horizon. Figures of the gates are None where they did not run."""
 
     auc_mean: Interval | None
     diagnostics: JudgedDiagnostics | None = Field(

@@ -1,4 +1,4 @@
-"""A document of the trial ledger, which belongs to the store and to no stage."""
+"""Documents of the trial ledger. They belong to the store, not to a stage."""
 
 from collections.abc import Mapping
 
@@ -8,25 +8,25 @@ from foundry_tasks.contract.documents.base import Part
 
 
 class TrialOutcome(Part):
-    """A configuration at a horizon and what it earned: equal outcomes are one trial, found under their digest."""
+    """A configuration at a horizon and its P&L. Equal outcomes are one trial; their digest is its key in the store."""
 
     what: Mapping[str, JsonValue]
-    """The conf that made it, flat, and `scores`, which of a run's scores were traded."""
+    """The trial's conf, flat, and `scores`: which scores of the run were traded."""
     horizon: int
     sessions: tuple[str, ...]
     """ISO dates, ascending."""
     pnl: tuple[float, ...]
-    """Of each session, decimal of the capital, after costs."""
+    """P&L of each session, decimal of the capital, after costs."""
 
 
 class TrialRecord(TrialOutcome):
-    """A trial as it is kept."""
+    """A trial in the store."""
 
     code: str
     """Version of the package."""
     run: str
-    """`<dag>/<run_id>` that was first."""
+    """`<dag>/<run_id>` of the run that recorded it first."""
     recorded: str
-    """When, ISO 8601."""
+    """Time of recording, ISO 8601."""
     sharpe: float
-    """Per session."""
+    """Sharpe ratio per session."""

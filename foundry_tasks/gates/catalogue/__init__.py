@@ -1,1 +1,1 @@
-"""The gates, one file each: question, function, style in the report."""
+"""The gates, one file each: question, threshold, judgement and style in the report."""

@@ -10,11 +10,11 @@ from foundry_tasks.gates.style import GateStyle
 
 
 def judge(case: Case) -> Answer:
-    """Two tests: the lower bound is above min_auc_lower (½ by default), and the value above the null's 95 % quantile.
+    """Two tests: lower bound > min_auc_lower, and value > 95 % quantile of the null. Near miss if value < min_auc.
 
-    Interval and null measure the same error in two ways. On noise with persistent scores, the null of one history alone
-    passes 11 to 14 % of models, both tests together 2 to 3 %. Requiring the lower bound to be above the null's quantile would
-    count the error twice: of 100 markets whose best possible AUC is 0.53, it passed 24, and these two tests 61.
+    The interval and the null estimate the same sampling error in two ways. On noise with persistent scores the null of
+    shifted labels alone passes 11 to 14 %, both tests together 2 to 3 %. The rule lower bound > quantile would count the
+    error twice: of 100 markets with an oracle AUC of 0.53 it passed 24, the two tests 61.
     """
     from foundry_tasks.evaluation import metrics
 
@@ -41,7 +41,7 @@ def judge(case: Case) -> Answer:
 
 
 def threshold(policy: GatePolicy) -> str:
-    """Thresholds of the value and of the lower bound."""
+    """The thresholds of value and lower bound, as text."""
     return f"≥ {policy.min_auc:g} and above the null's 95 % quantile, lower bound > {policy.min_auc_lower:g}"
 
 

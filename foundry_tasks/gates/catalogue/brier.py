@@ -9,7 +9,7 @@ from foundry_tasks.gates.style import GateStyle, writer
 
 
 def judge(case: Case) -> Answer:
-    """Fails if the whole interval is above 0, warns if only the value is."""
+    """Fails if the lower bound is above 0, warns if only the value is."""
     from foundry_tasks.evaluation.metrics import session_brier
 
     evidence = case.evidence

@@ -9,7 +9,7 @@ from foundry_tasks.gates.style import GateStyle, writer
 
 
 def judge(case: Case) -> Answer:
-    """Passes without a champion. A second comparison within promotion_window_sessions is a near miss."""
+    """Passes if there is no champion. A second comparison within promotion_window_sessions is a near miss."""
     import numpy as np
 
     from foundry_tasks.evaluation.metrics import session_auc

@@ -6,7 +6,7 @@ from foundry_tasks.gates.style import GateStyle, writer
 
 
 def judge(case: Case) -> Answer:
-    """Fails below min_coverage. Ticker-sessions count if the ticker is a member of the universe in that session."""
+    """Fails if predicted / all ticker-sessions of universe members < min_coverage."""
     import numpy as np
 
     member = case.evidence.member

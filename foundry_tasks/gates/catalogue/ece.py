@@ -9,7 +9,7 @@ from foundry_tasks.gates.style import GateStyle
 
 
 def judge(case: Case) -> Answer:
-    """Fails if the lower bound is above the threshold, warns if only the value is."""
+    """Fails if the lower bound is above max_ece, warns if only the value is."""
     from foundry_tasks.statistics.calibration_error import calibration_error_interval
 
     evidence, policy = case.evidence, case.policy

@@ -7,7 +7,7 @@ from foundry_tasks.gates.style import GateStyle
 
 
 def judge(case: Case) -> Answer:
-    """Fails with one or more findings."""
+    """Fails if the audit has at least one finding."""
     leaks = case.evidence.leaks
     return Answer(
         value=float(len(leaks)), verdict="failed" if leaks else "passed", note="; ".join(leaks) or "audit clean"
@@ -15,7 +15,7 @@ def judge(case: Case) -> Answer:
 
 
 def _short_note(gate: Gate) -> str:
-    """The first finding and the number of others; the audit lists all."""
+    """The first finding and the number of others; leakage.json lists all."""
     found = gate.value or 0
     return f"{gate.note.split('; ', maxsplit=1)[0]}; and {found - 1:.0f} more" if found > 1 else gate.note
 

@@ -1,4 +1,4 @@
-"""sign_balance: share of P(up) above ½, minus the share expected from base rate and dispersion."""
+"""sign_balance: share of P(up) above ½, minus the share that base rate and dispersion explain."""
 
 import math
 

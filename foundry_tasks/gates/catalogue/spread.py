@@ -9,7 +9,7 @@ from foundry_tasks.gates.style import GateStyle
 
 
 def judge(case: Case) -> Answer:
-    """Fails if P(up) has collapsed, warns if its dispersion is small for the AUC.
+    """Fails if dispersion or share of distinct scores is near zero, warns if the dispersion is small for the AUC.
 
     A calibrated P(up) with base rate b and AUC a has a dispersion of about 2√π·b(1 − b)·(a − ½).
     """

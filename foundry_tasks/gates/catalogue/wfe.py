@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def judge(case: Case) -> Answer:
-    """Judges the WFE of direction relative to the session's median. The WFE of up/down measures drift; the note has it."""
+    """Gates the efficiency of direction relative to the session's median. That of up/down measures drift and is noted only."""
     from foundry_tasks.evaluation.wfe import wfe_interval
 
     evidence, policy = case.evidence, case.policy

@@ -244,7 +244,7 @@ def test_a_file_of_any_name_is_found_or_its_name_is_no_utf_8(tmp_path_factory, n
     try:
         name.decode()
     except UnicodeDecodeError:
-        with pytest.raises(ConfigError, match=r"^prices=.*: this is not UTF-8 text. Rename what is named so$"):
+        with pytest.raises(ConfigError, match=r"^prices=.*: this is not UTF-8 text. Use a name in UTF-8$"):
             given_conf(conf, "")
     else:
         assert given_conf(conf, "") == conf == {"prices": str(cwd / name.decode()), "source": "parquet"}

@@ -168,7 +168,7 @@ def test_what_is_saved_of_three_heads_is_one_and_scores_as_the_network_did_that_
     model = fitted("lstm_transformer", labels=MOVES, deep_tasks=ALL)
     assert set(learned[0].output) == set(ALL)
     sequences = build_design(PANEL, "sequence").values
-    says = partial(training._says, learned[0])
+    says = partial(training._log_odds, learned[0])
     said = score_sessions(says, sequences, model.members[0].scaler, model.members[0].steps)
     np.testing.assert_allclose(model.score(sequences), said, rtol=0, atol=1e-6)
     assert model.to_bytes() == models[THREE_HEADS].to_bytes()
