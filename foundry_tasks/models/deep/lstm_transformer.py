@@ -114,10 +114,10 @@ def build_lstm_transformer(
 ) -> keras.Model:
     """The network, with weights drawn from Keras' seed.
 
-    (batch, steps, inputs) float32 → {task: (batch, 1) float32} of the last step. Missing values are 0; a step of zeros alone
-    is masked. "sign": log-odds. "size": the absolute move in units of the session's mean, ≥ 0. "volatility": the logarithm
-    of the volatility over the horizon, minus the session's mean. tasks: heads to build. blocks: at least 1. width: a multiple
-    of HEADS.
+    (batch, steps, inputs) float32 → {task: (batch, 1) float32} of the last step. Missing values are 0; a step whose inputs
+    are all 0 is masked. "sign": log-odds. "size": the absolute move in units of the session's mean, ≥ 0. "volatility": the
+    logarithm of the volatility over the horizon, minus the session's mean. tasks: heads to build. blocks: at least 1. width:
+    a multiple of HEADS.
 
     The LSTM is float32 in every precision. cuDNN's LSTM refuses the masks of sequences whose first steps are masked, so
     Keras' own loop is used on every device; XLA may compile it.
