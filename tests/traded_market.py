@@ -1,4 +1,6 @@
-"""Small markets for backtests: built by hand, or random with gaps, halts and a delisting."""
+"""Small markets for backtests: built by hand, or random with gaps, halts and a delisting; a strategy with given weights."""
+
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -61,3 +63,18 @@ def random_market(
         p_up[rng.random(shape) < 0.1] = NAN
     member = rng.random(shape) < 0.95
     return market(close, open=open_, volume=volume, member=member), p_up
+
+
+@dataclass(frozen=True)
+class ReplayedTargets:
+    """A strategy that returns given weights. weights: (n_sessions, n_tickers), decimal of the capital."""
+
+    weights: FloatArray
+
+    def fit(self, known: PricePanel) -> None:
+        """Do nothing: the weights are given."""
+
+    def targets(self, known: PricePanel) -> FloatArray:
+        """The weights of the last session of `known`, (n_tickers,)."""
+        row: FloatArray = self.weights[len(known.sessions) - 1]
+        return row

@@ -10,7 +10,7 @@ the open orders and the days so far.
 """
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any, Protocol
 
 from foundry_tasks.contract.config import BacktestConfig
@@ -29,21 +29,6 @@ class Strategy(Protocol):
 
     def targets(self, known: PricePanel) -> FloatArray:
         """Weights wanted at the close of the last session of `known`: (n_tickers,), as from `target_weights`."""
-
-
-@dataclass(frozen=True)
-class ReplayedTargets:
-    """A strategy that returns given weights. weights: (n_sessions, n_tickers), decimal of the capital."""
-
-    weights: FloatArray
-
-    def fit(self, known: PricePanel) -> None:
-        """Do nothing: the weights are given."""
-
-    def targets(self, known: PricePanel) -> FloatArray:
-        """The weights of the last session of `known`, (n_tickers,)."""
-        row: FloatArray = self.weights[len(known.sessions) - 1]
-        return row
 
 
 class ForwardSimulator:

@@ -158,11 +158,8 @@ def expected_against_observed(
     rows = np.isfinite(kept).sum(axis=1)
     validation, test = ([s[np.isfinite(s)] for s in windows] for windows in (validation_relative, test_relative))
     defined = all(len(series) for series in (*validation, *test)) and len(test) > 0
-    lower, upper = (
-        signal.wfe_range([len(s) for s in validation], [len(s) for s in test], confidence=confidence)
-        if defined
-        else (float("nan"), float("nan"))
-    )
+    counts = [len(s) for s in validation], [len(s) for s in test]
+    lower, upper = signal.wfe_range(*counts, confidence=confidence) if defined else (float("nan"), float("nan"))
     wfe = walk_forward_efficiency([s.mean() for s in validation], [s.mean() for s in test]) if defined else float("nan")
     z = _NORMAL.inv_cdf((1 + confidence) / 2)
     return (

@@ -275,7 +275,7 @@ CASES = (
            tickers=("AA-A", "BBB")),
     passes("adjusted closes by another name", changed(lambda bars: bars.assign(closeadj=bars["close"])),
            "column closeadj is used as adj_close"),
-    passes("one ticker that nobody sells", asking(tickers=("AAA", "XXX")), "has none of XXX", tickers=("AAA",)),
+    passes("one ticker that nobody sells", asking(tickers=("AAA", "XXX")), "has no prices of XXX", tickers=("AAA",)),
 )
 # fmt: on
 

@@ -7,7 +7,7 @@ import pytest
 
 from foundry_tasks.contract.config import BacktestConfig, EnsembleConfig, GatePolicy, ModelsConfig
 from foundry_tasks.evaluation.backtest import run_backtest
-from foundry_tasks.evaluation.forward_simulator import ForwardSimulator, ReplayedTargets
+from foundry_tasks.evaluation.forward_simulator import ForwardSimulator
 from foundry_tasks.evaluation.positions import target_weights
 from foundry_tasks.features import build_features
 from foundry_tasks.features.labels import build_labels
@@ -17,6 +17,7 @@ from foundry_tasks.models.meta_learner import standardise
 from foundry_tasks.models.training import FitWindow, WindowTrainer
 from foundry_tasks.walk.study import Recipe, walk
 from tests.leakage.ragged import ragged_market, with_future
+from tests.traded_market import ReplayedTargets
 
 RULES = BacktestConfig(names_a_side=3, impact="square_root", max_turnover=0.4)
 

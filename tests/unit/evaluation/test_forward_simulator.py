@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from foundry_tasks.contract.config import BacktestConfig, WalkConfig
 from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.evaluation.backtest import run_backtest
-from foundry_tasks.evaluation.forward_simulator import ForwardSimulator, ReplayedTargets
+from foundry_tasks.evaluation.forward_simulator import ForwardSimulator
 from foundry_tasks.evaluation.positions import target_weights
 from foundry_tasks.features.labels import forward_returns
 from foundry_tasks.walk.folds import WalkForwardValidator
-from tests.traded_market import market, random_market
+from tests.traded_market import ReplayedTargets, market, random_market
 
 CONFIGS = st.builds(
     BacktestConfig,
