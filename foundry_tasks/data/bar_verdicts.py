@@ -313,7 +313,7 @@ _VERDICTS = {
     ),
     "bad": (
         "a jump that its day does not confirm, and whose level returned",
-        "bad bars until the level returned: set aside",
+        "bad bars until the level returned: excluded",
     ),
     "confirmed": ("a large move that its range or its volume confirms", "kept"),
 }

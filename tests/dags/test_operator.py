@@ -156,7 +156,7 @@ def test_an_exit_code_is_a_skip_a_retry_or_a_failure_at_once(stage_task, code, o
 
 def test_a_line_has_the_level_that_the_stage_meant(stage_task, caplog, capsys):
     caplog.set_level("INFO")
-    say_in_stage("warning", text="3 tickers are set aside")
+    say_in_stage("warning", text="3 tickers are excluded")
     say_in_stage("done", stage="prices", warnings=1)
     printed = capsys.readouterr().err.splitlines()
     for line in [*printed, "foundry: what is wrong"]:

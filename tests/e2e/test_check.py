@@ -118,7 +118,7 @@ def test_a_file_that_is_rejected_ends_with_the_line_of_the_stage_and_what_was_fo
         "foundry: prices rejected: most tickers step by one factor on one session, so two scales meet"
     )
     assert "/" not in err  # no path of the temporary store
-    assert "bars whose open or close lies outside [low, high] are set aside (1 of" in " ".join(out.split())
+    assert "bars whose open or close lies outside [low, high] are excluded (1 of" in " ".join(out.split())
     assert f"{8 * N:,}, {FIRST} to {LAST}" in out
     page = (folder / "page.html").read_text()
     assert "Rejected" in page

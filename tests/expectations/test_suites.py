@@ -97,7 +97,7 @@ CASES = [
         "two scales meet.*2 of 6: A 2020-01-06, B 2020-01-06",
     ),
     ("prices", prices(common_step=at({2, 5}, 1 / 100, 1.0)), "critical", "two scales meet.*redenominations"),
-    ("prices", prices(bad_jump=at({1})), "warning", "between a jump and the return.*set aside.*1 of 6: A 2020-01-03"),
+    ("prices", prices(bad_jump=at({1})), "warning", "between a jump and the return.*excluded.*1 of 6: A 2020-01-03"),
     (
         "prices",
         prices(action=at({4})),

@@ -19,7 +19,7 @@ from foundry_tasks.runtime.progress import WIDTH, PlainProgress, RunView, StageL
 
 CLOCK = re.compile(r"^\d\d:\d\d:\d\d ")
 WARNING = (
-    "stale bars, unchanged for more than 9 sessions, are set aside (293 of 166,260: RRC 1990-05-14, RRC 1990-05-15 …)"
+    "stale bars, unchanged for more than 9 sessions, are excluded (293 of 166,260: RRC 1990-05-14, RRC 1990-05-15 …)"
 )
 
 
