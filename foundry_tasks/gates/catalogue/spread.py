@@ -41,5 +41,5 @@ GATE = GateDefinition(
     question="Do predictions differ between tickers?",
     threshold=lambda policy: f"not collapsed; warns below {policy.min_spread_ratio:g} × expected",
     judge=judge,
-    style=GateStyle("Spread of P(up)"),
+    style=GateStyle("Dispersion of P(up)"),
 )
