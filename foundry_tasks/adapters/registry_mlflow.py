@@ -154,8 +154,9 @@ class MlflowRegistry:
             return found.tags.get(HEAD_TAG) if found else None
 
     def set_ledger_head(self, model: str, head: str) -> None:
-        """Write the head into the registered model's tag."""
+        """Write the head into the registered model's tag. The registered model is created if needed."""
         with _answering(self.uri):
+            self._ensure_model(model)
             _again(lambda: self._client.set_registered_model_tag(model, HEAD_TAG, head))
 
     # ------------------------------------------------------------ parts

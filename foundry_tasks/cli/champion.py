@@ -12,7 +12,7 @@ from foundry_tasks.cli.wiring import open_registry
 from foundry_tasks.contract.environment_variables import Settings
 
 if TYPE_CHECKING:
-    from foundry_tasks.ledger.promotion import SignOff
+    from foundry_tasks.ledger.links import SignOff
     from foundry_tasks.ledger.records import LedgerRecord
 
 
@@ -57,7 +57,7 @@ def _add_sign_off(parser: argparse.ArgumentParser) -> None:
 
 
 def _sign_off(options: argparse.Namespace) -> "SignOff":
-    from foundry_tasks.ledger.promotion import SignOff  # noqa: PLC0415 - as above
+    from foundry_tasks.ledger.links import SignOff  # noqa: PLC0415 - as above
 
     return SignOff(options.who, options.why, datetime.now(UTC))
 

@@ -453,12 +453,12 @@ class GatePolicy(IntervalsConfig):
     min_champion_difference: float = -0.002
     """Lower bound of the paired AUC difference to the champion."""
     promotion_window_sessions: NonNegativeInt = 20
-    """Sessions between two comparisons with the champion; 0: each run may promote. An earlier one needs a person's
-    approval, since each further look at the same sessions is another chance to be lucky."""
+    """Sessions that no run has tested and of which the first run may promote; 0: each run may. Any other run needs a
+    person's approval, since each further look at the same sessions is another chance to be lucky."""
 
 
-class GatesConfig(GatePolicy, MarketConfig, SeedConfig):
-    """Thresholds of the gates, and the consequence of their verdict."""
+class GatesConfig(GatePolicy):
+    """Thresholds of the gates, where a run is stricter than its market's policy, and the consequence of their verdict."""
 
     validate_only: bool = False
     """Stop after the gates."""
@@ -488,7 +488,7 @@ class RefitConfig(ThreadsConfig):
     """Allowed ratio of the refitted model's spread to that of the last fold."""
 
 
-class PromoteConfig(MarketConfig):
+class PromoteConfig(StageConfig):
     """What the ledger records in addition to the verdict."""
 
     reason: str = ""

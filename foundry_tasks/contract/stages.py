@@ -91,6 +91,7 @@ STAGES: Mapping[str, StageSpec] = {
             "judge the evidence by the policy",
             c.GatesConfig,
             inputs=("prices", "features", "labels", "models", "ensemble", "leakage"),
+            writes_registry=True,
             pure=False,
         ),
         StageSpec(

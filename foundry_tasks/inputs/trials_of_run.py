@@ -12,7 +12,6 @@ from pydantic import JsonValue
 from foundry_tasks.contract.config import BacktestConfig, GatePolicy
 from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.data.panel import FloatArray, PricePanel
-from foundry_tasks.data.tables import read_prices
 from foundry_tasks.evaluation.selection_bias import SelectionBias, selection_bias
 from foundry_tasks.evaluation.standard_portfolio import DailyPnl, standard_pnl
 from foundry_tasks.inputs.run_inputs import RunInputs
@@ -22,18 +21,19 @@ JUDGED = "p_up"
 TRADED = "p_up, traded by rules of its own"
 
 
-def record_run(io: StageIO, inputs: RunInputs, market: str, policy: GatePolicy) -> dict[int, SelectionBias]:
-    """Record every trial of this run. Returns horizon → selection bias of the P(up) that the gates judge."""
+def record_run(
+    io: StageIO, inputs: RunInputs, prices: PricePanel, market: str, policy: GatePolicy
+) -> dict[int, tuple[Trial, SelectionBias]]:
+    """Record every trial of this run. Returns horizon → trial of the P(up) that the gates judge, with its selection bias."""
     ledger = TrialLedger(io.store)
-    prices = read_prices(io.path("prices", "prices.parquet"))
     judged = {}
     for horizon in inputs.reported_folds:
         for trial in _trials(io, inputs, prices, horizon, policy):
             ledger.record(market, trial)
             if trial.what["scores"] == JUDGED:
-                judged[horizon] = trial.daily
+                judged[horizon] = trial
     everything = [trial.daily for trial in distinct(ledger.read(market))]
-    return {horizon: selection_bias(daily, everything) for horizon, daily in judged.items()}
+    return {horizon: (trial, selection_bias(trial.daily, everything)) for horizon, trial in judged.items()}
 
 
 def record_portfolio(io: StageIO, inputs: RunInputs, rules: BacktestConfig, horizon: int, daily: DailyPnl) -> None:

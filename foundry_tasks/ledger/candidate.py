@@ -12,7 +12,7 @@ from foundry_tasks.contract.errors import MissingInputError
 from foundry_tasks.contract.identity import Identity
 from foundry_tasks.contract.ports import Registration, Store
 from foundry_tasks.contract.stage_inputs import StageInputs
-from foundry_tasks.ledger.promotion import VERDICTS, gate_values, ruling
+from foundry_tasks.ledger.promotion import POSSIBLE, VERDICTS, gate_values
 from foundry_tasks.ledger.records import Digests, LedgerState, model_name
 
 if TYPE_CHECKING:
@@ -41,10 +41,7 @@ class Candidate:
         if (known.sha256, known.digests.run, known.gates) != (self.sha256, run, gate_values(self.gates)):
             return False
         judged = next((r for r in state.records if r.version == number and r.event in VERDICTS), None)
-        if judged is None:
-            return True
-        ruled = ruling(self.gates, self.refit, judged.from_version)
-        return judged.event == ruled.event and judged.why.startswith(ruled.why)
+        return judged is None or judged.event in POSSIBLE[self.gates.verdict]
 
 
 @dataclass(frozen=True)

@@ -1,20 +1,31 @@
-"""The ledger in a store: append-only, one object per record, created atomically; and its projection on the registry."""
+"""The ledger in a store: append-only, one object per record, created atomically; and its projection on the registry.
+
+The ledger has one chain per registered model, and the chain of evidence. MLflow witnesses the head of each.
+"""
 
 import secrets
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
+from typing import TypeVar
 
 from foundry_tasks.contract.artifacts import ledger_key
 from foundry_tasks.contract.errors import ConfigError, TransientError
 from foundry_tasks.contract.ports import Registry, Store
-from foundry_tasks.ledger.records import Entry, LedgerRecord, LedgerState, contradicts, prove, seal
+from foundry_tasks.ledger.evidence import CHAIN, EvidenceRecord, EvidenceState, prove_evidence
+from foundry_tasks.ledger.links import Link, contradicts
+from foundry_tasks.ledger.records import Entry, LedgerRecord, LedgerState, prove, seal
+
+S = TypeVar("S")
+R = TypeVar("R", bound=Link)
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 _FOLDER = "ledger/"
 _LOST_RACES = 200
 _WRITERS = 8
 _CHECKED_KEY = "checks/create-once"
+WITNESS = "foundry-evidence"
+"""The registered model, without versions, whose tag is MLflow's witness of the chain of evidence."""
 
 
 class Ledger:
@@ -25,22 +36,17 @@ class Ledger:
 
     def models(self) -> tuple[str, ...]:
         """All models with a record."""
-        return tuple(sorted({key.removeprefix(_FOLDER).split("/")[0] for key in self.store.keys(_FOLDER)}))
+        chains = {key.removeprefix(_FOLDER).split("/")[0] for key in self.store.keys(_FOLDER)}
+        return tuple(sorted(chains - {CHAIN}))
 
     def prove(self, model: str) -> tuple[LedgerState, tuple[str, ...]]:
         """State of a chain, and all its faults, one line each. A broken chain raises no error."""
-        keys = list(self.store.keys(f"{_FOLDER}{model}/"))
-        return prove(model, [(key, self.store.read(key) or b"") for key in keys])
+        return prove(model, _objects(self.store, model))
 
     def state(self, model: str) -> LedgerState:
         """State of a chain. Raises ConfigError if the chain does not verify."""
         state, findings = self.prove(model)
-        if findings:
-            more = f" (and {len(findings) - 1} more)" if len(findings) > 1 else ""
-            raise ConfigError(
-                f"the ledger of {model} does not verify: {findings[0]}{more}. Look at `foundry ledger verify`, and "
-                f"restore {self.store.locate(_FOLDER + model)} from a backup."
-            )
+        _refuse(findings, model, self.store)
         return state
 
     def append(self, model: str, decide: Callable[[LedgerState], Entry | None]) -> LedgerRecord | None:
@@ -50,15 +56,78 @@ class Ledger:
         appended and the result is None. Raises the errors of `decide`, ConfigError if the chain does not verify,
         TransientError after _LOST_RACES lost races.
         """
-        for _ in range(_LOST_RACES):
-            state = self.state(model)
+
+        def record(state: LedgerState) -> LedgerRecord | None:
             entry = decide(state)
-            if entry is None:
-                return None
-            record = seal(model, entry, state)
-            if self.store.create(ledger_key(model, record.sequence), record.document()):
-                return record
-        raise TransientError(f"the ledger of {model} is too busy: {_LOST_RACES} races lost. Try again.")
+            return None if entry is None else seal(model, entry, state)
+
+        return _append(self.store, model, lambda: self.state(model), record)
+
+
+class EvidenceLog:
+    """The chain of looks and changes of policies of a store."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    def prove(self) -> tuple[EvidenceState, tuple[str, ...]]:
+        """State of the chain, and all its faults, one line each. A broken chain raises no error."""
+        return prove_evidence(_objects(self.store, CHAIN))
+
+    def state(self) -> EvidenceState:
+        """State of the chain. Raises ConfigError if its hashes do not verify."""
+        state, findings = prove_evidence(_objects(self.store, CHAIN), thorough=False)
+        _refuse(findings, CHAIN, self.store)
+        return state
+
+    def append(
+        self, registry: Registry, decide: Callable[[EvidenceState], EvidenceRecord | None]
+    ) -> EvidenceRecord | None:
+        """Append the record that `decide` returns for the current state, and let the registry witness it.
+
+        If another writer appends first, `decide` is called again. If it returns None, nothing is appended. Raises
+        ConfigError if the chain does not verify or the registry has seen another chain, TransientError after _LOST_RACES
+        lost races.
+        """
+        self.agreed(registry)
+        appended = _append(self.store, CHAIN, self.state, decide)
+        state, witness = self.agreed(registry)
+        if state.head != witness and state.records:
+            registry.set_ledger_head(WITNESS, state.head)
+        return appended
+
+    def agreed(self, registry: Registry) -> tuple[EvidenceState, str | None]:
+        """The state, and the head that the registry has seen. Raises ConfigError if they contradict each other."""
+        witness = registry.ledger_head(WITNESS)  # read before the chain, so the chain can only be longer
+        state = self.state()
+        _refuse_contradiction(contradicts(state.records, witness), CHAIN)
+        return state, witness
+
+
+def _objects(store: Store, chain: str) -> list[tuple[str, bytes]]:
+    return [(key, store.read(key) or b"") for key in list(store.keys(f"{_FOLDER}{chain}/"))]
+
+
+def _refuse(findings: tuple[str, ...], chain: str, store: Store) -> None:
+    if findings:
+        more = f" (and {len(findings) - 1} more)" if len(findings) > 1 else ""
+        raise ConfigError(
+            f"the ledger of {chain} does not verify: {findings[0]}{more}. Look at `foundry ledger verify`, and "
+            f"restore {store.locate(_FOLDER + chain)} from a backup."
+        )
+
+
+def _refuse_contradiction(against: str | None, chain: str) -> None:
+    if against:
+        raise ConfigError(f"the ledger of {chain}: {against}. Restore the ledger and MLflow from one backup.")
+
+
+def _append(store: Store, chain: str, read: Callable[[], S], decide: Callable[[S], R | None]) -> R | None:
+    for _ in range(_LOST_RACES):
+        record = decide(read())
+        if record is None or store.create(ledger_key(chain, record.sequence), record.document()):
+            return record
+    raise TransientError(f"the ledger of {chain} is too busy: {_LOST_RACES} races lost. Try again.")
 
 
 def project(ledger: Ledger, registry: Registry, model: str) -> tuple[str, ...]:
@@ -93,9 +162,7 @@ def agreed(ledger: Ledger, registry: Registry, model: str) -> tuple[LedgerState,
     """A model's state, and the ledger head that the registry has seen. Raises ConfigError if they contradict each other."""
     witness = registry.ledger_head(model)  # read before the chain, so the chain can only be longer
     state = ledger.state(model)
-    against = contradicts(state, witness)
-    if against:
-        raise ConfigError(f"the ledger of {model}: {against}. Restore the ledger and MLflow from one backup.")
+    _refuse_contradiction(contradicts(state.records, witness), model)
     return state, witness
 
 

@@ -4,18 +4,32 @@ An operation that moves the champion first appends to the ledger, then sets the 
 operation or `repair` sets the alias.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from foundry_tasks.contract.artifacts import sha256_of
+from foundry_tasks.contract.config import MARKET_NAME
 from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.contract.plain import Conf
+from foundry_tasks.contract.policy import checked_changes
 from foundry_tasks.contract.ports import ModelVersion, Registry, Store
 from foundry_tasks.ledger.candidate import registration_of
-from foundry_tasks.ledger.chain import CHALLENGER, CHAMPION, Ledger, agreed, check_store, project
-from foundry_tasks.ledger.promotion import SignOff, approval, return_to, version_name
-from foundry_tasks.ledger.records import Entry, LedgerRecord, LedgerState, contradicts, describe
+from foundry_tasks.ledger.chain import (
+    CHALLENGER,
+    CHAMPION,
+    WITNESS,
+    EvidenceLog,
+    Ledger,
+    agreed,
+    check_store,
+    project,
+)
+from foundry_tasks.ledger.evidence import CHAIN, EvidenceState, PolicyChange, change_record
+from foundry_tasks.ledger.links import SignOff, contradicts
+from foundry_tasks.ledger.promotion import approval, return_to, version_name
+from foundry_tasks.ledger.records import Entry, LedgerRecord, LedgerState, describe
 
 _GONE = "is gone from the registry"
 _OTHER_NAME = "names another bundle in the registry than in the ledger"
@@ -55,11 +69,46 @@ def approve(store: Store, registry: Registry, model: str, version: int, signed: 
     return _move(store, registry, model, signed, partial(approval, model=model, version=version, signed=signed))
 
 
+def set_policy(store: Store, registry: Registry, market: str, changes: Conf, signed: SignOff) -> PolicyChange | None:
+    """Change a market's policy by a person's decision; returns the record, None if the policy has these values.
+
+    Raises ConfigError for an unknown key or an impossible value.
+    """
+    _refuse_unsigned(signed)
+    if not re.fullmatch(MARKET_NAME, market):
+        raise ConfigError(f"market={market!r}: a market is named by lower-case letters, digits and _, a letter first.")
+    check_store(store)
+    wanted = checked_changes(changes)
+
+    def decide(state: EvidenceState) -> PolicyChange | None:
+        return change_record(market, wanted, signed, state)
+
+    appended = EvidenceLog(store).append(registry, decide)
+    return appended if isinstance(appended, PolicyChange) else None
+
+
 def show(store: Store, model: str | None = None) -> list[Conf]:
     """All records, one row each, oldest first. model: default all. Works for a broken chain too."""
     ledger = Ledger(store)
     chains = ((name, ledger.prove(name)[0].records) for name in _models(ledger, model))
     return [{"model": name, **describe(record)} for name, records in chains for record in records]
+
+
+def show_evidence(store: Store, market: str | None = None) -> list[Conf]:
+    """Looks and changes of policies, one row each, oldest first. market: default all. Works for a broken chain too."""
+    records = EvidenceLog(store).prove()[0].records
+    return [
+        {
+            "sequence": record.sequence,
+            "when": record.when.isoformat(timespec="seconds"),
+            "event": record.event,
+            "market": record.market,
+            "what": record.sentence,
+            "hash": record.hash[:12],
+        }
+        for record in records
+        if market in {None, record.market}
+    ]
 
 
 def verify(store: Store, registry: Registry, model: str | None = None) -> list[str]:
@@ -68,11 +117,12 @@ def verify(store: Store, registry: Registry, model: str | None = None) -> list[s
     findings: list[str] = []
     if registry.experiment_is_deleted():
         findings.append(f"MLflow's experiment is deleted, and `mlflow gc` would delete its files. {_RUN_REPAIR}")
+    findings += _evidence_findings(store, registry)
     for name in _models(ledger, model):
         witness = registry.ledger_head(name)
         state, broken = ledger.prove(name)
         findings += broken
-        against = contradicts(state, witness)
+        against = contradicts(state.records, witness)
         if against:
             findings.append(f"{name}: {against}")
         present = _present(registry, name)
@@ -80,6 +130,16 @@ def verify(store: Store, registry: Registry, model: str | None = None) -> list[s
             findings.append(f"{name}: the registry has seen nothing of its ledger. {_RUN_REPAIR}")
         findings += [f"{name}: {finding}" for finding in _against_registry(state, present, store, registry, name)]
     return findings
+
+
+def _evidence_findings(store: Store, registry: Registry) -> list[str]:
+    """Faults of the chain of evidence, and how it contradicts the registry's witness."""
+    witness = registry.ledger_head(WITNESS)
+    state, broken = EvidenceLog(store).prove()
+    against = contradicts(state.records, witness)
+    if witness is None and state.records:
+        against = f"the registry has seen nothing of it. {_BACKUP}"
+    return [*broken, *([f"{CHAIN}: {against}"] if against else [])]
 
 
 @dataclass(frozen=True)
@@ -118,9 +178,7 @@ def _move(
     store: Store, registry: Registry, model: str, signed: SignOff, decide: Callable[[LedgerState], Entry | None]
 ) -> LedgerRecord:
     """Append the entry of `decide`, then set the alias. If `decide` returns None, return the last move of the champion."""
-    for name, text in (("who", signed.who), ("why", signed.why)):
-        if not text.strip():
-            raise ConfigError(f"{name} must be said: it goes into the ledger. Give --{name}.")
+    _refuse_unsigned(signed)
     check_store(store)
     ledger = Ledger(store)
     project(ledger, registry, model)
@@ -141,6 +199,12 @@ def _move(
     if appended is not None:
         return appended
     return next(record for record in reversed(ledger.state(model).records) if record.moves_champion)
+
+
+def _refuse_unsigned(signed: SignOff) -> None:
+    for name, text in (("who", signed.who), ("why", signed.why)):
+        if not text.strip():
+            raise ConfigError(f"{name} must be said: it goes into the ledger. Give --{name}.")
 
 
 def _present(registry: Registry, model: str) -> dict[int, ModelVersion]:

@@ -1,32 +1,48 @@
 """Rules of promotion: which record is appended to the ledger. Pure.
 
 The record that `promote` appends after `registered`, for a version without a verdict. Only `promoted` moves the champion.
-"compared" is the champion with which the gates compared the version.
+"compared" is the champion with which the gates compared the version. "alone" is a look that may promote by itself, by the
+market's present policy, see `evidence.standing`.
 
-| verdict of the gates | the refit      | champion         | record       | champion afterwards               |
-|----------------------|----------------|------------------|--------------|-----------------------------------|
-| skipped              | any            | any              | `skipped`    | the same                          |
-| refused              | any            | any              | `refused`    | the same                          |
-| passed or challenger | not accepted   | any              | `refused`    | the same                          |
-| passed or challenger | accepted       | not the compared | `refused`    | the same                          |
-| challenger           | accepted       | the compared     | `challenger` | the same; a person may approve it |
-| passed               | accepted       | the compared     | `promoted`   | the version                       |
+| verdict of the gates | the refit      | champion         | the look  | record       | champion afterwards               |
+|----------------------|----------------|------------------|-----------|--------------|-----------------------------------|
+| skipped              | any            | any              | any       | `skipped`    | the same                          |
+| refused              | any            | any              | any       | `refused`    | the same                          |
+| passed or challenger | not accepted   | any              | any       | `refused`    | the same                          |
+| passed or challenger | accepted       | not the compared | any       | `refused`    | the same                          |
+| passed or challenger | accepted       | the compared     | uncounted | `refused`    | the same                          |
+| challenger           | accepted       | the compared     | any       | `challenger` | the same; a person may approve it |
+| passed               | accepted       | the compared     | not alone | `challenger` | the same; a person may approve it |
+| passed               | accepted       | the compared     | alone     | `promoted`   | the version                       |
+
+A verdict stays: a version with the forecast of an earlier version is never judged more favourably by itself. Where this table
+says more, because the champion or a null is another one now, it becomes `challenger`.
 
 The verdict is `skipped` if the conf sets `skip_gates`; with `validate_only` nothing is registered. A person's `approve`
 appends `promoted` for a challenger, `rollback` appends `rolled_back` for an earlier champion.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from foundry_tasks.contract.documents import Gates, HorizonGates, Refit
+from foundry_tasks.contract.documents.gates import ModelVerdict
 from foundry_tasks.contract.documents.promote import Event
 from foundry_tasks.contract.errors import ConfigError
-from foundry_tasks.ledger.records import Digests, Entry, GateValue, LedgerRecord, LedgerState
+from foundry_tasks.ledger.links import SignOff
+from foundry_tasks.ledger.records import Digests, Entry, GateValue, LedgerRecord, LedgerState, VersionFacts
 
 VERDICTS: tuple[Event, ...] = ("promoted", "challenger", "refused", "skipped")
 """Events that `promote` appends for a registered version."""
+
+POSSIBLE: Mapping[ModelVerdict, Sequence[Event]] = {
+    "skipped": ("skipped",),
+    "refused": ("refused",),
+    "challenger": ("challenger", "refused"),
+    "passed": ("promoted", "challenger", "refused"),
+}
+"""Verdict of the gates → the records that can follow."""
 
 
 # ------------------------------------------------------------------ verdict on a run's version
@@ -38,29 +54,68 @@ class Ruling:
     why: str
 
 
+@dataclass(frozen=True, slots=True)
+class LookAt:
+    """The look at a version's forecast. number: among the looks at its data.
+
+    because: why it cannot promote by itself, empty if it can. uncounted: why the gates' verdict does not count, empty if it
+    does.
+    """
+
+    number: int = 1
+    because: str = ""
+    uncounted: str = ""
+
+
 def registers(gates: Gates) -> bool:
     """Whether the run registers its versions: unless validate_only is set."""
     return not gates.validate_only
 
 
-def ruling(gates: HorizonGates, refit: Refit, champion: int | None) -> Ruling:
-    """The verdict that follows from gates and refit. champion: the current champion's version, None without one."""
+def ruling(gates: HorizonGates, refit: Refit, champion: int | None, look: LookAt) -> Ruling:
+    """The verdict that follows from gates, refit and look. champion: the current champion's version, None without one."""
     if gates.verdict == "skipped":
         return Ruling("skipped", "gates skipped on request")
-    if gates.verdict == "refused":
-        return Ruling("refused", f"gates refused: {', '.join(gates.failed) or 'see the gate report'}")
-    if not refit.accepted or refit.kind != "refit":
-        return Ruling("refused", f"refit refused: {refit.reason or refit.kind}")
-    if gates.champion_version != champion:
-        return Ruling(
-            "refused",
-            f"judged against champion {gates.champion_version or 'none'}, but champion is now {champion or 'none'}; "
-            "run the gates again",
-        )
+    if refusal := _refusal(gates, refit, champion, look):
+        return Ruling("refused", refusal)
     if gates.verdict == "challenger":
         near = [gate.name for gate in gates.gates if gate.verdict == "near miss"]
         return Ruling("challenger", f"a near miss of {', '.join(near)}: a human may approve it")
+    if look.because:
+        return Ruling("challenger", f"every gate passed, but {look.because}: a human may approve it")
     return Ruling("promoted", "every gate passed")
+
+
+def _refusal(gates: HorizonGates, refit: Refit, champion: int | None, look: LookAt) -> str:
+    """Why the version is refused; empty if it is not."""
+    if gates.verdict == "refused":
+        return f"gates refused: {', '.join(gates.failed) or 'see the gate report'}"
+    if not refit.accepted or refit.kind != "refit":
+        return f"refit refused: {refit.reason or refit.kind}"
+    if gates.champion_version != champion:
+        return (
+            f"judged against champion {gates.champion_version or 'none'}, but champion is now {champion or 'none'}; "
+            "run the gates again"
+        )
+    return f"{look.uncounted}; run the gates again" if look.uncounted else ""
+
+
+_FAVOUR: Mapping[Event, int] = {"refused": 0, "challenger": 1, "promoted": 2}
+
+
+def kept_ruling(ruled: Ruling, forecast: str, earlier: Iterable[VersionFacts]) -> Ruling:
+    """The ruling on a forecast, never more favourable than on the same forecast before.
+
+    forecast: digest of its P&L, empty if unknown. earlier: all other versions.
+    """
+    verdicts = [known.verdict for known in earlier if forecast and known.digests.forecast == forecast]
+    least = min((one for one in verdicts if one in _FAVOUR), key=_FAVOUR.__getitem__, default=ruled.event)
+    if _FAVOUR.get(ruled.event, 0) <= _FAVOUR.get(least, 0):
+        return ruled
+    return Ruling(
+        "challenger",
+        f"{ruled.why}, but an earlier version with this forecast was {least}, and a verdict stays: a human may approve it",
+    )
 
 
 def gate_values(gates: HorizonGates) -> Mapping[str, GateValue]:
@@ -74,7 +129,7 @@ def gate_values(gates: HorizonGates) -> Mapping[str, GateValue]:
 class Case:
     """A version to be registered and judged, with the documents of its run.
 
-    sha256: of its bundle. reason: from the conf; it is appended to every `why`.
+    sha256: of its bundle. look: at its forecast. reason: from the conf; it is appended to every `why`.
     """
 
     model: str
@@ -83,6 +138,7 @@ class Case:
     gates: HorizonGates
     refit: Refit
     digests: Digests
+    look: LookAt = LookAt()
     reason: str = ""
 
     def registration(self, state: LedgerState, when: datetime) -> Entry | None:
@@ -104,7 +160,9 @@ class Case:
         """The record with the verdict on the registered version; None if the ledger has one."""
         if state.versions[self.version].verdict != "registered":
             return None
-        return self._entry(ruling(self.gates, self.refit, state.champion), when)
+        ruled = ruling(self.gates, self.refit, state.champion, self.look)
+        earlier = (facts for number, facts in state.versions.items() if number != self.version)
+        return self._entry(kept_ruling(ruled, self.digests.forecast, earlier), when)
 
     def _entry(self, ruled: Ruling, when: datetime) -> Entry:
         return Entry(
@@ -128,15 +186,6 @@ def verdict_on(state: LedgerState, model: str, version: int) -> LedgerRecord:
 
 
 # ------------------------------------------------------------------ a person's decision
-@dataclass(frozen=True, slots=True)
-class SignOff:
-    """Signature of a person's decision: who, why, when."""
-
-    who: str
-    why: str
-    when: datetime
-
-
 def approval(state: LedgerState, model: str, version: int, signed: SignOff) -> Entry | None:
     """The record that makes a challenger champion; None if it is champion already.
 

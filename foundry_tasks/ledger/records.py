@@ -4,26 +4,17 @@ There is one chain per registered model. A record holds the hash of the previous
 record is detected. Champion and challenger follow from the records only; the registry's aliases are set from them.
 """
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC
-from typing import Annotated
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, PositiveInt, ValidationError
+from pydantic import Field, PositiveInt, SerializerFunctionWrapHandler, model_serializer
 
-from foundry_tasks.contract.artifacts import canonical_json, ledger_key, sha256_of
 from foundry_tasks.contract.documents.promote import Event
 from foundry_tasks.contract.plain import Conf
-
-GENESIS = "0" * 64
-"""`previous` of the first record."""
+from foundry_tasks.ledger.links import GENESIS, Closed, Link, Moment, Sha256, hash_before, head_of, prove_links, sealed
 
 MOVES_CHAMPION: frozenset[Event] = frozenset({"promoted", "rolled_back"})
 """Events whose version becomes champion. Other events do not change the champion."""
-
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Moment = Annotated[AwareDatetime, AfterValidator(lambda moment: moment.astimezone(UTC))]
 
 
 def model_name(market: str, horizon: int) -> str:
@@ -31,11 +22,7 @@ def model_name(market: str, horizon: int) -> str:
     return f"foundry-{market}-{horizon}d"
 
 
-class _Closed(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class GateValue(_Closed):
+class GateValue(Closed):
     """A gate's result, in short. value None: undefined, or the gate has no figure."""
 
     value: float | None
@@ -43,7 +30,7 @@ class GateValue(_Closed):
     verdict: str
 
 
-class Digests(_Closed):
+class Digests(Closed):
     """Digests and versions of everything from which a version was made."""
 
     data: str = ""
@@ -53,9 +40,19 @@ class Digests(_Closed):
     image_digest: str = ""
     run: str = ""
     """`<dag>/<run_id>` that made the version."""
+    forecast: str = ""
+    """Of the P&L of the forecast that was judged; it names the look. Empty in records of earlier versions."""
+    policy: str = ""
+    """Of the market's policy at the judgement. Empty in records of earlier versions."""
+
+    @model_serializer(mode="wrap")
+    def _without_what_earlier_records_lack(self, dump: SerializerFunctionWrapHandler) -> dict[str, str]:
+        """Leave out empty new digests, so that an earlier record keeps its hash."""
+        plain: dict[str, str] = dump(self)
+        return {key: value for key, value in plain.items() if value or key not in {"forecast", "policy"}}
 
 
-class Entry(_Closed):
+class Entry(Closed):
     """Content of a record, without its place in the chain."""
 
     event: Event
@@ -69,27 +66,14 @@ class Entry(_Closed):
     digests: Digests = Digests()
 
 
-class LedgerRecord(Entry):
-    """One link of the chain, one object in the store."""
+class LedgerRecord(Entry, Link):
+    """One link of a model's chain."""
 
-    sequence: PositiveInt
     model: str
     from_version: PositiveInt | None
     """The champion before."""
     to_version: PositiveInt | None
     """The champion after."""
-    previous: Sha256
-    """Hash of the record before."""
-    hash: Sha256
-    """sha256 of the canonical JSON of everything above."""
-
-    def document(self) -> bytes:
-        """The stored form, canonical JSON."""
-        return canonical_json(self.model_dump(mode="json"))
-
-    def true_hash(self) -> str:
-        """The hash of the record's content; an unaltered record has it in `hash`."""
-        return sha256_of(canonical_json(self.model_dump(mode="json", exclude={"hash"})))
 
     @property
     def moves_champion(self) -> bool:
@@ -133,7 +117,7 @@ class LedgerState:
     @property
     def head(self) -> str:
         """Sequence and hash of the last record. A stored head shows later whether the chain's end was replaced."""
-        return f"{self.records[-1].sequence}:{self.records[-1].hash}" if self.records else f"0:{GENESIS}"
+        return head_of(self.records)
 
     @property
     def bundles(self) -> Mapping[int, str]:
@@ -173,16 +157,17 @@ def state_of(records: Iterable[LedgerRecord]) -> LedgerState:
 
 def seal(model: str, entry: Entry, state: LedgerState) -> LedgerRecord:
     """The record that appends `entry` to a chain. state: of the chain so far."""
-    unsealed = LedgerRecord(
-        **dict(entry),
-        sequence=len(state.records) + 1,
-        model=model,
-        from_version=state.champion,
-        to_version=entry.version if entry.event in MOVES_CHAMPION else state.champion,
-        previous=state.records[-1].hash if state.records else GENESIS,
-        hash=GENESIS,
+    return sealed(
+        LedgerRecord(
+            **dict(entry),
+            sequence=len(state.records) + 1,
+            model=model,
+            from_version=state.champion,
+            to_version=entry.version if entry.event in MOVES_CHAMPION else state.champion,
+            previous=hash_before(state.records),
+            hash=GENESIS,
+        )
     )
-    return unsealed.model_copy(update={"hash": unsealed.true_hash()})
 
 
 # ------------------------------------------------------------------ proof
@@ -192,55 +177,14 @@ def prove(model: str, objects: Sequence[tuple[str, bytes]]) -> tuple[LedgerState
     objects: (key, content) of each object, sorted by key. The state is that of the readable records; rely on it only if
     there is no fault.
     """
-    findings: list[str] = []
-    records: list[LedgerRecord] = []
-    expected = 1
-    for key, content in objects:
-        sequence = _sequence_of(model, key)
-        if sequence is None:
-            findings.append(f"{key}: no ledger record has such a name")
-            continue
-        if sequence != expected:
-            findings.append(f"{model}: {_missing(expected, sequence - 1)}")
-        expected = sequence + 1
-        try:
-            record = LedgerRecord.model_validate_json(content)
-        except ValidationError as error:
-            findings.append(f"{key}: cannot be read: {error.errors()[0]['msg']}")
-            continue
-        findings += [f"{key}: {fault}" for fault in _faults(record, content, model, sequence, records)]
-        records.append(record)
-    return state_of(records), tuple(findings)
 
+    def contradictions(record: LedgerRecord, before: Sequence[LedgerRecord]) -> Iterable[str]:
+        if record.model != model:
+            yield f"forged: the record belongs to {record.model}"
+        yield from _contradictions(record, state_of(before))
 
-def _sequence_of(model: str, key: str) -> int | None:
-    name = key.rsplit("/", 1)[-1].removesuffix(".json")
-    return int(name) if name.isdecimal() and key == ledger_key(model, int(name)) and int(name) > 0 else None
-
-
-def _missing(first: int, last: int) -> str:
-    return f"record {first} is missing" if first == last else f"records {first} to {last} are missing"
-
-
-def _faults(
-    record: LedgerRecord, content: bytes, model: str, sequence: int, before: Sequence[LedgerRecord]
-) -> Iterable[str]:
-    if record.hash != record.true_hash():
-        yield "altered: its content does not have the hash that it holds"
-    elif record.document() != content:
-        yield f"altered: not the bytes that were written ({_first_difference(content)})"
-    if record.sequence != sequence:
-        yield f"reordered: the record says that it is number {record.sequence}"
-    if record.model != model:
-        yield f"forged: the record belongs to {record.model}"
-    previous = before[-1] if before else None
-    if record.previous != (previous.hash if previous else GENESIS):
-        yield f"broken chain: it does not follow from record {sequence - 1}"
-    yield from _contradictions(record, state_of(before))
-
-
-def _first_difference(content: bytes) -> str:
-    return "canonical JSON was rewritten" if content != canonical_json(json.loads(content)) else "other fields"
+    proof = prove_links(model, objects, LedgerRecord.model_validate_json, contradictions)
+    return state_of(proof.records), proof.findings
 
 
 def _contradictions(record: LedgerRecord, state: LedgerState) -> Iterable[str]:
@@ -258,20 +202,6 @@ def _contradictions(record: LedgerRecord, state: LedgerState) -> Iterable[str]:
         yield f"forged: it says that champion was {record.from_version}, but it was {state.champion}"
     if record.to_version != (record.version if record.moves_champion else record.from_version):
         yield f"forged: champion cannot be {record.to_version} after version {record.version} was {record.event}"
-
-
-def contradicts(state: LedgerState, witness: str | None) -> str | None:
-    """How a chain contradicts a head that was seen earlier, as a phrase; None if the head is part of the chain."""
-    if witness is None:
-        return None
-    sequence, _, digest = witness.partition(":")
-    if not sequence.isdecimal():
-        return f"the registry's witness is not readable ({witness[:40]})"
-    if int(sequence) > len(state.records):
-        return f"cut short: the registry has seen record {sequence}, the ledger ends with {len(state.records)}"
-    if int(sequence) > 0 and state.records[int(sequence) - 1].hash != digest:
-        return f"rewritten: record {sequence} is not the one that the registry has seen"
-    return None
 
 
 def describe(record: LedgerRecord) -> Conf:

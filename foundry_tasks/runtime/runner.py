@@ -24,13 +24,15 @@ from foundry_tasks.contract.config import StageConfig
 from foundry_tasks.contract.environment_variables import Settings
 from foundry_tasks.contract.errors import ConfigError, FoundryError, TransientError
 from foundry_tasks.contract.identity import Identity
-from foundry_tasks.contract.market import with_market
+from foundry_tasks.contract.market import DEFAULT_MARKET, with_market
 from foundry_tasks.contract.plain import Conf, ConfValue
+from foundry_tasks.contract.policy import refuse_looser
 from foundry_tasks.contract.ports import Expectations, Registry, Store
 from foundry_tasks.contract.results import Artifact, StageResult
 from foundry_tasks.contract.stage_io import Code, Environment, StageIO
 from foundry_tasks.contract.stages import (
     MARKET_STAGES,
+    PIPELINES,
     STAGES,
     check_conf,
     inputs_in,
@@ -40,6 +42,7 @@ from foundry_tasks.contract.stages import (
 )
 from foundry_tasks.contract.steps import Progress
 from foundry_tasks.contract.user_files import UserFiles
+from foundry_tasks.ledger.chain import EvidenceLog
 from foundry_tasks.runtime.import_clock import ImportClock
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -89,7 +92,10 @@ def execute(identity: Identity, conf: Conf, context: RunContext) -> StageResult:
     with _logged(identity, context) as line:
         if identity.shard and not STAGES[identity.stage].mapped:
             raise ConfigError(f"stage {identity.stage} is not mapped: leave --shard {identity.shard} out.")
-        config = stage_config(identity.stage, _checked(identity.stage, conf, context.settings.markets))
+        checked = _checked(identity.stage, conf, context.settings.markets)
+        if identity.stage in {"prices", "gates"} and "gates" in PIPELINES.get(identity.dag, STAGES):
+            _refuse_looser(checked, context.store)
+        config = stage_config(identity.stage, checked)
         with _workspace(identity.stage) as workspace:
             io = StageIO.of(identity, _environment(context, workspace), workspace, context.progress)
             inputs = _inputs(io)
@@ -141,6 +147,12 @@ def _checked(stage: str, conf: Conf, markets: str) -> Conf:
         return with_market(conf, markets)
     check_conf(conf, sharing)
     return conf
+
+
+def _refuse_looser(conf: Conf, store: Store) -> None:
+    """Raise ConfigError if a conf, merged over its market file, is looser than the market's policy."""
+    market = str(conf.get("market", DEFAULT_MARKET))
+    refuse_looser(conf, EvidenceLog(store).state().pending_policy(market), market)
 
 
 def _result(io: StageIO, config: StageConfig, inputs: dict[str, str], previous: StageResult | None) -> StageResult:

@@ -5,7 +5,7 @@ from foundry_tasks.contract.documents import Decision
 from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.ledger import decisions as governance
-from foundry_tasks.ledger.promotion import SignOff
+from foundry_tasks.ledger.links import SignOff
 
 
 def run(config: DecideConfig, io: StageIO) -> None:

@@ -13,10 +13,10 @@ from foundry_tasks.contract.config import (
     GatesConfig,
 )
 from foundry_tasks.contract.documents import Diagnostics, Fold, GateReport, Gates, HorizonGates, Leakage
-from foundry_tasks.contract.documents.gates import GatesHeadline
+from foundry_tasks.contract.documents.gates import GatesHeadline, LookHeadline
 from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.data.panel import DateArray, FloatArray
-from foundry_tasks.data.tables import Matrices, read_matrices
+from foundry_tasks.data.tables import Matrices, read_matrices, read_prices
 from foundry_tasks.evaluation.selection_bias import SelectionBias
 from foundry_tasks.gates.diagnostics import Edges, edges_of, gate_diagnostics, trial_figures
 from foundry_tasks.gates.verdict import evaluate_gates
@@ -24,17 +24,28 @@ from foundry_tasks.inputs.null_store import recipe_of, stored_null
 from foundry_tasks.inputs.run_inputs import RunInputs
 from foundry_tasks.inputs.trials_of_run import record_run
 from foundry_tasks.ledger.chain import Ledger
+from foundry_tasks.ledger.looks import Looks, forecast_digest
 from foundry_tasks.ledger.records import model_name
 from foundry_tasks.walk.evidence import Evidence, collapsed_folds, gather_evidence
 
 
 def run(config: GatesConfig, io: StageIO) -> None:
-    """ensemble's P(up), labels, prices and the leakage audit → gates.json; each trial of the run → the trial ledger."""
-    policy = GatePolicy(**{name: getattr(config, name) for name in GatePolicy.model_fields})
+    """ensemble's P(up), labels, prices and the leakage audit → gates.json; trials and the look → the store.
+
+    Market and policy are those of the run's prices and of the ledger. The look is appended before a verdict exists.
+    """
     inputs = RunInputs(io.inputs)
     reported_folds, leaks = inputs.reported_folds, io.read(Leakage).leaks
+    with io.step("look"):
+        looks = Looks(io, inputs)
+        market, policy = looks.market, looks.policy(config)
     with io.step("trials"):
-        biases = record_run(io, inputs, config.market, policy)
+        prices = read_prices(io.path("prices", "prices.parquet"))
+        tried = record_run(io, inputs, prices, market, policy.gates)
+    with io.step("look"):
+        forecasts = {horizon: forecast_digest(trial) for horizon, (trial, _) in tried.items()}
+        look = looks.take(prices, forecasts)
+    io.outputs.metrics["look"] = LookHeadline(number=look.number, because=look.because).model_dump(mode="json")
     recipe = recipe_of(inputs.configs("prices", "features", "labels", "ensemble", "models"))
     judged: dict[int, HorizonGates] = {}
     sessions = inputs.label_grid.sessions
@@ -42,12 +53,12 @@ def run(config: GatesConfig, io: StageIO) -> None:
         with io.step(f"gates_{horizon}d"):
             collapsed = collapsed_folds(reported, partial(inputs.scores.of, horizon))
             evidence, edges, returns = _evidence(io, inputs, horizon, leaks, collapsed)
-            champion = Champion.of(io, model_name(config.market, horizon), horizon)
+            champion = Champion.of(io, model_name(market, horizon))
             if champion is not None:
                 evidence = champion.as_reference(evidence, io, horizon, reported)
-            refitted = stored_null(io.store, config.market, horizon, recipe)
-            report = evaluate_gates(evidence, policy, seed=config.seed, refitted=refitted)
-            diagnostics = gate_diagnostics(evidence, edges, returns, policy, seed=config.seed)
+            refitted = stored_null(io.store, market, horizon, recipe)
+            report = evaluate_gates(evidence, policy.gates, seed=policy.seed, refitted=refitted)
+            diagnostics = gate_diagnostics(evidence, edges, returns, policy.gates, seed=policy.seed)
         verdict = "skipped" if config.skip_gates else report.verdict
         judged[horizon] = HorizonGates(
             horizon=horizon,
@@ -57,15 +68,17 @@ def run(config: GatesConfig, io: StageIO) -> None:
             diagnostics=diagnostics,
             champion_version=champion.version if champion else None,
             last_session=date.fromisoformat(str(sessions[reported[-1].test.stop - 1])),
+            forecast=forecasts[horizon],
         )
         # Trials go to the metrics, not to gates.json: a run that is judged again publishes the same gates.
-        auc = report.gate("auc")
-        trials = trial_figures(biases[horizon])
-        headline = GatesHeadline(verdict=verdict, auc=auc.value if auc else None, trials=trials)
+        auc, bias = report.gate("auc"), tried[horizon][1]
+        headline = GatesHeadline(verdict=verdict, auc=auc.value if auc else None, trials=trial_figures(bias))
         io.outputs.metrics[f"{horizon}d"] = headline.model_dump(mode="json")
         _warn(io, horizon, report, diagnostics, skipped=config.skip_gates)
-        _warn_of_trials(io, horizon, report, biases[horizon], policy)
-    io.publish(Gates(validate_only=config.validate_only, policy=policy, horizons=judged))
+        _warn_of_trials(io, horizon, report, bias, policy.gates)
+    io.publish(
+        Gates(validate_only=config.validate_only, policy=policy.gates, policy_digest=policy.digest, horizons=judged)
+    )
 
 
 @dataclass(frozen=True)
@@ -75,19 +88,12 @@ class Champion:
     version: int
     run: str
     """`<dag>/<run_id>` that made it."""
-    looked_until: date | None
-    """The last session on which another version was compared with a champion."""
 
     @classmethod
-    def of(cls, io: StageIO, model: str, horizon: int) -> "Champion | None":
+    def of(cls, io: StageIO, model: str) -> "Champion | None":
         """The champion of `model`, None where there is none yet."""
         state = Ledger(io.store).state(model)
-        if state.champion is None:
-            return None
-        runs = [facts.digests.run for _, facts in sorted(state.versions.items(), reverse=True)]
-        mine = f"{io.identity.dag}/{io.identity.run_id}"
-        looks = (_looked_until(io, run, horizon) for run in runs if run != mine)
-        return cls(state.champion, state.versions[state.champion].digests.run, next(filter(None, looks), None))
+        return None if state.champion is None else cls(state.champion, state.versions[state.champion].digests.run)
 
     def as_reference(self, evidence: Evidence, io: StageIO, horizon: int, folds: list[Fold]) -> Evidence:
         """The evidence with the champion's out-of-fold forecasts of the same sessions and tickers.
@@ -103,24 +109,7 @@ class Champion:
                 _overlay(forecast, sessions, mine.tickers, read_matrices(other.artifact(result, name), ["p_up"]))
         common = int(np.isfinite(forecast).any(axis=1).sum())
         note = f"champion is version {self.version}; {common} sessions that both recipes forecast out of fold"
-        since = None if self.looked_until is None else int((sessions > np.datetime64(self.looked_until)).sum())
-        return replace(evidence, champion_p_up=forecast, champion_note=note, sessions_since_look=since)
-
-
-def _looked_until(io: StageIO, run: str, horizon: int) -> date | None:
-    """The last session of a run's evidence, if its version was compared with a champion and passed the other gates.
-
-    None otherwise, also if the gates were skipped or the store no longer has the run's gates.json.
-    """
-    other = io.inputs.of_run(run)
-    result = other.find("gates")
-    if result is None or not io.store.has_object(result.outputs[Gates.artifact].sha256):
-        return None
-    judged = other.read(Gates).horizons.get(horizon)
-    if judged is None or judged.verdict == "skipped" or judged.champion_version is None:
-        return None
-    lost = any(gate.verdict in {"failed", "undefined"} for gate in judged.gates if gate.name != "champion")
-    return None if lost else judged.last_session
+        return replace(evidence, champion_p_up=forecast, champion_note=note)
 
 
 def _overlay(into: FloatArray, sessions: DateArray, tickers: tuple[str, ...], theirs: Matrices) -> None:

@@ -39,6 +39,7 @@ MAX_GAP_SESSIONS = 5
 """A longer gap in a ticker's bars is reported."""
 MAX_AGE_SESSIONS = 3
 """Prices whose newest bar is older than this are stale."""
+_LATE_DAYS = 7
 _FILES = ("sectors", "benchmark", "vix", "universe")
 
 
@@ -120,6 +121,7 @@ def _run(config: PricesConfig, io: StageIO, source: PriceSource) -> None:
         write_prices(io.outputs.workspace / "prices.parquet", panel)
         io.publish_file("prices.parquet", io.outputs.workspace / "prices.parquet")
         about = _about(config, fetched, intake, panel, series)
+        about = about.model_copy(update={"withholds": _withholds(config, io, source)})
         io.publish(about)
     _warn_of_data(config, io, fetched, intake, panel, about)
     io.outputs.as_of = intake.as_of
@@ -227,6 +229,18 @@ def _as_of(config: PricesConfig, io: StageIO, source: PriceSource) -> date:
         if not is_session(config.calendar, today):
             raise NothingToDo(f"{today} is no session of {config.calendar}: the market is closed.")
     return as_of
+
+
+def _withholds(config: PricesConfig, io: StageIO, source: PriceSource) -> bool:
+    """Whether as-of or `end` leaves out sessions that the source has.
+
+    A live source is taken to have all sessions that were over a week ago: a run that waited in a queue withholds nothing.
+    """
+    from foundry_tasks.data.sessions import latest_session  # noqa: PLC0415 - as above
+
+    asked = min(day for day in (io.identity.as_of, config.end) if day is not None)
+    newest = source.last_date() or io.environment.now().date() - timedelta(days=_LATE_DAYS)
+    return latest_session(config.calendar, asked) < latest_session(config.calendar, newest)
 
 
 def _since(calendar: str, as_of: date, recent: int, first: date) -> date:

@@ -7,11 +7,13 @@ decides on the records.
 from foundry_tasks.contract.config import PromoteConfig
 from foundry_tasks.contract.documents import Gates, Promotion, Promotions
 from foundry_tasks.contract.errors import NothingToDo
+from foundry_tasks.contract.policy import deviations, policy_digest
 from foundry_tasks.contract.ports import ModelVersion
 from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.ledger.candidate import Candidate, candidate_of, lost_versions, registration
-from foundry_tasks.ledger.chain import Ledger, check_store, project
-from foundry_tasks.ledger.promotion import Case, registers, verdict_on
+from foundry_tasks.ledger.chain import EvidenceLog, Ledger, check_store, project
+from foundry_tasks.ledger.evidence import EvidenceState
+from foundry_tasks.ledger.promotion import Case, LookAt, registers, verdict_on
 from foundry_tasks.ledger.records import Digests, LedgerState
 
 
@@ -25,16 +27,39 @@ def run(config: PromoteConfig, io: StageIO) -> None:
         raise NothingToDo("validate_only: the run stops after the gates, nothing is registered.")
     check_store(io.store)
     promotions = {}
+    market = str(io.inputs.result("prices").config["market"])
+    with io.step("looks"):
+        evidence, _ = EvidenceLog(io.store).agreed(io.environment.registry)
     for horizon in gates.horizons:
-        promotion = promotions[horizon] = _promote(candidate_of(io.inputs, config.market, horizon), config, io)
+        candidate = candidate_of(io.inputs, market, horizon)
+        look = _look_at(candidate, gates.policy_digest, market, evidence, io)
+        promotion = promotions[horizon] = _promote(candidate, look, gates.policy_digest, config, io)
         shown = {"model", "event", "version", "champion_after", "record"}
         io.outputs.metrics[f"{horizon}d"] = promotion.model_dump(mode="json", include=shown)
     io.publish(Promotions(horizons=promotions))
 
 
-def _promote(candidate: Candidate, config: PromoteConfig, io: StageIO) -> Promotion:
+def _look_at(candidate: Candidate, policy: str, market: str, evidence: EvidenceState, io: StageIO) -> LookAt:
+    """The look at the candidate's forecast, by the policy that the market has now.
+
+    policy: digest of the market's policy at the judgement.
+    """
+    look = evidence.look_at(candidate.horizon, candidate.gates.forecast)
+    if look is None:
+        return LookAt(uncounted="the chain of evidence has no look at its forecast")
+    now = evidence.policy(market, look.sessions)
+    if policy_digest(now) != policy:
+        return LookAt(look.number, uncounted="the market's policy has changed since the gates judged it")
+    reasons = [look.because] if look.because else []
+    if look.market != market:
+        reasons.append(f"the look belongs to market {look.market}")
+    reasons += deviations([io.inputs.result("refit").config], now)
+    return LookAt(look.number, "; ".join(reasons))
+
+
+def _promote(candidate: Candidate, look: LookAt, policy: str, config: PromoteConfig, io: StageIO) -> Promotion:
     """Register, append, project. Each of the three can be repeated without a second effect."""
-    ledger, model, digests = Ledger(io.store), candidate.model, _digests(io)
+    ledger, model, digests = Ledger(io.store), candidate.model, _digests(io, candidate.gates.forecast, policy)
     with io.step("project"):
         project(ledger, io.environment.registry, model)
     with io.step("register"):
@@ -46,6 +71,7 @@ def _promote(candidate: Candidate, config: PromoteConfig, io: StageIO) -> Promot
         gates=candidate.gates,
         refit=candidate.refit,
         digests=digests,
+        look=look,
         reason=config.reason,
     )
     with io.step("ledger"):
@@ -75,6 +101,8 @@ def _outcome(state: LedgerState, version: ModelVersion, candidate: Candidate, io
     record = verdict_on(state, candidate.model, version.version)
     if record.event == "refused":
         io.warn(f"{candidate.horizon}d: version {version.version} registered without an alias: {record.why}")
+    if record.event == "challenger":
+        io.warn(f"{candidate.horizon}d: version {version.version} waits for a person: {record.why}")
     if record.event == "promoted" and state.champion != version.version:
         io.warn(
             f"{candidate.horizon}d: version {version.version} was promoted by record {record.sequence} and has been "
@@ -94,8 +122,10 @@ def _outcome(state: LedgerState, version: ModelVersion, candidate: Candidate, io
     )
 
 
-def _digests(io: StageIO) -> Digests:
+def _digests(io: StageIO, forecast: str, policy: str) -> Digests:
     return Digests(
+        forecast=forecast,
+        policy=policy,
         data=io.inputs.result("prices").outputs_digest,
         features=io.inputs.result("features").outputs_digest,
         labels=io.inputs.result("labels").outputs_digest,

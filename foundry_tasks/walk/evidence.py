@@ -26,8 +26,7 @@ class Evidence:
     per fold, accuracy by session, against the relative label and against up. leaks: findings of the leakage audit, empty
     if there are none. collapsed: base model → folds in which its scores hardly differ between tickers. champion_p_up: the
     champion's out-of-fold P(up) on the same rows, NaN where it has none; None without a champion. champion_note: text on
-    this reference. sessions_since_look: number of these sessions on which no earlier version was compared with a
-    champion; None without such a version.
+    this reference.
     """
 
     horizon: int
@@ -45,7 +44,6 @@ class Evidence:
     collapsed: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     champion_p_up: FloatArray | None = None
     champion_note: str = "no champion yet"
-    sessions_since_look: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

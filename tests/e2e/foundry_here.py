@@ -16,10 +16,14 @@ from foundry_tasks.adapters.stores import open_store
 from foundry_tasks.contract.environment_variables import REPOSITORY, Settings
 from foundry_tasks.contract.errors import NothingToDo
 from foundry_tasks.contract.identity import Identity
+from foundry_tasks.contract.policy import RULES
 from foundry_tasks.contract.results import StageResult
 from foundry_tasks.contract.stages import PIPELINES
 from foundry_tasks.contract.steps import Progress
 from foundry_tasks.data.panel import PricePanel
+from foundry_tasks.ledger import decisions
+from foundry_tasks.ledger.chain import EvidenceLog
+from foundry_tasks.ledger.links import SignOff
 from foundry_tasks.runtime import runner
 from foundry_tasks.runtime.progress import PlainProgress
 
@@ -78,8 +82,19 @@ class Foundry:
         )
         return runner.execute(Identity(dag, run_id, name, shard, as_of), conf, context)
 
+    def agree(self, conf: Mapping[str, Any]) -> None:
+        """Make the conf the market's policy, by a person's decision."""
+        changes = {key: value for key, value in conf.items() if key in RULES}
+        signed = SignOff("tester", "a small market", NOW)
+        decisions.set_policy(self.store, self.registry, conf.get("market", "us"), changes, signed)
+
     def train(self, run_id: str, conf: Mapping[str, Any], *, until: str = "report") -> dict[str, StageResult]:
-        """Run the training pipeline up to and including a stage. Returns the results without skipped stages."""
+        """Run the training pipeline up to and including a stage. Returns the results without skipped stages.
+
+        The conf of a market's first run becomes the market's policy.
+        """
+        if not any(record.market == conf.get("market", "us") for record in EvidenceLog(self.store).state().records):
+            self.agree(conf)
         results, skipping = {}, False
         stages = PIPELINES["foundry_train"]
         for name in stages[: stages.index(until) + 1]:

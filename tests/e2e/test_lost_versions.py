@@ -13,7 +13,7 @@ from foundry_tasks.contract.config import PromoteConfig
 from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.ledger import decisions as governance
 from foundry_tasks.ledger.chain import Ledger
-from foundry_tasks.ledger.promotion import SignOff
+from foundry_tasks.ledger.links import SignOff
 from foundry_tasks.stages import predict, promote
 from tests.promotion_world import DAG, MODEL, NOON, World
 

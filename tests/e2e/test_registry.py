@@ -11,7 +11,7 @@ from foundry_tasks.contract.artifacts import result_key
 from foundry_tasks.contract.config import PromoteConfig
 from foundry_tasks.contract.errors import MissingInputError, NothingToDo, TransientError
 from foundry_tasks.ledger import decisions as governance
-from foundry_tasks.ledger.promotion import SignOff
+from foundry_tasks.ledger.links import SignOff
 from foundry_tasks.stages import promote
 from tests.promotion_world import DAG, MODEL, NOON, World
 

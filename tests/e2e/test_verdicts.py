@@ -7,9 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from foundry_tasks.contract.artifacts import object_key
+from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.inputs.trial_ledger import TrialLedger, distinct
-from tests.e2e.foundry_here import Foundry, write_market
+from foundry_tasks.ledger import decisions
+from foundry_tasks.ledger.chain import EvidenceLog
+from foundry_tasks.ledger.links import SignOff
+from tests.e2e.foundry_here import NOW, Foundry, write_market
 from tests.leakage.markets import simulated_market
 
 pytestmark = pytest.mark.slow(150)
@@ -27,7 +30,7 @@ SMALL = {
     "threads": 1,
 }
 NOISE_SEEDS = 20
-ANY_TIME = {"promotion_window_sessions": 0}
+PERSON = SignOff("ann", "as we agreed", NOW)
 
 
 def market(folder, **keys):
@@ -39,6 +42,7 @@ def planted(tmp_path_factory):
     folder = tmp_path_factory.mktemp("planted")
     foundry = Foundry(folder)
     conf = market(folder / "market", seed=11, signal=0.25)
+    foundry.agree(conf)
     return foundry, conf, foundry.train("first", conf)
 
 
@@ -100,14 +104,14 @@ def counted(planted, tmp_path_factory):
 def test_changed_gates_are_one_trial_more_and_the_figures_say_so(counted):
     foundry, conf = counted
     before = len(distinct(TrialLedger(foundry.store).read("us")))
-    results = foundry.train("asked_less", conf | {"min_auc": 0.51}, until="gates")
+    results = foundry.train("asked_more", conf | {"min_auc": 0.525}, until="gates")
     assert results["gates"].metrics["1d"]["trials"]["raw"]["n_trials"] == before + 1
 
 
 def test_the_same_run_judged_again_has_the_same_gates_whatever_was_tried_since(counted):
     foundry, conf = counted
     before = foundry.train("judged", conf, until="gates")["gates"]
-    foundry.train("asked_more", conf | {"min_auc": 0.53}, until="gates")
+    foundry.train("asked_still_more", conf | {"min_auc": 0.53}, until="gates")
     after = foundry.train("judged_again", conf, until="gates")["gates"]
     assert after.outputs_digest == before.outputs_digest
     assert after.metrics["1d"]["trials"]["raw"]["n_trials"] == before.metrics["1d"]["trials"]["raw"]["n_trials"] + 1
@@ -125,16 +129,101 @@ def test_a_model_that_passes_after_many_wild_trials_is_marked_and_still_passes(c
     assert any("trials may show without skill" in warning for warning in gates.warnings), gates.warnings
 
 
-def test_of_two_versions_held_against_a_champion_within_a_window_the_second_waits_for_a_person(planted, tmp_path):
+def events(*results):
+    return [result["promote"].metrics["1d"]["event"] for result in results]
+
+
+def promotion_of(foundry, results):
+    return json.loads(foundry.document(results["promote"], "promotion.json"))["horizons"]["1"]
+
+
+def test_of_two_forecasts_tested_on_the_same_sessions_the_second_waits_for_a_person(planted, tmp_path):
     _, conf, _ = planted
     foundry = newcomer(planted, tmp_path)
-    runs = (("champion", {}), ("successor", {"seed": 8}), ("another", {"seed": 9}), ("patient", {"seed": 9} | ANY_TIME))
-    results = [foundry.train(run, conf | keys) for run, keys in runs]
-    events = [result["promote"].metrics["1d"]["event"] for result in results]
-    assert events == ["promoted", "promoted", "challenger", "promoted"]
-    for result in results:  # as `foundry gc` does later
-        foundry.store.delete(object_key(result["gates"].outputs["gates.json"].sha256))
-    assert foundry.train("much later", conf | {"seed": 10})["promote"].metrics["1d"]["event"] == "promoted"
+    results = [foundry.train(run, conf | keys) for run, keys in (("first", {}), ("reseeded", {"seed": 8}))]
+    assert events(*results) == ["promoted", "challenger"]
+    assert "1 forecast was tested on these sessions before" in promotion_of(foundry, results[1])["why"]
+    approved = decisions.approve(foundry.store, foundry.registry, "foundry-us-1d", 2, PERSON)
+    assert (approved.event, approved.who) == ("promoted", "ann")
+
+
+def test_a_look_that_only_validates_counts(planted, tmp_path):
+    _, conf, _ = planted
+    foundry = newcomer(planted, tmp_path)
+    foundry.train("peeked", conf | {"seed": 8, "validate_only": True})
+    results = foundry.train("chosen", conf)
+    assert events(results) == ["challenger"]
+    assert len(EvidenceLog(foundry.store).state().looks) == 2
+
+
+def test_a_retry_of_the_first_look_is_no_look_and_promotes(planted, tmp_path):
+    _, conf, _ = planted
+    foundry = newcomer(planted, tmp_path)
+    foundry.train("killed after the gates", conf, until="gates")
+    assert events(foundry.train("again", conf)) == ["promoted"]
+    assert len(EvidenceLog(foundry.store).state().looks) == 1
+
+
+def test_another_market_name_makes_no_first_look(planted, tmp_path):
+    _, conf, _ = planted
+    foundry = newcomer(planted, tmp_path)
+    (tmp_path / "fresh.toml").write_text("")
+    foundry.settings = foundry.settings.model_copy(update={"markets": str(tmp_path / "fresh.toml")})
+    results = [foundry.train("first", conf), foundry.train("renamed", conf | {"market": "fresh", "seed": 8})]
+    same = foundry.train("same", conf | {"market": "fresh"})
+    assert events(*results, same) == ["promoted", "challenger", "challenger"]
+    assert "the look belongs to market us" in promotion_of(foundry, same)["why"]
+
+
+def test_a_look_that_ends_before_the_newest_session_waits_for_a_person(planted, tmp_path):
+    foundry = Foundry(tmp_path)
+    results = foundry.train("shopped", planted[1] | {"end": "2026-06-15"})
+    assert events(results) == ["challenger"]
+    assert "leaves out the newest sessions" in promotion_of(foundry, results)["why"]
+
+
+def test_another_walk_than_the_policy_plans_waits_for_a_person(planted, tmp_path):
+    foundry = Foundry(tmp_path)
+    foundry.agree(planted[1])
+    results = foundry.train("another walk", planted[1] | {"folds": 5, "test_sessions": 48})
+    assert events(results) == ["challenger"]
+    assert "folds is 5, the policy says 4" in promotion_of(foundry, results)["why"]
+
+
+def test_a_policy_loosened_after_the_look_changes_no_verdict_on_it(planted, tmp_path):
+    _, conf, _ = planted
+    foundry = newcomer(planted, tmp_path)
+    foundry.agree(conf | {"min_auc": 0.75})
+    near = foundry.train("near miss", conf)
+    with pytest.raises(ConfigError, match=r"min_auc=0.7: the policy of market us allows 0.75 or more"):
+        foundry.train("bent", conf | {"min_auc": 0.7})
+    decisions.set_policy(foundry.store, foundry.registry, "us", {"min_auc": 0.52}, PERSON)
+    again = foundry.train("judged again", conf)
+    assert events(near, again) == ["challenger", "challenger"], promotion_of(foundry, again)["why"]
+    assert promotion_of(foundry, again)["version"] == promotion_of(foundry, near)["version"]
+    policy = json.loads(foundry.document(again["gates"], "gates.json"))["policy"]
+    assert policy["min_auc"] == 0.75
+
+
+def test_promote_takes_the_market_from_the_runs_prices(planted, tmp_path):
+    _, conf, _ = planted
+    foundry = newcomer(planted, tmp_path)
+    (tmp_path / "fresh.toml").write_text("")
+    foundry.settings = foundry.settings.model_copy(update={"markets": str(tmp_path / "fresh.toml")})
+    foundry.train("run", conf, until="refit")
+    result = foundry.stage("promote", "run", {"market": "fresh"})
+    assert result.metrics["1d"]["model"] == "foundry-us-1d"
+
+
+def test_an_erased_look_is_seen_by_mlflows_witness(planted, tmp_path):
+    _, conf, _ = planted
+    foundry = newcomer(planted, tmp_path)
+    foundry.train("peeked", conf | {"validate_only": True})
+    for key in list(foundry.store.keys("ledger/evidence/")):
+        foundry.store.delete(key)
+    assert any("cut short" in line for line in decisions.verify(foundry.store, foundry.registry))
+    with pytest.raises(ConfigError, match="cut short"):
+        foundry.train("as if first", conf | {"seed": 8})
 
 
 def test_skipped_gates_never_make_a_champion(planted, tmp_path):

@@ -8,7 +8,7 @@ import pytest
 from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.ledger import decisions as governance
 from foundry_tasks.ledger.chain import Ledger
-from foundry_tasks.ledger.promotion import SignOff
+from foundry_tasks.ledger.links import SignOff
 from foundry_tasks.ledger.records import Entry
 from tests.e2e.foundry_here import NOW, TINY, Foundry, write_market
 from tests.leakage.markets import simulated_market

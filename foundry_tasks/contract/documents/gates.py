@@ -181,6 +181,8 @@ class HorizonGates(GateReport):
     """The champion that the model was compared with."""
     last_session: date | None = None
     """The last session of the evidence."""
+    forecast: str = ""
+    """Digest of the forecast's P&L, which names the look. Empty in documents of earlier versions."""
 
 
 def _known(policy: GatePolicy | Mapping[str, float]) -> GatePolicy | Mapping[str, float]:
@@ -203,6 +205,9 @@ class Gates(HorizonsDocument[HorizonGates]):
     validate_only: bool
     """Whether the run stops after the gates."""
     policy: Policy
+    """The gates' part of the policy, with this run's stricter values."""
+    policy_digest: str = ""
+    """Digest of the market's policy. Empty in documents of earlier versions."""
 
 
 class DeflatedSharpe(Part):
@@ -246,3 +251,12 @@ class GatesHeadline(Part):
     verdict: ModelVerdict
     auc: Figure
     trials: TrialFigures
+
+
+class LookHeadline(Part):
+    """The run's look, in the stage's result. Like trials it is not part of gates.json."""
+
+    number: int
+    """Number of this look among those at the same data, from 1."""
+    because: str
+    """Why it cannot promote by itself; empty if it can."""

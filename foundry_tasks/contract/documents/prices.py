@@ -80,6 +80,8 @@ class Prices(Document):
     """Tickers whose past prices the source has changed."""
     snapshot: str
     """SHA-256 of the data that the source returned."""
+    withholds: bool = False
+    """Whether as-of or `end` leaves out newer sessions that the source has."""
 
 
 class PriceHead(Part):

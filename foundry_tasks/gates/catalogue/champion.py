@@ -9,22 +9,18 @@ from foundry_tasks.gates.style import GateStyle, writer
 
 
 def judge(case: Case) -> Answer:
-    """Passes if there is no champion. A second comparison within promotion_window_sessions is a near miss."""
+    """Passes if there is no champion."""
     import numpy as np
 
     from foundry_tasks.evaluation.metrics import session_auc
 
-    evidence, policy, note = case.evidence, case.policy, case.evidence.champion_note
+    evidence, note = case.evidence, case.evidence.champion_note
     if evidence.champion_p_up is None:
         return Answer(value=None, verdict="passed", note=note)
     mine = np.where(np.isfinite(evidence.champion_p_up), evidence.p_up, np.nan)
     theirs = np.where(np.isfinite(mine), evidence.champion_p_up, np.nan)
     interval = case.interval(session_auc(mine, evidence.up) - session_auc(theirs, evidence.up))
-    verdict: GateVerdict = "passed" if interval.lower > policy.min_champion_difference else "failed"
-    since, window = evidence.sessions_since_look, policy.promotion_window_sessions
-    if verdict == "passed" and since is not None and since < window:
-        verdict = "near miss"
-        note += f"; another version was held against a champion {since} sessions earlier, one look in {window} promotes by itself"
+    verdict: GateVerdict = "passed" if interval.lower > case.policy.min_champion_difference else "failed"
     return Answer.about(interval, verdict if interval.defined else "undefined", note)
 
 

@@ -10,7 +10,8 @@ from foundry_tasks.adapters.store_local import LocalStore
 from foundry_tasks.contract.artifacts import canonical_json, digest_of, ledger_key
 from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.ledger.chain import Ledger, check_store
-from foundry_tasks.ledger.records import GENESIS, Digests, Entry, GateValue, contradicts, model_name
+from foundry_tasks.ledger.links import GENESIS, contradicts
+from foundry_tasks.ledger.records import Digests, Entry, GateValue, model_name
 
 MODEL = model_name("us", 5)
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -261,14 +262,14 @@ def test_nothing_is_read_from_or_appended_to_a_broken_chain(ledger, store):
 
 def test_a_chain_cut_short_or_rewritten_contradicts_what_was_seen_of_it(ledger, store):
     witness = ledger.state(MODEL).head
-    assert contradicts(ledger.state(MODEL), witness) is None
+    assert contradicts(ledger.state(MODEL).records, witness) is None
     ledger.append(MODEL, lambda _: entry("registered", 8))
-    assert contradicts(ledger.state(MODEL), witness) is None
+    assert contradicts(ledger.state(MODEL).records, witness) is None
     remove(store, 8)
     put(store, 7, content(store, 7) | {"why": "rewritten at the end"}, resealed=True)
-    assert "rewritten: record 7" in contradicts(ledger.state(MODEL), witness)
+    assert "rewritten: record 7" in contradicts(ledger.state(MODEL).records, witness)
     remove(store, 7)
-    assert "cut short" in contradicts(ledger.state(MODEL), witness)
+    assert "cut short" in contradicts(ledger.state(MODEL).records, witness)
 
 
 # ------------------------------------------------------------------ stores

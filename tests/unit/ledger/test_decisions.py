@@ -13,7 +13,7 @@ from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.contract.ports import Registration
 from foundry_tasks.ledger import decisions as governance
 from foundry_tasks.ledger.chain import Ledger, project
-from foundry_tasks.ledger.promotion import SignOff
+from foundry_tasks.ledger.links import SignOff
 from foundry_tasks.ledger.records import Digests, Entry, GateValue
 
 pytestmark = [

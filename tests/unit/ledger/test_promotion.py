@@ -8,7 +8,8 @@ from foundry_tasks.contract.config import GatePolicy
 from foundry_tasks.contract.documents import Gate, Gates, HorizonGates, Refit
 from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.ledger import promotion
-from foundry_tasks.ledger.promotion import Case, SignOff, ruling
+from foundry_tasks.ledger.links import SignOff
+from foundry_tasks.ledger.promotion import Case, ruling
 from foundry_tasks.ledger.records import Digests, Entry, LedgerState, seal, state_of
 from tests.promotion_world import DIAGNOSTICS, NULL
 

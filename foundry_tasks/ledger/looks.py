@@ -1,0 +1,183 @@
+"""The look of a run: its tested forecasts, appended to the chain of evidence before a verdict can be read.
+
+Trials that a release without looks has recorded become looks at the first append.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+
+import numpy as np
+import numpy.typing as npt
+
+from foundry_tasks.contract.artifacts import digest_of, sha256_of
+from foundry_tasks.contract.config import GatePolicy, GatesConfig
+from foundry_tasks.contract.documents import Prices
+from foundry_tasks.contract.errors import ConfigError
+from foundry_tasks.contract.policy import GATES, built_in, deviations, gate_policy, policy_digest, stricter
+from foundry_tasks.contract.stage_io import StageIO
+from foundry_tasks.data.panel import DateArray, PricePanel
+from foundry_tasks.inputs.run_inputs import RunInputs
+from foundry_tasks.inputs.trial_ledger import Trial, TrialLedger
+from foundry_tasks.inputs.trials_of_run import JUDGED
+from foundry_tasks.ledger.chain import EvidenceLog, check_store
+from foundry_tasks.ledger.evidence import Look, LookFacts, Sample, look_record
+
+ROWS = 256
+"""Sampled ticker-sessions of a look: an overlap is estimated with a standard error of at most 3 %."""
+TICKERS = 64
+_RETURN_STEP = 1e-3
+"""Returns are compared in steps of 0.1 %, so that two vendors' rounding rarely matters."""
+_RETURNS = 3
+"""Daily returns that identify a ticker-session; with 500 tickers fewer than 1 % share their three with another."""
+_UNKNOWN = 1 << 20
+UNCOUNTED = "it was recorded before looks were counted"
+
+_COUNTED_KEY = "checks/earlier-trials-are-looks"
+
+Words = npt.NDArray[np.uint64]
+
+
+@dataclass(frozen=True)
+class PolicyOfRun:
+    """The policy by which a run is judged. digest: of the market's policy. seed: of the gates' random draws."""
+
+    gates: GatePolicy
+    digest: str
+    seed: int
+
+
+class Looks:
+    """The looks at one market, for a run that is about to be judged."""
+
+    def __init__(self, io: StageIO, inputs: RunInputs) -> None:
+        """Raises ConfigError if the chain of evidence does not verify, or is not the one that MLflow has seen."""
+        check_store(io.store)
+        self._io, self._inputs = io, inputs
+        self._log = EvidenceLog(io.store)
+        self.market = inputs.prices_config.market
+        self.sessions = tested_sessions(inputs)
+        state, _ = self._log.agreed(io.environment.registry)
+        self._policy = state.policy(self.market, [day.item() for day in self.sessions])
+
+    def policy(self, config: GatesConfig) -> PolicyOfRun:
+        """The market's policy, with each gate's stricter value from the run's conf.
+
+        Warns of a value that the ledger has and that does not count yet.
+        """
+        given = {key: getattr(config, key) for key in config.model_fields_set & GATES.keys()}
+        judged_by = stricter(self._policy, given)
+        for key, value in given.items():
+            if gate_policy({**judged_by, key: value}) != gate_policy(judged_by):
+                self._io.warn(f"{key}={value} does not count yet: the run is judged by {key}={judged_by[key]}")
+        digest = policy_digest(self._policy)
+        return PolicyOfRun(gate_policy(judged_by), digest, int(digest[:8], 16))
+
+    def take(self, prices: PricePanel, forecasts: Mapping[int, str]) -> Look:
+        """Append this run's look, unless each of its forecasts has been looked at; returns the first look at them.
+
+        forecasts: horizon → digest of the P&L of its P(up).
+        """
+        if self._io.store.read(_COUNTED_KEY) is None:
+            for earlier in _uncounted(self._io, self._run):
+                self._append(earlier)
+            self._io.store.write(_COUNTED_KEY, b"")
+        facts = self._facts(prices, forecasts)
+        self._append(facts)
+        horizon, digest = next(iter(forecasts.items()))
+        found = self._log.state().look_at(horizon, digest)
+        if found is None:
+            raise ConfigError("the look was appended and is not there. Look at `foundry ledger verify`.")
+        return found
+
+    def _append(self, facts: LookFacts) -> None:
+        self._log.append(self._io.environment.registry, lambda state: look_record(facts, state))
+
+    @property
+    def _run(self) -> str:
+        return f"{self._io.identity.dag}/{self._io.identity.run_id}"
+
+    def _facts(self, prices: PricePanel, forecasts: Mapping[int, str]) -> LookFacts:
+        differs = list(deviations(self._inputs.configs("labels", "models", "leakage"), self._policy))
+        if self._io.read(Prices).withholds:
+            differs.append("it leaves out the newest sessions of its source")
+        window = self._policy["promotion_window_sessions"]
+        return LookFacts(
+            market=self.market,
+            run=self._run,
+            when=self._io.environment.now(),
+            forecasts=forecasts,
+            sessions=_days(self.sessions),
+            rows=row_sample(prices, self.sessions),
+            tickers=ticker_sample(prices.tickers),
+            policy=policy_digest(self._policy),
+            window=window if isinstance(window, int) else 0,
+            deviations=tuple(differs),
+        )
+
+
+def tested_sessions(inputs: RunInputs) -> DateArray:
+    """Sessions that the reported folds test at any horizon, ascending."""
+    sessions = inputs.label_grid.sessions
+    tested = [slice(folds[0].test.start, folds[-1].test.stop) for folds in inputs.reported_folds.values()]
+    return np.unique(np.concatenate([sessions[window] for window in tested]))
+
+
+def forecast_digest(trial: Trial) -> str:
+    """Digest of a trial's P&L, without its conf, code and run."""
+    return digest_of({"sessions": trial.outcome.sessions, "pnl": trial.outcome.pnl})
+
+
+def row_sample(prices: PricePanel, sessions: DateArray) -> Sample:
+    """Sample of the members' ticker-sessions of `sessions`, each named by its session and its last three daily returns."""
+    close = np.log(prices.adjusted_close)
+    steps = np.full(close.shape, np.nan)
+    steps[1:] = np.round(np.diff(close, axis=0) / _RETURN_STEP)
+    known = np.nan_to_num(steps, nan=_UNKNOWN).astype(np.int64)
+    rows = np.flatnonzero(np.isin(prices.sessions, sessions))
+    words = prices.sessions[rows].astype("datetime64[D]").astype(np.int64)[:, None].astype(np.uint64)
+    for back in range(_RETURNS):
+        words = _mixed(words ^ _mixed(known[np.maximum(rows - back, 0)].astype(np.uint64)))
+    tested = prices.member[rows] & np.isfinite(close[rows])
+    return Sample(hashes=tuple(f"{word:016x}" for word in np.unique(words[tested])[:ROWS].tolist()), size=ROWS)
+
+
+def ticker_sample(tickers: Iterable[str]) -> Sample:
+    """Sample of names of tickers."""
+    return Sample(hashes=tuple(sorted({sha256_of(name.encode())[:16] for name in tickers})[:TICKERS]), size=TICKERS)
+
+
+def _mixed(words: Words) -> Words:
+    """SplitMix64's finaliser (Steele, Lea and Flood 2014): a bijection whose outputs look random."""
+    words = (words + np.uint64(0x9E3779B97F4A7C15)).astype(np.uint64)
+    words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    mixed: Words = words ^ (words >> np.uint64(31))
+    return mixed
+
+
+def _days(sessions: DateArray) -> tuple[date, ...]:
+    return tuple(day.item() for day in sessions.astype("datetime64[D]"))
+
+
+def _uncounted(io: StageIO, this_run: str) -> Iterable[LookFacts]:
+    """The looks of runs of a release without looks, oldest first in each market."""
+    trials = TrialLedger(io.store)
+    for market in trials.markets():
+        by_run: dict[str, dict[int, Trial]] = {}
+        for trial in trials.read(market):
+            if trial.what.get("scores") == JUDGED and trial.run != this_run:
+                by_run.setdefault(trial.run, {})[trial.horizon] = trial
+        for run, judged in by_run.items():
+            yield LookFacts(
+                market=market,
+                run=run,
+                when=datetime.fromisoformat(max(trial.recorded for trial in judged.values())),
+                forecasts={horizon: forecast_digest(trial) for horizon, trial in judged.items()},
+                sessions=_days(np.unique(np.concatenate([trial.daily.sessions for trial in judged.values()]))),
+                rows=Sample(size=ROWS),
+                tickers=Sample(size=TICKERS),
+                policy=policy_digest(built_in()),
+                window=0,
+                deviations=(UNCOUNTED,),
+            )
