@@ -105,11 +105,17 @@ class Champion:
         sessions = mine.sessions[folds[0].test.start : folds[-1].test.stop]
         other = io.inputs.of_run(self.run)
         if (result := other.find("ensemble")) is not None:
-            for name in sorted(one for one in result.outputs if one.startswith(f"{horizon}d/fold")):
+            # A fold's validation sessions are tested by earlier folds, which are therefore overlaid later.
+            files = (name for name in result.outputs if name.startswith(f"{horizon}d/fold"))
+            for name in sorted(files, key=_fold_number, reverse=True):
                 _overlay(forecast, sessions, mine.tickers, read_matrices(other.artifact(result, name), ["p_up"]))
         common = int(np.isfinite(forecast).any(axis=1).sum())
         note = f"champion is version {self.version}; {common} sessions that both recipes forecast out of fold"
         return replace(evidence, champion_p_up=forecast, champion_note=note)
+
+
+def _fold_number(file: str) -> int:
+    return int(file.rpartition("/fold")[2].removesuffix(".parquet"))
 
 
 def _overlay(into: FloatArray, sessions: DateArray, tickers: tuple[str, ...], theirs: Matrices) -> None:

@@ -160,8 +160,11 @@ def test_a_retry_of_the_first_look_is_no_look_and_promotes(planted, tmp_path):
     _, conf, _ = planted
     foundry = newcomer(planted, tmp_path)
     foundry.train("killed after the gates", conf, until="gates")
-    assert events(foundry.train("again", conf)) == ["promoted"]
+    results = foundry.train("again", conf), foundry.train("once more", conf)
+    assert events(*results) == ["promoted", "promoted"]
     assert len(EvidenceLog(foundry.store).state().looks) == 1
+    gates = json.loads(foundry.document(results[1]["gates"], "gates.json"))["horizons"]["1"]["gates"]
+    assert next(gate["value"] for gate in gates if gate["name"] == "champion") == 0.0, "compared with itself"
 
 
 def test_another_market_name_makes_no_first_look(planted, tmp_path):
