@@ -9,7 +9,7 @@ from foundry_tasks.contract.documents import Gate, Gates, HorizonGates, Refit
 from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.ledger import promotion
 from foundry_tasks.ledger.links import SignOff
-from foundry_tasks.ledger.promotion import Case, ruling
+from foundry_tasks.ledger.promotion import Case, LookAt, ruling
 from foundry_tasks.ledger.records import Digests, Entry, LedgerState, seal, state_of
 from tests.promotion_world import DIAGNOSTICS, NULL
 
@@ -38,8 +38,9 @@ def sha256(version):
     return f"{version:064x}"
 
 
-def case(version, verdict="passed", *, refit="accepted", compared_with=None, reason=""):
-    return Case(MODEL, version, sha256(version), gates(verdict, compared_with), REFITS[refit], DIGESTS, reason)
+def case(version, verdict="passed", *, refit="accepted", compared_with=None, look=LookAt(), forecast="", reason=""):
+    digests = DIGESTS.model_copy(update={"forecast": forecast})
+    return Case(MODEL, version, sha256(version), gates(verdict, compared_with), REFITS[refit], digests, look, reason)
 
 
 def appended(state, entry):
@@ -99,7 +100,7 @@ def test_a_version_that_was_compared_with_the_champion_gets_its_verdict(verdict,
 def test_a_version_that_was_compared_with_another_champion_moves_none(
     verdict, refit, event, why, compared_with, champion
 ):
-    ruled = ruling(gates(verdict, compared_with), REFITS[refit], champion)
+    ruled = ruling(gates(verdict, compared_with), REFITS[refit], champion, LookAt())
     if event in {"promoted", "challenger"}:
         event = "refused"
         why = (
@@ -111,7 +112,53 @@ def test_a_version_that_was_compared_with_another_champion_moves_none(
 
 def test_a_refusal_without_a_gate_that_refuses_points_to_the_report():
     nameless = gates("passed").model_copy(update={"verdict": "refused"})
-    assert ruling(nameless, REFITS["accepted"], None).why == "gates refused: see the gate report"
+    assert ruling(nameless, REFITS["accepted"], None, LookAt()).why == "gates refused: see the gate report"
+
+
+SECOND = LookAt(2, because="1 forecast was tested on these sessions before")
+UNCOUNTED = LookAt(uncounted="the market's policy has changed since the gates judged it")
+
+
+@pytest.mark.parametrize(
+    ("verdict", "look", "event", "why"),
+    [
+        ("passed", SECOND, "challenger", f"every gate passed, but {SECOND.because}: a human may approve it"),
+        ("challenger", SECOND, "challenger", "a near miss of auc: a human may approve it"),
+        ("refused", SECOND, "refused", "gates refused: auc"),
+        ("skipped", SECOND, "skipped", "gates skipped on request"),
+        ("passed", UNCOUNTED, "refused", f"{UNCOUNTED.uncounted}; run the gates again"),
+        ("challenger", UNCOUNTED, "refused", f"{UNCOUNTED.uncounted}; run the gates again"),
+    ],
+)
+def test_only_a_look_that_stands_alone_promotes_by_itself(verdict, look, event, why):
+    ruled = ruling(gates(verdict), REFITS["accepted"], None, look)
+    assert (ruled.event, ruled.why) == (event, why)
+
+
+FAVOUR = ("refused", "challenger", "passed")
+
+
+@pytest.mark.parametrize("now", FAVOUR)
+@pytest.mark.parametrize("before", FAVOUR)
+def test_a_verdict_on_a_forecast_never_gets_more_favourable_by_itself(before, now):
+    first = promote(LedgerState(), case(1, before, forecast="f" * 64))
+    state = promote(first, case(2, now, compared_with=first.champion, forecast="f" * 64))
+    least = min(before, now, key=FAVOUR.index)
+    expected = "challenger" if FAVOUR.index(now) > FAVOUR.index(before) else {"passed": "promoted"}.get(least, least)
+    assert state.last(2, *promotion.VERDICTS).event == expected
+
+
+def test_a_person_may_promote_a_forecast_that_was_refused_before():
+    state = promote(promote(LedgerState(), case(1, "refused", forecast="f" * 64)), case(2, forecast="f" * 64))
+    assert "was refused, and a verdict stays" in state.records[-1].why
+    assert promotion.approval(state, MODEL, 2, ANN).event == "promoted"
+
+
+def test_an_earlier_records_hash_does_not_change_with_the_new_digests():
+    entry = Entry(event="registered", version=1, sha256=sha256(1), who="run", when=NOON, why="trained", digests=DIGESTS)
+    record = seal(MODEL, entry, LedgerState())
+    assert b"forecast" not in record.document()
+    assert b'"policy"' not in record.document()
 
 
 @pytest.mark.parametrize("validate_only", [True, False])
