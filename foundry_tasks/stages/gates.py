@@ -45,7 +45,7 @@ def run(config: GatesConfig, io: StageIO) -> None:
     with io.step("look"):
         forecasts = {horizon: forecast_digest(trial) for horizon, (trial, _) in tried.items()}
         look = looks.take(prices, forecasts)
-    io.outputs.metrics["look"] = LookHeadline(number=look.number, because=look.because).model_dump(mode="json")
+    io.outputs.metrics |= {"look": LookHeadline(number=look.number, because=look.because).model_dump(mode="json")}
     recipe = recipe_of(inputs.configs("prices", "features", "labels", "ensemble", "models"))
     judged: dict[int, HorizonGates] = {}
     sessions = inputs.label_grid.sessions

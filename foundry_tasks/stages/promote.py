@@ -4,7 +4,7 @@ The ledger is authoritative: records of a promote that was killed are found ther
 decides on the records.
 """
 
-from foundry_tasks.contract.config import PromoteConfig
+from foundry_tasks.contract.config import PricesConfig, PromoteConfig
 from foundry_tasks.contract.documents import Gates, Promotion, Promotions
 from foundry_tasks.contract.errors import NothingToDo
 from foundry_tasks.contract.policy import deviations, policy_digest
@@ -27,7 +27,7 @@ def run(config: PromoteConfig, io: StageIO) -> None:
         raise NothingToDo("validate_only: the run stops after the gates, nothing is registered.")
     check_store(io.store)
     promotions = {}
-    market = str(io.inputs.result("prices").config["market"])
+    market = PricesConfig.model_validate(io.inputs.result("prices").config).market
     with io.step("looks"):
         evidence, _ = EvidenceLog(io.store).agreed(io.environment.registry)
     for horizon in gates.horizons:
