@@ -13,6 +13,7 @@ import exchange_calendars
 import pytest
 
 from foundry_tasks.contract.artifacts import run_key
+from foundry_tasks.contract.policy import RULES
 from tests.containers.stack import AT_WORK, NEW, REPORTS, REPOSITORY, SMALL, basic, make, request, secret
 from tests.e2e.foundry_here import write_market
 from tests.leakage.markets import simulated_market
@@ -174,7 +175,7 @@ def market(stack):
 
 
 EDGE_FILES = {"prices": "parquet", "benchmark": "parquet", "sectors": "csv"}
-EDGE = SMALL | {"source": "parquet", "folds": 4, "test_sessions": 60, "validation_sessions": 40, "resamples": 500}
+EDGE = SMALL | {"source": "parquet", "folds": 4, "test_sessions": 60, "validation_sessions": 40}
 EDGE.pop("start")
 
 
@@ -192,6 +193,8 @@ def events(stack, model):
 
 def test_a_near_miss_is_approved_the_usual_policy_promotes_and_a_person_rolls_back(stack, market):
     model = f"foundry-{market}-1d"
+    planned = [f"{key}={json.dumps(value)}" for key, value in EDGE.items() if key in RULES]
+    assert stack.foundry("policy", "set", market, *planned, "--who", "ann", "--why", "a small market").returncode == 0
     stack.trigger("foundry_train", {"market": market, "min_auc": 0.99}, f"near-miss-{NEW}")
     assert stack.wait("foundry_train", f"near-miss-{NEW}") == "success"
     assert champion(stack, model) is None

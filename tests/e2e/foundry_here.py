@@ -39,7 +39,6 @@ TINY = {
     "validation_sessions": 20,
     "warmup_blocks": 1,
     "audit_dates": 1,
-    "resamples": 200,
     "feature_set": "core",
     "threads": 1,
 }
@@ -93,10 +92,13 @@ class Foundry:
 
         The conf of a market's first run becomes the market's policy.
         """
-        if not any(record.market == conf.get("market", "us") for record in EvidenceLog(self.store).state().records):
-            self.agree(conf)
         results, skipping = {}, False
         stages = PIPELINES["foundry_train"]
+        records = EvidenceLog(self.store).state().records
+        if stages.index(until) >= stages.index("gates") and conf.get("market", "us") not in {
+            one.market for one in records
+        }:
+            self.agree(conf)
         for name in stages[: stages.index(until) + 1]:
             if skipping and name != "report":
                 continue

@@ -24,7 +24,7 @@ MARKET = simulated_market(sessions=330, tickers=12, seed=5, signal=0.4)
 DAYS = [day.item() for day in MARKET.sessions.astype("datetime64[D]")]
 TRAINED, LAST = 323, 328
 """Rows of the last training session and of the last daily run; one more session follows."""
-DAILY_KEYS = {"horizons", "feature_set", "resamples"}
+DAILY_KEYS = {"horizons", "feature_set"}
 
 
 def morning_after(row):

@@ -21,7 +21,6 @@ CONF = {
     "test_sessions": 30,
     "validation_sessions": 20,
     "warmup_blocks": 1,
-    "resamples": 200,
 }
 BLOCKS = ("warmup1", "fold1", "fold2")
 FAN_OUT = {

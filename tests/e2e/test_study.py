@@ -31,7 +31,7 @@ def test_a_study_and_a_run_come_to_the_same_figures(foundry, tmp_path):
     recipe = Recipe(
         "core",
         *(stage_config(stage, conf) for stage in ("models", "ensemble")),
-        GatePolicy(resamples=conf["resamples"]),
+        GatePolicy(),
     )
     assert isinstance(recipe.models, ModelsConfig)
     assert isinstance(recipe.ensemble, EnsembleConfig)

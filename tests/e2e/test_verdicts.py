@@ -26,7 +26,6 @@ SMALL = {
     "validation_sessions": 40,
     "warmup_blocks": 1,
     "audit_dates": 1,
-    "resamples": 500,
     "threads": 1,
 }
 NOISE_SEEDS = 20
