@@ -74,6 +74,8 @@ def measured(
         "min_coverage": 0.5,
     }
     environment = environment_in(folder)
+    sparse = ("policy", "set", "us", "min_coverage=0.5", "--why", "half of these tickers were listed later")
+    subprocess.run([sys.executable, "-m", "foundry_tasks", *sparse], env=environment, check=True)  # noqa: S603 - our program
     identity = ["--dag", "foundry_train", "--run-id", "growth", "--config", json.dumps(conf)]
     found: dict[str, dict[str, float]] = {"market": {"rows": rows, "tickers": tickers, "sessions": len(sessions)}}
     for stage in MEASURED:

@@ -14,6 +14,7 @@ from foundry_tasks.ledger.records import Digests, Entry, LedgerState, seal, stat
 from tests.promotion_world import DIAGNOSTICS, NULL
 
 MODEL = "foundry-us-5d"
+ALONE = LookAt()
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 ANN = SignOff("ann", "as we agreed", NOON)
 DIGESTS = Digests(data="d" * 64, run="foundry_train/manual__1")
@@ -38,7 +39,7 @@ def sha256(version):
     return f"{version:064x}"
 
 
-def case(version, verdict="passed", *, refit="accepted", compared_with=None, look=LookAt(), forecast="", reason=""):
+def case(version, verdict="passed", *, refit="accepted", compared_with=None, look=ALONE, forecast="", reason=""):
     digests = DIGESTS.model_copy(update={"forecast": forecast})
     return Case(MODEL, version, sha256(version), gates(verdict, compared_with), REFITS[refit], digests, look, reason)
 
