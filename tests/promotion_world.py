@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -13,7 +14,7 @@ import numpy as np
 
 from foundry_tasks.adapters.registry_mlflow import MlflowRegistry
 from foundry_tasks.adapters.store_local import LocalStore
-from foundry_tasks.contract.artifacts import result_key
+from foundry_tasks.contract.artifacts import digest_of, result_key
 from foundry_tasks.contract.config import GatePolicy, PromoteConfig
 from foundry_tasks.contract.documents import Diagnostics, Document, Gate, Gates, HorizonGates, Interval, Refit, Refits
 from foundry_tasks.contract.documents.gates import (
@@ -27,13 +28,15 @@ from foundry_tasks.contract.documents.gates import (
 )
 from foundry_tasks.contract.errors import FoundryError
 from foundry_tasks.contract.identity import Identity
+from foundry_tasks.contract.policy import built_in, policy_digest
 from foundry_tasks.contract.ports import Store
 from foundry_tasks.contract.results import StageResult
 from foundry_tasks.contract.stage_io import Code, Environment, StageIO
 from foundry_tasks.data.panel import FeaturePanel
 from foundry_tasks.data.tables import write_features
 from foundry_tasks.ledger import decisions as governance
-from foundry_tasks.ledger.chain import Ledger
+from foundry_tasks.ledger.chain import EvidenceLog, Ledger
+from foundry_tasks.ledger.evidence import LookFacts, Sample, look_record
 from foundry_tasks.stages import promote
 
 DAG, MODEL, AS_OF = "foundry_train", "foundry-us-5d", date(2022, 12, 28)
@@ -110,10 +113,12 @@ class World:
         reason = "" if accepted else "rank correlation 0.31 below 0.80"
         judged = {
             h: HorizonGates(
-                horizon=h, verdict=verdict, gates=(auc,), null=NULL, diagnostics=DIAGNOSTICS, champion_version=champion
+                horizon=h, verdict=verdict, gates=(auc,), null=NULL, diagnostics=DIAGNOSTICS, champion_version=champion,
+                forecast=digest_of([run_id, h]),
             )
             for h in horizons
-        }
+        }  # fmt: skip
+        self.look(run_id, {h: one.forecast for h, one in judged.items()})
         refits = {h: Refit(horizon=h, kind=kind, accepted=accepted, reason=reason) for h in horizons}
         panel = FeaturePanel(
             np.array([AS_OF], "datetime64[D]"), ("AAPL", "MSFT"), ("ret_1d", "vol_20d"), np.ones((2, 1, 2), np.float32)
@@ -123,10 +128,21 @@ class World:
         self.publish(run_id, "prices", {})
         self.publish(run_id, "features", {"features.parquet": features.read_bytes()})
         self.publish(run_id, "labels", {})
-        gates = Gates(validate_only=validate_only, policy=GatePolicy(), horizons=judged)
+        gates = Gates(
+            validate_only=validate_only, policy=GatePolicy(), policy_digest=policy_digest(built_in()), horizons=judged
+        )
         self.publish(run_id, "gates", {}, gates)
         bundles = {f"bundle/{h}d.zip": f"{run_id}/{h}".encode() for h in horizons}
         self.publish(run_id, "refit", bundles, Refits(horizons=refits))
+
+    def look(self, run_id: str, forecasts: Mapping[int, str]) -> None:
+        """Append the look of a run at data of its own."""
+        rows = Sample(hashes=(digest_of(run_id),), size=1)
+        facts = LookFacts(
+            market="us", run=f"{DAG}/{run_id}", when=NOON, forecasts=forecasts, sessions=(AS_OF,), rows=rows,
+            tickers=rows, policy=policy_digest(built_in()), window=20,
+        )  # fmt: skip
+        EvidenceLog(self.store).append(self.registry, partial(look_record, facts))
 
     def refit(self, run_id: str) -> Refit:
         """The entry of refit.json for the only horizon."""

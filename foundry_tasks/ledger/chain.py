@@ -91,10 +91,16 @@ class EvidenceLog:
         """
         self.agreed(registry)
         appended = _append(self.store, CHAIN, self.state, decide)
-        state, witness = self.agreed(registry)
-        if state.head != witness and state.records:
-            registry.set_ledger_head(WITNESS, state.head)
+        self.witness(registry)
         return appended
+
+    def witness(self, registry: Registry) -> bool:
+        """Let the registry witness the chain's head; returns whether it was another one. Raises ConfigError as `agreed`."""
+        state, witness = self.agreed(registry)
+        if state.head == witness or not state.records:
+            return False
+        registry.set_ledger_head(WITNESS, state.head)
+        return True
 
     def agreed(self, registry: Registry) -> tuple[EvidenceState, str | None]:
         """The state, and the head that the registry has seen. Raises ConfigError if they contradict each other."""
@@ -119,7 +125,10 @@ def _refuse(findings: tuple[str, ...], chain: str, store: Store) -> None:
 
 def _refuse_contradiction(against: str | None, chain: str) -> None:
     if against:
-        raise ConfigError(f"the ledger of {chain}: {against}. Restore the ledger and MLflow from one backup.")
+        raise ConfigError(
+            f"the ledger of {chain}: {against}. Restore the ledger and MLflow from one backup; an MLflow that belongs to "
+            "another store cannot serve this one (FOUNDRY_MLFLOW_URI)."
+        )
 
 
 def _append(store: Store, chain: str, read: Callable[[], S], decide: Callable[[S], R | None]) -> R | None:

@@ -138,7 +138,7 @@ def _evidence_findings(store: Store, registry: Registry) -> list[str]:
     state, broken = EvidenceLog(store).prove()
     against = contradicts(state.records, witness)
     if witness is None and state.records:
-        against = f"the registry has seen nothing of it. {_BACKUP}"
+        against = f"the registry has seen nothing of it. {_RUN_REPAIR}"
     return [*broken, *([f"{CHAIN}: {against}"] if against else [])]
 
 
@@ -163,6 +163,8 @@ def repair(store: Store, registry: Registry, model: str | None = None) -> Repair
     if registry.experiment_is_deleted():
         registry.restore_experiment()
         lines.append("MLflow's experiment was deleted, is restored")
+    if EvidenceLog(store).witness(registry):
+        lines.append(f"{CHAIN}: the registry has seen its head")
     for name in names:
         present = _present(registry, name)
         for number in sorted(states[name].versions):

@@ -15,8 +15,8 @@ market's present policy, see `evidence.standing`.
 | passed               | accepted       | the compared     | not alone | `challenger` | the same; a person may approve it |
 | passed               | accepted       | the compared     | alone     | `promoted`   | the version                       |
 
-A verdict stays: a version with the forecast of an earlier version is never judged more favourably by itself. Where this table
-says more, because the champion or a null is another one now, it becomes `challenger`.
+The gates' verdict stays: a version with the forecast of an earlier version is never judged more favourably by itself. Where
+this table says more, because the champion or a null is another one now, it becomes `challenger`.
 
 The verdict is `skipped` if the conf sets `skip_gates`; with `validate_only` nothing is registered. A person's `approve`
 appends `promoted` for a challenger, `rollback` appends `rolled_back` for an earlier champion.
@@ -108,7 +108,8 @@ def kept_ruling(ruled: Ruling, forecast: str, earlier: Iterable[VersionFacts]) -
 
     forecast: digest of its P&L, empty if unknown. earlier: all other versions.
     """
-    verdicts = [known.verdict for known in earlier if forecast and known.digests.forecast == forecast]
+    judged = [known for known in earlier if forecast and known.digests.forecast == forecast]
+    verdicts = [known.verdict for known in judged if known.verdict != "refused" or _gates_refused(known)]
     least = min((one for one in verdicts if one in _FAVOUR), key=_FAVOUR.__getitem__, default=ruled.event)
     if _FAVOUR.get(ruled.event, 0) <= _FAVOUR.get(least, 0):
         return ruled
@@ -116,6 +117,11 @@ def kept_ruling(ruled: Ruling, forecast: str, earlier: Iterable[VersionFacts]) -
         "challenger",
         f"{ruled.why}, but an earlier version with this forecast was {least}, and a verdict stays: a human may approve it",
     )
+
+
+def _gates_refused(known: VersionFacts) -> bool:
+    """Whether gates refused a version, and not the refit or a champion that had moved."""
+    return any(gate.verdict in {"failed", "undefined"} for gate in known.gates.values())
 
 
 def gate_values(gates: HorizonGates) -> Mapping[str, GateValue]:

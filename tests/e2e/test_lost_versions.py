@@ -12,7 +12,7 @@ from foundry_tasks.contract.artifacts import object_key, result_key, sha256_of
 from foundry_tasks.contract.config import PromoteConfig
 from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.ledger import decisions as governance
-from foundry_tasks.ledger.chain import Ledger
+from foundry_tasks.ledger.chain import WITNESS, Ledger
 from foundry_tasks.ledger.links import SignOff
 from foundry_tasks.stages import predict, promote
 from tests.promotion_world import DAG, MODEL, NOON, World
@@ -265,7 +265,8 @@ def test_another_ledgers_version_of_the_same_number_is_left_alone_and_named(worl
     world = fresh_database(world)
     other = World(world.folder / "other", world.uri)
     other.promote("elsewhere")
-    world.registry.set_ledger_head(MODEL, "0:" + "0" * 64)
+    for name in (MODEL, WITNESS):
+        world.registry.set_ledger_head(name, "0:" + "0" * 64)
     repaired = repair(world)
     assert not repaired.whole
     assert repaired.lines[0].startswith(

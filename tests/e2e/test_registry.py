@@ -97,7 +97,7 @@ def test_validate_only_registers_nothing(world):
     (world.store.root / result_key(DAG, "first", "refit", None)).unlink()  # refit publishes nothing then either
     with pytest.raises(NothingToDo, match="validate_only"):
         promote.run(PromoteConfig(), world.io("first"))
-    assert (world.versions(), list(world.store.keys("ledger/"))) == ([], [])
+    assert (world.versions(), list(world.store.keys("ledger/foundry-"))) == ([], [])
 
 
 def test_each_horizon_is_a_model_of_its_own(world):
@@ -198,18 +198,18 @@ def test_of_two_promotions_in_two_processes_at_once_on_a_database_yet_to_be_made
 
 # ------------------------------------------------------------------ MLflow away
 def test_without_mlflow_promote_says_so_in_one_line_and_soon_and_writes_nothing(tmp_path):
+    World(tmp_path).prepare("first")
     world = World(tmp_path, "http://127.0.0.1:9")
-    world.prepare("first")
     started = time.perf_counter()
     with pytest.raises(TransientError, match=r"^MLflow at http://127.0.0.1:9 does not answer: [^\n]+$"):
         world.repeat("first")
     assert time.perf_counter() - started < 90, "MLflow's own patience is four minutes"
-    assert list(world.store.keys("ledger/")) == []
+    assert list(world.store.keys("ledger/foundry-")) == []
 
 
 def test_the_exit_code_without_mlflow_asks_for_a_retry(tmp_path):
+    World(tmp_path).prepare("first")
     world = World(tmp_path, "http://127.0.0.1:9")
-    world.prepare("first")
     process = world.promote_in_a_process("first")
     output, errors = process.communicate(timeout=180)
     assert (process.returncode, output) == (TransientError.exit_code, "")
