@@ -163,8 +163,6 @@ def repair(store: Store, registry: Registry, model: str | None = None) -> Repair
     if registry.experiment_is_deleted():
         registry.restore_experiment()
         lines.append("MLflow's experiment was deleted, is restored")
-    if EvidenceLog(store).witness(registry):
-        lines.append(f"{CHAIN}: the registry has seen its head")
     for name in names:
         present = _present(registry, name)
         for number in sorted(states[name].versions):
@@ -172,6 +170,8 @@ def repair(store: Store, registry: Registry, model: str | None = None) -> Repair
             lines.append(f"{name}: version {number} {what}")
             whole = whole and done
         lines += project(ledger, registry, name)
+    if EvidenceLog(store).witness(registry):
+        lines.append(f"{CHAIN}: the registry has seen its head")
     return Repair(tuple(lines), whole)
 
 
