@@ -11,8 +11,7 @@ from pydantic import JsonValue
 
 from foundry_tasks.contract.config import BacktestConfig, GatePolicy
 from foundry_tasks.contract.stage_io import StageIO
-from foundry_tasks.data.panel import FloatArray, PricePanel
-from foundry_tasks.data.tables import read_prices
+from foundry_tasks.data.panel import FloatArray
 from foundry_tasks.evaluation.selection_bias import SelectionBias, selection_bias
 from foundry_tasks.evaluation.standard_portfolio import DailyPnl, standard_pnl
 from foundry_tasks.inputs.run_inputs import RunInputs
@@ -25,10 +24,9 @@ TRADED = "p_up, traded by rules of its own"
 def record_run(io: StageIO, inputs: RunInputs, market: str, policy: GatePolicy) -> dict[int, SelectionBias]:
     """Record every trial of this run. Returns horizon → selection bias of the P(up) that the gates judge."""
     ledger = TrialLedger(io.store)
-    prices = read_prices(io.path("prices", "prices.parquet"))
     judged = {}
     for horizon in inputs.reported_folds:
-        for trial in _trials(io, inputs, prices, horizon, policy):
+        for trial in _trials(io, inputs, horizon, policy):
             ledger.record(market, trial)
             if trial.what["scores"] == JUDGED:
                 judged[horizon] = trial.daily
@@ -48,8 +46,8 @@ def _trial(io: StageIO, what: Mapping[str, JsonValue], horizon: int, daily: Dail
     return Trial(what, horizon, daily, io.environment.code.version, run, recorded)
 
 
-def _trials(io: StageIO, inputs: RunInputs, prices: PricePanel, horizon: int, policy: GatePolicy) -> Iterator[Trial]:
-    folds = inputs.reported_folds[horizon]
+def _trials(io: StageIO, inputs: RunInputs, horizon: int, policy: GatePolicy) -> Iterator[Trial]:
+    prices, folds = inputs.prices, inputs.reported_folds[horizon]
     first = folds[0].test.start
 
     def trial(what: Mapping[str, JsonValue], values: FloatArray) -> Trial:

@@ -26,6 +26,7 @@ from foundry_tasks.inputs.trials_of_run import record_run
 from foundry_tasks.ledger.chain import Ledger
 from foundry_tasks.ledger.records import model_name
 from foundry_tasks.walk.evidence import Evidence, collapsed_folds, gather_evidence
+from foundry_tasks.walk.trading import traded
 
 
 def run(config: GatesConfig, io: StageIO) -> None:
@@ -63,7 +64,8 @@ def run(config: GatesConfig, io: StageIO) -> None:
         trials = trial_figures(biases[horizon])
         headline = GatesHeadline(verdict=verdict, auc=auc.value if auc else None, trials=trials)
         io.outputs.metrics[f"{horizon}d"] = headline.model_dump(mode="json")
-        _warn(io, horizon, report, diagnostics, skipped=config.skip_gates)
+        _warn(io, horizon, report, skipped=config.skip_gates)
+        _warn_of_a_late_entry(io, evidence, diagnostics)
         _warn_of_trials(io, horizon, report, biases[horizon], policy)
     io.publish(Gates(validate_only=config.validate_only, policy=policy, horizons=judged))
 
@@ -141,19 +143,27 @@ def _evidence(
     matrices = read_matrices(io.path("labels", "labels.parquet"), names)
     outputs = inputs.forecasts(horizon, folds)
     evidence = gather_evidence(outputs, labels, matrices["member"], horizon=horizon, leaks=leaks, collapsed=collapsed)
-    tested = slice(folds[0].test.start, folds[-1].test.stop)
+    first = folds[0].test.start
+    tested = slice(first, folds[-1].test.stop)
     entries: dict[str, FloatArray] = {entry: matrices[f"return_{horizon}d_{entry}"][tested] for entry in LABEL_ENTRIES}
-    return evidence, edges_of(outputs, labels, evidence), entries
+    edges = edges_of(outputs, labels, evidence)
+    trading = traded(inputs.prices, evidence.p_up, entries.__getitem__, first_session=first, horizon=horizon)
+    return replace(evidence, trading=trading), edges, entries
 
 
-def _warn(io: StageIO, horizon: int, report: GateReport, diagnostics: Diagnostics, *, skipped: bool) -> None:
+def _warn(io: StageIO, horizon: int, report: GateReport, *, skipped: bool) -> None:
     if skipped:
         io.warn(f"{horizon}d: gates skipped on request; this version can never become champion")
     elif report.failed:
         io.warn(f"{horizon}d: {report.verdict}, gates {', '.join(report.failed)}")
-    late = diagnostics.at_next_close
-    if late and not (late.auc_up.lower or 0.0) > 0.5:
-        io.warn(f"{horizon}d: traded at the close of t+1 the ranking is not distinguishable from chance")
+
+
+def _warn_of_a_late_entry(io: StageIO, evidence: Evidence, diagnostics: Diagnostics) -> None:
+    """Warn if the ranking does not outlast the next session. Where its close is the first entry, the gate says so."""
+    late, trading = diagnostics.at_next_close, evidence.trading
+    first = trading is not None and trading.entry == "next_close"
+    if late and not first and not (late.auc_up.lower or 0.0) > 0.5:
+        io.warn(f"{evidence.horizon}d: traded at the close of t+1 the ranking is not distinguishable from chance")
 
 
 def _warn_of_trials(io: StageIO, horizon: int, report: GateReport, bias: SelectionBias, policy: GatePolicy) -> None:
