@@ -29,16 +29,20 @@ def judge(case: Case) -> Answer:
         session_auc(case.evidence.p_up, np.where(np.isfinite(returns), returns > 0, np.nan)),
     )
     verdict: GateVerdict = "passed" if interval.lower > CHANCE else "failed"
-    note = (
-        f"from the {ENTRY_NAMES[trading.entry]}; {trading.open_share:.1%} of the forecasts have an open in the next session, "
-        f"{STANDARD_PORTFOLIO.min_open_share:.0%} are needed to trade there"
-    )
+    note = f"from the {ENTRY_NAMES[trading.entry]}; {_opens(trading.open_share)}"
     if not interval.defined:
         verdict, note = (
             "undefined",
             f"{interval.blocks} independent blocks, {case.policy.min_blocks} are needed; {note}",
         )
     return Answer.about(interval, verdict, note)
+
+
+def _opens(share: float) -> str:
+    if share == 0:
+        return "the prices hold no open"
+    needed = f"{STANDARD_PORTFOLIO.min_open_share:.0%}"
+    return f"{share:.1%} of the forecasts have an open in the next session, {needed} are needed to trade there"
 
 
 GATE = GateDefinition(

@@ -59,7 +59,6 @@ def judged(prices: PricePanel, p_up: FloatArray, *names: str, horizon: int = 1) 
     return [GATES[name].judge(case).verdict for name in names]
 
 
-@pytest.mark.slow(10)
 def test_an_edge_that_ends_at_the_next_open_ranks_the_labels_and_cannot_be_traded():
     """A lower bound of nominal 2.5 % lets two or three of a hundred pass; the moving-block bootstrap lets one or two more."""
     verdicts = [judged(*simulated(seed, overnight=1.0, intraday=0.0), "auc", "tradable") for seed in range(100)]
@@ -89,6 +88,15 @@ def test_the_bound_is_that_of_the_sign_of_the_tradable_return():
     p_up, up = evidence().p_up, evidence().up
     assert found.value == pytest.approx(np.nanmean(session_auc(p_up, up)))
     assert found.note.startswith("from the open of t+1; 100.0% of the forecasts")
+
+
+def test_the_note_says_why_the_next_open_is_no_entry():
+    mine = evidence()
+    notes = [
+        gate(replace(mine, trading=replace(mine.trading, open_share=share)), "tradable").note for share in (0.0, 0.9)
+    ]
+    assert notes[0].endswith("; the prices hold no open")
+    assert notes[1].endswith("; 90.0% of the forecasts have an open in the next session, 95% are needed to trade there")
 
 
 def test_a_refusal_by_tradable_alone_is_no_near_miss():
