@@ -65,7 +65,8 @@ def run(config: GatesConfig, io: StageIO) -> None:
         headline = GatesHeadline(verdict=verdict, auc=auc.value if auc else None, trials=trials)
         io.outputs.metrics[f"{horizon}d"] = headline.model_dump(mode="json")
         _warn(io, horizon, report, skipped=config.skip_gates)
-        _warn_of_a_late_entry(io, evidence, diagnostics)
+        if fades(evidence, diagnostics):
+            io.warn(f"{horizon}d: traded at the close of t+1 the ranking is not distinguishable from chance")
         _warn_of_trials(io, horizon, report, biases[horizon], policy)
     io.publish(Gates(validate_only=config.validate_only, policy=policy, horizons=judged))
 
@@ -158,12 +159,11 @@ def _warn(io: StageIO, horizon: int, report: GateReport, *, skipped: bool) -> No
         io.warn(f"{horizon}d: {report.verdict}, gates {', '.join(report.failed)}")
 
 
-def _warn_of_a_late_entry(io: StageIO, evidence: Evidence, diagnostics: Diagnostics) -> None:
-    """Warn if the ranking does not outlast the next session. Where its close is the first entry, the gate says so."""
+def fades(evidence: Evidence, diagnostics: Diagnostics) -> bool:
+    """Whether the ranking does not outlast the next session. False where its close is the first entry: `tradable` tells it."""
     late, trading = diagnostics.at_next_close, evidence.trading
-    first = trading is not None and trading.entry == "next_close"
-    if late and not first and not (late.auc_up.lower or 0.0) > 0.5:
-        io.warn(f"{evidence.horizon}d: traded at the close of t+1 the ranking is not distinguishable from chance")
+    told = trading is not None and trading.entry == "next_close"
+    return late is not None and not told and not (late.auc_up.lower or 0.0) > 0.5
 
 
 def _warn_of_trials(io: StageIO, horizon: int, report: GateReport, bias: SelectionBias, policy: GatePolicy) -> None:
