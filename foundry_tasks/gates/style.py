@@ -1,11 +1,14 @@
 """Style of a gate in the report: label, number format, scale of its bar."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from foundry_tasks.contract.config import GatePolicy
 from foundry_tasks.contract.documents.gates import Gate
+
+ENTRY_NAMES: Mapping[str, str] = {"close": "close of t", "next_open": "open of t+1", "next_close": "close of t+1"}
+"""Entry price → its name in notes and in the report."""
 
 
 def writer(form: str, factor: float = 1.0, unit: str = "") -> Callable[[float], str]:

@@ -9,7 +9,8 @@ from foundry_tasks.contract.config import FeaturesConfig, LabelsConfig, ModelsCo
 from foundry_tasks.contract.documents import Fold, Folds
 from foundry_tasks.contract.documents.models import DeepHeadline
 from foundry_tasks.contract.stage_inputs import StageInputs
-from foundry_tasks.data.tables import Matrices, read_matrices
+from foundry_tasks.data.panel import PricePanel
+from foundry_tasks.data.tables import Matrices, read_matrices, read_prices
 from foundry_tasks.features.labels import Labels
 from foundry_tasks.inputs.label_file import read_labels
 from foundry_tasks.inputs.scores import ScoreFiles
@@ -40,6 +41,11 @@ class RunInputs:
     def prices_config(self) -> PricesConfig:
         """The conf of the prices stage."""
         return PricesConfig.model_validate(self._published.result("prices").config)
+
+    @cached_property
+    def prices(self) -> PricePanel:
+        """The prices of this run."""
+        return read_prices(self._published.path("prices", "prices.parquet"))
 
     @cached_property
     def features_config(self) -> FeaturesConfig:

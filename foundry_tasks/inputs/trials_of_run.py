@@ -11,7 +11,7 @@ from pydantic import JsonValue
 
 from foundry_tasks.contract.config import BacktestConfig, GatePolicy
 from foundry_tasks.contract.stage_io import StageIO
-from foundry_tasks.data.panel import FloatArray, PricePanel
+from foundry_tasks.data.panel import FloatArray
 from foundry_tasks.evaluation.selection_bias import SelectionBias, selection_bias
 from foundry_tasks.evaluation.standard_portfolio import DailyPnl, standard_pnl
 from foundry_tasks.inputs.run_inputs import RunInputs
@@ -22,13 +22,13 @@ TRADED = "p_up, traded by rules of its own"
 
 
 def record_run(
-    io: StageIO, inputs: RunInputs, prices: PricePanel, market: str, policy: GatePolicy
+    io: StageIO, inputs: RunInputs, market: str, policy: GatePolicy
 ) -> dict[int, tuple[Trial, SelectionBias]]:
     """Record every trial of this run. Returns horizon → trial of the P(up) that the gates judge, with its selection bias."""
     ledger = TrialLedger(io.store)
     judged = {}
     for horizon in inputs.reported_folds:
-        for trial in _trials(io, inputs, prices, horizon, policy):
+        for trial in _trials(io, inputs, horizon, policy):
             ledger.record(market, trial)
             if trial.what["scores"] == JUDGED:
                 judged[horizon] = trial
@@ -48,8 +48,8 @@ def _trial(io: StageIO, what: Mapping[str, JsonValue], horizon: int, daily: Dail
     return Trial(what, horizon, daily, io.environment.code.version, run, recorded)
 
 
-def _trials(io: StageIO, inputs: RunInputs, prices: PricePanel, horizon: int, policy: GatePolicy) -> Iterator[Trial]:
-    folds = inputs.reported_folds[horizon]
+def _trials(io: StageIO, inputs: RunInputs, horizon: int, policy: GatePolicy) -> Iterator[Trial]:
+    prices, folds = inputs.prices, inputs.reported_folds[horizon]
     first = folds[0].test.start
 
     def trial(what: Mapping[str, JsonValue], values: FloatArray) -> Trial:

@@ -73,7 +73,7 @@ class Looks:
         digest = policy_digest(self._policy)
         return PolicyOfRun(gate_policy(judged_by), digest, int(digest[:8], 16))
 
-    def take(self, prices: PricePanel, forecasts: Mapping[int, str]) -> Look:
+    def take(self, forecasts: Mapping[int, str]) -> Look:
         """Append this run's look, unless each of its forecasts has been looked at; returns the first look at them.
 
         forecasts: horizon → digest of the P&L of its P(up).
@@ -82,7 +82,7 @@ class Looks:
             for earlier in _uncounted(self._io, self._run):
                 self._append(earlier)
             self._io.store.write(_COUNTED_KEY, b"")
-        facts = self._facts(prices, forecasts)
+        facts = self._facts(forecasts)
         self._append(facts)
         horizon, digest = next(iter(forecasts.items()))
         found = self._log.state().look_at(horizon, digest)
@@ -97,11 +97,12 @@ class Looks:
     def _run(self) -> str:
         return f"{self._io.identity.dag}/{self._io.identity.run_id}"
 
-    def _facts(self, prices: PricePanel, forecasts: Mapping[int, str]) -> LookFacts:
+    def _facts(self, forecasts: Mapping[int, str]) -> LookFacts:
         differs = list(deviations(self._inputs.configs("labels", "models", "leakage"), self._policy))
         if self._io.read(Prices).withholds:
             differs.append("it leaves out the newest sessions of its source")
         window = self._policy["promotion_window_sessions"]
+        prices = self._inputs.prices
         return LookFacts(
             market=self.market,
             run=self._run,

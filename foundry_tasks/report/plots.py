@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from foundry_tasks.contract.documents import Figure, Interval
 from foundry_tasks.contract.documents.report import Curves
 from foundry_tasks.contract.documents.report_gates import HorizonEvidence, ReliabilityBin, SessionFigures
+from foundry_tasks.gates.style import ENTRY_NAMES
 from foundry_tasks.report import svg
 from foundry_tasks.report.svg import WIDTH, Scale
-from foundry_tasks.report.wording import ENTRY_NAMES
 
 _TOP, _BOTTOM = 16.0, 22.0
 _HEIGHT = 208.0

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from foundry_tasks.contract.config import BacktestConfig
 from foundry_tasks.contract.documents import Interval
 from foundry_tasks.contract.documents.portfolio import Earnings, FoldEarnings, Ladder, MonthlyReturns
+from foundry_tasks.gates.style import ENTRY_NAMES
 from foundry_tasks.report import wording
 from foundry_tasks.report.wording import figure, percent, ratio, signed_percent
 
@@ -33,7 +34,7 @@ def rules(rule: BacktestConfig) -> str:
     holding = rule.holding_sessions
     parts = [
         _SIZINGS[rule.sizing].format(names_a_side=rule.names_a_side),
-        f"decided at the close of t and traded at the {wording.ENTRY_NAMES[rule.entry]}",
+        f"decided at the close of t and traded at the {ENTRY_NAMES[rule.entry]}",
         f"held for {wording.horizon_name(holding)}" if holding else "held as long as the horizon",
         f"{rule.commission_bp:g} bp commission and {rule.half_spread_bp:g} bp half-spread on what is traded",
         f"{rule.borrow_bp_a_year:g} bp a year on shorts",

@@ -22,8 +22,6 @@ VERDICT_SIGNS: Mapping[str, str] = {
 }
 """A sign for each verdict, so that verdicts can be told apart without colour."""
 
-ENTRY_NAMES: Mapping[str, str] = {"close": "close of t", "next_open": "open of t+1", "next_close": "close of t+1"}
-
 
 plain = writer(".4f")
 fine = writer(".5f")

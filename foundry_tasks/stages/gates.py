@@ -16,7 +16,7 @@ from foundry_tasks.contract.documents import Diagnostics, Fold, GateReport, Gate
 from foundry_tasks.contract.documents.gates import GatesHeadline, LookHeadline
 from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.data.panel import DateArray, FloatArray
-from foundry_tasks.data.tables import Matrices, read_matrices, read_prices
+from foundry_tasks.data.tables import Matrices, read_matrices
 from foundry_tasks.evaluation.selection_bias import SelectionBias
 from foundry_tasks.gates.diagnostics import Edges, edges_of, gate_diagnostics, trial_figures
 from foundry_tasks.gates.verdict import evaluate_gates
@@ -27,6 +27,7 @@ from foundry_tasks.ledger.chain import Ledger
 from foundry_tasks.ledger.looks import Looks, forecast_digest
 from foundry_tasks.ledger.records import model_name
 from foundry_tasks.walk.evidence import Evidence, collapsed_folds, gather_evidence
+from foundry_tasks.walk.trading import traded
 
 
 def run(config: GatesConfig, io: StageIO) -> None:
@@ -40,11 +41,10 @@ def run(config: GatesConfig, io: StageIO) -> None:
         looks = Looks(io, inputs)
         market, policy = looks.market, looks.policy(config)
     with io.step("trials"):
-        prices = read_prices(io.path("prices", "prices.parquet"))
-        tried = record_run(io, inputs, prices, market, policy.gates)
+        tried = record_run(io, inputs, market, policy.gates)
     with io.step("look"):
         forecasts = {horizon: forecast_digest(trial) for horizon, (trial, _) in tried.items()}
-        look = looks.take(prices, forecasts)
+        look = looks.take(forecasts)
     io.outputs.metrics |= {"look": LookHeadline(number=look.number, because=look.because).model_dump(mode="json")}
     recipe = recipe_of(inputs.configs("prices", "features", "labels", "ensemble", "models"))
     judged: dict[int, HorizonGates] = {}
@@ -74,7 +74,9 @@ def run(config: GatesConfig, io: StageIO) -> None:
         auc, bias = report.gate("auc"), tried[horizon][1]
         headline = GatesHeadline(verdict=verdict, auc=auc.value if auc else None, trials=trial_figures(bias))
         io.outputs.metrics[f"{horizon}d"] = headline.model_dump(mode="json")
-        _warn(io, horizon, report, diagnostics, skipped=config.skip_gates)
+        _warn(io, horizon, report, skipped=config.skip_gates)
+        if fades(evidence, diagnostics):
+            io.warn(f"{horizon}d: traded at the close of t+1 the ranking is not distinguishable from chance")
         _warn_of_trials(io, horizon, report, bias, policy.gates)
     io.publish(
         Gates(validate_only=config.validate_only, policy=policy.gates, policy_digest=policy.digest, horizons=judged)
@@ -136,19 +138,26 @@ def _evidence(
     matrices = read_matrices(io.path("labels", "labels.parquet"), names)
     outputs = inputs.forecasts(horizon, folds)
     evidence = gather_evidence(outputs, labels, matrices["member"], horizon=horizon, leaks=leaks, collapsed=collapsed)
-    tested = slice(folds[0].test.start, folds[-1].test.stop)
+    first = folds[0].test.start
+    tested = slice(first, folds[-1].test.stop)
     entries: dict[str, FloatArray] = {entry: matrices[f"return_{horizon}d_{entry}"][tested] for entry in LABEL_ENTRIES}
-    return evidence, edges_of(outputs, labels, evidence), entries
+    edges = edges_of(outputs, labels, evidence)
+    trading = traded(inputs.prices, evidence.p_up, entries.__getitem__, first_session=first, horizon=horizon)
+    return replace(evidence, trading=trading), edges, entries
 
 
-def _warn(io: StageIO, horizon: int, report: GateReport, diagnostics: Diagnostics, *, skipped: bool) -> None:
+def _warn(io: StageIO, horizon: int, report: GateReport, *, skipped: bool) -> None:
     if skipped:
         io.warn(f"{horizon}d: gates skipped on request; this version can never become champion")
     elif report.failed:
         io.warn(f"{horizon}d: {report.verdict}, gates {', '.join(report.failed)}")
-    late = diagnostics.at_next_close
-    if late and not (late.auc_up.lower or 0.0) > 0.5:
-        io.warn(f"{horizon}d: traded at the close of t+1 the ranking is not distinguishable from chance")
+
+
+def fades(evidence: Evidence, diagnostics: Diagnostics) -> bool:
+    """Whether the ranking does not outlast the next session. False where its close is the first entry: `tradable` tells it."""
+    late, trading = diagnostics.at_next_close, evidence.trading
+    told = trading is not None and trading.entry == "next_close"
+    return late is not None and not told and not (late.auc_up.lower or 0.0) > 0.5
 
 
 def _warn_of_trials(io: StageIO, horizon: int, report: GateReport, bias: SelectionBias, policy: GatePolicy) -> None:

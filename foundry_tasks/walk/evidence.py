@@ -10,6 +10,7 @@ from foundry_tasks.data.panel import BoolArray, FloatArray
 from foundry_tasks.evaluation import metrics
 from foundry_tasks.evaluation.collapse import MAX_FLAT_SESSIONS, collapse_of
 from foundry_tasks.features.labels import Labels
+from foundry_tasks.walk.trading import Trading
 
 Metric = Callable[[FloatArray, FloatArray], FloatArray]
 BaseScores = Callable[[Fold, Window], Mapping[str, FloatArray]]
@@ -26,7 +27,8 @@ class Evidence:
     per fold, accuracy by session, against the relative label and against up. leaks: findings of the leakage audit, empty
     if there are none. collapsed: base model → folds in which its scores hardly differ between tickers. champion_p_up: the
     champion's out-of-fold P(up) on the same rows, NaN where it has none; None without a champion. champion_note: text on
-    this reference.
+    this reference. trading: the forecasts as they can be traded; None without prices, and then the gate `tradable` is
+    undefined.
     """
 
     horizon: int
@@ -44,6 +46,7 @@ class Evidence:
     collapsed: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     champion_p_up: FloatArray | None = None
     champion_note: str = "no champion yet"
+    trading: Trading | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,16 +5,16 @@ in between. On markets of noise, studies measure the size of the gates; on marke
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from foundry_tasks.contract.config import EnsembleConfig, GatePolicy, LabelEntry, ModelsConfig
+from foundry_tasks.contract.config import EnsembleConfig, Entry, GatePolicy, LabelEntry, ModelsConfig
 from foundry_tasks.contract.documents import Fold
-from foundry_tasks.data.panel import BoolArray, FeaturePanel, FeatureSource, PricePanel
+from foundry_tasks.data.panel import BoolArray, FeaturePanel, FeatureSource, FloatArray, PricePanel
 from foundry_tasks.features.build import build_features
 from foundry_tasks.features.definition import FeatureSet
-from foundry_tasks.features.labels import Labels, build_labels, label_span
+from foundry_tasks.features.labels import Labels, build_labels, forward_returns, label_span
 from foundry_tasks.models.bundle import regime_of
 from foundry_tasks.models.calibration import expanding_base_rate
 from foundry_tasks.models.design import Designs
@@ -22,6 +22,7 @@ from foundry_tasks.walk.block_fits import FittedWalk, fit_walk
 from foundry_tasks.walk.evidence import Evidence, FoldOutput, collapsed_folds, gather_evidence
 from foundry_tasks.walk.folds import WalkForwardValidator
 from foundry_tasks.walk.stack_walk import StackInputs, StackWalk, walk_stack
+from foundry_tasks.walk.trading import traded
 
 ALWAYS_LONG = 0.52
 """P(up) of the constant model `always_long`."""
@@ -56,7 +57,8 @@ def study(prices: PricePanel, recipe: Recipe, *, shift_sessions: int = 0, leaks:
     """
     features = build_features(prices, recipe.feature_set).panel
     labels = build_labels(prices, recipe.horizon, recipe.label_entry)
-    return study_panel(Designs(features), labels, prices.member, recipe, shift_sessions=shift_sessions, leaks=leaks)
+    found = study_panel(Designs(features), labels, prices.member, recipe, shift_sessions=shift_sessions, leaks=leaks)
+    return _with_trading(found, prices, recipe, shift_sessions)
 
 
 def study_panel(
@@ -91,7 +93,21 @@ def always_long(prices: PricePanel, recipe: Recipe) -> Evidence:
             rows = slice((fold.validation or fold.test).start, fold.test.stop)
             known = np.broadcast_to(base_rate[rows, None], labels.up[rows].shape)
             outputs.append(FoldOutput(fold, np.full(known.shape, ALWAYS_LONG), known))
-    return gather_evidence(outputs, labels, prices.member, horizon=recipe.horizon, leaks=())
+    found = gather_evidence(outputs, labels, prices.member, horizon=recipe.horizon, leaks=())
+    return _with_trading(found, prices, recipe, 0)
+
+
+def _with_trading(evidence: Evidence, prices: PricePanel, recipe: Recipe, shift_sessions: int) -> Evidence:
+    """The evidence with its forecasts traded. Forward returns are shifted like the labels, the portfolio's prices are not."""
+    horizon, folds = recipe.horizon, WalkForwardValidator(recipe.models).folds(len(prices.sessions), recipe.label_span)
+    first = next(fold for fold in folds if fold.reported).test.start
+
+    def returns_from(entry: Entry) -> FloatArray:
+        returns = np.roll(forward_returns(prices, horizon, entry), shift_sessions, axis=0)
+        return returns[first : first + len(evidence.p_up)]
+
+    trading = traded(prices, evidence.p_up, returns_from, first_session=first, horizon=horizon)
+    return replace(evidence, trading=trading)
 
 
 def shifted_labels(labels: Labels, sessions: int) -> Labels:

@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).parents[2] / "foundry_tasks"
 ROOMS = ("features", "statistics", "evaluation", "models", "walk", "gates", "audit")
 SHARED = ("data/panel.py", "data/ranks.py", "data/sessions.py", "data/dates.py")
 """Modules of `data` that these packages may import; they are pure too."""
-CONTRACT = ("config", "documents", "errors")
+CONTRACT = ("config", "documents", "errors", "standard_portfolio")
 """Modules of `contract` that these packages may import."""
 
 EXCEPTIONS = {

@@ -31,6 +31,8 @@ class HorizonStatus(Part):
     registered: str
     """Outcome of the registration, one sentence; empty where no version was registered."""
     refit: RefitOutcome | None
+    reached: str = ""
+    """How far the ranking goes, such as `ranks and can be traded`; empty if no step is reached."""
 
 
 class Status(Part):

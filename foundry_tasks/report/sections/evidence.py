@@ -7,6 +7,7 @@ from foundry_tasks.contract.documents import Interval, Report
 from foundry_tasks.contract.documents.base import ByHorizon, Part
 from foundry_tasks.contract.documents.gates import EntryFigures, FoldFigures
 from foundry_tasks.contract.documents.report_gates import HorizonEvidence, JudgedDiagnostics
+from foundry_tasks.gates.style import ENTRY_NAMES
 from foundry_tasks.report import interval_bars, plots, wording
 from foundry_tasks.report.interval_bars import Row
 from foundry_tasks.report.markdown_table import table
@@ -76,8 +77,7 @@ def _entries(judged: dict[int, JudgedDiagnostics]) -> dict[int, dict[str, str]]:
     def rows(figure_of: Callable[[EntryFigures], Interval]) -> dict[int, list[Row]]:
         return {
             horizon: [
-                Row.of(wording.ENTRY_NAMES.get(entry, entry), figure_of(item))
-                for entry, item in diagnostics.entries.items()
+                Row.of(ENTRY_NAMES.get(entry, entry), figure_of(item)) for entry, item in diagnostics.entries.items()
             ]
             for horizon, diagnostics in judged.items()
         }
@@ -126,7 +126,7 @@ def _markdown(document: Report) -> Iterator[str]:
     yield from table(
         ("horizon", "entry", "AUC against up/down", "rank IC"),
         [
-            (horizon_name(h), wording.ENTRY_NAMES.get(entry, entry), estimate(item.auc_up), estimate(item.rank_ic))
+            (horizon_name(h), ENTRY_NAMES.get(entry, entry), estimate(item.auc_up), estimate(item.rank_ic))
             for h, b in judged.items()
             for entry, item in b.entries.items()
         ],

@@ -63,7 +63,8 @@ def _terminal(document: Report, terminal: Terminal) -> Iterator[str]:
     for number, item in enumerate(document.status.horizons):
         if number:
             yield ""
-        yield f"{item.name}: {terminal.painted(item.verdict)}"
+        step = f" ({item.reached})" if item.reached else ""
+        yield f"{item.name}: {terminal.painted(item.verdict)}{step}"
         yield from _row(("gate", f"{'value':>{widths[1]}}", "interval", "threshold"), widths, "verdict")
         for gate in document.gates[item.horizon]:
             value, bounds = wording.gate_value(gate), wording.gate_interval(gate) or "–"

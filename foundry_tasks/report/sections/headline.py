@@ -10,6 +10,7 @@ from foundry_tasks.contract.documents.report import RunFacts
 from foundry_tasks.contract.documents.report_gates import HorizonStatus, Status, StatusPhrase
 from foundry_tasks.report import wording
 from foundry_tasks.report.gate_matrix import gate_matrix
+from foundry_tasks.report.reached import reached
 from foundry_tasks.report.section import Section, Values
 from foundry_tasks.report.terminal_style import Terminal, wrapped
 
@@ -50,6 +51,8 @@ def _status(inputs: "ReportInputs") -> Status:
     promotions = documents.promotion.horizons if documents.promotion else {}
     refits = documents.refit.horizons if documents.refit else {}
     verdicts = {horizon: item.verdict for horizon, item in gates.items()}
+    confidence = documents.gates.policy.confidence if documents.gates else 1.0
+    steps = {horizon: reached(item, inputs.trials.get(horizon), confidence) for horizon, item in gates.items()}
     horizons = [
         HorizonStatus(
             horizon=horizon,
@@ -60,10 +63,11 @@ def _status(inputs: "ReportInputs") -> Status:
             champion_before=item.champion_version,
             registered=_registered(promotions.get(horizon), item.verdict),
             refit=refits[horizon].outcome if horizon in refits else None,
+            reached=steps[horizon],
         )
         for horizon, item in gates.items()
     ]
-    phrases = _headline(verdicts)
+    phrases = _headline(verdicts, steps)
     if "gates" not in inputs.upstream:
         phrases = [StatusPhrase(verdict="none", text="Predictions, and no verdict.")]
     return Status(
@@ -122,19 +126,19 @@ def _predictors(inputs: "ReportInputs") -> str:
     return sentences or "It made no predictions."
 
 
-def _headline(verdicts: Mapping[int, str]) -> list[StatusPhrase]:
-    """The verdicts of all horizons, one phrase per verdict, the best first."""
+def _headline(verdicts: Mapping[int, str], steps: Mapping[int, str]) -> list[StatusPhrase]:
+    """The verdicts of all horizons with the steps that they reach, one phrase per verdict, the best first."""
     if not verdicts:
         return [StatusPhrase(verdict="none", text="No model was judged in this run.")]
     by_verdict: dict[str, list[int]] = {}
     for horizon, verdict in verdicts.items():
         by_verdict.setdefault(verdict, []).append(horizon)
-    if len(by_verdict) == 1:
+    if len(by_verdict) == len(set(steps.values())) == 1:
         verdict, horizons = next(iter(by_verdict.items()))
         where = f"at {wording.horizon_name(horizons[0])}" if len(horizons) == 1 else "at every horizon"
-        return [StatusPhrase(verdict=verdict, text=f"{_title(verdict)} {where}.")]
+        return [StatusPhrase(verdict=verdict, text=f"{_title(verdict)} {where}{_in_brackets(steps[horizons[0]])}.")]
     return [
-        StatusPhrase(verdict=verdict, text=f"{_title(verdict)}: {_days(by_verdict[verdict])}.")
+        StatusPhrase(verdict=verdict, text=f"{_title(verdict)}: {_by_step(by_verdict[verdict], steps)}.")
         for verdict in VERDICT_MEANINGS
         if verdict in by_verdict
     ]
@@ -142,6 +146,18 @@ def _headline(verdicts: Mapping[int, str]) -> list[StatusPhrase]:
 
 def _title(verdict: str) -> str:
     return {"skipped": "Gates skipped"}.get(verdict, verdict.capitalize())
+
+
+def _by_step(horizons: Sequence[int], steps: Mapping[int, str]) -> str:
+    """1 day (earns after costs), 5 and 20 days (ranks)."""
+    by_step: dict[str, list[int]] = {}
+    for horizon in horizons:
+        by_step.setdefault(steps[horizon], []).append(horizon)
+    return ", ".join(f"{_days(found)}{_in_brackets(step)}" for step, found in by_step.items())
+
+
+def _in_brackets(step: str) -> str:
+    return f" ({step})" if step else ""
 
 
 def _days(horizons: Sequence[int]) -> str:
@@ -170,7 +186,8 @@ def _markdown(document: Report) -> Iterator[str]:
     yield ""
     for judged in status.horizons:
         reasons = "; ".join(judged.reasons) or judged.words
-        yield f"- {wording.VERDICT_SIGNS[judged.verdict]} **{judged.name}: {judged.verdict}**. {reasons}"
+        verdict = f"{judged.verdict}{_in_brackets(judged.reached)}"
+        yield f"- {wording.VERDICT_SIGNS[judged.verdict]} **{judged.name}: {verdict}**. {reasons}"
     if status.horizons:
         yield ""
 

@@ -10,10 +10,12 @@ from foundry_tasks.audit.simulated_markets import signal_for, simulate
 from foundry_tasks.audit.size_and_power import Outcome, kinds, small_recipe, tally, wilson_interval
 from foundry_tasks.contract.config import AuditConfig
 from foundry_tasks.contract.documents.audit import Quantiles
+from foundry_tasks.contract.standard_portfolio import STANDARD_PORTFOLIO
 from foundry_tasks.evaluation.metrics import session_auc
-from foundry_tasks.features.labels import build_labels
+from foundry_tasks.features.labels import build_labels, forward_returns
+from foundry_tasks.gates.registry import GATES
 from foundry_tasks.walk.folds import WalkForwardValidator
-from foundry_tasks.walk.study import shifted_labels
+from foundry_tasks.walk.study import shifted_labels, study
 
 SEEDS = 20
 CONFIG = AuditConfig(simulated_markets=SEEDS, resamples=500, threads=1)
@@ -41,6 +43,31 @@ def test_an_edge_whose_oracle_has_an_auc_of_55_is_found_in_at_least_four_of_five
     assert found.promoted >= 0.8 * SEEDS
     assert found.oracle_auc == pytest.approx(0.55, abs=0.005)
     assert 0.53 < found.attained_auc < found.oracle_auc
+
+
+@pytest.mark.slow(12)
+def test_a_planted_edge_can_still_be_traded_at_the_next_open():
+    """The opens of the market are the previous closes with a small gap."""
+    figures = tallied("edge 0.55").figures
+    assert figures["tradable"].q50 - 0.5 > 0.85 * (figures["auc"].q50 - 0.5)
+    assert figures["earns"].q50 > STANDARD_PORTFOLIO.cost_bp
+
+
+@pytest.mark.parametrize("kind", ["noise", "edge 0.55", "shifted labels", "always long"])
+def test_every_market_is_judged_by_every_gate(kind):
+    figures = examined(kind, 0).figures
+    assert figures.keys() == GATES.keys()
+    assert np.isfinite(figures["tradable"])
+
+
+@pytest.mark.parametrize("shift", [0, 50])
+def test_tradable_returns_are_shifted_like_the_labels(shift):
+    prices, recipe = simulate(sessions=300, tickers=10, seed=1).prices, small_recipe(CONFIG)
+    evidence = study(prices, recipe, shift_sessions=shift)
+    tested = slice(len(prices.sessions) - len(evidence.p_up), None)
+    expected = np.roll(forward_returns(prices, 1, "next_open"), shift, axis=0)[tested]
+    assert evidence.trading.entry == "next_open"
+    np.testing.assert_array_equal(evidence.trading.forward_return, expected)
 
 
 def test_an_edge_is_not_found_in_labels_that_were_shifted_away_from_it():

@@ -1,6 +1,7 @@
 """gates.json, refit.json and promotion.json of version 0.2, and their form in the registry, can be read."""
 
 import json
+from dataclasses import replace
 from datetime import date, datetime
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 
 from foundry_tasks.adapters.store_local import LocalStore
 from foundry_tasks.contract.artifacts import canonical_json, result_key
-from foundry_tasks.contract.documents import Gates, Promotions, Refits
+from foundry_tasks.contract.documents import Diagnostics, Gates, Promotions, Refits
 from foundry_tasks.contract.documents.gates import TrialFigures
 from foundry_tasks.contract.identity import Identity
 from foundry_tasks.contract.results import StageResult
@@ -18,6 +19,8 @@ from foundry_tasks.data.tables import write_features
 from foundry_tasks.ledger.candidate import candidate_of, registration
 from foundry_tasks.ledger.promotion import LookAt, Ruling, ruling
 from foundry_tasks.ledger.records import Digests
+from foundry_tasks.stages.gates import fades
+from tests.unit.gates.forecaster import evidence
 
 AROUND = {"value": 0.52, "lower": 0.51, "upper": 0.53}
 WFE = AROUND | {"fieller": {"kind": "every", "lower": None, "upper": None}, "consistency": 1.0}
@@ -103,6 +106,18 @@ def test_refits_and_promotions_of_version_0_2_are_read():
     )  # fmt: skip
     promotions = Promotions.model_validate_json(json.dumps({"horizons": {"5": PROMOTION}}))
     assert content(promotions) == {"horizons": {"5": PROMOTION}}
+
+
+@pytest.mark.parametrize(
+    ("entry", "lower", "said"),
+    [("next_open", 0.49, True), ("next_open", None, True), ("next_open", 0.51, False), ("next_close", 0.49, False)],
+)
+def test_a_ranking_that_fades_by_the_next_close_is_said_unless_a_gate_says_it(entry, lower, said):
+    late = {"auc_up": AROUND | {"lower": lower}, "rank_ic": AROUND}
+    diagnostics = Diagnostics.model_validate(DIAGNOSTICS | {"entries": {"next_close": late}})
+    mine = evidence()
+    portfolio = replace(mine.trading.portfolio, entry=entry)
+    assert fades(replace(mine, trading=replace(mine.trading, portfolio=portfolio)), diagnostics) is said
 
 
 @pytest.fixture

@@ -6,9 +6,19 @@ import numpy as np
 
 from foundry_tasks.data.panel import FloatArray
 from foundry_tasks.evaluation import metrics
+from foundry_tasks.evaluation.standard_portfolio import DailyPnl, StandardTrades
 from foundry_tasks.walk.evidence import Evidence
+from foundry_tasks.walk.trading import Trading
 
 SESSIONS, TICKERS, FOLDS = 400, 100, 4
+
+
+def trading(forward_return: FloatArray, *, earned: float = 0.001, seed: int = 1) -> Trading:
+    """Returns from the next open, and a portfolio that trades its whole capital and earns this much a session before costs."""
+    n_sessions = len(forward_return)
+    gross, turnover = np.random.default_rng(seed).normal(earned, 0.001, n_sessions), np.ones(n_sessions)
+    daily = DailyPnl(np.datetime64("2020-01-01") + np.arange(n_sessions), gross - 0.00025 * turnover)
+    return Trading(1.0, forward_return, StandardTrades("next_open", daily, gross, turnover))
 
 
 def evidence(
@@ -41,4 +51,5 @@ def evidence(
         validation_up=by_fold(metrics.session_accuracy, p_true[:SESSIONS], up[:SESSIONS]),
         test_up=by_fold(metrics.session_accuracy, p_up, test_up),
         leaks=leaks,
+        trading=trading(test_up - 0.5),
     )

@@ -45,11 +45,12 @@ from foundry_tasks.contract.stage_io import Code, Environment, StageIO
 from foundry_tasks.data.tables import Matrices, write_matrices, write_table
 from foundry_tasks.evaluation import metrics
 from foundry_tasks.evaluation.selection_bias import selection_bias
-from foundry_tasks.evaluation.standard_portfolio import DailyPnl
+from foundry_tasks.evaluation.standard_portfolio import DailyPnl, StandardTrades
 from foundry_tasks.gates.diagnostics import Edge, Edges, gate_diagnostics, trial_figures
 from foundry_tasks.gates.verdict import evaluate_gates
 from foundry_tasks.stages import report
 from foundry_tasks.walk.evidence import Evidence
+from foundry_tasks.walk.trading import Trading
 
 HORIZONS = (1, 5, 20)
 TICKERS = tuple(f"T{number:02d}" for number in range(24))
@@ -105,6 +106,7 @@ class Market:
                 validation_up=[series[validation.slice] for validation, _ in windows],
                 test_up=[series[test.slice] for _, test in windows],
                 leaks=leaks,
+                trading=_trading(self.returns[horizon][rows]),
             )
             report = evaluate_gates(evidence, POLICY, seed=1)
             horizons[horizon] = HorizonGates(
@@ -116,6 +118,13 @@ class Market:
                 champion_version=None,
             )
         return Gates(validate_only=False, policy=POLICY, horizons=horizons)
+
+
+def _trading(returns: np.ndarray) -> Trading:
+    """Returns from the next close, and a portfolio whose P&L does not pay for its trades."""
+    gross = np.random.default_rng(9).normal(0.0001, 0.004, len(returns))
+    daily = DailyPnl(np.datetime64("2020-06-01") + np.arange(len(returns)), gross - 0.00025)
+    return Trading(0.4, returns, StandardTrades("next_close", daily, gross, np.ones(len(returns))))
 
 
 def _diagnostics(evidence: Evidence) -> Diagnostics:

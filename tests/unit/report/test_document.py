@@ -48,7 +48,7 @@ def test_a_refusal_is_given_with_its_reason(document):
 
 
 def test_the_headline_says_the_best_news_first(document):
-    assert document.status.headline == "Passed: 1 and 5 days. Refused: 20 days."
+    assert document.status.headline == "Passed: 1 and 5 days (ranks and can be traded). Refused: 20 days."
 
 
 def test_series_cover_every_reported_test_session(document, market):
