@@ -38,7 +38,8 @@ class History:
     """Prices and derived matrices for features: (n_sessions, n_tickers), or (n_sessions, 1) if market-wide.
 
     Returns are simple and decimal (0.01 = 1 %), on adjusted prices. They are ratios, so rescaling a ticker's history by a
-    constant does not change them. Row t does not depend on sessions after t. Threads may share a History: one of them
+    constant does not change them; a feature must not use the level of an adjusted price, which later dividends change. Row
+    t does not depend on sessions after t. Threads may share a History: one of them
     computes a matrix, the others wait for it.
 
     since: index of the first session whose features are needed. Earlier sessions serve as lookback; their own features may

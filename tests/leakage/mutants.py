@@ -365,6 +365,13 @@ KNOWN_THEN = (
         ("test_audit.py::test_only_the_listed_features_change_when_a_history_is_rescaled",),
     ),
     Mutant(
+        "volume is counted at closes that later dividends adjust",
+        "features/volume.py",
+        'windows.by_ticker(h.prices.fields["close"]) * h.volume',
+        "h.close * h.volume",
+        ("test_known_then.py::test_a_dividend_paid_after_t_moves_no_feature_up_to_t",),
+    ),
+    Mutant(
         "inputs are ranked among sessions",
         "models/design.py",
         "session_ranks(block)",

@@ -63,6 +63,18 @@ def test_a_halted_ticker_has_no_features_until_it_is_back(prices, features):
 
 
 @at_each_cut
+def test_a_dividend_paid_after_t_moves_no_feature_up_to_t(prices, at):
+    """A source divides the adjusted closes before a dividend by it; closes and volumes stay as they are."""
+    cents = 1 - np.random.default_rng(at).uniform(0, 0.03, len(prices.tickers))
+    raw = prices.fields["close"]
+    paid = np.where(np.arange(len(raw))[:, None] <= at, raw * cents, raw)
+    known = build_features(replace(prices, fields={**prices.fields, "adj_close": raw}), "extended").panel
+    later = build_features(replace(prices, fields={**prices.fields, "adj_close": paid}), "extended").panel
+    for name, values in known.items():
+        np.testing.assert_allclose(later[name][: at + 1], values[: at + 1], rtol=1e-4, atol=1e-5, err_msg=name)
+
+
+@at_each_cut
 def test_rows_of_base_models_up_to_t_are_the_same_in_every_future(features, at):
     whole = build_design(features, "rank")
     spoilt = replace(features, values=features.values.copy())
