@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from foundry_tasks.data.panel import PricePanel
 from foundry_tasks.features import windows
-from foundry_tasks.features.cross_section import Sectors, session_mean
+from foundry_tasks.features.cross_section import SectorGroups, SectorGroupsBySession, Sectors, session_mean
 from foundry_tasks.features.factors import factor_residuals
 from foundry_tasks.features.windows import Matrix
 
@@ -144,9 +144,10 @@ class History:
         return np.where(self.live, x, np.nan)
 
     @cached_property
-    def sectors(self) -> Sectors:
-        """The tickers' sectors."""
-        return Sectors(self.prices.sectors)
+    def sectors(self) -> SectorGroups:
+        """The tickers' sectors, as known at each session where they have dates."""
+        dated = self.prices.dated_sectors
+        return Sectors(self.prices.sectors) if dated is None else SectorGroupsBySession(dated.code)
 
     def against_sector(self, x: Matrix) -> Matrix:
         """`x` less the mean of the live tickers of its sector."""

@@ -372,6 +372,20 @@ KNOWN_THEN = (
         ("test_known_then.py::test_a_dividend_paid_after_t_moves_no_feature_up_to_t",),
     ),
     Mutant(
+        "features know the sectors of the last session",
+        "features/history.py",
+        "return Sectors(self.prices.sectors) if dated is None else",
+        "return Sectors(self.prices.sectors) if dated is dated else",
+        ("test_known_then.py::test_a_sector_that_a_ticker_has_after_t_moves_nothing_up_to_t",),
+    ),
+    Mutant(
+        "labels know the sectors of the last session",
+        LABELS,
+        "if dated is None:",
+        "if dated is dated:",
+        ("test_known_then.py::test_a_sector_that_a_ticker_has_after_t_moves_nothing_up_to_t",),
+    ),
+    Mutant(
         "inputs are ranked among sessions",
         "models/design.py",
         "session_ranks(block)",
