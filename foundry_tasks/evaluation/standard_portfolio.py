@@ -1,7 +1,8 @@
 """The standard portfolio: one fixed rule to trade any scores, so that their P&L can be compared.
 
 Long the best tenth of the universe, short the worst tenth, at most 50 names a side, held for the model's horizon, with the
-default costs of `BacktestConfig`. No key of a run's conf changes it.
+default costs of `BacktestConfig`. Tickers that are no members at that session are not bought and do not count. No key of a
+run's conf changes it.
 """
 
 from dataclasses import dataclass
@@ -33,8 +34,11 @@ class DailyPnl:
 
 
 def standard_rules(prices: PricePanel) -> BacktestConfig:
-    """Config of the standard portfolio. Entry: the next open, or the next close if the prices have no open."""
-    tenth = int(SHARE_A_SIDE * len(prices.tickers))
+    """Config of the standard portfolio. Entry: the next open, or the next close if the prices have no open.
+
+    prices: of the scored sessions; the largest number of members in one of them is the size of the universe.
+    """
+    tenth = int(SHARE_A_SIDE * prices.member.sum(axis=1).max(initial=0))
     entry: Entry = "next_open" if "open" in prices.fields else "next_close"
     return BacktestConfig(names_a_side=max(1, min(NAMES_A_SIDE, tenth)), entry=entry)
 
@@ -47,7 +51,7 @@ def standard_pnl(prices: PricePanel, scores: FloatArray, *, first_session: int, 
     """
     stop = first_session + len(scores)
     traded = prices.up_to(stop + 1)
-    rules = standard_rules(prices)
+    rules = standard_rules(prices.part(slice(first_session, stop)))
     targets = np.zeros(traded.member.shape)
     targets[first_session:stop] = target_weights(scores, prices.member[first_session:stop], rules)
     earning = slice(first_session + 1, None)

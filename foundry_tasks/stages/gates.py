@@ -25,7 +25,7 @@ from foundry_tasks.inputs.run_inputs import RunInputs
 from foundry_tasks.inputs.trials_of_run import record_run
 from foundry_tasks.ledger.chain import Ledger
 from foundry_tasks.ledger.records import model_name
-from foundry_tasks.walk.evidence import Evidence, collapsed_folds, gather_evidence
+from foundry_tasks.walk.evidence import Evidence, among_members, collapsed_folds, gather_evidence
 
 
 def run(config: GatesConfig, io: StageIO) -> None:
@@ -139,7 +139,7 @@ def _evidence(
     folds, labels = inputs.reported_folds[horizon], inputs.labels(horizon)
     names = ["member", *(f"return_{horizon}d_{entry}" for entry in LABEL_ENTRIES)]
     matrices = read_matrices(io.path("labels", "labels.parquet"), names)
-    outputs = inputs.forecasts(horizon, folds)
+    outputs = among_members(inputs.forecasts(horizon, folds), matrices["member"])
     evidence = gather_evidence(outputs, labels, matrices["member"], horizon=horizon, leaks=leaks, collapsed=collapsed)
     tested = slice(folds[0].test.start, folds[-1].test.stop)
     entries: dict[str, FloatArray] = {entry: matrices[f"return_{horizon}d_{entry}"][tested] for entry in LABEL_ENTRIES}
