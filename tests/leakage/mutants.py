@@ -798,8 +798,8 @@ END_TO_END = (
     Mutant(
         "forecasts are judged by yesterday's labels",
         "walk/evidence.py",
-        "up=labels.up[tested],",
-        "up=np.roll(labels.up, 1, axis=0)[tested],",
+        "up=np.where(judged, labels.up[tested], np.nan),",
+        "up=np.where(judged, np.roll(labels.up, 1, axis=0)[tested], np.nan),",
         ("test_end_to_end.py::test_a_forecast_is_judged_by_the_labels_of_its_own_sessions",),
     ),
     Mutant(

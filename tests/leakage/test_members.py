@@ -114,6 +114,7 @@ def test_evidence_holds_members_alone_whatever_is_forecast_and_labelled():
         rows = [slice(fold.validation.start, fold.test.stop) for fold in folds]
         outputs = [FoldOutput(fold, p_up[at], p_up[at] / 2) for fold, at in zip(folds, rows, strict=True)]
         evidence = gather_evidence(outputs, labels, member, horizon=1, leaks=())
+        evidence = replace(evidence, champion_p_up=1 - p_up[100:260])
         edges = edges_of(among_members(outputs, member), labels, evidence)
         entries = {"close": returns[100:260], "next_open": np.full((160, 12), np.nan)}
         return evaluate_gates(evidence, POLICY, seed=1), gate_diagnostics(evidence, edges, entries, POLICY, seed=1)
