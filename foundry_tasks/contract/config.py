@@ -183,7 +183,8 @@ class PricesConfig(MarketConfig):
     tickers: tuple[Ticker, ...] = ()
     """Tickers to fetch (sources `yfinance`, `tiingo`) or to keep (other sources). Empty: all that the source holds."""
     sectors: str = ""
-    """CSV file or URI with the columns ticker, sector. Empty: no sectors."""
+    """CSV file or URI with the columns ticker, sector, and for sectors that change start_date, end_date. Empty: no
+    sectors."""
     benchmark: str = ""
     """File or URI of one series: date, close or adj_close. Empty: the source's own, else the mean of the universe."""
     vix: str = ""

@@ -1,23 +1,22 @@
 """Build the wide price panel from judged bars."""
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from foundry_tasks.data.bar_verdicts import Bars, Judged
 from foundry_tasks.data.panel import BoolArray, DateArray, FloatArray, PricePanel
+from foundry_tasks.data.sectors import SectorSpans, on_sessions
 from foundry_tasks.data.universe import first_to_last_bar
 
 
 def build_panel(
-    bars: Bars, judged: Judged, sessions: DateArray, member: BoolArray | None, sectors: Mapping[str, str]
+    bars: Bars, judged: Judged, sessions: DateArray, member: BoolArray | None, sectors: SectorSpans
 ) -> PricePanel:
     """The kept bars on the grid of sessions × tickers, from the first session with a bar to the last.
 
     A ticker is not a member while it is withheld. Tickers without a kept bar on a session of membership are left out.
 
     sessions: (n_sessions,). member: (n_sessions, n_tickers of `bars`) from a universe file; None: a ticker is a member from
-    its first to its last kept bar. sectors: ticker → sector.
+    its first to its last kept bar. sectors: ticker → its sectors.
     """
     shape = (len(sessions), len(bars.tickers))
     at = (bars.session[judged.kept], bars.ticker[judged.kept])
@@ -36,12 +35,14 @@ def build_panel(
         return np.ascontiguousarray(matrix[down, across])
 
     tickers = tuple(bars.tickers[index] for index in across)
+    last_sectors, dated_sectors = on_sessions(sectors, sessions[down], tickers)
     return PricePanel(
         sessions=sessions[down],
         tickers=tickers,
         fields={name: wide(values) for name, values in bars.fields.items()},
         member=np.ascontiguousarray(belongs[down, across]),
-        sectors=tuple(sectors.get(ticker, "") for ticker in tickers),
+        sectors=last_sectors,
+        dated_sectors=dated_sectors,
         breaks=np.ascontiguousarray(breaks[down, across]) if breaks.any() else None,
     )
 

@@ -29,6 +29,8 @@ _EPOCH = r"(\d{9,19})(?:\.0)?"
 _EPOCH_UNITS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 _FIRST_YEAR, _LAST_YEAR = 1900, 2199
 _ADVICE = "Write every date as YYYY-MM-DD."
+NO_START, NO_END = np.datetime64("1678-01-01"), np.datetime64("2262-01-01")
+"""Dates of a span that is written without a start or without an end."""
 
 
 def is_plausible(day: date) -> bool:
@@ -53,6 +55,24 @@ def calendar_dates(values: pd.Series, where: str, *, open_ended: bool = False) -
         if not is_plausible(extreme) and not (open_ended and extreme.year > _LAST_YEAR):
             raise DataRejectedError(f"{where}: {extreme.date()} is no date of a market. {_ADVICE}")
     return dates
+
+
+def span_dates(table: pd.DataFrame, where: str) -> tuple[DateArray, DateArray]:
+    """First and last dates of spans, (n_rows,) datetime64[D], from the columns start_date and end_date.
+
+    A missing start is NO_START, a missing end NO_END. where: the source in an error. Raises DataRejectedError as
+    `calendar_dates`.
+    """
+
+    def dates(written: pd.Series, missing: np.datetime64) -> DateArray:
+        days = np.full(len(written), missing, "datetime64[D]")
+        known = written.notna().to_numpy()
+        if known.any():
+            found = calendar_dates(written[known], where, open_ended=missing == NO_END)
+            days[known] = found.to_numpy().astype("datetime64[D]")
+        return days
+
+    return dates(table["start_date"], NO_START), dates(table["end_date"], NO_END)
 
 
 def written_dates(values: pd.Series, where: str) -> tuple[pd.Series, str]:

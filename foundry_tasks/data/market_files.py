@@ -1,6 +1,6 @@
 """Read a market's other files: benchmark and vix, sectors, and the text columns of membership."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,15 +9,19 @@ import pandas as pd
 
 from foundry_tasks.contract.errors import DataRejectedError
 from foundry_tasks.data.columns import find_roles, listed
+from foundry_tasks.data.dates import NO_START, span_dates
 from foundry_tasks.data.frames import Say, read_frame
 from foundry_tasks.data.jumps import LARGE_MOVE
 from foundry_tasks.data.panel import DateArray, FloatArray
 from foundry_tasks.data.price_source import Series
+from foundry_tasks.data.sectors import SectorSpan, overlaps
 from foundry_tasks.data.tickers import identity, ticker_text
 from foundry_tasks.data.tidy import tidy
 
 CARRIED_SESSIONS = 5
 """A missing value of a market-wide series is replaced by the last known one for at most this many sessions."""
+_NAMED = 5
+"""Number of overlaps of sectors that an error names."""
 
 
 def read_series(file: Path, key: str, say: Say | None = None) -> Series:
@@ -99,19 +103,54 @@ def aligned(series: Series, sessions: DateArray, key: str, min_coverage: float) 
     return Aligned(values.to_numpy(np.float64), series.origin, warning)
 
 
-def read_sectors(file: Path, say: Say | None = None) -> dict[str, str]:
-    """Ticker → sector. say: called with a sentence on the recognised format.
+def read_sectors(file: Path, say: Say | None = None) -> dict[str, tuple[SectorSpan, ...]]:
+    """Ticker → its sectors with their dates. Without both columns, start_date and end_date, a sector has no dates.
 
-    Raises DataRejectedError for a missing column and for a ticker with two sectors, also under two spellings.
+    say: called with a sentence on the recognised format. Raises DataRejectedError for a missing column, unreadable dates,
+    a sector that ends before it starts, and for a ticker with two sectors on one date, also under two spellings.
     """
-    table = read_text_columns(read_frame(file, say), file, ("ticker", "sector")).dropna()
-    by_identity: dict[str, tuple[str, str]] = {}
-    for ticker, sector in zip(table["ticker"], table["sector"], strict=True):
-        first, known = by_identity.setdefault(identity(ticker), (ticker, sector))
-        if known != sector:
-            spelled = f", as {first} and {ticker}" if first != ticker else ""
-            raise DataRejectedError(f"{file}: {ticker} has several sectors{spelled}. Keep one line a ticker.")
-    return dict(by_identity.values())
+    table = read_text_columns(
+        read_frame(file, say), file, ("ticker", "sector"), optional=("start_date", "end_date")
+    ).dropna(subset=["ticker", "sector"])
+    dated = {"start_date", "end_date"} <= set(table)
+    kept = table if dated else table[["ticker", "sector"]]
+    table = kept.reindex(columns=["ticker", "sector", "start_date", "end_date"])
+    starts, ends = span_dates(table, str(file))
+    wrong = np.flatnonzero(ends < starts)
+    if len(wrong):
+        raise DataRejectedError(
+            f"{file}: the sector of {table['ticker'].iloc[wrong[0]]} ends before it starts. Correct its dates."
+        )
+    rows: dict[str, list[tuple[int, str, SectorSpan]]] = {}
+    for at, (ticker, sector) in enumerate(zip(table["ticker"], table["sector"], strict=True)):
+        span = SectorSpan(sector, starts[at], ends[at], bool(starts[at] != NO_START))
+        rows.setdefault(identity(ticker), []).append((int(table.index[at]) + 1, ticker, span))
+    _refuse_two_sectors(rows.values(), file, dated=dated)
+    return {found[0][1]: tuple(span for _, _, span in found) for found in rows.values()}
+
+
+def _refuse_two_sectors(rows: Iterable[Sequence[tuple[int, str, SectorSpan]]], file: Path, *, dated: bool) -> None:
+    """Raise DataRejectedError, naming pairs of rows, for tickers with two sectors on one date.
+
+    rows: for each ticker, number of the row, ticker as written, span.
+    """
+    faults = []
+    for found in rows:
+        for first, second in overlaps([span for _, _, span in found]):
+            (row, spelled, one), (other_row, other_spelled, other) = found[first], found[second]
+            day = max(one.first, other.first)
+            when = f" on {day}" if day != NO_START else ""
+            as_both = f", as {spelled} and {other_spelled}" if spelled != other_spelled else ""
+            faults.append(
+                f"rows {row} and {other_row}: {other_spelled} has several sectors{when}{as_both}, {one.sector} and "
+                f"{other.sector}"
+            )
+    if faults:
+        more = [f"{len(faults) - _NAMED} more"] if len(faults) > _NAMED else []
+        advice = (
+            "End one before the next starts" if dated else "Keep one line a ticker, or give start_date and end_date"
+        )
+        raise DataRejectedError(f"{file}: {'; '.join(faults[:_NAMED] + more)}. {advice}.")
 
 
 def read_text_columns(

@@ -8,6 +8,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from foundry_tasks.data.sectors import DatedSectors
+
 AnyArray = npt.NDArray[Any]
 """An array of any type: numbers, dates, text as objects."""
 FloatArray = npt.NDArray[np.floating]
@@ -23,7 +25,8 @@ class PricePanel:
 
     sessions: (n_sessions,) datetime64[D], ascending. tickers: n_tickers names, sorted. fields: any of PRICE_FIELDS, always
     `close`; each (n_sessions, n_tickers) float64 in the market's currency (volume in shares), NaN without a bar. member:
-    (n_sessions, n_tickers), whether the ticker belonged to the universe that day. sectors: one name a ticker, "" if unknown.
+    (n_sessions, n_tickers), whether the ticker belonged to the universe that day. sectors: one name a ticker, "" if unknown;
+    where sectors change over time, those of the last session, and dated_sectors has them by session; else it is None.
     benchmark, vix: (n_sessions,) or None. breaks: (n_sessions, n_tickers), bars on another scale than the ticker's bar
     before, such as the first after an unadjusted split; None: no breaks.
     """
@@ -36,6 +39,7 @@ class PricePanel:
     benchmark: FloatArray | None = None
     vix: FloatArray | None = None
     breaks: BoolArray | None = None
+    dated_sectors: DatedSectors | None = None
 
     @cached_property
     def adjusted_close(self) -> FloatArray:
@@ -99,6 +103,7 @@ class PricePanel:
             fields={name: np.where(inside, values[:, column], np.nan) for name, values in self.fields.items()},
             member=self.member[:, column] & inside,
             sectors=tuple(self.sectors[at] for at in column),
+            dated_sectors=self.dated_sectors and self.dated_sectors.of_columns(column),
             breaks=None,
         ), more
 
@@ -110,7 +115,15 @@ class PricePanel:
         """A range of sessions, not copied."""
         cut = self.mapped(lambda _, values: values[sessions])
         breaks = None if self.breaks is None else self.breaks[sessions]
-        return replace(cut, sessions=self.sessions[sessions], member=self.member[sessions], breaks=breaks)
+        dated = self.dated_sectors and self.dated_sectors.part(sessions)
+        return replace(
+            cut,
+            sessions=self.sessions[sessions],
+            member=self.member[sessions],
+            breaks=breaks,
+            sectors=dated.last if dated else self.sectors,
+            dated_sectors=dated,
+        )
 
     def mapped(self, change: Callable[[str, FloatArray], FloatArray]) -> "PricePanel":
         """A copy with `change(name, values)` in place of every field, of benchmark and of vix."""

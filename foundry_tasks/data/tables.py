@@ -20,10 +20,13 @@ import pyarrow.parquet as pq
 
 from foundry_tasks.contract.errors import DataRejectedError
 from foundry_tasks.data.panel import PRICE_FIELDS, AnyArray, DateArray, FeaturePanel, PricePanel, group_sessions
+from foundry_tasks.data.sectors import DatedSectors
 
 _KEYS = ("date", "ticker")
 _FORMAT = b"foundry"
 _SERIES = ("benchmark", "vix")
+_DATED_SECTOR = "dated_sector"
+"""Column with the sector of each session. A file without it has one sector a ticker, in the column sector."""
 _READ_BYTES = 16 << 20
 """Bytes read by one call: a trade-off between the overhead of a call and memory, since the read bytes are held twice."""
 
@@ -160,30 +163,34 @@ def write_prices(path: Path, panel: PricePanel) -> None:
     values: dict[str, AnyArray] = dict(panel.fields)
     values["member"] = panel.member
     values["sector"] = np.broadcast_to(np.array(panel.sectors, dtype=np.object_), shape)
+    if panel.dated_sectors is not None:
+        names = np.array(panel.dated_sectors.names, dtype=np.object_)
+        values[_DATED_SECTOR] = names[panel.dated_sectors.code]
     if panel.breaks is not None:
         values["break"] = panel.breaks
     for name in _SERIES:
         series = getattr(panel, name)
         if series is not None:
             values[name] = np.broadcast_to(np.asarray(series)[:, None], shape)
-    write_matrices(
-        path, Matrices(panel.sessions, panel.tickers, values), repeated=("member", "sector", "break", *_SERIES)
-    )
+    repeated = ("member", "sector", _DATED_SECTOR, "break", *_SERIES)
+    write_matrices(path, Matrices(panel.sessions, panel.tickers, values), repeated=repeated)
 
 
 def read_prices(path: Path, between: DateRange = (None, None)) -> PricePanel:
     """Read prices that `write_prices` wrote. between: range of dates. Raises DataRejectedError for another format."""
     reader = _PanelReader(path, between)
     series = {name: reader.matrix(name)[:, 0] if name in reader.names else None for name in _SERIES}
+    dated = DatedSectors(*reader.coded(_DATED_SECTOR)) if _DATED_SECTOR in reader.names else None
     return PricePanel(
         sessions=reader.sessions,
         tickers=reader.tickers,
         fields={name: reader.matrix(name) for name in PRICE_FIELDS if name in reader.names},
         member=reader.matrix("member"),
-        sectors=reader.first("sector"),
+        sectors=reader.first("sector") if dated is None else dated.last,
         benchmark=series["benchmark"],
         vix=series["vix"],
         breaks=reader.matrix("break") if "break" in reader.names else None,
+        dated_sectors=dated,
     )
 
 
@@ -280,6 +287,22 @@ class _PanelReader:
         n_sessions = len(self.sessions[sessions])
         flat = self._flat(name, groups)[before : before + n_sessions * self._width]
         return flat.reshape(n_sessions, self._width)
+
+    def coded(self, name: str) -> tuple[tuple[str, ...], npt.NDArray[np.int16]]:
+        """A text column as its distinct values, sorted, and (n_sessions, n_tickers) int16 indices into them."""
+        groups, before = self._groups_of(slice(None))
+        (chunks,) = self._columns([name], groups)
+        parts = [chunk if pa.types.is_dictionary(chunk.type) else chunk.dictionary_encode() for chunk in chunks]
+        texts = [part.dictionary.to_pylist() for part in parts]
+        names = tuple(sorted({text for known in texts for text in known}))
+        code = np.empty(len(self.sessions) * self._width, np.int16)
+        at = -before
+        for part, known in zip(parts, texts, strict=True):
+            into = np.array([names.index(text) for text in known], np.int16)
+            found = into[np.from_dlpack(part.indices)][max(0, -at) : len(code) - at]
+            code[max(at, 0) : max(at, 0) + len(found)] = found
+            at += len(part)
+        return names, code.reshape(len(self.sessions), self._width)
 
     def _groups_of(self, sessions: slice) -> tuple[list[int], int]:
         """The row groups that hold a range of sessions, and the number of their rows before it."""

@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 
 from foundry_tasks.contract.errors import DataRejectedError
 
+T = TypeVar("T")
 _CLASS_SEPARATORS = re.compile(r"[\s./_-]+")
 _FLOAT_IDENTIFIER = re.compile(r"(0|[1-9]\d*)(\.0+)?")
 _EXACT_INTEGERS = 2**53
@@ -89,7 +91,7 @@ def one_spelling(table: pd.DataFrame, where: str, notes: list[str] | None = None
     return table[~table["ticker"].isin([second for _, second in twins])].reset_index(drop=True) if twins else table
 
 
-def renamed(by_ticker: Mapping[str, str], priced: Sequence[str]) -> dict[str, str]:
+def renamed(by_ticker: Mapping[str, T], priced: Sequence[str]) -> dict[str, T]:
     """`by_ticker` with its tickers spelled as in `priced`; a ticker without prices keeps its name."""
     known = as_prices_write(by_ticker, priced)
     return {known.get(name, name): value for name, value in by_ticker.items()}

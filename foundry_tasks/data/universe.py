@@ -11,14 +11,13 @@ from foundry_tasks.contract.errors import DataRejectedError
 from foundry_tasks.data.column_content import holds_dates
 from foundry_tasks.data.column_names import column_of
 from foundry_tasks.data.columns import listed
-from foundry_tasks.data.dates import calendar_dates
+from foundry_tasks.data.dates import span_dates
 from foundry_tasks.data.frames import Say, read_frame
 from foundry_tasks.data.market_files import read_text_columns
 from foundry_tasks.data.panel import BoolArray, DateArray, FloatArray, PricePanel
 from foundry_tasks.data.tickers import identity
 
 NOT_POINT_IN_TIME = "not point in time: survivorship bias"
-_ALWAYS, _TO_THIS_DAY = np.datetime64("1678-01-01"), np.datetime64("2262-01-01")
 
 
 @dataclass(frozen=True)
@@ -67,8 +66,7 @@ def read_universe(file: Path, say: Say | None = None) -> Universe:
         )
     if nameless := int((whole["ticker"].isna() & whole.notna().any(axis=1)).sum()):
         raise DataRejectedError(f"{file}: {nameless} line(s) without a ticker. Complete or remove them.")
-    starts = _days(table["start_date"], file, _ALWAYS)
-    ends = _days(table["end_date"], file, _TO_THIS_DAY)
+    starts, ends = span_dates(table, str(file))
     wrong = np.flatnonzero(ends < starts)
     if len(wrong):
         raise DataRejectedError(f"{file}: {table['ticker'].iloc[wrong[0]]} leaves before it joins. Correct its dates.")
@@ -95,17 +93,6 @@ def _refuse_half_dated(raw: pd.DataFrame, table: pd.DataFrame, file: Path) -> No
             f"{file}: no column start_date; {listed(dated)} holds dates. Name the columns of first and last dates "
             "start_date and end_date, or remove all dates for a plain list of members."
         )
-
-
-def _days(written: pd.Series, file: Path, unwritten: np.datetime64) -> DateArray:
-    days = np.full(len(written), unwritten, "datetime64[D]")
-    known = written.notna().to_numpy()
-    if known.any():
-        open_ended = unwritten == _TO_THIS_DAY
-        days[known] = (
-            calendar_dates(written[known], str(file), open_ended=open_ended).to_numpy().astype("datetime64[D]")
-        )
-    return days
 
 
 def first_to_last_bar(has_bar: BoolArray) -> BoolArray:

@@ -3,10 +3,12 @@
 from typing import TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from foundry_tasks.data.panel import BoolArray, FloatArray, PricePanel
+from foundry_tasks.data.sectors import DatedSectors
 
-Array = TypeVar("Array", FloatArray, BoolArray)
+Array = TypeVar("Array", FloatArray, BoolArray, npt.NDArray[np.int16])
 
 
 class GrowingHistory:
@@ -30,15 +32,18 @@ class GrowingHistory:
 
     def panel(self) -> PricePanel:
         """The sessions so far."""
+        dated = self._world.dated_sectors
+        sectors = dated and DatedSectors(dated.names, _read_only(dated.code[: self._sessions].copy()))
         return PricePanel(
             sessions=self._world.sessions[: self._sessions].copy(),
             tickers=self._world.tickers,
             fields={name: _read_only(values[: self._sessions]) for name, values in self._copy.fields.items()},
             member=_read_only(self._member[: self._sessions]),
-            sectors=self._world.sectors,
+            sectors=self._world.sectors if sectors is None else sectors.last,
             benchmark=None if self._copy.benchmark is None else _read_only(self._copy.benchmark[: self._sessions]),
             vix=None if self._copy.vix is None else _read_only(self._copy.vix[: self._sessions]),
             breaks=None if self._world.breaks is None else _read_only(self._world.breaks[: self._sessions].copy()),
+            dated_sectors=sectors,
         )
 
 

@@ -1,7 +1,8 @@
 """The standard portfolio: one fixed rule to trade any scores, so that their P&L can be compared.
 
 Rules and costs are those of `STANDARD_PORTFOLIO`. No key of a run's conf changes them. The entry is the first tradable one: the
-next open where enough scored members have one, else the next close.
+next open where enough scored members have one, else the next close. Tickers that are no members at that session are not
+bought and do not count: the size of the universe is the largest number of members in a scored session.
 """
 
 from dataclasses import dataclass
@@ -103,7 +104,7 @@ def standard_trades(prices: PricePanel, scores: FloatArray, *, first_session: in
     stop = first_session + len(scores)
     traded = prices.up_to(stop + 1)
     entry = first_tradable_entry(open_share(prices, scores, first_session))
-    rules = standard_rules(len(prices.tickers), entry)
+    rules = standard_rules(int(prices.member[first_session:stop].sum(axis=1).max(initial=0)), entry)
     targets = np.zeros(traded.member.shape)
     targets[first_session:stop] = target_weights(scores, prices.member[first_session:stop], rules)
     found = run_backtest(traded, targets, rules, horizon=horizon)

@@ -154,7 +154,7 @@ def _has(prices: PricePanel, need: Need) -> bool:
         case "cross_section":
             return len(prices.tickers) > 1
         case "sectors":
-            return any(prices.sectors)
+            return any(prices.sectors) or prices.dated_sectors is not None
         case "benchmark":
             return prices.benchmark is not None
         case "vix":

@@ -5,6 +5,7 @@ the same order and contiguous in memory, so that removing or changing other sess
 """
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -37,8 +38,35 @@ def session_rank(x: Matrix) -> Matrix:
     return np.asarray((session_ranks(x) - 0.5) / np.where(count > 0, count, np.nan))
 
 
+class SectorGroups(Protocol):
+    """Groups of tickers by sector; tickers of unknown sector ("") form one group."""
+
+    def mean(self, x: Matrix) -> Matrix:
+        """(n_sessions, n_tickers): mean over the tickers of the same sector that have a value; NaN without any.
+
+        x: (n_sessions, n_tickers).
+        """
+
+
+class SectorGroupsBySession:
+    """Groups that change over time, as in `SectorGroups`. code: (n_sessions, n_tickers), the group of each cell, from 0 on."""
+
+    def __init__(self, code: npt.NDArray[np.integer]) -> None:
+        groups = int(code.max(initial=0)) + 1
+        self._cell = (code + groups * np.arange(len(code))[:, None]).reshape(-1)
+        self._size = groups * len(code)
+
+    def mean(self, x: Matrix) -> Matrix:
+        """As in `SectorGroups`."""
+        known = np.isfinite(x)
+        total = np.bincount(self._cell, np.where(known, x, 0.0).reshape(-1), self._size)
+        count = np.bincount(self._cell, known.reshape(-1).astype(np.float64), self._size)
+        mean = total / np.where(count > 0, count, np.nan)
+        return by_ticker(mean[self._cell].reshape(x.shape))
+
+
 class Sectors:
-    """Groups of tickers by sector. names: the sector of each ticker; tickers of unknown sector ("") form one group."""
+    """Groups of tickers by sector, constant over time. names: the sector of each ticker; "" is a group too."""
 
     def __init__(self, names: Sequence[str]) -> None:
         _, code = np.unique(np.asarray(names, dtype=str), return_inverse=True)

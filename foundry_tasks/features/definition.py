@@ -24,6 +24,7 @@ class Feature:
     feature_set: FeatureSet = "extended"
     """The smallest set that contains the feature."""
     rescaling_sensitive: bool = False
-    """Whether the feature changes if a later split multiplies the ticker's whole price history by a constant."""
+    """Whether a later split or dividend, which multiplies the ticker's past prices by a constant, changes the feature. No
+    built-in feature does: it would be hindsight."""
     market_wide: bool = False
     """Whether the feature has one value for all tickers of a session."""

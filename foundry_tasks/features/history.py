@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from foundry_tasks.data.panel import PricePanel
 from foundry_tasks.features import windows
-from foundry_tasks.features.cross_section import Sectors, session_mean
+from foundry_tasks.features.cross_section import SectorGroups, SectorGroupsBySession, Sectors, session_mean
 from foundry_tasks.features.factors import factor_residuals
 from foundry_tasks.features.windows import Matrix
 
@@ -38,7 +38,8 @@ class History:
     """Prices and derived matrices for features: (n_sessions, n_tickers), or (n_sessions, 1) if market-wide.
 
     Returns are simple and decimal (0.01 = 1 %), on adjusted prices. They are ratios, so rescaling a ticker's history by a
-    constant does not change them. Row t does not depend on sessions after t. Threads may share a History: one of them
+    constant does not change them; a feature must not use the level of an adjusted price, which later dividends change. Row
+    t does not depend on sessions after t. Threads may share a History: one of them
     computes a matrix, the others wait for it.
 
     since: index of the first session whose features are needed. Earlier sessions serve as lookback; their own features may
@@ -143,9 +144,10 @@ class History:
         return np.where(self.live, x, np.nan)
 
     @cached_property
-    def sectors(self) -> Sectors:
-        """The tickers' sectors."""
-        return Sectors(self.prices.sectors)
+    def sectors(self) -> SectorGroups:
+        """The tickers' sectors, as known at each session where they have dates."""
+        dated = self.prices.dated_sectors
+        return Sectors(self.prices.sectors) if dated is None else SectorGroupsBySession(dated.code)
 
     def against_sector(self, x: Matrix) -> Matrix:
         """`x` less the mean of the live tickers of its sector."""

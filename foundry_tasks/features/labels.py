@@ -7,13 +7,14 @@ the session's median of the ticker's sector. A row has a label only if the ticke
 is easier to forecast than its direction; networks learn both as auxiliary tasks.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from foundry_tasks.contract.config import LabelEntry
-from foundry_tasks.data.panel import FloatArray, PricePanel
+from foundry_tasks.data.panel import BoolArray, FloatArray, PricePanel
+from foundry_tasks.data.sectors import UNKNOWN
 
 MIN_GROUP = 3
 """With fewer known returns in a session or a sector, its median and mean are NaN."""
@@ -98,18 +99,33 @@ def build_labels(prices: PricePanel, horizon: int, entry: LabelEntry = "close") 
     returns = forward_returns(prices, horizon, entry)
     median = above(returns, _by_session(np.nanmedian, returns))
     sector = median
-    names = sorted(set(prices.sectors) - {""})
-    if names:
+    groups = list(_sectors(prices))
+    if groups:
         sector = np.full_like(returns, np.nan)
-        for name in names:
-            columns = np.array([item == name for item in prices.sectors])
-            sector[:, columns] = above(returns[:, columns], _by_session(np.nanmedian, returns[:, columns]))
+        for columns, inside in groups:
+            own = np.where(inside, returns[:, columns], np.nan)
+            found = above(own, _by_session(np.nanmedian, own))
+            sector[:, columns] = np.where(inside, found, sector[:, columns])
         sector = np.where(np.isfinite(sector), sector, median)
     move = np.abs(returns)
     size = move / np.maximum(_by_session(np.nanmean, move), LEAST_MOVE)
     logarithm = np.log(np.maximum(realised_volatility(prices, horizon, entry), LEAST_MOVE))
     volatility = logarithm - _by_session(np.nanmean, logarithm)
     return Labels(returns, above(returns, 0.0), median, sector, size.astype(np.float32), volatility.astype(np.float32))
+
+
+def _sectors(prices: PricePanel) -> Iterator[tuple[BoolArray, BoolArray | bool]]:
+    """For each known sector: mask of its columns, (n_tickers,), and mask of its cells in them, (n_sessions, n), or True."""
+    dated = prices.dated_sectors
+    if dated is None:
+        for name in sorted(set(prices.sectors) - {UNKNOWN}):
+            yield np.array([item == name for item in prices.sectors]), True
+        return
+    for number, name in enumerate(dated.names):
+        cells = dated.code == number
+        columns = cells.any(axis=0)
+        if name != UNKNOWN and columns.any():
+            yield columns, cells[:, columns]
 
 
 def above(returns: FloatArray, level: FloatArray | float) -> FloatArray:

@@ -128,6 +128,5 @@ FEATURES = (
         "Rank of dollar_volume_20d within the session.",
         _rank(_DOLLAR_VOLUME.compute),
         needs=("volume", "cross_section"),
-        rescaling_sensitive=True,
     ),
 )

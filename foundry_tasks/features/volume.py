@@ -9,8 +9,11 @@ from foundry_tasks.features.windows import Matrix
 
 
 def _dollar_volume(h: History) -> Matrix:
-    """Traded value at adjusted closes."""
-    return h.close * h.volume
+    """Traded value: close × volume. Later dividends rescale the adjusted close, so it would be hindsight here.
+
+    A later split multiplies the close and divides the volume, and their product stays.
+    """
+    return windows.by_ticker(h.prices.fields["close"]) * h.volume
 
 
 def _log_dollar_volume_20d(h: History) -> Matrix:
@@ -55,17 +58,15 @@ FEATURES = (
     Feature("volume_zscore_60d", "Log volume less its 60-session average, in deviations.", _zscore, needs=("volume",)),
     Feature(
         "dollar_volume_20d",
-        "Log10 of the average traded value of 20 sessions, in the market's currency.",
+        "Log10 of the average close × volume of 20 sessions, in the market's currency.",
         _log_dollar_volume_20d,
         needs=("volume",),
-        rescaling_sensitive=True,
     ),
     Feature(
         "amihud_20d",
-        "Illiquidity: log10 of the mean |daily return| per million traded, 20 sessions (Amihud 2002).",
+        "Illiquidity: log10 of the mean |daily return| per million of close × volume, 20 sessions (Amihud 2002).",
         _amihud,
         needs=("volume",),
-        rescaling_sensitive=True,
     ),
     Feature(
         "volume_move_corr_20d",

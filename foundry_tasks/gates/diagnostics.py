@@ -114,7 +114,7 @@ def gate_diagnostics(
 
 
 def edges_of(outputs: Sequence[FoldOutput], labels: Labels, evidence: Evidence) -> Edges:
-    """The edges of the evidence. outputs, labels: those from which the evidence was made."""
+    """The edges of the evidence. outputs, labels: those of the evidence; outputs from `among_members`."""
 
     def by_fold(figure: Figure, window: str) -> list[FloatArray]:
         windows = [dict(output.fold.windows())[window] for output in outputs]

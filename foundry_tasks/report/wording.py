@@ -122,7 +122,7 @@ def data_facts(prices: Prices) -> list[tuple[str, str]]:
         ("absent", ", ".join(prices.columns.absent) or "no column"),
         ("benchmark", prices.benchmark),
         ("VIX", prices.vix or "not given"),
-        ("sectors", str(prices.sectors or "not given")),
+        ("sectors", "; ".join(filter(None, (str(prices.sectors or "not given"), prices.sector_dates)))),
         ("restated", ", ".join(prices.restated) or "no ticker"),
         ("calendar", prices.calendar),
     ]

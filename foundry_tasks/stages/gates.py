@@ -26,7 +26,7 @@ from foundry_tasks.inputs.trials_of_run import record_run
 from foundry_tasks.ledger.chain import Ledger
 from foundry_tasks.ledger.looks import Looks, forecast_digest
 from foundry_tasks.ledger.records import model_name
-from foundry_tasks.walk.evidence import Evidence, collapsed_folds, gather_evidence
+from foundry_tasks.walk.evidence import Evidence, among_members, collapsed_folds, gather_evidence
 from foundry_tasks.walk.trading import traded
 
 
@@ -136,7 +136,7 @@ def _evidence(
     folds, labels = inputs.reported_folds[horizon], inputs.labels(horizon)
     names = ["member", *(f"return_{horizon}d_{entry}" for entry in LABEL_ENTRIES)]
     matrices = read_matrices(io.path("labels", "labels.parquet"), names)
-    outputs = inputs.forecasts(horizon, folds)
+    outputs = among_members(inputs.forecasts(horizon, folds), matrices["member"])
     evidence = gather_evidence(outputs, labels, matrices["member"], horizon=horizon, leaks=leaks, collapsed=collapsed)
     first = folds[0].test.start
     tested = slice(first, folds[-1].test.stop)

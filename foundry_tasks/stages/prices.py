@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from foundry_tasks.contract import artifacts
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from foundry_tasks.data.intake import Intake
     from foundry_tasks.data.market_files import Aligned
     from foundry_tasks.data.panel import BoolArray, DateArray, PricePanel
+    from foundry_tasks.data.sectors import SectorSpans
     from foundry_tasks.data.snapshots import Snapshot
     from foundry_tasks.data.universe import Universe
 
@@ -76,12 +78,12 @@ def _with_local_files(config: PricesConfig, io: StageIO) -> PricesConfig:
 
 @dataclass(frozen=True)
 class _Fetched:
-    """Inputs of the run before judgement. sectors: ticker → sector."""
+    """Inputs of the run before judgement. sectors: ticker → its sectors."""
 
     source: PriceSource
     as_of: date
     universe: "Universe | None"
-    sectors: dict[str, str]
+    sectors: "SectorSpans"
     snapshot: "Snapshot"
 
 
@@ -142,7 +144,7 @@ def _fetch(config: PricesConfig, io: StageIO, source: PriceSource) -> _Fetched:
 
     with io.step("fetch"):
         universe = read_universe(single_file(config.universe, "universe"), io.warn) if config.universe else None
-        sectors = read_sectors(single_file(config.sectors, "sectors"), io.warn) if config.sectors else {}
+        sectors: SectorSpans = read_sectors(single_file(config.sectors, "sectors"), io.warn) if config.sectors else {}
         as_of = _as_of(config, io, source)
         recent = recent_sessions(io.identity.dag)
         since = partial(_since, config.calendar, as_of, recent) if recent else None
@@ -168,6 +170,7 @@ def _about(
     config: PricesConfig, fetched: _Fetched, intake: "Intake", panel: "PricePanel", series: _MarketSeries
 ) -> Prices:
     from foundry_tasks.data.bar_verdicts import events, excluded_bars  # noqa: PLC0415 - as above
+    from foundry_tasks.data.sectors import hindsight_in  # noqa: PLC0415 - as above
     from foundry_tasks.data.universe import survivorship  # noqa: PLC0415 - as above
 
     benchmark = "none" if panel.benchmark is None else "the mean of the universe"
@@ -185,7 +188,8 @@ def _about(
         last_session=panel.sessions[-1].item(),
         benchmark=series.benchmark.origin if series.benchmark else benchmark,
         vix=series.vix.origin if series.vix else None,
-        sectors=len(set(panel.sectors) - {""}),
+        sectors=len(_sector_names(panel)),
+        sector_dates=hindsight_in(fetched.sectors, Path(config.sectors).name),
         universe=survivorship(fetched.universe, _priced(panel), panel.sessions),
         coverage=round(intake.coverage, 6),
         excluded=excluded_bars(intake.bars, intake.judged),
@@ -396,8 +400,10 @@ def _warn_of_data(
         io.warn(f"prices: the source restated {_names(about.restated)}; fetched anew.")
     if unknown := sorted(set(sectors) - set(bars.tickers)):
         io.warn(f"sectors: no prices for {_names(unknown)}; left out.")
-    if sectors and (without := [t for t, sector in zip(panel.tickers, panel.sectors, strict=True) if not sector]):
+    if sectors and (without := _without_sector(panel)):
         io.warn(f"sectors: none for {_names(without)}.")
+    if about.sector_dates and not about.sector_dates.startswith("point in time"):
+        io.warn(f"sectors: {about.sector_dates}; the columns start_date and end_date avoid that.")
     if not about.universe.startswith("point in time"):
         io.warn(f"universe: {about.universe}; a universe file with start and end dates avoids that.")
 
@@ -407,8 +413,8 @@ def _spelled(
     io: StageIO,
     priced: Sequence[str],
     universe: "Universe | None",
-    sectors: dict[str, str],
-) -> dict[str, str]:
+    sectors: "SectorSpans",
+) -> "SectorSpans":
     """Sectors by ticker, as the prices spell it. Warns of names that were matched under another spelling."""
     from foundry_tasks.data.tickers import renamed, spelled_otherwise  # noqa: PLC0415 - as above
 
@@ -417,6 +423,23 @@ def _spelled(
         if sentence := spelled_otherwise(names, priced, where):
             io.warn(sentence)
     return renamed(sectors, priced)
+
+
+def _sector_names(panel: "PricePanel") -> set[str]:
+    """The sectors that a ticker has in some session."""
+    dated = panel.dated_sectors
+    if dated is None:
+        return set(panel.sectors) - {""}
+    return {name for code, name in enumerate(dated.names) if name and (dated.code == code).any()}
+
+
+def _without_sector(panel: "PricePanel") -> list[str]:
+    """Tickers that have a sector in no session."""
+    dated = panel.dated_sectors
+    if dated is None:
+        return [ticker for ticker, sector in zip(panel.tickers, panel.sectors, strict=True) if not sector]
+    known = (dated.code != dated.names.index("")).any(axis=0)
+    return [ticker for ticker, has_sector in zip(panel.tickers, known, strict=True) if not has_sector]
 
 
 def _ended(panel: "PricePanel", *, point_in_time: bool) -> list[str]:

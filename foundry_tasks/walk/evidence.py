@@ -1,7 +1,7 @@
 """Evidence: out-of-sample forecasts and labels of a model, taken from the walk. The gates read it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -22,13 +22,13 @@ class Evidence:
     """Out-of-sample forecasts and labels of a model at one horizon.
 
     p_up, base_rate, up, above_median, forward_return: (n_sessions, n_tickers) on the reported test windows, in the order
-    of time; NaN where there is no prediction or no label. base_rate: as known at the session. forward_return: decimal.
-    member: same shape, tickers that should have a prediction. validation_relative, test_relative, validation_up, test_up:
-    per fold, accuracy by session, against the relative label and against up. leaks: findings of the leakage audit, empty
-    if there are none. collapsed: base model → folds in which its scores hardly differ between tickers. champion_p_up: the
-    champion's out-of-fold P(up) on the same rows, NaN where it has none; None without a champion. champion_note: text on
-    this reference. trading: the forecasts as they can be traded; None without prices, and then the gate `tradable` is
-    undefined.
+    of time; NaN outside the universe and where there is no prediction or no label. base_rate: as known at the session.
+    forward_return: decimal. member: same shape, members of the universe, which should have a prediction.
+    validation_relative, test_relative, validation_up, test_up: per fold, accuracy by session, against the relative label
+    and against up. leaks: findings of the leakage audit, empty if there are none. collapsed: base model → folds in which
+    its scores hardly differ between tickers. champion_p_up: the champion's out-of-fold P(up) on the same rows, NaN where
+    it has none; None without a champion. champion_note: text on this reference. trading: the forecasts as they can be
+    traded; None without prices, and then the gate `tradable` is undefined.
     """
 
     horizon: int
@@ -61,10 +61,14 @@ class FoldOutput:
     p_up: FloatArray
     base_rate: FloatArray
 
+    @property
+    def start(self) -> int:
+        """Index of the session of the first row."""
+        return (self.fold.validation or self.fold.test).start
+
     def rows(self, window: Window) -> slice:
         """Rows of a window of the fold in p_up and base_rate."""
-        start = (self.fold.validation or self.fold.test).start
-        return slice(window.start - start, window.stop - start)
+        return slice(window.start - self.start, window.stop - self.start)
 
 
 def collapsed_folds(folds: Sequence[Fold], scores: BaseScores) -> dict[str, tuple[int, ...]]:
@@ -84,6 +88,16 @@ def collapsed_folds(folds: Sequence[Fold], scores: BaseScores) -> dict[str, tupl
     return found
 
 
+def among_members(outputs: Sequence[FoldOutput], member: BoolArray) -> list[FoldOutput]:
+    """The outputs with NaN where a ticker was no member of the universe. member: (all sessions, n_tickers)."""
+    found = []
+    for output in outputs:
+        here = member[output.start : output.start + len(output.p_up)]
+        p_up, base_rate = (np.where(here, values, np.nan) for values in (output.p_up, output.base_rate))
+        found.append(replace(output, p_up=p_up, base_rate=base_rate))
+    return found
+
+
 def gather_evidence(
     outputs: Sequence[FoldOutput],
     labels: Labels,
@@ -93,12 +107,14 @@ def gather_evidence(
     leaks: tuple[str, ...],
     collapsed: Mapping[str, tuple[int, ...]] | None = None,
 ) -> Evidence:
-    """The evidence of the reported folds, in the order of time.
+    """The evidence of the reported folds, in the order of time, of members of the universe alone.
 
     outputs: one for each reported fold. labels, member: (all sessions, n_tickers). horizon: in sessions. leaks, collapsed:
     as in `Evidence`.
     """
+    outputs = among_members(outputs, member)
     tested = slice(outputs[0].fold.test.start, outputs[-1].fold.test.stop)
+    judged = member[tested]
 
     def by_fold(figure: Metric, answers: FloatArray, window: str) -> list[FloatArray]:
         windows = [dict(output.fold.windows())[window] for output in outputs]
@@ -111,10 +127,10 @@ def gather_evidence(
         horizon=horizon,
         p_up=np.concatenate([output.p_up[output.rows(output.fold.test)] for output in outputs]),
         base_rate=np.concatenate([output.base_rate[output.rows(output.fold.test)] for output in outputs]),
-        up=labels.up[tested],
-        above_median=labels.median[tested],
-        forward_return=labels.forward_return[tested],
-        member=member[tested],
+        up=np.where(judged, labels.up[tested], np.nan),
+        above_median=np.where(judged, labels.median[tested], np.nan),
+        forward_return=np.where(judged, labels.forward_return[tested], np.nan),
+        member=judged,
         validation_relative=by_fold(metrics.session_hit_rate, labels.median, "validation"),
         test_relative=by_fold(metrics.session_hit_rate, labels.median, "test"),
         validation_up=by_fold(metrics.session_accuracy, labels.up, "validation"),

@@ -36,7 +36,8 @@ def test_every_file_may_write_a_ticker_its_own_way(tmp_path_factory, priced, uni
     assert set(table["ticker"]) == set(priced[1:])
     sessions = table["date"].unique().to_numpy().astype("datetime64[D]")
     assert read_universe(folder / "m.csv").members(sessions, priced).all()
-    assert renamed(read_sectors(folder / "s.csv"), priced) == {name: str(at) for at, name in enumerate(priced)}
+    found = renamed(read_sectors(folder / "s.csv"), priced)
+    assert {name: span.sector for name, (span,) in found.items()} == {name: str(at) for at, name in enumerate(priced)}
 
 
 @pytest.mark.slow(5)

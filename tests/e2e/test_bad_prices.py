@@ -181,6 +181,7 @@ def split(factor: float) -> Break:
 ACTION = "are taken for unadjusted actions"
 MEMBERS = "ticker,start_date,end_date\n"
 SECTORS = "ticker,sector\n"
+DATED = "ticker,sector,start_date,end_date\n"
 
 # fmt: off
 CASES = (
@@ -225,6 +226,10 @@ CASES = (
              "AAA leaves before it joins"),
     rejected("sectors of other columns", beside("s.csv", "ticker,industry\nAAA,x\n", "sectors"), "no column sector"),
     rejected("a ticker in two sectors", beside("s.csv", SECTORS + "AAA,x\nAAA,y\n", "sectors"), "AAA has several sectors"),
+    rejected("a ticker in two sectors on one date", beside("s.csv", DATED + "AAA,x,,2020-06-30\nAAA,y,2020-06-30,\n", "sectors"),
+             "rows 1 and 2: AAA has several sectors on 2020-06-30, x and y"),
+    rejected("a sector that ends before it starts", beside("s.csv", DATED + "AAA,x,2020-06-30,2020-01-02\n", "sectors"),
+             "the sector of AAA ends before it starts"),
     rejected("tickers that nobody sells", asking(tickers=("XXX",)), "holds no prices of XXX"),
     rejected("an end before the beginning", asking(end=date(2015, 1, 2)), "holds no prices"),
     rejected("constant series everywhere", changed(lambda bars: bars.assign(open=20.0, high=20.0, low=20.0, close=20.0)),
@@ -262,7 +267,9 @@ CASES = (
            "no bar in the last 3 sessions for EEE"),
     passes("a single ticker", changed(lambda bars: bars[bars["ticker"] == "AAA"]), tickers=("AAA",)),
     passes("sectors of unknown tickers", beside("s.csv", SECTORS + "AAA,Energy\nZZZ,Energy\n", "sectors"),
-           "no prices for ZZZ", "none for BBB"),
+           "no prices for ZZZ", "none for BBB", "which is hindsight; the columns start_date and end_date avoid that"),
+    passes("sectors of which some have no start", beside("s.csv", DATED + "AAA,x,,\nBBB,x,2000-01-03,\n", "sectors"),
+           "sectors: not fully point in time: 1 of 2 sectors in s.csv have no start date"),
     passes("missing benchmark dates", benchmark(0, 60), "benchmark: file spy.parquet lacks 6 of 377 sessions"),
     passes("a plain list of members", beside("m.csv", "ticker\nAAA\nBBB\n", "universe"), "not point in time",
            "m.csv gives no start dates", "CCC, DDD, EEE, FFF, GGG and 1 more never belonged", tickers=("AAA", "BBB")),

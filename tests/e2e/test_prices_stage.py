@@ -140,3 +140,25 @@ def test_the_scale_set_goes_through_with_membership_point_in_time(market_data, m
     on_2010 = found.member[found.sessions == np.datetime64("2010-01-04")].sum()
     assert on_2010 == 291  # by ticker, of 499; the README counts 362
     assert "AMCR" in {entry["ticker"] for entry in facts["set_aside"] if entry["reason"] == "volume of zero"}
+
+
+def test_sectors_with_dates_are_published_by_session_and_said_to_be_point_in_time(
+    config, make_io, run_prices, tmp_path
+):
+    lines = "AAA,Energy,2020-01-02,2020-06-30\nAAA,Utilities,2020-07-01,\nBBB,Energy,2020-01-02,\n"
+    (tmp_path / "sectors.csv").write_text(f"ticker,sector,start_date,end_date\n{lines}")
+    io = run_prices(make_io(), **config, sectors=str(tmp_path / "sectors.csv"))
+    found = panel(io)
+    assert (about(io)["sectors"], about(io)["sector_dates"]) == (2, "point in time from sectors.csv")
+    assert not any("hindsight" in warning for warning in io.outputs.warnings)
+    names = np.array(found.dated_sectors.names)[found.dated_sectors.code[:, 0]]
+    assert (names == np.where(found.sessions <= np.datetime64("2020-06-30"), "Energy", "Utilities")).all()
+
+
+def test_sectors_without_dates_are_published_as_before_and_said_to_be_hindsight(config, make_io, run_prices, tmp_path):
+    (tmp_path / "sectors.csv").write_text("ticker,sector\nAAA,Energy\n")
+    io = run_prices(make_io(), **config, sectors=str(tmp_path / "sectors.csv"))
+    assert panel(io).dated_sectors is None
+    assert about(io)["sector_dates"].endswith("which is hindsight")
+    assert any("which is hindsight" in warning for warning in io.outputs.warnings)
+    assert "sector_dates" not in about(run_prices(make_io("without"), **config))

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from foundry_tasks.data.assembly import build_panel
 from foundry_tasks.data.bar_verdicts import bars_of, judge
+from foundry_tasks.data.dates import NO_END, NO_START
 from foundry_tasks.data.jumps import RESOLVED_SESSIONS
+from foundry_tasks.data.sectors import SectorSpan
 from foundry_tasks.features.build import build_features
 from foundry_tasks.features.labels import build_labels
 from foundry_tasks.features.registry import features_in
@@ -62,7 +64,8 @@ def market(events, n_sessions=N):
             frame.loc[first, "low"] *= 0.9
     frame = frame[frame["date"] <= pd.Timestamp(SESSIONS[n_sessions - 1])]
     bars = bars_of(frame, SESSIONS[:n_sessions])
-    return build_panel(bars, judge(bars), SESSIONS[:n_sessions], None, {ticker: ticker[:1] for ticker in TICKERS})
+    sectors = {ticker: (SectorSpan(ticker[:1], NO_START, NO_END, dated=False),) for ticker in TICKERS}
+    return build_panel(bars, judge(bars), SESSIONS[:n_sessions], None, sectors)
 
 
 def features(panel):

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from foundry_tasks.data.sectors import DatedSectors
 from foundry_tasks.data.universe import Universe, first_to_last_bar, universe_index
 from foundry_tasks.features import build_features
 from foundry_tasks.features.labels import build_labels, label_span
@@ -60,6 +61,33 @@ def test_a_halted_ticker_has_no_features_until_it_is_back(prices, features):
     halted = np.isnan(prices.fields["close"][:, HALTED])
     assert halted.any()
     assert np.isnan(features.values[:, halted, HALTED]).all()
+
+
+@at_each_cut
+def test_a_dividend_paid_after_t_moves_no_feature_up_to_t(prices, at):
+    """A source divides the adjusted closes before a dividend by it; closes and volumes stay as they are."""
+    cents = 1 - np.random.default_rng(at).uniform(0, 0.03, len(prices.tickers))
+    raw = prices.fields["close"]
+    paid = np.where(np.arange(len(raw))[:, None] <= at, raw * cents, raw)
+    known = build_features(replace(prices, fields={**prices.fields, "adj_close": raw}), "extended").panel
+    later = build_features(replace(prices, fields={**prices.fields, "adj_close": paid}), "extended").panel
+    for name, values in known.items():
+        np.testing.assert_allclose(later[name][: at + 1], values[: at + 1], rtol=1e-4, atol=1e-5, err_msg=name)
+
+
+@at_each_cut
+def test_a_sector_that_a_ticker_has_after_t_moves_nothing_up_to_t(prices, at):
+    rng, names = np.random.default_rng(at), tuple("ABCD")
+    code = rng.integers(0, len(names), prices.member.shape).astype(np.int16)
+    later = np.where(np.arange(len(code))[:, None] <= at, code, rng.integers(0, len(names), code.shape)).astype(
+        np.int16
+    )
+    then, other = (
+        replace(prices, sectors=found.last, dated_sectors=found)
+        for found in (DatedSectors(names, code), DatedSectors(names, later))
+    )
+    same_up_to(at, build_features(then, "extended").panel, build_features(other, "extended").panel)
+    np.testing.assert_array_equal(build_labels(other, 5).sector[: at + 1], build_labels(then, 5).sector[: at + 1])
 
 
 @at_each_cut

@@ -8,7 +8,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[2] / "foundry_tasks"
 ROOMS = ("features", "statistics", "evaluation", "models", "walk", "gates", "audit")
-SHARED = ("data/panel.py", "data/ranks.py", "data/sessions.py", "data/dates.py")
+SHARED = ("data/panel.py", "data/ranks.py", "data/sessions.py", "data/dates.py", "data/sectors.py")
 """Modules of `data` that these packages may import; they are pure too."""
 CONTRACT = ("config", "documents", "errors", "standard_portfolio")
 """Modules of `contract` that these packages may import."""

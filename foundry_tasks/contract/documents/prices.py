@@ -66,6 +66,8 @@ class Prices(Document):
     """Origin of the VIX; None without one."""
     sectors: int
     """Number of sectors."""
+    sector_dates: str = Field(default="", exclude_if=lambda sentence: not sentence)
+    """Whether sectors are point in time, as a sentence; empty without sectors and in documents of earlier versions."""
     universe: str
     """Whether membership is point in time, as a sentence."""
     coverage: float

@@ -12,6 +12,7 @@ from foundry_tasks.data.assembly import build_panel
 from foundry_tasks.data.bar_verdicts import bars_of, coverage, events, excluded_bars, judge, newest_priced
 from foundry_tasks.data.jumps import RESOLVED_SESSIONS
 from foundry_tasks.data.price_source import open_source
+from foundry_tasks.data.sectors import SectorSpan
 from foundry_tasks.data.sessions import sessions_between
 from tests.market_bars import FIRST, LAST, sound_bars
 
@@ -53,7 +54,8 @@ def test_history_before_an_unadjusted_split_stays_and_nothing_reaches_across():
     frame = sound_bars(("AAA", "BBB"))
     frame.loc[:99, ["open", "high", "low", "close"]] *= 2
     bars, judged = judged_from(frame)
-    panel = build_panel(bars, judged, SESSIONS, None, {"AAA": "Energy"})
+    energy = SectorSpan("Energy", SESSIONS[0], SESSIONS[-1], dated=True)
+    panel = build_panel(bars, judged, SESSIONS, None, {"AAA": (energy,)})
     assert panel.tickers == ("AAA", "BBB")
     assert np.argwhere(panel.breaks).tolist() == [[100, 0]]
     assert np.flatnonzero(~panel.member[:, 0]).tolist() == list(range(100, 110))

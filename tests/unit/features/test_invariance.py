@@ -5,7 +5,6 @@ import pytest
 
 from foundry_tasks.features import FEATURES, build_features
 
-SENSITIVE = {feature.name for feature in FEATURES if feature.rescaling_sensitive}
 PRICES = ("open", "high", "low", "close", "adj_close")
 
 
@@ -18,28 +17,51 @@ def moved(a, b, tolerance=1e-5):
     }
 
 
-def rescaled(market, ticker, factor):
+def split(market, ticker, factor, until):
+    """The source's history after a later split: prices before session `until` are multiplied, volumes divided."""
+
     def change(name, values):
-        if name not in PRICES:
+        if values.ndim == 1:
             return values
         values = values.copy()
-        values[:, ticker] *= factor
+        if name in PRICES:
+            values[:until, ticker] *= factor
+        else:
+            values[:until, ticker] /= factor
         return values
 
     return market.mapped(change)
 
 
-@pytest.mark.parametrize("factor", [0.5, 1 / 3, 20.0])
-def test_rescaling_a_tickers_history_moves_the_flagged_features_alone(market, factor):
-    before = build_features(market, "extended").panel
-    after = build_features(rescaled(market, 3, factor), "extended").panel
-    assert moved(before, after) == SENSITIVE
+def paid(market, ticker, factor, until):
+    """The source's history after a dividend at session `until`: only the adjusted closes before it are multiplied."""
+    adjusted = market.fields["adj_close"].copy()
+    adjusted[:until, ticker] *= factor
+    return replace(market, fields={**market.fields, "adj_close": adjusted})
 
 
-def test_a_split_by_a_power_of_two_moves_no_other_feature_by_a_bit(market):
+ACTIONS = pytest.mark.parametrize("action", [split, paid])
+
+
+def test_no_feature_is_flagged_as_moved_by_a_later_split():
+    assert not [feature.name for feature in FEATURES if feature.rescaling_sensitive]
+
+
+@ACTIONS
+@pytest.mark.parametrize("factor", [0.5, 1 / 3, 0.97, 20.0])
+@pytest.mark.parametrize("until", [260, 320])
+def test_a_later_split_or_dividend_moves_no_feature_of_the_sessions_before(market, action, factor, until):
+    before = build_features(market, "extended").panel.up_to(until)
+    after = build_features(action(market, 3, factor, until), "extended").panel.up_to(until)
+    assert {feature.name for feature in FEATURES} == set(before.names)
+    assert not moved(before, after)
+
+
+@ACTIONS
+def test_a_power_of_two_moves_no_feature_by_a_bit(market, action):
     before = build_features(market, "extended").panel
-    after = build_features(rescaled(market, 3, 0.5), "extended").panel
-    assert moved(before, after, tolerance=0) == SENSITIVE
+    after = build_features(action(market, 3, 0.5, len(market.sessions)), "extended").panel
+    assert not moved(before, after, tolerance=0)
 
 
 def test_the_order_of_tickers_makes_no_difference(market):
