@@ -26,7 +26,6 @@ from foundry_tasks.contract.errors import ConfigError, FoundryError, TransientEr
 from foundry_tasks.contract.identity import Identity
 from foundry_tasks.contract.market import DEFAULT_MARKET, with_market
 from foundry_tasks.contract.plain import Conf, ConfValue
-from foundry_tasks.contract.policy import refuse_looser
 from foundry_tasks.contract.ports import Expectations, Registry, Store
 from foundry_tasks.contract.results import Artifact, StageResult
 from foundry_tasks.contract.stage_io import Code, Environment, StageIO
@@ -42,7 +41,6 @@ from foundry_tasks.contract.stages import (
 )
 from foundry_tasks.contract.steps import Progress
 from foundry_tasks.contract.user_files import UserFiles
-from foundry_tasks.ledger.chain import EvidenceLog
 from foundry_tasks.runtime.import_clock import ImportClock
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -151,6 +149,9 @@ def _checked(stage: str, conf: Conf, markets: str) -> Conf:
 
 def _refuse_looser(conf: Conf, store: Store) -> None:
     """Raise ConfigError if a conf, merged over its market file, is looser than the market's policy."""
+    from foundry_tasks.contract.policy import refuse_looser  # noqa: PLC0415 - two stages need it, all others start without
+    from foundry_tasks.ledger.chain import EvidenceLog  # noqa: PLC0415 - as above
+
     market = str(conf.get("market", DEFAULT_MARKET))
     refuse_looser(conf, EvidenceLog(store).state().pending_policy(market), market)
 
