@@ -499,9 +499,11 @@ class PredictConfig(HorizonsConfig, MarketConfig):
     """How forecasts become suggested positions."""
 
     max_position: Share = 0.05
-    """Largest position, as a share of capital."""
+    """Largest suggested position, long or short, as a share of capital. All positions together are at most the
+    capital."""
     kelly_fraction: NonNegativeFloat = 0.25
-    """Position size as a share of the Kelly bet."""
+    """Suggested position as a share of the Kelly bet on P(up) over the base rate, mean of the promoted horizons. Without
+    a champion there is no position."""
 
 
 class MonitorConfig(HorizonsConfig, MarketConfig, IntervalsConfig, SeedConfig):
