@@ -14,7 +14,7 @@ from foundry_tasks.contract.documents.nulls import StoredNull
 from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.contract.ports import Store
 from foundry_tasks.gates.null_distribution import RefittedNull
-from foundry_tasks.inputs.trial_ledger import configuration
+from foundry_tasks.inputs.recipe import configuration
 
 Recipe = Mapping[str, JsonValue]
 
