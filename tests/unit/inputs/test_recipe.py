@@ -92,6 +92,12 @@ def test_a_recipe_of_a_version_without_a_key_is_the_recipe_with_its_default(key)
     assert recipe_digest(earlier) == recipe_digest(recipe())
 
 
+def test_a_policy_that_asks_for_refits_makes_no_other_trial():
+    judged = [configuration([GatePolicy(min_null_refits=asked).model_dump(mode="json")]) for asked in (0, 40)]
+    assert judged[0] == judged[1]
+    assert "min_null_refits" not in judged[0]
+
+
 @pytest.mark.slow(5)
 def test_what_is_said_to_change_nothing_that_is_learned_leaves_every_bit_of_the_forecasts():
     prices = simulated_market(sessions=300, tickers=12, seed=4, signal=0.2)
