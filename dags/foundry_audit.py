@@ -2,7 +2,7 @@
 
 Run it by hand, and after a change of policy. `audit` uses simulated markets with known truth: 100 of each kind take
 minutes. `nulls` uses your own market: it fits the recipe `null_refits` times on shifted labels, which takes a night. Later
-the gates of that market also use this refitted null.
+the gates of that market also use this refitted null. A further audit adds to it and replaces nothing.
 """
 
 from _notices import FailureNotice

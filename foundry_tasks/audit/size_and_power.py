@@ -59,6 +59,7 @@ def small_recipe(config: AuditConfig) -> Recipe:
         test_sessions=TEST_SESSIONS, validation_sessions=20, warmup_blocks=2, min_fit_sessions=50, fan_out=None,
     )  # fmt: skip
     policy = GatePolicy(**{name: getattr(config, name) for name in GatePolicy.model_fields})
+    policy = policy.model_copy(update={"min_null_refits": 0})  # a simulated market has no stored null
     return Recipe("core", models, EnsembleConfig(seeds=1, seed=config.seed, threads=config.threads), policy)
 
 

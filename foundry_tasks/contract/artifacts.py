@@ -110,9 +110,17 @@ def trials_prefix(market: str) -> str:
     return f"trials/{market}/"
 
 
-def null_key(market: str, horizon: int, recipe_digest: str) -> str:
-    """Key of a recipe's null on a market: its gated figures under shifted labels, from the newest audit."""
-    return f"nulls/{market}/{horizon}d/{recipe_digest[:16]}.json"
+def null_key(market: str, horizon: int, recipe_digest: str, digest: str) -> str:
+    """Key of the refits of one audit: gated figures of a recipe under shifted labels. Created only if absent.
+
+    digest: of the document.
+    """
+    return f"{nulls_prefix(market, horizon)}{recipe_digest[:16]}/{digest[:16]}.json"
+
+
+def nulls_prefix(market: str, horizon: int) -> str:
+    """Prefix of a market's nulls at a horizon. Up to version 0.2.0 a recipe had one null, `<recipe>.json`."""
+    return f"nulls/{market}/{horizon}d/"
 
 
 def outputs_digest(outputs: Mapping[str, str]) -> str:

@@ -93,7 +93,10 @@ Sizing = Literal["long_only", "long_short", "top_bottom", "probability"]
 Entry = Literal["next_open", "next_close"]
 Impact = Literal["none", "square_root", "volume_share"]
 RECENT_SESSIONS = 252
-"""Sessions that a predict-only run loads. No feature or monitoring window looks back further."""
+"""Last sessions that a predict-only run computes features of, each from all prices that it looks back on. No input sequence
+and no window of drift is longer."""
+MIN_REFITS = 40
+"""Refits of a null; with fewer, the 95 % quantile is little more than the maximum."""
 MIN_DENOISED_SESSIONS = 4
 """Sessions that the two wavelet levels of a window span."""
 
@@ -453,9 +456,20 @@ class GatePolicy(IntervalsConfig):
     """Share of the universe with a prediction."""
     min_champion_difference: float = -0.002
     """Lower bound of the paired AUC difference to the champion."""
+    min_null_refits: NonNegativeInt = Field(default=0, exclude_if=lambda refits: refits == 0)
+    """Refits under shifted labels that an audit must have stored for the same prices, else the AUC gate is undefined: 40
+    or more, since fewer have no 95 % quantile. 0: none is needed."""
+    # Not written where it is 0: gates.json is part of a version's identity, and must not differ from that of version 0.2.
     promotion_window_sessions: NonNegativeInt = 20
     """Sessions that no run has tested and of which the first run may promote; 0: each run may. Any other run needs a
     person's approval, since each further look at the same sessions is another chance to be lucky."""
+
+    @field_validator("min_null_refits")
+    @classmethod
+    def _a_null_has_a_quantile(cls, value: int) -> int:
+        if 0 < value < MIN_REFITS:
+            raise ValueError(f"{value} refits have no 95 % quantile. Ask for {MIN_REFITS} or more, or for 0")
+        return value
 
 
 class GatesConfig(GatePolicy):
@@ -500,9 +514,11 @@ class PredictConfig(HorizonsConfig, MarketConfig):
     """How forecasts become suggested positions."""
 
     max_position: Share = 0.05
-    """Largest position, as a share of capital."""
+    """Largest suggested position, long or short, as a share of capital. All positions together are at most the
+    capital."""
     kelly_fraction: NonNegativeFloat = 0.25
-    """Position size as a share of the Kelly bet."""
+    """Suggested position as a share of the Kelly bet on P(up) over the base rate, mean of the promoted horizons. Without
+    a champion there is no position."""
 
 
 class MonitorConfig(HorizonsConfig, MarketConfig, IntervalsConfig, SeedConfig):

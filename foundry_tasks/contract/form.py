@@ -42,7 +42,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
     "Monitoring": ("live_sessions", "min_live_auc_lower", "drift_sessions", "max_psi"),
     "Gates": (
         *("min_auc", "min_auc_lower", "min_wfe", "warn_wfe", "max_ece", "min_spread_ratio", "max_sign_gap"),
-        *("min_coverage", "min_champion_difference", "promotion_window_sessions"),
+        *("min_coverage", "min_champion_difference", "min_null_refits", "promotion_window_sessions"),
     ),
     "Expert: deep models": (
         *("sequence_sessions", "deep_size", "deep_epochs", "deep_loss", "deep_tasks"),

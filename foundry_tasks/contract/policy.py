@@ -33,6 +33,7 @@ GATES: Mapping[str, Rule] = {
     "min_coverage": "higher",
     "min_champion_difference": "higher",
     "promotion_window_sessions": "higher",
+    "min_null_refits": "higher",
     "confidence": "fixed",
     "resamples": "fixed",
     "min_blocks": "fixed",

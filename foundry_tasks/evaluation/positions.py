@@ -1,13 +1,14 @@
-"""Target weights from forecasts: the fraction of the capital for each ticker, decided at a session's close.
+"""Weights from forecasts: the fraction of the capital for each ticker, decided at a session's close.
 
-A ticker without a score, or outside the universe on that day, has weight 0. `long_only` invests at most the capital; the
-other sizings are dollar-neutral, half the capital long and half short, so their P&L does not contain the market's drift.
+Target weights are those of a backtest. A ticker without a score, or outside the universe on that day, has weight 0.
+`long_only` invests at most the capital; the other sizings are dollar-neutral, half the capital long and half short, so their
+P&L does not contain the market's drift. Suggested positions are those of the newest predictions.
 """
 
 import numpy as np
 import numpy.typing as npt
 
-from foundry_tasks.contract.config import BacktestConfig
+from foundry_tasks.contract.config import BacktestConfig, PredictConfig
 from foundry_tasks.data.panel import BoolArray, FloatArray
 
 UP = 0.5
@@ -30,6 +31,27 @@ def target_weights(p_up: FloatArray, member: BoolArray, config: BacktestConfig) 
         return _extremes(p_up, known, config.names_a_side)
     distance = _from_median(p_up, known)
     return _balanced(np.sign(distance) if config.sizing == "long_short" else distance)
+
+
+def suggested_positions(p_up: FloatArray, base_rate: FloatArray, config: PredictConfig) -> FloatArray:
+    """Suggested position per ticker, decimal of capital, negative for shorts: a fraction of the Kelly bet on the edge.
+
+    p_up: (n_horizons, n_tickers), of the horizons that have a champion; NaN where there is none. base_rate: (n_horizons,),
+    share of up labels as known when each champion was fitted. The edge is P(up) − base rate, so a market that rises is no
+    edge. The Kelly bet at even odds on a probability of ½ + edge is 2 · edge; its mean over the horizons times
+    `kelly_fraction` is bounded by ± `max_position`. If Σ|position| > 1, all are divided by it. Returns (n_tickers,), NaN
+    for a ticker without a P(up) at every horizon, and for all tickers without a horizon. Kelly (1956).
+
+    >>> config = PredictConfig(max_position=0.05, kelly_fraction=0.25)
+    >>> suggested_positions(np.array([[0.56, 0.50, 0.80]]), np.array([0.52]), config).round(4).tolist()
+    [0.02, -0.01, 0.05]
+    """
+    if not len(p_up):
+        return np.full(p_up.shape[1], np.nan)
+    bet = config.kelly_fraction * (2 * (p_up - base_rate[:, None])).mean(axis=0)
+    position = np.clip(bet, -config.max_position, config.max_position)
+    scaled: FloatArray = position / max(1.0, float(np.nansum(np.abs(position))))
+    return scaled
 
 
 def _long_only(p_up: FloatArray, known: BoolArray) -> FloatArray:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 from foundry_tasks.contract.config import GatePolicy
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from foundry_tasks.data.panel import FloatArray
     from foundry_tasks.gates.null_distribution import NullDistribution, RefittedNull
     from foundry_tasks.statistics.bootstrap import Interval, Resampling
@@ -16,15 +18,15 @@ if TYPE_CHECKING:
 class Case:
     """Input of the gates for one model.
 
-    seed: of the bootstrap. null: the gated figures on shifted labels. refitted: the null of this recipe on this market
-    from an audit; None without an audit.
+    seed: of the bootstrap. null: the gated figures on shifted labels. refitted: the nulls of audits on these prices, one
+    per recipe; empty without an audit.
     """
 
     evidence: "Evidence"
     policy: GatePolicy
     seed: int
     null: "NullDistribution"
-    refitted: "RefittedNull | None" = None
+    refitted: "Sequence[RefittedNull]" = ()
 
     @property
     def resampling(self) -> "Resampling":

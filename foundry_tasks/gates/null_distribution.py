@@ -8,32 +8,28 @@ All shifts are computed from one table, the figure of every session's forecasts 
 wrapped diagonal of it. A table is a few matrix products.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import fsum
+from math import fsum, isfinite
 
 import numpy as np
 import numpy.typing as npt
 
+from foundry_tasks.contract.config import MIN_REFITS
 from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.data.panel import BoolArray, FloatArray
 from foundry_tasks.data.ranks import session_ranks
 from foundry_tasks.evaluation.metrics import known_mean, session_auc, session_brier, session_rank_ic
 from foundry_tasks.evaluation.wfe import MIN_EDGE, walk_forward_efficiency
+from foundry_tasks.features.lookback import LOOKBACK_SESSIONS
 from foundry_tasks.models.meta_learner import standardise
 from foundry_tasks.statistics.bootstrap import block_length
 from foundry_tasks.walk.evidence import Evidence
 
 Shifts = npt.NDArray[np.intp]
 
-MIN_SHIFT_SESSIONS = 250
-"""A year: the window of most features. Beyond it, a forecast's features do not contain the outcomes of the shifted labels."""
-
-
-MEMORY_SESSIONS = 315
-"""A year and a quarter: the longest window of a feature, that of the volatility of residuals of yearly betas."""
-MIN_REFITS = 40
-"""With fewer refits the 95 % quantile is little more than the maximum."""
+MEMORY_SESSIONS = LOOKBACK_SESSIONS
+"""How far features look back. A label that is shifted further is no part of a later session's features."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +61,29 @@ class NullDistribution:
 class RefittedNull:
     """Null with refits: every gated figure of the whole recipe, which is refitted for each shift of the label panel.
 
-    figures: name → one value per shift, NaN where undefined. shifts: in sessions. until: last session of its prices.
+    figures: name → one value per shift, NaN where undefined. shifts: in sessions. until: last session of its prices. own:
+    whether its recipe is that of the judged run.
     """
 
     figures: Mapping[str, tuple[float, ...]]
     shifts: tuple[int, ...]
     until: str
+    own: bool = True
+
+    def refits(self, figure: str) -> int:
+        """Number of refits in which a figure is defined."""
+        return sum(isfinite(value) for value in self.figures.get(figure, ()))
 
     def q95(self, figure: str) -> float:
         """The 95 % quantile of a figure; NaN below MIN_REFITS refits."""
-        known = np.array([value for value in self.figures[figure] if np.isfinite(value)])
+        known = [value for value in self.figures.get(figure, ()) if isfinite(value)]
         return float(np.quantile(known, 0.95)) if len(known) >= MIN_REFITS else float("nan")
+
+
+def strictest(nulls: Sequence[RefittedNull], figure: str) -> RefittedNull | None:
+    """The null with the highest 95 % quantile of a figure; None where no null has one."""
+    defined = [null for null in nulls if isfinite(null.q95(figure))]
+    return max(defined, key=lambda null: null.q95(figure), default=None)
 
 
 def gated_figures(evidence: Evidence) -> dict[str, float]:
@@ -90,26 +98,30 @@ def gated_figures(evidence: Evidence) -> dict[str, float]:
     }
 
 
-def spread_shifts(n_sessions: int, horizon: int, refits: int) -> tuple[int, ...]:
+def spread_shifts(n_sessions: int, span: int, refits: int, *, lookback: int = 0) -> tuple[int, ...]:
     """`refits` evenly spaced shifts, in sessions, for a null with refits.
 
     A label that is shifted to a later session is a past outcome there, and features with a long window contain it: on real
     prices, a recipe refitted on labels shifted by 250 sessions reached an AUC of 0.59. These shifts are therefore longer than
-    every feature window, in both directions. Raises ConfigError if there are fewer such shifts.
+    all that a model reads and the label together, in both directions. span: sessions that a label looks ahead. lookback:
+    sessions of a model's input sequence before its own. Raises ConfigError if there are fewer such shifts.
     """
-    least = MEMORY_SESSIONS + horizon
+    least = MEMORY_SESSIONS + lookback + span + 1
     shifts = np.arange(least, n_sessions - least + 1)
     if len(shifts) < refits:
         raise ConfigError(
-            f"{n_sessions} sessions have fewer than {refits} shifts of at least {least} sessions in both directions, the "
-            f"longest feature window. Use {2 * least + refits - 1} sessions, or lower null_refits."
+            f"{n_sessions} sessions have fewer than {refits} shifts of at least {least} sessions in both directions, more "
+            f"than models look back. Use {2 * least + refits - 1} sessions, or lower null_refits."
         )
     return tuple(shifts[np.linspace(0, len(shifts) - 1, refits).round().astype(int)].tolist())
 
 
 def admissible_shifts(n_sessions: int) -> Shifts:
-    """Circular shifts of at least MIN_SHIFT_SESSIONS in both directions, or a third of the sessions if that is less."""
-    least = min(MIN_SHIFT_SESSIONS, n_sessions // 3)
+    """Circular shifts of at least MEMORY_SESSIONS in both directions, or a third of the sessions if that is less.
+
+    In that case the features with the longest windows contain outcomes of some shifted labels.
+    """
+    least = min(MEMORY_SESSIONS, n_sessions // 3)
     return np.arange(least, n_sessions - least + 1)
 
 

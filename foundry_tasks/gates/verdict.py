@@ -14,12 +14,11 @@ __all__ = ["evaluate_gates", "interval_of", "verdict_of"]
 
 
 def evaluate_gates(
-    evidence: Evidence, policy: GatePolicy, *, seed: int, refitted: RefittedNull | None = None
+    evidence: Evidence, policy: GatePolicy, *, seed: int, refitted: Sequence[RefittedNull] = ()
 ) -> GateReport:
     """Evaluate all gates. Pure: the same arguments give the same report.
 
-    seed: of the bootstrap. refitted: the null of this recipe on this market from an audit, None without an audit; the
-    stricter of the two nulls counts.
+    seed: of the bootstrap. refitted: the nulls of audits on these prices, one per recipe; the strictest null counts.
     """
     case = Case(evidence, policy, seed, null_distribution(evidence), refitted)
     gates = tuple(_judged(gate, case) for gate in GATES.values())

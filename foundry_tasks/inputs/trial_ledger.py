@@ -25,16 +25,6 @@ from foundry_tasks.evaluation.standard_portfolio import DailyPnl
 
 _DIGITS = 10
 """Decimals of a recorded P&L (a millionth of a basis point), so that a rounding difference makes no new trial."""
-_NO_PART_OF_A_TRIAL = {
-    "market",
-    "horizons",
-    "threads",
-    "overlap_sessions",
-    "skip_closed",
-    "validate_only",
-    "skip_gates",
-}
-"""Keys of a conf that affect no figure, or that a trial holds in a field of its own."""
 
 
 @dataclass(frozen=True)
@@ -128,12 +118,6 @@ def distinct(trials: Iterable[Trial]) -> tuple[Trial, ...]:
         if known is None or trial.daily.sessions[-1] >= known.daily.sessions[-1]:
             newest[key] = trial
     return tuple(newest.values())
-
-
-def configuration(configs: Iterable[Mapping[str, JsonValue]]) -> dict[str, JsonValue]:
-    """The configs of a run's stages as one flat mapping, without the keys that affect no figure."""
-    merged = {key: value for config in configs for key, value in config.items()}
-    return {key: merged[key] for key in sorted(merged.keys() - _NO_PART_OF_A_TRIAL)}
 
 
 class TrialRow(Part):

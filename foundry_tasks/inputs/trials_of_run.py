@@ -14,8 +14,9 @@ from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.data.panel import FloatArray
 from foundry_tasks.evaluation.selection_bias import SelectionBias, selection_bias
 from foundry_tasks.evaluation.standard_portfolio import DailyPnl, standard_pnl
+from foundry_tasks.inputs.recipe import configuration
 from foundry_tasks.inputs.run_inputs import RunInputs
-from foundry_tasks.inputs.trial_ledger import Trial, TrialLedger, configuration, distinct
+from foundry_tasks.inputs.trial_ledger import Trial, TrialLedger, distinct
 
 JUDGED = "p_up"
 TRADED = "p_up, traded by rules of its own"
@@ -67,4 +68,5 @@ def _trials(io: StageIO, inputs: RunInputs, horizon: int, policy: GatePolicy) ->
         for name in ("score", JUDGED)
     }
     yield trial(stacked | {"scores": "stack"}, tested["score"])
-    yield trial(stacked | policy.model_dump(mode="json") | {"scores": JUDGED}, tested[JUDGED])
+    judged = stacked | configuration([policy.model_dump(mode="json")])
+    yield trial(judged | {"scores": JUDGED}, tested[JUDGED])

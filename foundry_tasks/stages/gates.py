@@ -20,7 +20,7 @@ from foundry_tasks.data.tables import Matrices, read_matrices
 from foundry_tasks.evaluation.selection_bias import SelectionBias
 from foundry_tasks.gates.diagnostics import Edges, edges_of, gate_diagnostics, trial_figures
 from foundry_tasks.gates.verdict import evaluate_gates
-from foundry_tasks.inputs.null_store import recipe_of, stored_null
+from foundry_tasks.inputs.null_store import recipe_of, stored_nulls
 from foundry_tasks.inputs.run_inputs import RunInputs
 from foundry_tasks.inputs.trials_of_run import record_run
 from foundry_tasks.ledger.chain import Ledger
@@ -56,7 +56,7 @@ def run(config: GatesConfig, io: StageIO) -> None:
             champion = Champion.of(io, model_name(market, horizon))
             if champion is not None:
                 evidence = champion.as_reference(evidence, io, horizon, reported)
-            refitted = stored_null(io.store, market, horizon, recipe)
+            refitted = stored_nulls(io.store, market, horizon, recipe)
             report = evaluate_gates(evidence, policy.gates, seed=policy.seed, refitted=refitted)
             diagnostics = gate_diagnostics(evidence, edges, returns, policy.gates, seed=policy.seed)
         verdict = "skipped" if config.skip_gates else report.verdict

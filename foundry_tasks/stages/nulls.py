@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
 
 from foundry_tasks.contract.checkpoints import Note
 from foundry_tasks.contract.config import (
+    MIN_REFITS,
     EnsembleConfig,
     FeaturesConfig,
     GatePolicy,
@@ -22,19 +24,20 @@ from foundry_tasks.contract.errors import NothingToDo
 from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.data.panel import BoolArray
 from foundry_tasks.data.tables import FeatureFile, read_matrices
-from foundry_tasks.features.labels import Labels
-from foundry_tasks.gates.null_distribution import MIN_REFITS, RefittedNull, gated_figures, spread_shifts
+from foundry_tasks.features.labels import Labels, label_span
+from foundry_tasks.gates.null_distribution import RefittedNull, gated_figures, spread_shifts
 from foundry_tasks.inputs.label_file import read_labels
-from foundry_tasks.inputs.null_store import recipe_of, store_null
+from foundry_tasks.inputs.null_store import recipe_of, store_null, stored_nulls
 from foundry_tasks.inputs.run_inputs import RunInputs
 from foundry_tasks.models.design import Designs
 from foundry_tasks.walk.study import Recipe, study_panel
 
 
 def run(config: NullsConfig, io: StageIO) -> None:
-    """features, labels → nulls.json, and each horizon's null in the store, where the gates of this market read it.
+    """features, labels → nulls.json, and each horizon's refits in the store, where the gates of this market read them.
 
-    Refits that an earlier try has finished are reused. Raises NothingToDo for null_refits=0.
+    They are added to the recipe's earlier refits. Refits that an earlier try has finished are reused. Raises NothingToDo for
+    null_refits=0.
     """
     if not config.null_refits:
         raise NothingToDo("null_refits=0: nothing is refitted under shifted labels.")
@@ -45,7 +48,10 @@ def run(config: NullsConfig, io: StageIO) -> None:
     label_entry = RunInputs(io.inputs).labels_config.label_entry
     models, ensemble = _part(ModelsConfig, config), _part(EnsembleConfig, config)
     recipe = recipe_of([*upstream, models.model_dump(mode="json"), ensemble.model_dump(mode="json")])
-    shifts = {h: spread_shifts(len(features.sessions), h, config.null_refits) for h in config.horizons}
+    spread = partial(
+        spread_shifts, len(features.sessions), refits=config.null_refits, lookback=models.lookback_sessions
+    )
+    shifts = {h: spread(span=label_span(h, label_entry)) for h in config.horizons}
     designs, stored = Designs(features), dict[int, StoredNull]()
     io.steps.progress.start("nulls", len(config.horizons) * config.null_refits)
     for horizon in config.horizons:
@@ -63,10 +69,11 @@ def run(config: NullsConfig, io: StageIO) -> None:
         )
         null = RefittedNull(_by_figure(rows), shifts[horizon], str(features.sessions[-1]))
         stored[horizon] = store_null(io.store, config.market, horizon, recipe, null)
-        auc = null.q95("auc")
-        io.outputs.metrics[f"{horizon}d"] = {"refits": len(rows), "auc_q95": auc if math.isfinite(auc) else None}
-    if config.null_refits < MIN_REFITS:
-        io.warn(f"{config.null_refits} refits are too few for a 95 % quantile: the gates need {MIN_REFITS}")
+        own = next(each for each in stored_nulls(io.store, config.market, horizon, recipe) if each.own)
+        auc, refits = own.q95("auc"), own.refits("auc")
+        io.outputs.metrics[f"{horizon}d"] = {"refits": refits, "auc_q95": auc if math.isfinite(auc) else None}
+        if refits < MIN_REFITS:
+            io.warn(f"{horizon}d: {refits} refits are too few for a 95 % quantile: the gates need {MIN_REFITS}")
     io.publish(Nulls(horizons=stored))
 
 

@@ -21,6 +21,7 @@ from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.data.panel import AnyArray, FeaturePanel, FloatArray
 from foundry_tasks.data.profile import profile_predictions
 from foundry_tasks.data.tables import panel_sessions, read_features, write_table
+from foundry_tasks.evaluation.positions import suggested_positions
 from foundry_tasks.ledger.chain import Ledger
 from foundry_tasks.ledger.records import LedgerState, model_name
 
@@ -53,7 +54,7 @@ def run(config: PredictConfig, io: StageIO) -> None:
         used[horizon] = Predictor(
             model=chosen.version.model, version=chosen.version.version, kind=chosen.kind, why=chosen.why
         )
-    table = _table(p_up, used, today, config)
+    table = _table(p_up, versions, today, config)
     import pandas as pd  # noqa: PLC0415 - great_expectations loads it on its thread anyway
 
     seen = (np.asarray(table[name]) for name in ("date", "ticker", "horizon", "p_up"))
@@ -226,19 +227,19 @@ def _fitted_by(bundle: "Bundle") -> set[ModelName]:
 
 
 def _table(
-    p_up: dict[int, FloatArray], used: dict[int, Predictor], today: FeaturePanel, config: PredictConfig
+    p_up: Mapping[int, FloatArray], versions: Mapping[int, VersionInUse], today: FeaturePanel, config: PredictConfig
 ) -> dict[str, AnyArray]:
     """Long table: one row per ticker and horizon. Tickers without a prediction at every horizon are left out.
 
-    mean_p_up: over horizons; confidence: its distance from ½, doubled; position: Kelly's bet at even odds, 2p − 1, times
-    kelly_fraction, within ± max_position of capital.
+    mean_p_up: over horizons; confidence: its distance from ½, doubled; position: of the promoted horizons, as in
+    `suggested_positions`, the same in all rows of a ticker and NaN where no horizon has a champion.
     """
-    stacked = np.stack(list(p_up.values()))
+    horizons, stacked = list(p_up), np.stack(list(p_up.values()))
     kept = np.flatnonzero(np.isfinite(stacked).all(axis=0))
-    mean = stacked[:, kept].mean(axis=0)
-    edge = 2 * mean - 1
-    position = np.clip(config.kelly_fraction * edge, -config.max_position, config.max_position)
-    horizons, count = list(p_up), len(kept)
+    mean, count = stacked[:, kept].mean(axis=0), len(kept)
+    promoted = [h for h in horizons if versions[h].kind == "champion"]
+    base_rate = np.array([versions[h].base_rate for h in promoted])
+    position = suggested_positions(stacked[[horizons.index(h) for h in promoted]], base_rate, config)[kept]
 
     def each(values: Sequence[str] | Sequence[int]) -> AnyArray:
         return np.repeat(np.array(values), count)
@@ -249,9 +250,9 @@ def _table(
         "horizon": np.repeat(np.array(horizons), count),
         "p_up": stacked[:, kept].ravel(),
         "mean_p_up": np.tile(mean, len(horizons)),
-        "confidence": np.tile(np.abs(edge), len(horizons)),
+        "confidence": np.tile(np.abs(2 * mean - 1), len(horizons)),
         "position": np.tile(position, len(horizons)),
-        "model": each([used[h].model for h in horizons]),
-        "version": each([used[h].version for h in horizons]),
-        "kind": each([used[h].kind for h in horizons]),
+        "model": each([versions[h].model for h in horizons]),
+        "version": each([versions[h].version for h in horizons]),
+        "kind": each([versions[h].kind for h in horizons]),
     }

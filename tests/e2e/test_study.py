@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from foundry_tasks.audit.size_and_power import kinds
-from foundry_tasks.contract.config import EnsembleConfig, GatePolicy, ModelsConfig
+from foundry_tasks.contract.config import MIN_REFITS, EnsembleConfig, GatePolicy, ModelsConfig
 from foundry_tasks.contract.stages import stage_config
-from foundry_tasks.gates.null_distribution import MIN_REFITS
 from foundry_tasks.gates.verdict import evaluate_gates
 from foundry_tasks.runtime.progress import PlainProgress
 from foundry_tasks.walk.study import Recipe, study
@@ -57,7 +56,7 @@ def test_the_audit_stage_publishes_a_tally_for_every_kind_of_market(foundry):
 @pytest.fixture(scope="module")
 def audited(foundry, tmp_path_factory):
     """A market with an edge, and a recipe's null distribution on it."""
-    prices = simulated_market(sessions=700, tickers=12, seed=4, signal=0.2)
+    prices = simulated_market(sessions=770, tickers=12, seed=4, signal=0.2)
     conf = TINY | write_market(tmp_path_factory.mktemp("market"), prices)
     for stage in ("prices", "features", "labels", "nulls"):
         result = foundry.stage(stage, "null", conf | {"null_refits": MIN_REFITS}, dag="foundry_audit")
@@ -72,16 +71,22 @@ def test_a_recipe_fitted_anew_under_shifted_labels_ranks_no_better_than_chance(a
     assert abs(aucs.mean() - 0.5) < 4 * aucs.std() / np.sqrt(MIN_REFITS)
 
 
-def test_the_gates_read_what_an_audit_of_the_same_recipe_has_found(foundry, audited):
+def test_the_gates_read_what_audits_have_found_and_no_later_audit_erases_it(foundry, audited):
+    """The eraser audits again with one refit, then changes keys that are not learned from, then one that is."""
     conf, null = audited
     reached = np.quantile(null["figures"]["auc"], 0.95)
+    result = foundry.stage("nulls", "null", conf | {"null_refits": 1}, dag="foundry_audit")
+    assert result.metrics["1d"] == {"refits": MIN_REFITS, "auc_q95": pytest.approx(reached)}
+    assert not result.warnings
 
     def note(run_id, conf):
         gates = foundry.train(run_id, conf, until="gates")["gates"]
         return json.loads(foundry.document(gates, "gates.json"))["horizons"]["1"]["gates"][0]["note"]
 
-    assert f"of the refitted null: {reached:.4f} (40 refits, prices until" in note("same", conf | {"threads": 2})
-    assert "refitted null" not in note("other", conf | {"feature_set": "extended"})
+    said = f"{reached:.4f} (40 refits, prices until"
+    same = {"threads": 2, "stopping_sessions": 130, "deep_loss": "cross_entropy", "min_fit_sessions": 90}
+    assert f"of the refitted null: {said}" in note("same", conf | same)
+    assert f"of the refitted null of another recipe on the same prices: {said}" in note("other", conf | {"seed": 8})
 
 
 class Killed(BaseException):

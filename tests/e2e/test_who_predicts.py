@@ -3,9 +3,11 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
 
 from foundry_tasks.contract.errors import ConfigError
+from foundry_tasks.data.tables import read_table
 from foundry_tasks.ledger import decisions as governance
 from foundry_tasks.ledger.chain import Ledger
 from foundry_tasks.ledger.links import SignOff
@@ -57,6 +59,19 @@ def predict(foundry, run="again", keys=CORE):
     result = foundry.stage("predict", run, foundry.conf | keys)
     used = json.loads(foundry.document(result, "predictions.json"))["per_horizon"]["1"]
     return used, [line for line in result.warnings if "version" in line]
+
+
+def sizes(foundry, run):
+    """The column `position` of a run's predictions."""
+    predict(foundry, run)
+    result = foundry.stage("predict", run, foundry.conf | CORE)
+    return read_table(foundry.store.object_path(result.outputs["predictions.parquet"].sha256))["position"]
+
+
+def test_a_shadow_suggests_no_position_and_a_champion_no_more_than_the_capital(again):
+    assert np.isnan(sizes(again, "shadow")).all()
+    crown(again, 1)
+    assert np.abs(sizes(again, "champion")).sum() <= 1, "NaN is not at most 1"
 
 
 def test_a_train_run_predicts_with_the_version_that_it_found_registered_and_not_with_the_newest(again):

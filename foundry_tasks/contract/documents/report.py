@@ -127,7 +127,7 @@ class HorizonPrediction(Part):
     confidence: Figure = None
     """Distance of the mean P(up) from ½, doubled."""
     position: Figure = None
-    """Share of capital."""
+    """Suggested share of capital, from the promoted horizons; None where no horizon has a champion."""
 
 
 class TickerPrediction(Part):

@@ -72,7 +72,12 @@ def _html(document: Report) -> Values | None:
         return None
     shown = predictions.top + predictions.bottom
     p_ups = [item.p_up for entry in shown for item in entry.horizons.values()]
-    return {"bars": interval_bars, "position": position, "prediction_reach": interval_bars.reach_of(p_ups)}
+    return {
+        "bars": interval_bars,
+        "position": position,
+        "note": note(predictions),
+        "prediction_reach": interval_bars.reach_of(p_ups),
+    }
 
 
 def _markdown(document: Report) -> Iterator[str]:
@@ -86,6 +91,8 @@ def _markdown(document: Report) -> Iterator[str]:
         yield f"- {horizon_name(horizon)}: {predictor.model} version {predictor.version}, {predictor.kind}{why}"
     coverage = "" if predictions.coverage is None else f", {percent(predictions.coverage)} of the universe"
     yield f"- {predictions.tickers} tickers{coverage}"
+    if without := note(predictions):
+        yield f"- {without}"
     yield ""
     horizons = predictions.horizons
     for title, entries in (("Highest", predictions.top), ("Lowest", predictions.bottom)):
@@ -112,6 +119,8 @@ def _terminal(document: Report, _terminal: Terminal) -> Iterator[str]:
         values = [*(entry.at(h).p_up for h in horizons), entry.mean_p_up]
         columns = "".join(f"{figure(value, percent):>10}" for value in values)
         yield f"  {entry.ticker:<{width}}  {columns}  {position(entry, horizons)}"
+    if without := note(predictions):
+        yield f"  {without}"
     for h, predictor in predictions.per_horizon.items():
         why = f": {predictor.why}" if predictor.why else ""
         yield from wrapped(
@@ -124,6 +133,14 @@ def position(entry: TickerPrediction, horizons: Sequence[int]) -> str:
     sizes = [entry.at(horizon).position for horizon in horizons]
     written = ["–" if size is None else signed_percent(size) for size in sizes]
     return written[0] if len(set(written)) == 1 else " · ".join(text.removesuffix(" %") for text in written) + " %"
+
+
+def note(predictions: PredictionsSection) -> str:
+    """The sentence that no ticker has a position, if no horizon has a champion; else empty."""
+    shown = (*predictions.top, *predictions.bottom)
+    sized = any(entry.at(horizon).position is not None for entry in shown for horizon in predictions.horizons)
+    promoted = any(predictor.kind == "champion" for predictor in predictions.per_horizon.values())
+    return "" if sized or promoted else "no position: no champion"
 
 
 SECTION = Section(

@@ -102,6 +102,10 @@ def test_shifted_labels_are_those_of_another_session():
     assert np.array_equal(shifted.forward_return[:10], labels.forward_return[-10:], equal_nan=True)
 
 
+def test_a_simulated_market_is_judged_without_the_stored_null_that_a_policy_asks_for():
+    assert small_recipe(AuditConfig(min_null_refits=40)).policy.min_null_refits == 0
+
+
 def test_three_hundred_sessions_leave_a_hundred_and_eighty_to_be_tested_on():
     folds = WalkForwardValidator(small_recipe(CONFIG).models).folds(CONFIG.market_sessions, 1)
     assert sum(len(fold.test) for fold in folds if fold.reported) == 180

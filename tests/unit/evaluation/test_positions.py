@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foundry_tasks.contract.config import BacktestConfig
-from foundry_tasks.evaluation.positions import target_weights
+from foundry_tasks.contract.config import BacktestConfig, PredictConfig
+from foundry_tasks.evaluation.positions import suggested_positions, target_weights
 
 NAN = float("nan")
 SIZINGS = ("long_only", "long_short", "top_bottom", "probability")
@@ -92,3 +92,70 @@ def test_the_order_of_the_tickers_decides_nothing(sizing, seed):
     config = BacktestConfig(sizing=sizing, names_a_side=3)
     permuted = target_weights(p_up[:, order], member[:, order], config)
     assert permuted == pytest.approx(target_weights(p_up, member, config)[:, order], abs=1e-12)
+
+
+# ------------------------------------------------------------------ suggested positions
+@st.composite
+def promoted(draw):
+    """P(up) of promoted horizons, their base rates, and a config."""
+    n_horizons, n_tickers = draw(st.integers(1, 3)), draw(st.integers(1, 600))
+    rng = np.random.default_rng(draw(st.integers(0, 2**16)))
+    base_rate = rng.uniform(0.3, 0.7, n_horizons)
+    spread = draw(st.sampled_from([0.001, 0.02, 0.3]))
+    p_up = np.clip(base_rate[:, None] + spread * rng.normal(size=(n_horizons, n_tickers)), 0, 1)
+    config = PredictConfig(max_position=draw(st.floats(0, 1)), kelly_fraction=draw(st.floats(0, 3)))
+    return p_up, base_rate, config
+
+
+@given(promoted())
+def test_positions_never_exceed_the_capital_nor_one_of_them_its_bound(case):
+    position = suggested_positions(*case)
+    assert np.isfinite(position).all()
+    assert np.abs(position).sum() <= 1 + 1e-12
+    assert np.abs(position).max() <= case[2].max_position
+
+
+def test_all_tickers_of_a_rising_market_are_held_with_no_more_than_the_capital():
+    """505 tickers with 3 % each were 13 times the capital."""
+    p_up = np.full((1, 505), 0.56)
+    assert np.abs(suggested_positions(p_up, np.array([0.50]), PredictConfig())).sum() == pytest.approx(1)
+    assert not suggested_positions(p_up, np.array([0.56]), PredictConfig()).any()
+
+
+@given(promoted(), st.floats(-0.2, 0.2))
+def test_the_drift_of_a_market_is_no_position(case, drift):
+    p_up, base_rate, config = case
+    moved = suggested_positions(p_up + drift, base_rate + drift, config)
+    assert moved == pytest.approx(suggested_positions(p_up, base_rate, config), abs=1e-12)
+
+
+@given(promoted())
+def test_a_ticker_at_its_base_rate_is_no_position_and_the_other_side_of_it_the_opposite(case):
+    p_up, base_rate, config = case
+    assert not suggested_positions(np.broadcast_to(base_rate[:, None], p_up.shape), base_rate, config).any()
+    opposite = suggested_positions(2 * base_rate[:, None] - p_up, base_rate, config)
+    assert opposite == pytest.approx(-suggested_positions(p_up, base_rate, config), abs=1e-12)
+
+
+@given(promoted())
+def test_a_higher_probability_is_never_a_smaller_position(case):
+    p_up, base_rate, config = case
+    order = np.argsort(p_up.mean(axis=0), kind="stable")
+    assert (np.diff(suggested_positions(p_up, base_rate, config)[order]) >= -1e-12).all()
+
+
+def test_a_position_is_a_fraction_of_the_kelly_bet_on_the_mean_edge():
+    p_up, config = np.array([[0.56, 0.5], [0.58, 0.5]]), PredictConfig(max_position=0.5, kelly_fraction=0.25)
+    expected = [0.25 * 2 * (0.04 + 0.02) / 2, 0.25 * 2 * (-0.02 - 0.06) / 2]
+    assert suggested_positions(p_up, np.array([0.52, 0.56]), config) == pytest.approx(expected)
+
+
+def test_without_a_promoted_horizon_there_is_no_position():
+    assert np.isnan(suggested_positions(np.empty((0, 4)), np.empty(0), PredictConfig())).all()
+
+
+def test_a_ticker_without_a_forecast_has_no_position_and_leaves_those_of_the_others():
+    p_up, base_rate = np.array([[0.6, NAN, 0.4]]), np.array([0.5])
+    with_gap, without = (suggested_positions(p, base_rate, PredictConfig()) for p in (p_up, p_up[:, [0, 2]]))
+    assert np.isnan(with_gap[1])
+    assert with_gap[[0, 2]] == pytest.approx(without)

@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from foundry_tasks.contract.config import GatePolicy
+from foundry_tasks.contract.config import MIN_REFITS, GatePolicy
 from foundry_tasks.contract.documents import Fold, Gate, Window
 from foundry_tasks.evaluation import metrics
-from foundry_tasks.gates.null_distribution import MIN_REFITS, RefittedNull
+from foundry_tasks.gates.null_distribution import RefittedNull
 from foundry_tasks.gates.verdict import evaluate_gates, verdict_of
 from foundry_tasks.walk.evidence import collapsed_folds
 from tests.unit.gates.forecaster import FOLDS, SESSIONS, TICKERS, evidence
@@ -71,18 +71,58 @@ def test_the_folds_in_which_a_base_model_says_the_same_of_all_are_found():
     assert collapsed_folds(folds, scores) == {"honest": (), "flat": (1,)}
 
 
-def test_the_stricter_of_two_nulls_counts():
-    lucky = RefittedNull({"auc": tuple(np.linspace(0.5, 0.6, MIN_REFITS))}, tuple(range(MIN_REFITS)), "2018-02-07")
-    auc = gate(evaluate_gates(evidence(), POLICY, seed=0, refitted=lucky), "auc")
+def refits(top, number=MIN_REFITS, *, own=True):
+    """A null with AUCs from 0.5 to `top`."""
+    return RefittedNull({"auc": tuple(np.linspace(0.5, top, number))}, tuple(range(number)), "2018-02-07", own=own)
+
+
+def test_the_strictest_null_counts_and_the_note_says_whose_it_is():
+    lucky, calm = refits(0.6), refits(0.502)
+    auc = gate(evaluate_gates(evidence(), POLICY, seed=0, refitted=[calm, lucky]), "auc")
     assert auc.value < lucky.q95("auc")
     assert auc.verdict == "failed"
     assert "of the refitted null: 0.5950 (40 refits, prices until 2018-02-07)" in auc.note
+    auc = gate(evaluate_gates(evidence(), POLICY, seed=0, refitted=[calm, replace(lucky, own=False)]), "auc")
+    assert auc.verdict == "failed"
+    assert "of the refitted null of another recipe on the same prices: 0.5950 (40 refits, prices until" in auc.note
 
 
 def test_few_refits_say_nothing_of_a_tail():
-    few = RefittedNull({"auc": (0.6,) * (MIN_REFITS - 1)}, tuple(range(MIN_REFITS - 1)), "2018-02-07")
-    with_few = evaluate_gates(evidence(), POLICY, seed=0, refitted=few)
+    few = refits(0.6, MIN_REFITS - 1)
+    with_few = evaluate_gates(evidence(), POLICY, seed=0, refitted=[few])
     assert with_few == evaluate_gates(evidence(), POLICY, seed=0)
+
+
+def test_a_refit_whose_figure_is_undefined_is_no_refit_of_it():
+    holes = RefittedNull({"auc": (0.6,) * (MIN_REFITS - 1) + (np.nan,)}, tuple(range(MIN_REFITS)), "2018-02-07")
+    assert holes.refits("auc") == MIN_REFITS - 1
+    assert evaluate_gates(evidence(), POLICY, seed=0, refitted=[holes]) == evaluate_gates(evidence(), POLICY, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("stored", "verdict"),
+    [((), "undefined"), ((40,), "undefined"), ((59, 40), "undefined"), ((60,), "passed"), ((40, 61), "passed")],
+)
+def test_a_policy_that_asks_for_a_null_leaves_the_gate_undefined_without_it(stored, verdict):
+    policy = POLICY.model_copy(update={"min_null_refits": 60})
+    nulls = [refits(0.505, number) for number in stored]
+    report = evaluate_gates(evidence(), policy, seed=0, refitted=nulls)
+    auc = gate(report, "auc")
+    assert auc.verdict == verdict
+    assert (report.verdict == "passed") == (verdict == "passed")
+    assert auc.threshold.endswith("; a null of ≥ 60 refits")
+    if verdict == "undefined":
+        asked = (
+            f"asks for a null of 60 refits on these prices, and the largest that is stored has {max(stored, default=0)}"
+        )
+        assert asked in auc.note
+
+
+@pytest.mark.parametrize("asked", [1, MIN_REFITS - 1])
+def test_a_policy_cannot_ask_for_a_null_without_a_quantile(asked):
+    with pytest.raises(ValueError, match=f"{asked} refits have no 95 % quantile. Ask for 40 or more, or for 0"):
+        GatePolicy(min_null_refits=asked)
+    assert GatePolicy(min_null_refits=MIN_REFITS).min_null_refits == MIN_REFITS
 
 
 def test_a_report_holds_what_chance_makes_of_every_gated_figure():

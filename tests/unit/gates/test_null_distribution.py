@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.evaluation import metrics
+from foundry_tasks.features.lookback import LOOKBACK_SESSIONS
 from foundry_tasks.gates import null_distribution as null
 from tests.unit.gates.forecaster import evidence
 
@@ -51,9 +52,10 @@ def test_a_session_without_labels_has_no_figure_and_spoils_no_mean():
 
 
 @pytest.mark.parametrize(
-    ("n_sessions", "least", "shifts"), [(1250, 250, 751), (750, 250, 251), (600, 200, 201), (180, 60, 61)]
+    ("n_sessions", "least", "shifts"),
+    [(1250, LOOKBACK_SESSIONS, 1251 - 2 * LOOKBACK_SESSIONS), (750, 250, 251), (600, 200, 201), (180, 60, 61)],
 )
-def test_shifts_are_a_year_or_a_third_of_a_shorter_window_from_home_either_way(n_sessions, least, shifts):
+def test_shifts_are_a_lookback_or_a_third_of_a_shorter_window_from_home_either_way(n_sessions, least, shifts):
     found = null.admissible_shifts(n_sessions)
     assert len(found) == shifts
     assert min(found.min(), n_sessions - found.max()) == least
@@ -103,16 +105,20 @@ def test_the_figures_of_a_refit_are_those_that_the_cheap_null_observes():
     assert found == pytest.approx({name: figure.observed for name, figure in cheap.items()}, rel=1e-9)
 
 
-@given(st.integers(1, 60), st.integers(0, 500), st.integers(1, 60))
-def test_shifts_for_refits_are_distinct_and_longer_than_what_features_remember(horizon, more, refits):
-    least = null.MEMORY_SESSIONS + horizon
+@given(st.integers(1, 61), st.integers(0, 500), st.integers(1, 60), st.sampled_from([0, 19, 249]))
+def test_a_shifted_label_shares_no_session_with_what_a_model_reads(span, more, refits, lookback):
+    least = LOOKBACK_SESSIONS + lookback + span + 1
     n_sessions = 2 * least + refits - 1 + more
-    shifts = null.spread_shifts(n_sessions, horizon, refits)
+    shifts = null.spread_shifts(n_sessions, span, refits, lookback=lookback)
     assert len(set(shifts)) == refits
+    today = n_sessions
+    for shift in (min(shifts), n_sessions - max(shifts)):
+        ends, read_from = today - shift + span, today - lookback - LOOKBACK_SESSIONS
+        assert ends < read_from
     assert min(shifts) == least
-    assert max(shifts) <= n_sessions - least
 
 
 def test_a_market_that_is_too_short_to_forget_is_refused():
-    with pytest.raises(ConfigError, match="Use 672 sessions, or lower null_refits"):
-        null.spread_shifts(671, 1, 41)
+    with pytest.raises(ConfigError, match="Use 762 sessions, or lower null_refits"):
+        null.spread_shifts(761, 1, 41)
+    assert len(null.spread_shifts(762, 1, 41)) == 41

@@ -251,7 +251,7 @@ class Run:
             "p_up": p_up.reshape(-1),
             "mean_p_up": np.repeat(p_up.mean(axis=1), len(HORIZONS)),
             "confidence": np.abs(p_up - 0.5).reshape(-1) * 2,
-            "position": np.clip(p_up - 0.5, 0, 0.05).reshape(-1),
+            "position": np.full(n_rows, np.nan),
             "kind": np.full(n_rows, "shadow", object),
         }
         path = io.outputs.workspace / "predictions.parquet"

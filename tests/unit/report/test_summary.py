@@ -6,8 +6,10 @@ import sys
 import pytest
 
 from foundry_tasks.contract import artifacts
+from foundry_tasks.contract.documents.report import HorizonPrediction, TickerPrediction
 from foundry_tasks.contract.environment_variables import REPOSITORY
 from foundry_tasks.contract.errors import MissingInputError
+from foundry_tasks.report.sections import predictions
 from foundry_tasks.report.summary import render
 
 
@@ -31,6 +33,21 @@ def test_the_summary_shows_the_top_five_at_each_horizon(text, document):
     for entry in document.predictions.top:
         line = next(line for line in text.splitlines() if line.startswith(f"  {entry.ticker} "))
         assert line.count("%") >= 4
+
+
+def test_predictions_of_shadows_alone_say_why_they_have_no_position(text, train_run):
+    said = "no position: no champion"
+    assert f"  {said}" in text
+    assert f"- {said}" in train_run.page("report.md")
+    assert f"<br/>{said.capitalize()}." in train_run.page("report.html")
+
+
+def test_predictions_with_a_position_show_it(document):
+    sized = HorizonPrediction(p_up=0.6, position=0.031)
+    entry = TickerPrediction(ticker="T", mean_p_up=0.6, horizons={1: sized, 5: sized})
+    shown = document.predictions.model_copy(update={"top": (entry,), "bottom": (), "horizons": (1, 5)})
+    assert predictions.position(entry, (1, 5)) == "+3.1 %"
+    assert predictions.note(shown) == ""
 
 
 def test_the_summary_counts_start_up_apart(text):
