@@ -21,7 +21,7 @@ from foundry_tasks.data.ranks import session_ranks
 from foundry_tasks.evaluation.metrics import known_mean, session_auc, session_brier, session_rank_ic
 from foundry_tasks.evaluation.wfe import MIN_EDGE, walk_forward_efficiency
 from foundry_tasks.models.meta_learner import standardise
-from foundry_tasks.statistics.bootstrap import block_length
+from foundry_tasks.statistics.block_means import block_length
 from foundry_tasks.walk.evidence import Evidence
 
 Shifts = npt.NDArray[np.intp]
