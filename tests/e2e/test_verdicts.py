@@ -28,6 +28,8 @@ SMALL = {
 }
 NOISE_SEEDS = 20
 ANY_TIME = {"promotion_window_sessions": 0}
+WIDE_MARGIN = {"min_champion_difference": -0.01}
+"""Versions of other seeds rank alike; on 240 sessions the interval of their difference is ± 0.004."""
 
 
 def market(folder, **keys):
@@ -127,7 +129,7 @@ def test_a_model_that_passes_after_many_wild_trials_is_marked_and_still_passes(c
 
 def test_of_two_versions_held_against_a_champion_within_a_window_the_second_waits_for_a_person(planted, tmp_path):
     _, conf, _ = planted
-    foundry = newcomer(planted, tmp_path)
+    foundry, conf = newcomer(planted, tmp_path), conf | WIDE_MARGIN
     runs = (("champion", {}), ("successor", {"seed": 8}), ("another", {"seed": 9}), ("patient", {"seed": 9} | ANY_TIME))
     results = [foundry.train(run, conf | keys) for run, keys in runs]
     events = [result["promote"].metrics["1d"]["event"] for result in results]
