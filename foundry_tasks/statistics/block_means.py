@@ -9,9 +9,9 @@ has the variance
 
     b γ₀ + 2 Σ_{0<j<h} (b − j) γ₀ (1 − j/h) = b Ω − γ₀ (h² − 1)/3 = b Ω (1 − (h² − 1)/(3hb)) ≈ b Ω (1 − h/3b)
 
-and the sum of all sessions n Ω up to the same constant, since neighbouring blocks are positively correlated. The variance of
-block means therefore underestimates that of the overall mean by this factor, 0.89 at h = 20, and the standard error is divided
-by its root. If scores change between sessions, the autocovariance is smaller and the correction errs on the safe side.
+and the sum of all n sessions n Ω − γ₀ (h² − 1)/3, since neighbouring blocks are positively correlated. The variance of block
+means therefore underestimates that of the overall mean by about the factor in brackets, 0.89 at h = 20, and the standard error is
+divided by its root. If scores change between sessions, the autocovariance is smaller and the correction errs on the safe side.
 
 **Student's t** with one degree of freedom less than blocks is valid for independent normal blocks, and conservative if their
 variances differ, as in calm and turbulent markets: Ibragimov and Müller (2010), for levels up to 8 %.
