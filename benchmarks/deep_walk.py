@@ -26,7 +26,7 @@ from foundry_tasks.data.tables import read_matrices
 from foundry_tasks.evaluation.collapse import collapse_of
 from foundry_tasks.evaluation.metrics import session_auc, session_rank_ic
 from foundry_tasks.models.meta_learner import average
-from foundry_tasks.statistics.bootstrap import Resampling, mean_interval
+from foundry_tasks.statistics.block_means import BlockRule, mean_interval
 
 STAGES = ("prices", "features", "labels", "models", "ensemble")
 LIGHT = ("logistic", "lightgbm", "xgboost")
@@ -127,7 +127,7 @@ def _print(store: Path, results: dict[str, StageResult]) -> bool:
 
 
 def _interval(series: FloatArray) -> str:
-    found = mean_interval(series, horizon=1, resampling=Resampling(0.95, 2000, 12, seed=0))
+    found = mean_interval(series, horizon=1, rule=BlockRule(0.95, 12))
     return f"{found.value:+.4f} [{found.lower:+.4f}, {found.upper:+.4f}]"
 
 

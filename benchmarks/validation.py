@@ -10,7 +10,8 @@ from benchmarks.row import Row, cpu_timed, taking_turns
 from foundry_tasks.contract.config import GatePolicy
 from foundry_tasks.evaluation.metrics import session_auc, session_hit_rate
 from foundry_tasks.gates.null_distribution import admissible_shifts, null_distribution
-from foundry_tasks.statistics.bootstrap import Interval, Resampling, block_length, mean_interval
+from foundry_tasks.statistics.block_means import Interval, block_length
+from foundry_tasks.statistics.bootstrap import Resampling, resampled_means
 from foundry_tasks.walk.evidence import Evidence
 
 N_SESSIONS, N_TICKERS, HORIZON, N_FOLDS = 1200, 500, 5, 5
@@ -83,7 +84,11 @@ def _evidence() -> Evidence:
 # ---------------------------------------------------------------- ours
 def _interval(e: Evidence) -> Interval:
     resampling = Resampling.of(GatePolicy(resamples=RESAMPLES), seed=0)
-    return mean_interval(session_auc(e.p_up, e.up), horizon=HORIZON, resampling=resampling)
+    auc, block = session_auc(e.p_up, e.up), block_length(HORIZON)
+    rng = np.random.default_rng(resampling.seed)
+    means = resampled_means(auc, block=block, resamples=resampling.resamples, rng=rng)
+    lower, upper = np.quantile(means, resampling.levels)
+    return Interval(auc.mean(), lower, upper, len(auc) // block)
 
 
 # ---------------------------------------------------------------- as loops

@@ -137,15 +137,20 @@ class SeedConfig(StageConfig):
     """First random seed."""
 
 
-class IntervalsConfig(StageConfig):
-    """How confidence intervals are resampled."""
+class BlocksConfig(StageConfig):
+    """How confidence intervals of means over sessions are computed."""
 
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
-    """Two-sided confidence level of all intervals."""
-    resamples: Annotated[int, Field(ge=200)] = 2000
-    """Resamples of the block bootstrap."""
+    """Two-sided confidence level of intervals."""
     min_blocks: PositiveInt = 12
-    """Smallest number of bootstrap blocks. With fewer an interval is undefined, and its gate fails."""
+    """Smallest number of blocks of sessions. With fewer an interval is undefined, and its gate fails."""
+
+
+class IntervalsConfig(BlocksConfig):
+    """How confidence intervals are computed, those of the block bootstrap included."""
+
+    resamples: Annotated[int, Field(ge=200)] = 2000
+    """Resamples of the block bootstrap, for figures that are no mean: walk-forward efficiency, Sharpe ratio, ECE."""
 
 
 class HorizonsConfig(StageConfig):
@@ -446,8 +451,8 @@ class GatePolicy(IntervalsConfig):
     """Walk-forward efficiency on direction relative to the session's median."""
     warn_wfe: float = 0.50
     """Walk-forward efficiency below which the gate warns."""
-    max_ece: Share = 0.05
-    """Expected calibration error in equal-mass bins. Refused if its lower bound is above."""
+    max_calibration_gap: Share = 0.03
+    """Mean outcome minus mean P(up), in absolute value. Refused if the whole interval is beyond."""
     min_spread_ratio: PositiveFloat = 0.25
     """Observed dispersion of P(up) within a session, divided by the expected one."""
     max_sign_gap: Share = 0.25
@@ -521,7 +526,7 @@ class PredictConfig(HorizonsConfig, MarketConfig):
     a champion there is no position."""
 
 
-class MonitorConfig(HorizonsConfig, MarketConfig, IntervalsConfig, SeedConfig):
+class MonitorConfig(HorizonsConfig, MarketConfig, BlocksConfig):
     """From which sessions live figures and drift are computed, and when the report warns."""
 
     live_sessions: Annotated[int, Field(ge=1, le=2 * RECENT_SESSIONS)] = 252

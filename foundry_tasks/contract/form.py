@@ -41,7 +41,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
     "Simulated markets": ("simulated_markets", "null_refits", "oracle_aucs", "market_sessions", "market_tickers"),
     "Monitoring": ("live_sessions", "min_live_auc_lower", "drift_sessions", "max_psi"),
     "Gates": (
-        *("min_auc", "min_auc_lower", "min_wfe", "warn_wfe", "max_ece", "min_spread_ratio", "max_sign_gap"),
+        *("min_auc", "min_auc_lower", "min_wfe", "warn_wfe", "max_calibration_gap", "min_spread_ratio", "max_sign_gap"),
         *("min_coverage", "min_champion_difference", "min_null_refits", "promotion_window_sessions"),
     ),
     "Expert: deep models": (

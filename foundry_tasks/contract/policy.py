@@ -27,7 +27,7 @@ GATES: Mapping[str, Rule] = {
     "min_auc_lower": "higher",
     "min_wfe": "higher",
     "warn_wfe": "higher",
-    "max_ece": "lower",
+    "max_calibration_gap": "lower",
     "min_spread_ratio": "higher",
     "max_sign_gap": "lower",
     "min_coverage": "higher",

@@ -278,6 +278,12 @@ MARKET_STAGES = sharing_conf("prices")
 """The stages that read a market's defaults."""
 
 
+_REPLACED = {
+    "max_ece": "max_ece is no key any more: calibration is gated by its slope and max_calibration_gap. Remove max_ece",
+}
+"""Key of an earlier version → message."""
+
+
 def check_conf(conf: Conf, stages: Iterable[str] = MARKET_STAGES) -> dict[str, JsonValue]:
     """`conf` with the values that `stages` read, ready for JSON: numbers as numbers, dates in ISO form.
 
@@ -287,7 +293,9 @@ def check_conf(conf: Conf, stages: Iterable[str] = MARKET_STAGES) -> dict[str, J
     known = conf_fields(stages)
     unknown = sorted(set(conf) - set(known))
     lists_them = f"`foundry {'conf' if 'prices' in stages else stages[0]} --help` lists them"
-    faults = [f"unknown config key {key!r}{c.did_you_mean(key, known)} {lists_them}" for key in unknown]
+    faults = [
+        _REPLACED.get(key) or f"unknown config key {key!r}{c.did_you_mean(key, known)} {lists_them}" for key in unknown
+    ]
     values: dict[str, ConfValue] = {}
     for stage in stages:
         try:

@@ -1,6 +1,6 @@
 """Figures of a backtest of forecasts, with their intervals.
 
-Every mean over sessions has a moving-block bootstrap interval; the holding period sets the block length. All figures cover
+Every mean over sessions has an interval by blocks of sessions; the holding period sets their length. All figures cover
 the sessions in which the forecasts were traded. Basis points are of the capital.
 """
 
@@ -39,7 +39,8 @@ from foundry_tasks.evaluation.performance import (
     sharpe_ratio,
 )
 from foundry_tasks.evaluation.wfe import walk_forward_efficiency
-from foundry_tasks.statistics.bootstrap import Interval, Resampling, block_length, mean_interval, resampled_means
+from foundry_tasks.statistics.block_means import BlockRule, Interval, block_length, mean_interval
+from foundry_tasks.statistics.bootstrap import Resampling, resampled_means
 
 UNDEFINED = float("nan")
 COSTS = ("commission", "spread", "impact", "borrow")
@@ -89,7 +90,7 @@ def earnings(backtest: Backtest, window: slice, *, holding_sessions: int, resamp
     """Figures of the sessions in `window`. holding_sessions: sets the block length of the intervals."""
     net, gross, turnover = backtest.net[window], backtest.gross[window], backtest.holdings.turnover[window]
     benchmark, everything = backtest.benchmark[window], backtest.buy_and_hold[window]
-    in_bp = partial(_in_bp, holding_sessions=holding_sessions, resampling=resampling)
+    in_bp = partial(_in_bp, holding_sessions=holding_sessions, rule=resampling)
     return Earnings(
         holding_sessions=holding_sessions,
         sessions=len(net),
@@ -180,8 +181,8 @@ def _monthly(sessions: DateArray, net: FloatArray) -> MonthlyReturns:
     )
 
 
-def _ladder_mean(cell: LadderCell, resampling: Resampling) -> LadderMean:
-    mean = _in_bp(cell.net, holding_sessions=cell.holding_sessions, resampling=resampling)
+def _ladder_mean(cell: LadderCell, rule: BlockRule) -> LadderMean:
+    mean = _in_bp(cell.net, holding_sessions=cell.holding_sessions, rule=rule)
     return LadderMean(
         entry=cell.entry,
         holding_sessions=cell.holding_sessions,
@@ -192,8 +193,8 @@ def _ladder_mean(cell: LadderCell, resampling: Resampling) -> LadderMean:
     )
 
 
-def _in_bp(series: FloatArray, *, holding_sessions: int, resampling: Resampling) -> documents.Interval:
-    return _bounds(mean_interval(series / BP, horizon=holding_sessions, resampling=resampling))
+def _in_bp(series: FloatArray, *, holding_sessions: int, rule: BlockRule) -> documents.Interval:
+    return _bounds(mean_interval(series / BP, horizon=holding_sessions, rule=rule))
 
 
 def _bounds(interval: Interval) -> documents.Interval:

@@ -13,7 +13,7 @@ from foundry_tasks.data.panel import FloatArray, PricePanel
 from foundry_tasks.data.sessions import next_openings
 from foundry_tasks.evaluation import metrics
 from foundry_tasks.features.labels import build_labels
-from foundry_tasks.statistics.bootstrap import Resampling, mean_interval
+from foundry_tasks.statistics.block_means import BlockRule, mean_interval
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def live_figures(
     base = np.where(np.isfinite(up), np.array([one[0].entry.base_rate for one in scored]).reshape(-1, 1), np.nan)
 
     def around(series: FloatArray) -> Interval:
-        found = mean_interval(series, horizon=horizon, resampling=Resampling.of(config, config.seed))
+        found = mean_interval(series, horizon=horizon, rule=BlockRule(config.confidence, config.min_blocks))
         return Interval(value=found.value, lower=found.lower, upper=found.upper)
 
     entries = [one[0].entry for one in scored]

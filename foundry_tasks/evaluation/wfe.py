@@ -17,7 +17,8 @@ from typing import Literal
 import numpy as np
 
 from foundry_tasks.data.panel import FloatArray
-from foundry_tasks.statistics.bootstrap import Interval, Resampling, block_length, resampled_means
+from foundry_tasks.statistics.block_means import Interval, block_length
+from foundry_tasks.statistics.bootstrap import Resampling, resampled_means
 from foundry_tasks.statistics.newey_west import mean_standard_error
 
 MIN_EDGE = 0.001

@@ -10,7 +10,8 @@ if TYPE_CHECKING:
 
     from foundry_tasks.data.panel import FloatArray
     from foundry_tasks.gates.null_distribution import NullDistribution, RefittedNull
-    from foundry_tasks.statistics.bootstrap import Interval, Resampling
+    from foundry_tasks.statistics.block_means import BlockRule, Interval
+    from foundry_tasks.statistics.bootstrap import Resampling
     from foundry_tasks.walk.evidence import Evidence
 
 
@@ -29,9 +30,16 @@ class Case:
     refitted: "Sequence[RefittedNull]" = ()
 
     @property
+    def rule(self) -> "BlockRule":
+        """The policy's parameters of intervals of means."""
+        from foundry_tasks.statistics.block_means import BlockRule  # noqa: PLC0415 - the report reads gates without NumPy
+
+        return BlockRule(self.policy.confidence, self.policy.min_blocks)
+
+    @property
     def resampling(self) -> "Resampling":
-        """The policy's parameters of intervals."""
-        from foundry_tasks.statistics.bootstrap import Resampling  # noqa: PLC0415 - the report reads gates without NumPy
+        """The policy's parameters of bootstrap intervals."""
+        from foundry_tasks.statistics.bootstrap import Resampling  # noqa: PLC0415 - as above
 
         return Resampling.of(self.policy, self.seed)
 
@@ -40,14 +48,15 @@ class Case:
 
         series: (n_sessions,), NaN where a session has no figure.
         """
-        return interval_of(series, self.evidence, self.policy, self.seed)
+        return interval_of(series, self.evidence, self.policy)
 
 
-def interval_of(series: "FloatArray", evidence: "Evidence", policy: GatePolicy, seed: int) -> "Interval":
+def interval_of(series: "FloatArray", evidence: "Evidence", policy: GatePolicy) -> "Interval":
     """The policy's interval of the mean of a per-session figure.
 
     series: (n_sessions,), NaN where a session has no figure.
     """
-    from foundry_tasks.statistics.bootstrap import Resampling, mean_interval  # noqa: PLC0415 - as above
+    from foundry_tasks.statistics.block_means import BlockRule, mean_interval  # noqa: PLC0415 - as above
 
-    return mean_interval(series, horizon=evidence.horizon, resampling=Resampling.of(policy, seed))
+    rule = BlockRule(policy.confidence, policy.min_blocks)
+    return mean_interval(series, horizon=evidence.horizon, rule=rule)

@@ -10,7 +10,7 @@ from foundry_tasks.gates.case import Case
 from foundry_tasks.gates.style import GateStyle
 
 if TYPE_CHECKING:
-    from foundry_tasks.statistics.bootstrap import Interval
+    from foundry_tasks.statistics.block_means import Interval
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

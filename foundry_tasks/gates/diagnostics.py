@@ -28,7 +28,9 @@ from foundry_tasks.evaluation.wfe import fieller_set, fold_consistency, overfitt
 from foundry_tasks.features.labels import Labels
 from foundry_tasks.gates.expected_figures import expected_against_observed
 from foundry_tasks.gates.verdict import interval_of
+from foundry_tasks.statistics import block_means
 from foundry_tasks.statistics.bootstrap import Resampling
+from foundry_tasks.statistics.calibration_error import calibration_error_interval
 from foundry_tasks.walk.evidence import Evidence, FoldOutput
 
 Figure = Callable[[FloatArray, FloatArray, slice], FloatArray]
@@ -72,8 +74,7 @@ def gate_diagnostics(
     """
 
     def figures(series: FloatArray) -> Interval:
-        interval = interval_of(series, evidence, policy, seed)
-        return Interval(value=interval.value, lower=interval.lower, upper=interval.upper)
+        return _bounds(interval_of(series, evidence, policy))
 
     efficiency = partial(_efficiency, horizon=evidence.horizon, policy=policy, seed=seed)
     p_up, up = evidence.p_up, evidence.up
@@ -89,6 +90,9 @@ def gate_diagnostics(
         brier_base_rate=figures(metrics.session_brier(evidence.base_rate, up)),
         brier_skill=metrics.brier_skill(p_up, evidence.base_rate, up),
         log_loss=figures(metrics.session_log_loss(p_up, up)),
+        calibration_error=_bounds(
+            calibration_error_interval(p_up, up, horizon=evidence.horizon, resampling=Resampling.of(policy, seed))
+        ),
         base_rate=float(np.nanmean(up)),
         entries={
             entry: EntryFigures(
@@ -111,6 +115,10 @@ def gate_diagnostics(
         expected=_expected(evidence, policy),
         sessions=len(p_up),
     )
+
+
+def _bounds(found: block_means.Interval) -> Interval:
+    return Interval(value=found.value, lower=found.lower, upper=found.upper)
 
 
 def edges_of(outputs: Sequence[FoldOutput], labels: Labels, evidence: Evidence) -> Edges:

@@ -23,7 +23,7 @@ from foundry_tasks.evaluation.metrics import known_mean, session_auc, session_br
 from foundry_tasks.evaluation.wfe import MIN_EDGE, walk_forward_efficiency
 from foundry_tasks.features.lookback import LOOKBACK_SESSIONS
 from foundry_tasks.models.meta_learner import standardise
-from foundry_tasks.statistics.bootstrap import block_length
+from foundry_tasks.statistics.block_means import block_length
 from foundry_tasks.walk.evidence import Evidence
 
 Shifts = npt.NDArray[np.intp]

@@ -6,7 +6,8 @@ from foundry_tasks.contract.documents.report_gates import ReliabilityBin, Sessio
 from foundry_tasks.data.panel import FloatArray
 from foundry_tasks.evaluation import metrics
 from foundry_tasks.report.report_inputs import Forecasts
-from foundry_tasks.statistics.bootstrap import block_length, resampled_means
+from foundry_tasks.statistics.block_means import block_length
+from foundry_tasks.statistics.bootstrap import resampled_means
 from foundry_tasks.statistics.calibration_error import reliability
 
 ROLLING_SESSIONS = 63
@@ -65,7 +66,7 @@ def chance_band(series: FloatArray, horizon: int) -> FloatArray:
     """Half-width of the 95 % band of a running sum without skill, by session: 1.96·√(t·v).
 
     series: (n_sessions,), NaN where a session has no figure. v is the long-run variance of the session figures, computed from
-    sums over overlapping blocks of the bootstrap's length, since forward returns of neighbouring sessions overlap. Bartlett
+    sums over overlapping blocks of `block_length`, since forward returns of neighbouring sessions overlap. Bartlett
     (1950). NaN below three blocks.
     """
     known = series[np.isfinite(series)]

@@ -14,7 +14,7 @@ def newey_west_lag(n_sessions: int, horizon: int = 1) -> int:
 
     Labels of h sessions overlap by h − 1. With L = h − 1, Bartlett weights count only 67 % of the variance of a mean of
     20-session sums; with L = 2 (h − 1), 83 %. On 750 sessions of noise |t| > 1.96 then occurs in 5, 7 and 10 % of cases
-    for h = 1, 5 and 20, so gates use the block bootstrap instead.
+    for h = 1, 5 and 20, so gates use Student's t of blocks instead.
 
     >>> newey_west_lag(750), newey_west_lag(750, horizon=20)
     (6, 38)

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from foundry_tasks.data.panel import FloatArray
 from foundry_tasks.evaluation.metrics import session_auc
 from foundry_tasks.models.meta_learner import average
-from foundry_tasks.statistics.bootstrap import Interval, Resampling, mean_interval
+from foundry_tasks.statistics.block_means import BlockRule, Interval, mean_interval
 
-_RESAMPLING = Resampling(confidence=0.95, resamples=2000, min_blocks=12, seed=0)
+_RULE = BlockRule(confidence=0.95, min_blocks=12)
 
 
 def drop_one(scores: Mapping[str, FloatArray], up: FloatArray, *, horizon: int) -> dict[str, Interval]:
@@ -24,5 +24,5 @@ def drop_one(scores: Mapping[str, FloatArray], up: FloatArray, *, horizon: int) 
     for name in scores:
         without = average({other: values for other, values in scores.items() if other != name})
         difference = session_auc(together, up) - session_auc(without + 0 * together, up)
-        found[name] = mean_interval(difference, horizon=horizon, resampling=_RESAMPLING)
+        found[name] = mean_interval(difference, horizon=horizon, rule=_RULE)
     return found

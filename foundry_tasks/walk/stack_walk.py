@@ -19,9 +19,9 @@ from foundry_tasks.models.market_regime import VOLATILITY
 from foundry_tasks.models.meta_learner import MetaLearner, average, fit_meta_learner
 from foundry_tasks.models.regime_adjustment import fit_adjustment
 from foundry_tasks.models.stack import Stack
-from foundry_tasks.statistics.bootstrap import Resampling, mean_interval
+from foundry_tasks.statistics.block_means import BlockRule, mean_interval
 
-_RESAMPLING = Resampling(confidence=0.95, resamples=1000, min_blocks=12, seed=0)
+_RULE = BlockRule(confidence=0.95, min_blocks=12)
 Scores = Mapping[str, FloatArray]
 
 
@@ -158,7 +158,7 @@ class _Past:
         difference = session_auc(np.where(both, stacked, np.nan), labels) - session_auc(
             np.where(both, plain, np.nan), labels
         )
-        interval = mean_interval(difference, horizon=horizon, resampling=_RESAMPLING)
+        interval = mean_interval(difference, horizon=horizon, rule=_RULE)
         if not interval.defined:
             return False, f"plain average: {interval.blocks} blocks of out-of-fold scores are too few to judge stacking"
         spread = f"{interval.value:+.4f} [{interval.lower:+.4f}, {interval.upper:+.4f}]"

@@ -41,6 +41,10 @@ def results(store) -> list[StageResult]:
     return [StageResult.model_validate_json(store.read(key)) for key in keys]
 
 
+REPLACED = {("policy", "max_ece")}
+"""Thresholds of gates that this version lacks."""
+
+
 def leaves(value: Any, *path: str) -> Iterator[tuple[tuple[str, ...], Any]]:
     """(path, value) of all values in a JSON document but objects."""
     if isinstance(value, dict) and value:
@@ -64,7 +68,7 @@ def test_its_documents_are_read_and_none_of_their_facts_is_lost(store, results, 
                 lost = {
                     path: value
                     for path, value in leaves(json.loads(content))
-                    if str(now.get(path, "lost")) != str(value)
+                    if str(now.get(path, "lost")) != str(value) and path not in REPLACED
                 }
                 assert not lost, f"{result.dag} {name}: {dict(list(lost.items())[:9])}"
                 read += 1

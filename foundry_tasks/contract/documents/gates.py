@@ -153,6 +153,8 @@ class Diagnostics(Part):
     brier_skill: Figure
     log_loss: Interval
     """Nats."""
+    calibration_error: Interval | None = Field(default=None, exclude_if=lambda found: found is None)
+    """Expected calibration error in equal-mass bins; None in documents of version 0.2, where it was a gate."""
     base_rate: Figure
     """Share of up labels."""
     entries: Annotated[Mapping[str, EntryFigures], AfterValidator(_in_order)]

@@ -11,7 +11,7 @@ from foundry_tasks.gates.style import GateStyle, writer
 
 if TYPE_CHECKING:
     from foundry_tasks.data.panel import FloatArray
-    from foundry_tasks.statistics.bootstrap import Interval
+    from foundry_tasks.statistics.block_means import Interval
 
 
 def judge(case: Case) -> Answer:

@@ -52,6 +52,8 @@ _FIGURES: Sequence[tuple[str, str, Callable[[JudgedDiagnostics], Cell]]] = (
     ("Rank IC", "rank correlation with what followed", lambda b: _bounded(b.rank_ic, plain)),
     ("ICIR", "mean over deviation of the rank IC, a session", lambda b: _information(b.information)),
     ("Log loss", "nats; 0.6931 for P(up) = ½", lambda b: _bounded(b.log_loss, plain)),
+    ("Expected calibration error", "mean distance of P(up) and share up, in ten equal groups",
+     lambda b: _bounded(b.calibration_error, plain) if b.calibration_error else Cell("–")),
     ("Brier skill", "reduction of the base rate's Brier score", lambda b: _of(b.brier_skill, signed_percent)),
     ("WFE, relative to the median", "the gate's figure, with Fieller's set", lambda b: _efficiency(b.efficiency.relative)),
     ("WFE, beyond the base rate", "accuracy less that of the base rate", lambda b: _efficiency(b.efficiency.over_base_rate)),

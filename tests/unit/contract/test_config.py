@@ -26,6 +26,11 @@ def test_every_fault_of_a_conf_is_said_at_once():
     assert "\n" not in told
 
 
+def test_the_threshold_of_a_gate_that_was_replaced_is_refused_by_naming_the_new_one():
+    with pytest.raises(ConfigError, match=r"^max_ece is no key any more: .* max_calibration_gap\. Remove max_ece"):
+        check_conf({"max_ece": 0.05})
+
+
 @pytest.mark.parametrize(
     "written",
     [{"adj_close": "", "date": "trade_date"}, ["date=trade_date", "adj_close="], [" date = trade_date ", "adj_close="]],

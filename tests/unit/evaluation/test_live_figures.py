@@ -14,7 +14,7 @@ PRICES = simulated_market(sessions=200, tickers=12, seed=3)
 DAYS = [str(day) for day in PRICES.sessions.astype("datetime64[D]")]
 RNG = np.random.default_rng(1)
 P_UP = RNG.uniform(0.4, 0.6, (200, 12))
-CONFIG = MonitorConfig(resamples=200)
+CONFIG = MonitorConfig()
 
 
 def said(

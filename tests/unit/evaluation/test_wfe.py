@@ -39,7 +39,7 @@ def test_an_always_long_model_is_efficient_on_accuracy_and_undefined_against_the
 
 def test_the_bootstrap_interval_of_a_shifted_figure_is_that_of_the_figure():
     validation, test = windows(0.53, seed=1), windows(0.52, seed=2)
-    how = {"horizon": 1, "resampling": Resampling(0.95, 500, 12, seed=3)}
+    how = {"horizon": 1, "resampling": Resampling(0.95, 12, 500, seed=3)}
     shifted = wfe_interval([s - 0.5 for s in validation], [s - 0.5 for s in test], neutral=0.0, **how)
     plain = wfe_interval(validation, test, **how)
     assert (shifted.value, shifted.lower, shifted.upper) == pytest.approx((plain.value, plain.lower, plain.upper))

@@ -91,7 +91,7 @@ def test_a_gate_that_is_one_new_file_is_asked_and_passes_or_refuses_a_model(copy
     passed, refused = printed(copy, JUDGE)
     assert passed[:2] == ["passed", []]
     assert refused[:2] == ["refused", ["certainty"]]
-    assert passed[2][5:8] == ["ece", "certainty", "spread"]
+    assert passed[2][5:8] == ["calibration", "certainty", "spread"]
 
 
 def test_a_gate_that_is_one_new_file_stands_in_every_form_of_the_report(copy):

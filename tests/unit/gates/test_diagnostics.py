@@ -92,6 +92,12 @@ def test_the_icir_is_that_of_the_rank_ic_it_stands_beside(walk):
     assert found.information.mean == pytest.approx(found.rank_ic.value)
 
 
+def test_the_calibration_error_is_a_figure_with_an_interval_beside_the_gates(walk):
+    found = walk.diagnostics().calibration_error
+    assert 0 <= found.lower <= found.upper
+    assert found.value > 0
+
+
 def test_consistency_counts_the_folds_above_neutral(walk):
     for name in ("relative", "over_base_rate", "rank_ic"):
         edge, found = getattr(walk.edges, name), getattr(walk.diagnostics().efficiency, name)

@@ -167,8 +167,45 @@ def test_a_collapse_is_a_spread_that_vanishes_not_one_that_is_honestly_small():
 def test_a_forecast_that_is_off_by_ten_points_fails_calibration_and_brier():
     honest = evidence()
     report = evaluate_gates(replace(honest, p_up=np.clip(honest.p_up + 0.1, 0, 1)), POLICY, seed=0)
-    assert gate(report, "ece").verdict == "failed"
+    calibration = gate(report, "calibration")
+    assert calibration.verdict == "failed"
+    assert calibration.note.startswith("the mean of P(up) is off by more than 0.03; slope ")
     assert gate(report, "brier").verdict == "failed"
+
+
+def stretched(p_up, factor):
+    """P(up) whose distance from its mean, in logits, is multiplied."""
+    logits = np.log(p_up / (1 - p_up))
+    mean = logits.mean(axis=1, keepdims=True)
+    return 1 / (1 + np.exp(-(mean + factor * (logits - mean))))
+
+
+@pytest.mark.parametrize(
+    ("factor", "verdict", "note"),
+    [
+        (1, "passed", "holds 1"),
+        (-1, "failed", "upper bound at 80% below 0.5: P(up) is overconfident or has no skill"),
+        (5, "failed", "upper bound at 80% below 0.5: P(up) is overconfident or has no skill"),
+        (1.5, "warned", "is below 1: P(up) is overconfident"),
+        (0.5, "warned", "is above 1: P(up) is too cautious"),
+        (0.01, "warned", "is above 1: P(up) is too cautious"),
+        (0, "passed", "slope not applicable: P(up) has no dispersion within sessions"),
+    ],
+)
+def test_calibration_is_judged_by_the_slope_on_logits(factor, verdict, note):
+    honest = evidence(seed=3)
+    found = gate(evaluate_gates(replace(honest, p_up=stretched(honest.p_up, factor)), POLICY, seed=0), "calibration")
+    assert (found.verdict, note in found.note) == (verdict, True), found.note
+    assert (found.value is None) == (factor == 0)
+
+
+def test_random_forecasts_fail_calibration_and_an_edge_too_small_to_tell_is_warned():
+    honest = evidence(seed=3)
+    random = replace(honest, p_up=np.random.default_rng(5).permuted(honest.p_up, axis=1))
+    assert gate(evaluate_gates(random, POLICY, seed=0), "calibration").verdict == "failed"
+    small = evidence(auc=0.503, seed=3)
+    found = gate(evaluate_gates(small, POLICY, seed=0), "calibration")
+    assert (found.verdict, found.note.startswith("cannot be told: slope")) == ("warned", True), found.note
 
 
 def test_an_edge_that_does_not_survive_the_test_fails_efficiency():

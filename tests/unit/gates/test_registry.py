@@ -18,7 +18,7 @@ def test_every_file_of_the_catalogue_defines_the_gate_that_it_is_named_after():
 
 def test_the_gates_stand_in_this_order():
     assert list(GATES) == [
-        "auc", "tradable", "earns", "wfe", "brier", "ece", "spread", "collapse", "sign_balance", "coverage", "leakage",
+        "auc", "tradable", "earns", "wfe", "brier", "calibration", "spread", "collapse", "sign_balance", "coverage", "leakage",
         "champion",
     ]  # fmt: skip
 

@@ -37,7 +37,7 @@ from foundry_tasks.statistics.bootstrap import Resampling
 from tests.traded_market import random_market
 
 RULES = BacktestConfig(names_a_side=2)
-RESAMPLING = Resampling(0.95, 200, 5, 7)
+RESAMPLING = Resampling(0.95, 5, 200, 7)
 CSV = b"decided,executed,ticker,weight_change,price,cost\n2024-01-02,2024-01-03,A,0.5,10,0.0001\n"
 
 

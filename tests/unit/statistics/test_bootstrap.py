@@ -5,50 +5,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foundry_tasks.contract.config import MonitorConfig
+from foundry_tasks.contract.config import PortfolioConfig
 from foundry_tasks.evaluation.wfe import walk_forward_efficiency, wfe_interval
-from foundry_tasks.statistics.bootstrap import Resampling, block_length, mean_interval, resampled_means
+from foundry_tasks.statistics.bootstrap import Resampling, resampled_means
 from foundry_tasks.statistics.calibration_error import calibration_error_interval, reliability
 
 RESAMPLING = Resampling(confidence=0.95, resamples=1000, min_blocks=12, seed=1)
 
 
 def test_a_stage_says_how_its_intervals_are_made():
-    config = MonitorConfig(confidence=0.9, resamples=300, min_blocks=5, seed=11)
+    config = PortfolioConfig(confidence=0.9, resamples=300, min_blocks=5, seed=11)
     assert Resampling.of(config, config.seed) == Resampling(confidence=0.9, resamples=300, min_blocks=5, seed=11)
     assert Resampling.of(config, 0).levels == pytest.approx((0.05, 0.95))
-
-
-def test_blocks_are_ten_sessions_or_three_horizons():
-    assert [block_length(h) for h in (1, 5, 20)] == [10, 15, 60]
 
 
 def test_a_constant_series_has_no_spread():
     means = resampled_means(np.full(200, 0.3), block=10, resamples=50, rng=np.random.default_rng(0))
     assert means == pytest.approx(np.full(50, 0.3))
-
-
-def test_the_interval_of_independent_sessions_is_that_of_the_central_limit_theorem():
-    series = np.random.default_rng(3).normal(0.5, 0.1, 2000)
-    interval = mean_interval(series, horizon=1, resampling=RESAMPLING)
-    assert interval.upper - interval.lower == pytest.approx(2 * 1.96 * 0.1 / np.sqrt(2000), rel=0.15)
-
-
-def test_too_few_blocks_leave_the_interval_undefined():
-    interval = mean_interval(np.ones(119), horizon=1, resampling=RESAMPLING)
-    assert interval.blocks == 11
-    assert not interval.defined
-
-
-def test_the_interval_holds_the_mean_of_dependent_sessions_about_as_often_as_it_says():
-    rng = np.random.default_rng(5)
-    held = 0
-    for _ in range(200):
-        noise = rng.normal(size=760)
-        series = np.convolve(noise, np.ones(5) / 5, mode="valid")[:750]
-        interval = mean_interval(series, horizon=5, resampling=RESAMPLING)
-        held += interval.lower <= 0 <= interval.upper
-    assert 0.88 <= held / 200 <= 0.99
 
 
 def test_efficiency_is_a_ratio_of_sums():

@@ -159,10 +159,8 @@ def test_a_meta_learner_that_does_not_win_clearly_is_not_used_and_it_says_so():
 
 
 def test_a_meta_learner_that_wins_clearly_is_used_and_it_says_by_how_much(bent_walk):
-    last = bent_walk.folds[-1].stack
-    assert last.meta is not None
-    assert last.why.startswith("meta-learner: AUC against the average +0.")
     assert bent_walk.final.meta is not None
+    assert bent_walk.final.why.startswith("meta-learner: AUC against the average +0.")
 
 
 def test_the_forecast_is_the_stacks_and_covers_validation_and_test(bent_walk):

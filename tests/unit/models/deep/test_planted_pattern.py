@@ -13,7 +13,7 @@ from foundry_tasks.models.deep.training import LearningRows, Training, plan_for
 from foundry_tasks.models.design import build_design
 from foundry_tasks.models.scaler import Scaler
 from foundry_tasks.models.training import FitWindow, WindowTrainer
-from foundry_tasks.statistics.bootstrap import Resampling, mean_interval
+from foundry_tasks.statistics.block_means import BlockRule, mean_interval
 from tests.unit.models.deep.networks import noise_panel, remembered, with_moves
 
 SESSIONS, TICKERS, FITTED = 350, 40, 200
@@ -37,7 +37,7 @@ def later_aucs(estimator, labels):
 
 def interval(aucs):
     """99 % interval of the mean, by blocks of sessions."""
-    return mean_interval(aucs, horizon=1, resampling=Resampling(0.99, 1000, 12, seed=0))
+    return mean_interval(aucs, horizon=1, rule=BlockRule(0.99, 12))
 
 
 @both
