@@ -38,7 +38,7 @@ _BUILT_BY: dict[Image, str] = {
 def task_arguments(stage: str) -> dict[str, Any]:
     """The operator's arguments that are equal in every runtime."""
     spec = STAGES[stage]
-    moves = {"outlets": [CHAMPIONS], "post_execute": announce} if spec.writes_registry else {}
+    moves = {"outlets": [CHAMPIONS], "post_execute": announce} if spec.moves_champion else {}
     return moves | {
         "task_id": stage,
         "retries": spec.retries,

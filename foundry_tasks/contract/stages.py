@@ -39,6 +39,8 @@ class StageSpec:
     """Whether its container reaches the internet, to fetch prices. Others reach the store and MLflow only."""
     writes_registry: bool = False
     """Whether its container has the credentials for writing registry and ledger."""
+    moves_champion: bool = False
+    """Whether it may make another version champion; its Airflow task then announces that."""
     retries: int = 2
     """After transient exits only."""
     timeout_s: int = 3600
@@ -122,6 +124,7 @@ STAGES: Mapping[str, StageSpec] = {
             c.PromoteConfig,
             inputs=("prices", "features", "labels", "gates", "refit"),
             writes_registry=True,
+            moves_champion=True,
             pure=False,
         ),
         StageSpec(
@@ -159,7 +162,14 @@ STAGES: Mapping[str, StageSpec] = {
             ),
             pure=False,
         ),
-        StageSpec("decide", "carry out a person's decision", c.DecideConfig, writes_registry=True, pure=False),
+        StageSpec(
+            "decide",
+            "carry out a person's decision",
+            c.DecideConfig,
+            writes_registry=True,
+            moves_champion=True,
+            pure=False,
+        ),
         StageSpec("audit", "count errors of the gates on simulated markets", c.AuditConfig, timeout_s=4 * 3600),
     )
 }

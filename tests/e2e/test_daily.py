@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from foundry_tasks.contract.artifacts import canonical_json, prediction_key, predictions_prefix, result_key
+from foundry_tasks.contract.documents import Decision
 from foundry_tasks.contract.errors import ConfigError, NothingToDo
 from foundry_tasks.contract.stages import PIPELINES
 from foundry_tasks.data.tables import read_table
 from foundry_tasks.evaluation import metrics
-from foundry_tasks.ledger.chain import Ledger
+from foundry_tasks.ledger.chain import EvidenceLog, Ledger
 from foundry_tasks.ledger.records import Entry
 from tests.e2e.foundry_here import TINY, Foundry, write_market
 from tests.leakage.markets import simulated_market
@@ -104,12 +105,36 @@ def test_a_decision_that_is_repeated_is_one_record(desk):
         ({"action": "rollback"}, "no earlier champion"),
         ({"version": 1, "folds": 3}, "unknown config key 'folds'"),
         ({"action": "delete"}, "action='delete'"),
+        ({"action": "policy"}, "changes must be said"),
+        ({"action": "policy", "changes": "min_acu=0.5"}, "min_acu is no key of a policy"),
+        ({"action": "policy", "changes": "min_auc=2"}, "min_auc"),
+        ({"action": "policy", "changes": "min_auc 0.53"}, "changes min_auc: write it as key=value"),
+        ({"action": "policy", "changes": "min_auc=0.53", "who": ""}, "who must be said"),
     ],
 )
 def test_a_decision_that_cannot_be_is_one_clear_line(desk, conf, said):
     with pytest.raises(ConfigError, match=said) as error:
         desk.decide("impossible", **conf)
     assert "\n" not in str(error.value)
+
+
+def test_a_change_of_a_policy_is_in_decision_json_and_in_the_ledger_with_who_and_why(desk):
+    asked = {"action": "policy", "market": "elsewhere", "changes": "min_auc=0.53 folds=4", "authenticated": True}
+    results = [desk.decide("policy", **asked) for _ in range(2)]
+    change = EvidenceLog(desk.store).state().last_change("elsewhere")
+    assert (change.who, change.why, change.authenticated) == ("ann", "agreed", True)
+    assert change.changes == {"min_auc": 0.53, "folds": 4}
+    for result in results:
+        decision = Decision.model_validate_json(desk.document(result, "decision.json"))
+        assert (decision.market, decision.changes) == ("elsewhere", change.changes)
+        assert (decision.policy_before, decision.policy_after) == (change.old, change.new)
+        assert (decision.who, decision.authenticated, decision.hash) == ("ann", True, change.hash)
+    assert results[0].metrics == {}, "no champion moved, so no event is announced"
+
+
+def test_a_change_of_a_policy_that_changes_nothing_is_nothing_to_do(desk):
+    with pytest.raises(NothingToDo, match="the policy of market nowhere has these values"):
+        desk.decide("the same", action="policy", market="nowhere", changes="min_auc=0.52")
 
 
 def test_a_training_conf_knows_no_key_of_a_decision(desk):

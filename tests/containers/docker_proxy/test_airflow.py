@@ -16,7 +16,7 @@ IMAGES = {"FOUNDRY_IMAGE_CPU": "sha256:" + "c" * 64, "FOUNDRY_IMAGE_CUDA": "sha2
 RULES = {
     "FOUNDRY_PROXY_NETWORKS": "foundry-stages,foundry-outside",
     "FOUNDRY_PROXY_VOLUMES": "foundry-stage:ro,foundry-promote:ro",
-    "FOUNDRY_PROXY_RESERVED": "foundry-outside=prices,foundry-promote=promote|decide",
+    "FOUNDRY_PROXY_RESERVED": "foundry-outside=prices,foundry-promote=gates|promote|decide",
     "FOUNDRY_PROXY_MAX_MEMORY_MB": "",
     "FOUNDRY_PROXY_MAX_CPUS": "",
     "FOUNDRY_PROXY_MAX_PIDS": "",
