@@ -21,12 +21,14 @@ from foundry_tasks.contract.documents import (
     Simulation,
     TrialFigures,
 )
-from foundry_tasks.contract.documents.gates import GatesHeadline
+from foundry_tasks.contract.documents.gates import GatesHeadline, LookHeadline
+from foundry_tasks.contract.documents.report import Oversight
 from foundry_tasks.contract.results import StageResult, read_run_log
 from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.contract.stages import PIPELINES
 from foundry_tasks.data.panel import AnyArray, FloatArray
 from foundry_tasks.data.tables import read_matrices, read_table
+from foundry_tasks.ledger.oversight import oversight_of
 from foundry_tasks.report.document import assemble
 from foundry_tasks.report.html import write_html
 from foundry_tasks.report.markdown import write_markdown
@@ -85,6 +87,7 @@ def _report_inputs(config: ReportConfig, io: StageIO) -> ReportInputs:
             promotion=io.inputs.find_document(Promotions),
         ),
         trials=_trials(io, gates) if gates else {},
+        oversight=_oversight(config, io, gates, results),
         forecasts=_forecasts(io),
         daily=_daily(io),
         predictions=_predictions(io),
@@ -94,6 +97,18 @@ def _report_inputs(config: ReportConfig, io: StageIO) -> ReportInputs:
             page: io.store.locate(artifacts.page_key(io.identity.dag, io.identity.run_id, page)) for page in PAGES
         },
         trades=_show_trades(io),
+    )
+
+
+def _oversight(config: ReportConfig, io: StageIO, gates: Gates | None, results: list[StageResult]) -> Oversight:
+    prices, code = io.inputs.find("prices"), io.environment.code
+    told = io.inputs.result(gates.stage).metrics.get("look") if gates else None
+    return oversight_of(
+        io.store,
+        str(prices.config.get("market", config.market)) if prices else config.market,
+        policy=gates.policy_digest if gates else "",
+        look=LookHeadline.model_validate(told) if told else None,
+        code_is_a_release=code.is_release and all(result.code_version == code.version for result in results),
     )
 
 
