@@ -24,7 +24,7 @@ EVERY_SESSION = "every_session"
 TRAINED_UNTIL = "2024-02-29"
 DAYS = ("2024-03-06", "2024-03-07", "2024-03-08")
 SMALL = {"models": ["logistic", "lightgbm"], "seeds": 1, "folds": 2, "test_sessions": 60, "warmup_blocks": 1,
-         "audit_dates": 1, "resamples": 200}  # fmt: skip
+         "audit_dates": 1}  # fmt: skip
 """A recipe that trains in minutes. The cost of a day does not depend on the model's quality."""
 
 

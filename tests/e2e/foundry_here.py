@@ -88,12 +88,16 @@ class Foundry:
         signed = SignOff("tester", "a small market", NOW)
         decisions.set_policy(self.store, self.registry, conf.get("market", "us"), changes, signed)
 
-    def train(self, run_id: str, conf: Mapping[str, Any], *, until: str = "report") -> dict[str, StageResult]:
+    def train(
+        self, run_id: str, conf: Mapping[str, Any], *, until: str = "report", agreed: bool = True
+    ) -> dict[str, StageResult]:
         """Run the training pipeline up to and including a stage. Returns the results without skipped stages.
 
-        The conf of a market's first run becomes the market's policy.
+        agreed: the conf of a market's first run becomes the market's policy.
         """
-        if not any(record.market == conf.get("market", "us") for record in EvidenceLog(self.store).state().records):
+        if agreed and not any(
+            record.market == conf.get("market", "us") for record in EvidenceLog(self.store).state().records
+        ):
             self.agree(conf)
         results, skipping = {}, False
         stages = PIPELINES["foundry_train"]
