@@ -1,5 +1,7 @@
 """report: the results of a run as an HTML page, as JSON and as Markdown, and its trades as CSV."""
 
+from typing import cast
+
 import numpy as np
 
 from foundry_tasks.contract import artifacts
@@ -21,11 +23,11 @@ from foundry_tasks.contract.documents import (
     Simulation,
     TrialFigures,
 )
-from foundry_tasks.contract.documents.gates import GatesHeadline, LookHeadline
+from foundry_tasks.contract.documents.gates import GatesHeadline, RunLook
 from foundry_tasks.contract.documents.report import Oversight
 from foundry_tasks.contract.results import StageResult, read_run_log
 from foundry_tasks.contract.stage_io import StageIO
-from foundry_tasks.contract.stages import PIPELINES
+from foundry_tasks.contract.stages import PIPELINES, stage_config
 from foundry_tasks.data.panel import AnyArray, FloatArray
 from foundry_tasks.data.tables import read_matrices, read_table
 from foundry_tasks.ledger.oversight import oversight_of
@@ -102,12 +104,12 @@ def _report_inputs(config: ReportConfig, io: StageIO) -> ReportInputs:
 
 def _oversight(config: ReportConfig, io: StageIO, gates: Gates | None, results: list[StageResult]) -> Oversight:
     prices, code = io.inputs.find("prices"), io.environment.code
-    told = io.inputs.result(gates.stage).metrics.get("look") if gates else None
+    of_prices = cast("ReportConfig", stage_config("report", prices.config)) if prices else config
     return oversight_of(
         io.store,
-        str(prices.config.get("market", config.market)) if prices else config.market,
+        of_prices.market,
         policy=gates.policy_digest if gates else "",
-        look=LookHeadline.model_validate(told) if told else None,
+        look=RunLook.model_validate(io.inputs.result(gates.stage).metrics).look if gates else None,
         code_is_a_release=code.is_release and all(result.code_version == code.version for result in results),
     )
 
