@@ -241,8 +241,10 @@ docs: .venv/dev.stamp .venv-docs/docs.stamp  ## Write the generated parts of doc
 	@.venv-docs/bin/python docs/site/build.py
 
 .PHONY: changelog
-changelog: .venv-docs/docs.stamp  ## Move the notes of changelog.d/ into CHANGELOG.md, below the version of pyproject.toml
+# The report of a run says whether its code is a release: whether its sources have the hash in foundry_tasks/RELEASE.
+changelog: .venv-docs/docs.stamp .venv/dev.stamp  ## Move the notes of changelog.d/ into CHANGELOG.md, and mark the sources as a release
 	@.venv-docs/bin/towncrier build --yes --version $(VERSION)
+	@$(BIN)/python -c 'from foundry_tasks.runtime import runner; print(runner.sources_digest(runner.PACKAGE))' >foundry_tasks/RELEASE
 
 # ---------------------------------------------------------------- locks
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \

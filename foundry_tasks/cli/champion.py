@@ -39,10 +39,12 @@ def _add_approve(parser: argparse.ArgumentParser) -> None:
 
 
 def _approve(options: argparse.Namespace) -> int:
-    from foundry_tasks.ledger import decisions  # noqa: PLC0415 - as above
+    """Print verdict and look of the version, then record the approval."""
+    from foundry_tasks.ledger import briefing, decisions  # noqa: PLC0415 - as above
 
     settings = Settings.from_environment()
     store, registry = open_store(settings), open_registry(settings)
+    sys.stdout.writelines(f"{line}\n" for line in briefing.on_version(store, options.model, options.version))
     return _say(decisions.approve(store, registry, options.model, options.version, _sign_off(options)))
 
 

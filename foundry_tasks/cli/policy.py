@@ -24,7 +24,7 @@ def _add_policy(parser: argparse.ArgumentParser) -> None:
 
 
 def _policy(options: argparse.Namespace) -> int:
-    from foundry_tasks.ledger import decisions  # noqa: PLC0415 - other commands start without it
+    from foundry_tasks.ledger import briefing, decisions  # noqa: PLC0415 - other commands start without it
     from foundry_tasks.ledger.chain import EvidenceLog  # noqa: PLC0415 - as above
     from foundry_tasks.ledger.links import SignOff  # noqa: PLC0415 - as above
 
@@ -32,7 +32,9 @@ def _policy(options: argparse.Namespace) -> int:
     store = open_store(settings)
     if options.action == "set":
         signed = SignOff(options.who, options.why, datetime.now(UTC))
-        changes = conf_of_settings(options.changes)
+        changes = conf_of_settings(options.changes, "policy set")
+        told = briefing.on_policy(store, options.market, changes)
+        sys.stdout.writelines(f"{line}\n" for line in told)
         record = decisions.set_policy(store, open_registry(settings), options.market, changes, signed)
         sys.stdout.write(f"{options.market}: {record.sentence if record else 'the policy has these values'}\n")
         return 0

@@ -539,17 +539,21 @@ class MonitorConfig(HorizonsConfig, MarketConfig, BlocksConfig):
     """Lower bound of the live AUC below which the report warns."""
 
 
-class DecideConfig(StageConfig):
-    """What a person decided: approval or rollback of a version, and why."""
+class DecideConfig(MarketConfig):
+    """What a person decided: approval or rollback of a version, or a change of a market's policy, and why."""
 
     model: str = ""
     """Registered model, such as foundry-us-5d."""
-    action: Literal["approve", "rollback"] = "approve"
-    """Promote a near miss, or make an earlier champion champion again."""
+    action: Literal["approve", "rollback", "policy"] = "approve"
+    """Promote a challenger, make an earlier champion champion again, or change the policy of `market`."""
     version: PositiveInt | None = None
     """Version that becomes champion. Empty: the champion before, for a rollback."""
+    changes: str = ""
+    """Changes of the policy, separated by blanks, such as `min_auc=0.53 folds=4`."""
     who: str = ""
     """Who decided, written into the ledger."""
+    authenticated: bool = False
+    """Whether Airflow knew the person by a login, written into the ledger. The DAG sets it after the approval."""
     why: str = ""
     """Why, written into the ledger."""
 

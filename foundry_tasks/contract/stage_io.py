@@ -24,6 +24,8 @@ class Code:
     version: str
     image_digest: str = ""
     """Digest of the container image; empty outside containers."""
+    is_release: bool = False
+    """Whether the sources are those of a release."""
 
 
 @dataclass(frozen=True, slots=True)

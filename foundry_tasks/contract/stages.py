@@ -40,7 +40,7 @@ class StageSpec:
     writes_registry: bool = False
     """Whether its container has the credentials for writing registry and ledger."""
     moves_champion: bool = False
-    """Whether it may make a version the champion."""
+    """Whether it may make another version champion; its Airflow task then announces that."""
     retries: int = 2
     """After transient exits only."""
     timeout_s: int = 3600

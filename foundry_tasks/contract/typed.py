@@ -33,13 +33,13 @@ class _Typed:
     source: str
 
 
-def conf_of_settings(settings: Iterable[str]) -> dict[str, ConfValue]:
-    """The conf of `key=value` texts, as `--set` takes them.
+def conf_of_settings(settings: Iterable[str], source: str = "--set") -> dict[str, ConfValue]:
+    """The conf of `key=value` texts, as `--set` takes them. source: names them in messages.
 
     Raises ConfigError for a text without `=`, a broken list, and a key that is given two values. Unknown keys and invalid
     values are kept; `given_conf` refuses them.
     """
-    return _merged(_setting(text, "--set") for text in settings)
+    return _merged(_setting(text, source) for text in settings)
 
 
 def conf_of_environment(environment: Mapping[str, str], *, cwd: Path) -> dict[str, ConfValue]:

@@ -13,7 +13,7 @@ from foundry_tasks.contract.identity import Identity
 from foundry_tasks.contract.ports import Registration, Store
 from foundry_tasks.contract.stage_inputs import StageInputs
 from foundry_tasks.ledger.promotion import POSSIBLE, VERDICTS, gate_values
-from foundry_tasks.ledger.records import Digests, LedgerState, model_name
+from foundry_tasks.ledger.records import Digests, LedgerState, market_and_horizon, model_name
 
 if TYPE_CHECKING:
     from foundry_tasks.models.bundle import Bundle
@@ -120,15 +120,15 @@ def registration_of(store: Store, model: str, state: LedgerState, number: int) -
     """
     known = state.versions[number]
     bundle = store.object_path(known.sha256)
-    market, _, horizon = model.removeprefix("foundry-").removesuffix("d").rpartition("-")
+    market, horizon = market_and_horizon(model)
     inputs = _inputs_of(store, known.digests.run)
     try:
-        candidate = candidate_of(inputs, market, int(horizon))
+        candidate = candidate_of(inputs, market, horizon)
         if candidate.is_version(state, number, known.digests.run) and _newest(state, number):
             return registration(candidate, known.digests, inputs, version=number, taken=state.bundles), True
     except (MissingInputError, KeyError):  # results of the run were deleted, or the run was repeated
         pass
-    return _from_ledger(model, int(horizon), number, state, bundle), False
+    return _from_ledger(model, horizon, number, state, bundle), False
 
 
 def _newest(state: LedgerState, number: int) -> bool:

@@ -70,9 +70,9 @@ class EvidenceLog:
     def __init__(self, store: Store) -> None:
         self.store = store
 
-    def prove(self) -> tuple[EvidenceState, tuple[str, ...]]:
-        """State of the chain, and all its faults, one line each. A broken chain raises no error."""
-        return prove_evidence(_objects(self.store, CHAIN))
+    def prove(self, *, thorough: bool = True) -> tuple[EvidenceState, tuple[str, ...]]:
+        """State of the chain, and all its faults, one line each. A broken chain raises no error. As `prove_evidence`."""
+        return prove_evidence(_objects(self.store, CHAIN), thorough=thorough)
 
     def state(self) -> EvidenceState:
         """State of the chain. Raises ConfigError if its hashes do not verify."""

@@ -15,6 +15,7 @@ from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.contract.plain import Conf
 from foundry_tasks.contract.policy import checked_changes
 from foundry_tasks.contract.ports import ModelVersion, Registry, Store
+from foundry_tasks.ledger.briefing import look_of
 from foundry_tasks.ledger.candidate import registration_of
 from foundry_tasks.ledger.chain import (
     CHALLENGER,
@@ -72,6 +73,8 @@ def approve(store: Store, registry: Registry, model: str, version: int, signed: 
 def set_policy(store: Store, registry: Registry, market: str, changes: Conf, signed: SignOff) -> PolicyChange | None:
     """Change a market's policy by a person's decision; returns the record, None if the policy has these values.
 
+    A call that is repeated appends nothing and returns None.
+
     Raises ConfigError for an unknown key or an impossible value.
     """
     _refuse_unsigned(signed)
@@ -89,14 +92,27 @@ def set_policy(store: Store, registry: Registry, market: str, changes: Conf, sig
 
 def show(store: Store, model: str | None = None) -> list[Conf]:
     """All records, one row each, oldest first. model: default all. Works for a broken chain too."""
-    ledger = Ledger(store)
-    chains = ((name, ledger.prove(name)[0].records) for name in _models(ledger, model))
-    return [{"model": name, **describe(record)} for name, records in chains for record in records]
+    ledger, evidence = Ledger(store), EvidenceLog(store).prove(thorough=False)[0]
+    states = {name: ledger.prove(name)[0] for name in _models(ledger, model)}
+    return [
+        {"model": name, **_row(record, state, name, evidence)}
+        for name, state in states.items()
+        for record in state.records
+    ]
+
+
+def _row(record: LedgerRecord, state: LedgerState, model: str, evidence: EvidenceState) -> Conf:
+    """A record with its look and policy, empty where they are unknown, and whether its person was authenticated."""
+    look = look_of(state, model, record.version, evidence)
+    person = ("yes" if record.authenticated else "no") if state.by_a_person(record) else ""
+    row = describe(record)
+    known = {"authenticated": person, "look": look.number if look else "", "policy": record.digests.policy[:12]}
+    return {**row, **known}
 
 
 def show_evidence(store: Store, market: str | None = None) -> list[Conf]:
     """Looks and changes of policies, one row each, oldest first. market: default all. Works for a broken chain too."""
-    records = EvidenceLog(store).prove()[0].records
+    records = EvidenceLog(store).prove(thorough=False)[0].records
     return [
         {
             "sequence": record.sequence,
@@ -111,13 +127,17 @@ def show_evidence(store: Store, market: str | None = None) -> list[Conf]:
     ]
 
 
-def verify(store: Store, registry: Registry, model: str | None = None) -> list[str]:
-    """Faults of the ledger, and differences between ledger and registry, one line each; empty without faults."""
+def verify(store: Store, registry: Registry, model: str | None = None, *, thorough: bool = True) -> list[str]:
+    """Faults of the ledger, and differences between ledger and registry, one line each; empty without faults.
+
+    thorough: compare MLflow's file of every version with the ledger, else of champions only, and compute the standing of
+    every look again.
+    """
     ledger = Ledger(store)
     findings: list[str] = []
     if registry.experiment_is_deleted():
         findings.append(f"MLflow's experiment is deleted, and `mlflow gc` would delete its files. {_RUN_REPAIR}")
-    findings += _evidence_findings(store, registry)
+    findings += _evidence_findings(store, registry, thorough=thorough)
     for name in _models(ledger, model):
         witness = registry.ledger_head(name)
         state, broken = ledger.prove(name)
@@ -128,14 +148,15 @@ def verify(store: Store, registry: Registry, model: str | None = None) -> list[s
         present = _present(registry, name)
         if witness is None and present:
             findings.append(f"{name}: the registry has seen nothing of its ledger. {_RUN_REPAIR}")
-        findings += [f"{name}: {finding}" for finding in _against_registry(state, present, store, registry, name)]
+        compared = _Compared(store, registry, name, frozenset(state.versions if thorough else [state.champion]))
+        findings += [f"{name}: {finding}" for finding in _against_registry(state, present, compared)]
     return findings
 
 
-def _evidence_findings(store: Store, registry: Registry) -> list[str]:
+def _evidence_findings(store: Store, registry: Registry, *, thorough: bool) -> list[str]:
     """Faults of the chain of evidence, and how it contradicts the registry's witness."""
     witness = registry.ledger_head(WITNESS)
-    state, broken = EvidenceLog(store).prove()
+    state, broken = EvidenceLog(store).prove(thorough=thorough)
     against = contradicts(state.records, witness)
     if witness is None and state.records:
         against = f"the registry has seen nothing of it. {_RUN_REPAIR}"
@@ -214,12 +235,14 @@ def _present(registry: Registry, model: str) -> dict[int, ModelVersion]:
     return {version.version: version for version in reversed(registry.versions(model))}
 
 
-def _fault(found: ModelVersion | None, sha256: str, registry: Registry) -> str | None:
-    """Fault of the registry's version of a bundle; None without a fault."""
+def _fault(found: ModelVersion | None, sha256: str, registry: Registry, *, opened: bool = True) -> str | None:
+    """Fault of the registry's version of a bundle; None without a fault. opened: compare the file too."""
     if found is None:
         return _GONE
     if found.sha256 != sha256:
         return _OTHER_NAME
+    if not opened:
+        return None
     bundle = registry.bundle(found)
     if bundle is None:
         return _NO_FILE
@@ -266,9 +289,17 @@ def _lost(fault: str, sha256: str) -> str:
     return f"{fault} and cannot be made again: its bundle {sha256} is in neither the store nor MLflow. {_BACKUP}"
 
 
-def _against_registry(
-    state: LedgerState, present: Mapping[int, ModelVersion], store: Store, registry: Registry, model: str
-) -> list[str]:
+@dataclass(frozen=True)
+class _Compared:
+    """Places that are compared with a model's ledger. opened: versions whose file in MLflow is compared."""
+
+    store: Store
+    registry: Registry
+    model: str
+    opened: frozenset[int | None]
+
+
+def _against_registry(state: LedgerState, present: Mapping[int, ModelVersion], compared: _Compared) -> list[str]:
     """Differences of versions, bundles and aliases from the ledger, each with the remedy."""
     findings, lost = [], set()
     for number in sorted({*state.versions, *present}):
@@ -276,12 +307,12 @@ def _against_registry(
             findings.append(f"version {number} is in the registry but in no record. Repeat its promote, or delete it")
             continue
         sha256 = state.versions[number].sha256
-        fault = _fault(present.get(number), sha256, registry)
+        fault = _fault(present.get(number), sha256, compared.registry, opened=number in compared.opened)
         if fault is None:
             continue
         if fault == _OTHER_NAME:
             findings.append(f"version {number} {fault}. {_STRANGER}")
-        elif origin := _origin(state, number, store, registry, model):
+        elif origin := _origin(state, number, compared.store, compared.registry, compared.model):
             findings.append(f"version {number} {fault}. {_RUN_REPAIR}: it makes the version again from {origin}")
         else:
             lost.add(number)

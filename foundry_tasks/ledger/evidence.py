@@ -15,6 +15,7 @@ from pydantic import Field, JsonValue, TypeAdapter
 from foundry_tasks.contract.policy import RULES, Policy, built_in, looser, policy_digest
 from foundry_tasks.ledger.links import (
     GENESIS,
+    Authenticated,
     Closed,
     Link,
     Moment,
@@ -25,6 +26,7 @@ from foundry_tasks.ledger.links import (
     head_of,
     prove_links,
     sealed,
+    signature,
 )
 
 CHAIN = "evidence"
@@ -111,6 +113,7 @@ class ChangeFacts(Closed):
 
     market: str
     who: str = Field(min_length=1)
+    authenticated: Authenticated = False
     why: str = Field(min_length=1)
     when: Moment
     changes: Mapping[str, JsonValue]
@@ -131,7 +134,8 @@ class PolicyChange(ChangeFacts, EvidenceRecord):
         """The change, and from when it counts."""
         values = ", ".join(f"{key}={value}" for key, value in self.changes.items())
         later = f"; a looser value counts once enough sessions after {self.looked_until} are tested"
-        return f"{values}, by {self.who}: {self.why}" + (later if self.looked_until else "")
+        who = signature(self.who, authenticated=self.authenticated)
+        return f"{values}, by {who}: {self.why}" + (later if self.looked_until else "")
 
 
 _RECORD: TypeAdapter[Look | PolicyChange] = TypeAdapter(Annotated[Look | PolicyChange, Field(discriminator="event")])
@@ -156,6 +160,11 @@ class EvidenceState:
     def look_at(self, horizon: int, forecast: str) -> Look | None:
         """The first look with a forecast; None if there is none. forecast: digest of its P&L."""
         return next((look for look in self.looks if look.forecasts.get(horizon) == forecast), None)
+
+    def last_change(self, market: str) -> PolicyChange | None:
+        """The newest change of a market's policy."""
+        changes = (record for record in reversed(self.records) if isinstance(record, PolicyChange))
+        return next((change for change in changes if change.market == market), None)
 
     def looked_until(self, market: str) -> date | None:
         """The newest session that a look of the market has tested."""
@@ -256,6 +265,7 @@ def change_record(
         PolicyChange(
             market=market,
             who=signed.who,
+            authenticated=signed.authenticated,
             why=signed.why,
             when=signed.when,
             changes=changes,

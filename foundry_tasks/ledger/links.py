@@ -28,11 +28,21 @@ class Closed(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class SignOff:
-    """Signature of a person's decision: who, why, when."""
+    """Signature of a person's decision: who, why, when. authenticated: Airflow knows the person by a login."""
 
     who: str
     why: str
     when: datetime
+    authenticated: bool = False
+
+
+Authenticated = Annotated[bool, Field(exclude_if=lambda authenticated: not authenticated)]
+"""Whether Airflow knew the person by a login. Not written if it did not, so that an earlier record keeps its hash."""
+
+
+def signature(who: str, *, authenticated: bool) -> str:
+    """The person's name, with a note if it was only typed."""
+    return who if authenticated else f"{who} (person not authenticated)"
 
 
 class Link(Closed):

@@ -250,6 +250,7 @@ def _signed(state: LedgerState, version: int, event: Event, signed: SignOff) -> 
         version=version,
         sha256=known.sha256,
         who=signed.who,
+        authenticated=signed.authenticated,
         when=signed.when,
         why=signed.why,
         gates=known.gates,

@@ -11,7 +11,18 @@ from pydantic import Field, PositiveInt, SerializerFunctionWrapHandler, model_se
 
 from foundry_tasks.contract.documents.promote import Event
 from foundry_tasks.contract.plain import Conf
-from foundry_tasks.ledger.links import GENESIS, Closed, Link, Moment, Sha256, hash_before, head_of, prove_links, sealed
+from foundry_tasks.ledger.links import (
+    GENESIS,
+    Authenticated,
+    Closed,
+    Link,
+    Moment,
+    Sha256,
+    hash_before,
+    head_of,
+    prove_links,
+    sealed,
+)
 
 MOVES_CHAMPION: frozenset[Event] = frozenset({"promoted", "rolled_back"})
 """Events whose version becomes champion. Other events do not change the champion."""
@@ -20,6 +31,16 @@ MOVES_CHAMPION: frozenset[Event] = frozenset({"promoted", "rolled_back"})
 def model_name(market: str, horizon: int) -> str:
     """The registered model of a market and horizon, such as `foundry-us-5d`."""
     return f"foundry-{market}-{horizon}d"
+
+
+def market_and_horizon(model: str) -> tuple[str, int]:
+    """Market and horizon of a registered model. Raises ValueError for another name.
+
+    >>> market_and_horizon("foundry-us-5d")
+    ('us', 5)
+    """
+    market, _, horizon = model.removeprefix("foundry-").removesuffix("d").rpartition("-")
+    return market, int(horizon)
 
 
 class GateValue(Closed):
@@ -60,6 +81,8 @@ class Entry(Closed):
     sha256: Sha256
     """Of the version's bundle."""
     who: str = Field(min_length=1)
+    authenticated: Authenticated = False
+    """Of a person's decision; False in records of earlier versions and of stages."""
     when: Moment
     why: str = Field(min_length=1)
     gates: Mapping[str, GateValue] = Field(default_factory=dict)
@@ -127,6 +150,11 @@ class LedgerState:
     def last(self, version: int, *events: Event) -> LedgerRecord | None:
         """The newest record of one of `events` for a version."""
         return next((r for r in reversed(self.records) if r.version == version and r.event in events), None)
+
+    def by_a_person(self, record: LedgerRecord) -> bool:
+        """Whether a record is a person's decision: a rollback, or the approval of a challenger."""
+        waited = (r for r in self.records[: record.sequence] if (r.version, r.event) == (record.version, "challenger"))
+        return record.event == "rolled_back" or (record.event == "promoted" and any(waited))
 
 
 def state_of(records: Iterable[LedgerRecord]) -> LedgerState:

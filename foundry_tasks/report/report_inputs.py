@@ -19,6 +19,7 @@ from foundry_tasks.contract.documents import (
     Simulation,
     TrialFigures,
 )
+from foundry_tasks.contract.documents.report import Oversight
 from foundry_tasks.contract.results import RunLogLine, StageResult
 from foundry_tasks.data.panel import AnyArray, DateArray, FloatArray
 
@@ -75,6 +76,8 @@ class ReportInputs:
     documents: Documents = field(default_factory=Documents)
     trials: Mapping[int, TrialFigures] = field(default_factory=dict)
     """Horizon → trial figures of the gates stage; empty without that stage."""
+    oversight: Oversight | None = None
+    """Policy, look and state of the ledger; None for a run without a market."""
     forecasts: Mapping[int, Forecasts] = field(default_factory=dict)
     daily: Mapping[int, Mapping[str, AnyArray]] = field(default_factory=dict)
     """Horizon → columns of the portfolio's daily.parquet."""

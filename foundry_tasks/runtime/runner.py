@@ -67,11 +67,22 @@ class RunContext:
 @cache
 def code_version() -> str:
     """The package's version and a hash of its sources, so that edited sources are another version."""
+    return f"{metadata.version('foundry-tasks')}+{sources_digest(PACKAGE)}"
+
+
+def sources_digest(package: Path) -> str:
+    """Hash of a package's sources, 12 digits."""
     digest = hashlib.sha256()
-    for path in sorted(PACKAGE.rglob("*.py")):
-        digest.update(path.relative_to(PACKAGE).as_posix().encode())
+    for path in sorted(package.rglob("*.py")):
+        digest.update(path.relative_to(package).as_posix().encode())
         digest.update(path.read_bytes())
-    return f"{metadata.version('foundry-tasks')}+{digest.hexdigest()[:12]}"
+    return digest.hexdigest()[:12]
+
+
+def is_release(package: Path) -> bool:
+    """Whether a package's sources are those of a release: `make changelog` writes their hash into the file RELEASE."""
+    marker = package / "RELEASE"
+    return marker.is_file() and marker.read_text().strip() == sources_digest(package)
 
 
 @cache
@@ -132,7 +143,7 @@ def _environment(context: RunContext, workspace: Path) -> Environment:
         store=context.store,
         expectations=context.expectations,
         registry=context.registry,
-        code=Code(code_version(), context.settings.image_digest),
+        code=Code(code_version(), context.settings.image_digest, is_release(PACKAGE)),
         now=context.now,
         files=UserFiles(partial(fetch, context.settings), workspace / "fetched", context.settings.secret),
     )

@@ -1,4 +1,4 @@
-"""monitor: live figures of predictions whose labels have matured, and drift of features since the model was fitted."""
+"""monitor: live figures of matured predictions, drift of features since the fit, and faults of the ledger."""
 
 from collections.abc import Mapping
 from datetime import date
@@ -17,16 +17,22 @@ from foundry_tasks.contract.documents.monitor import (
     MonitorSettings,
 )
 from foundry_tasks.contract.documents.predict import IndexedPrediction, VersionInUse
-from foundry_tasks.contract.errors import ConfigError, MissingInputError
+from foundry_tasks.contract.errors import ConfigError, MissingInputError, TransientError
 from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.data.panel import BoolArray, PricePanel
 from foundry_tasks.data.tables import panel_names, read_features, read_matrices, read_prices, read_table
 from foundry_tasks.evaluation.drift import Drift, Reference, reference_of
 from foundry_tasks.evaluation.live_figures import LivePrediction, live_figures
+from foundry_tasks.ledger.decisions import verify
 
 
 def run(config: MonitorConfig, io: StageIO) -> None:
-    """prices, features, versions.json and the index of predictions → monitor.json: live figures and drift per horizon."""
+    """prices, features, versions.json and the index of predictions → monitor.json: live figures and drift per horizon.
+
+    Each fault of the ledger, and each difference of MLflow from it, is a warning.
+    """
+    with io.step("ledger"):
+        _verify_ledger(io)
     with io.step("read"):
         prices = read_prices(io.path("prices", "prices.parquet"))
         versions = io.read(Versions).horizons
@@ -51,6 +57,17 @@ def run(config: MonitorConfig, io: StageIO) -> None:
     io.outputs.metrics |= {"drifted": len(drifted)}
     found = {h: MonitoredHorizon(version=versions[h].version, live=live[h], drift=drift[h]) for h in config.horizons}
     io.publish(Monitor(horizons=found, asked=_asked(config)))
+
+
+# ------------------------------------------------------------------ ledger
+def _verify_ledger(io: StageIO) -> None:
+    """Warn of every finding of `verify`. If MLflow does not answer, that is the warning: monitoring goes on."""
+    try:
+        findings = verify(io.store, io.environment.registry, thorough=False)
+    except TransientError as error:
+        findings = [f"was not compared with MLflow: {error}"]
+    for finding in findings:
+        io.warn(f"ledger: {finding}")
 
 
 # ------------------------------------------------------------------ live figures

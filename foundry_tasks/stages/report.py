@@ -1,5 +1,7 @@
 """report: the results of a run as an HTML page, as JSON and as Markdown, and its trades as CSV."""
 
+from typing import cast
+
 import numpy as np
 
 from foundry_tasks.contract import artifacts
@@ -21,12 +23,14 @@ from foundry_tasks.contract.documents import (
     Simulation,
     TrialFigures,
 )
-from foundry_tasks.contract.documents.gates import GatesHeadline
+from foundry_tasks.contract.documents.gates import GatesHeadline, RunLook
+from foundry_tasks.contract.documents.report import Oversight
 from foundry_tasks.contract.results import StageResult, read_run_log
 from foundry_tasks.contract.stage_io import StageIO
-from foundry_tasks.contract.stages import PIPELINES
+from foundry_tasks.contract.stages import PIPELINES, stage_config
 from foundry_tasks.data.panel import AnyArray, FloatArray
 from foundry_tasks.data.tables import read_matrices, read_table
+from foundry_tasks.ledger.oversight import oversight_of
 from foundry_tasks.report.document import assemble
 from foundry_tasks.report.html import write_html
 from foundry_tasks.report.markdown import write_markdown
@@ -85,6 +89,7 @@ def _report_inputs(config: ReportConfig, io: StageIO) -> ReportInputs:
             promotion=io.inputs.find_document(Promotions),
         ),
         trials=_trials(io, gates) if gates else {},
+        oversight=_oversight(config, io, gates, results),
         forecasts=_forecasts(io),
         daily=_daily(io),
         predictions=_predictions(io),
@@ -94,6 +99,18 @@ def _report_inputs(config: ReportConfig, io: StageIO) -> ReportInputs:
             page: io.store.locate(artifacts.page_key(io.identity.dag, io.identity.run_id, page)) for page in PAGES
         },
         trades=_show_trades(io),
+    )
+
+
+def _oversight(config: ReportConfig, io: StageIO, gates: Gates | None, results: list[StageResult]) -> Oversight:
+    prices, code = io.inputs.find("prices"), io.environment.code
+    of_prices = cast("ReportConfig", stage_config("report", prices.config)) if prices else config
+    return oversight_of(
+        io.store,
+        of_prices.market,
+        policy=gates.policy_digest if gates else "",
+        look=RunLook.model_validate(io.inputs.result(gates.stage).metrics).look if gates else None,
+        code_is_a_release=code.is_release and all(result.code_version == code.version for result in results),
     )
 
 

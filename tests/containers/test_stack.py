@@ -69,7 +69,7 @@ def test_mlflow_shows_the_version_and_its_verdict_as_the_ledger_has_it(stack, tr
 
 
 def test_the_same_conf_gives_the_same_digests_in_containers_as_in_a_process(stack, trained, sample, tmp_path):
-    results = Foundry(tmp_path).train(RUN, sample)
+    results = Foundry(tmp_path).train(RUN, sample, agreed=False)
     for stage in ("prices", "features", "labels", "gates", "predict"):
         told = stack.airflow(f"/dags/foundry_train/dagRuns/{RUN}/taskInstances/{stage}/xcomEntries/return_value").json
         shown = told["value"] if isinstance(told["value"], dict) else json.loads(told["value"])

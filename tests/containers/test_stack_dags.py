@@ -193,8 +193,10 @@ def events(stack, model):
 
 def test_a_near_miss_is_approved_the_usual_policy_promotes_and_a_person_rolls_back(stack, market):
     model = f"foundry-{market}-1d"
-    planned = [f"{key}={json.dumps(value)}" for key, value in EDGE.items() if key in RULES]
-    assert stack.foundry("policy", "set", market, *planned, "--who", "ann", "--why", "a small market").returncode == 0
+    planned = " ".join(f"{key}={value}" for key, value in EDGE.items() if key in RULES and not isinstance(value, list))
+    policy = {"action": "policy", "market": market, "changes": f"{planned} horizons=1"}
+    assert decide(stack, f"policy-{NEW}", policy, "a small market") == "success"
+
     stack.trigger("foundry_train", {"market": market, "min_auc": 0.99}, f"near-miss-{NEW}")
     assert stack.wait("foundry_train", f"near-miss-{NEW}") == "success"
     assert champion(stack, model) is None

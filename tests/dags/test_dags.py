@@ -55,7 +55,7 @@ def test_a_mapped_stage_has_its_retries_and_its_time(dag_of):
 
 
 def test_promote_is_its_pipeline_after_an_approval(dag_of):
-    assert set(dag_of("foundry_promote").task_ids) == {"approval", *PIPELINES["foundry_promote"]}
+    assert set(dag_of("foundry_promote").task_ids) == {"briefing", "approval", *PIPELINES["foundry_promote"]}
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in DAGS.glob("foundry_*.py")))

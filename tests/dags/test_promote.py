@@ -1,4 +1,4 @@
-"""foundry_promote: a person's name and reason reach the stage, and a new champion emits an asset event."""
+"""foundry_promote: what a person is told, how their name and reason reach the stage, and the events of champions."""
 
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -6,7 +6,12 @@ from types import SimpleNamespace
 import pytest
 from airflow.sdk import Asset
 from airflow.sdk.definitions.param import ParamsDict
+from airflow.sdk.exceptions import AirflowFailException
 from airflow.sdk.execution_time.context import OutletEventAccessors
+
+from foundry_tasks.adapters.store_local import LocalStore
+from foundry_tasks.contract.policy import built_in
+from tests.looked_at import add_look, add_version
 
 ANN = {"id": "7", "name": "ann"}
 
@@ -33,6 +38,7 @@ def context_of(answer, **params):
 # ------------------------------------------------------------------ approval
 def test_nothing_moves_before_a_person_has_approved(dag):
     assert dag.get_task("decide").upstream_task_ids == {"approval"}
+    assert dag.get_task("approval").upstream_task_ids == {"briefing"}
     assert dag.get_task("decide").trigger_rule == "all_success"
     assert dag.get_task("approval").defaults is None, "nobody's silence approves"
 
@@ -41,15 +47,23 @@ def test_the_approvers_name_and_reason_become_who_and_why(load, dag):
     context = context_of(answered(dag), model="foundry-us-5d", action="approve", version=3)
     load("_approval").with_answer(context)
     assert context["params"] == {
-        "model": "foundry-us-5d", "action": "approve", "version": 3, "who": "ann", "why": "as we agreed"
+        "model": "foundry-us-5d", "action": "approve", "version": 3, "who": "ann", "authenticated": True,
+        "why": "as we agreed",
     }  # fmt: skip
 
 
 def test_nobody_says_in_the_form_who_approved(load, dag):
-    assert set(dag.params) == {"model", "action", "version"}
-    context = context_of(answered(dag, reason=None), who="somebody else", why="forged")
+    assert set(dag.params) == {"model", "action", "version", "market", "changes"}
+    context = context_of(answered(dag, reason=None), who="somebody else", why="forged", authenticated=False)
     load("_approval").with_answer(context)
-    assert context["params"] == {"who": "ann", "why": ""}
+    assert context["params"] == {"who": "ann", "why": "", "authenticated": True}
+
+
+def test_a_person_whom_airflow_asked_for_no_login_is_not_authenticated(load, dag):
+    nobody = {"id": "Anonymous", "name": "Anonymous"}
+    context = context_of(answered(dag) | {"responded_by_user": nobody}, authenticated=True)
+    load("_approval").with_answer(context)
+    assert context["params"] == {"who": "Anonymous", "why": "as we agreed", "authenticated": False}
 
 
 def test_a_person_without_a_name_is_known_by_their_id(load, dag):
@@ -62,11 +76,61 @@ def test_the_answer_is_put_in_before_the_stage_runs(load, dag):
     assert dag.get_task("decide")._pre_execute_hook is load("_approval").with_answer
 
 
-@pytest.mark.parametrize("wrong", [{"action": "delete"}, {"version": 0}, {"model": ""}, {"version": "three"}])
+@pytest.mark.parametrize(
+    "wrong", [{"action": "delete"}, {"version": 0}, {"model": ""}, {"version": "three"}, {"market": "US!"}]
+)
 def test_the_form_refuses_what_makes_no_sense(dag, wrong):
     params = ParamsDict({name: dag.params.get_param(name) for name in dag.params})
-    with pytest.raises(Exception, match=r"Invalid input|is not|less than|non-empty|too short"):
+    with pytest.raises(Exception, match=r"Invalid input|is not|less than|non-empty|too short|does not match"):
         params.update(wrong)
+
+
+# ------------------------------------------------------------------ what the person is told
+@pytest.fixture
+def told(dag, tmp_path, monkeypatch):
+    """told(…) → the text above the question, for this store."""
+    store = LocalStore(tmp_path / "store")
+    monkeypatch.setenv("FOUNDRY_STORE", str(tmp_path / "store"))
+    asked = {"action": "approve", "model": "foundry-us-5d", "version": None, "market": "us", "changes": None}
+    return store, lambda **params: dag.get_task("briefing").python_callable(asked | params)
+
+
+def test_who_approves_reads_the_number_of_the_look_and_why_the_version_waited(told):
+    store, text = told
+    add_look(store, "a")
+    add_look(store, "b")
+    add_version(store, 1, "challenger", forecast="b", why="every gate passed, but it was the second look")
+    assert "version 1: challenger. every gate passed, but it was the second look." in text(version=1)
+    assert "Look 2 at its data" in text(version=1)
+    assert "1 forecast was tested on these sessions before" in text(version=1)
+    assert "no verdict on version 7" in text(version=7)
+
+
+def test_who_changes_a_policy_reads_old_and_new_values_and_the_number_of_looks(told):
+    store, text = told
+    add_look(store, "a")
+    lines = text(action="policy", changes="min_auc=0.51 min_wfe=0.6").splitlines()
+    later = f"counts for runs that test {built_in()['promotion_window_sessions']} sessions after 2026-01-20."
+    assert lines[0] == f"- min_auc: 0.52 → 0.51, looser or another value: {later}"
+    assert lines[1] == "- min_wfe: 0.4 → 0.6, counts at once."
+    assert lines[2] == "- 1 forecast was tested on market us, until 2026-01-20."
+
+
+@pytest.mark.parametrize("changes", ["min_acu=0.51", "min_auc", "min_auc=2"])
+def test_a_change_that_cannot_be_is_refused_before_a_person_is_asked(told, changes):
+    with pytest.raises(AirflowFailException, match="min_a"):
+        told[1](action="policy", changes=changes)
+
+
+def test_the_question_names_what_is_decided(dag):
+    question = dag.get_task("approval")
+    assert "ti.xcom_pull(task_ids='briefing')" in question.body
+    for asked, subject in (
+        ({"action": "policy", "market": "us", "changes": "min_auc=0.53"}, "policy of us: min_auc=0.53"),
+        ({"action": "rollback", "model": "foundry-us-5d", "version": None}, "rollback foundry-us-5d"),
+        ({"action": "approve", "model": "foundry-us-5d", "version": 3}, "approve foundry-us-5d version 3"),
+    ):
+        assert question.render_template(question.subject, {"params": asked}) == subject
 
 
 # ------------------------------------------------------------------ assets

@@ -87,17 +87,18 @@ class Foundry:
         signed = SignOff("tester", "a small market", NOW)
         decisions.set_policy(self.store, self.registry, conf.get("market", "us"), changes, signed)
 
-    def train(self, run_id: str, conf: Mapping[str, Any], *, until: str = "report") -> dict[str, StageResult]:
+    def train(
+        self, run_id: str, conf: Mapping[str, Any], *, until: str = "report", agreed: bool = True
+    ) -> dict[str, StageResult]:
         """Run the training pipeline up to and including a stage. Returns the results without skipped stages.
 
-        The conf of a market's first run becomes the market's policy.
+        agreed: the conf of a market's first run becomes the market's policy.
         """
         results, skipping = {}, False
         stages = PIPELINES["foundry_train"]
         records = EvidenceLog(self.store).state().records
-        if stages.index(until) >= stages.index("gates") and conf.get("market", "us") not in {
-            one.market for one in records
-        }:
+        judged = stages.index(until) >= stages.index("gates")
+        if agreed and judged and conf.get("market", "us") not in {one.market for one in records}:
             self.agree(conf)
         for name in stages[: stages.index(until) + 1]:
             if skipping and name != "report":

@@ -6,12 +6,22 @@ from datetime import UTC, date, datetime, timedelta
 import numpy as np
 import pytest
 
-from foundry_tasks.contract.artifacts import canonical_json, prediction_key, predictions_prefix, result_key
+from foundry_tasks.adapters.registry_mlflow import MlflowRegistry
+from foundry_tasks.contract.artifacts import (
+    canonical_json,
+    ledger_key,
+    prediction_key,
+    predictions_prefix,
+    result_key,
+    sha256_of,
+)
+from foundry_tasks.contract.documents import Decision
 from foundry_tasks.contract.errors import ConfigError, NothingToDo
+from foundry_tasks.contract.ports import Registration
 from foundry_tasks.contract.stages import PIPELINES
 from foundry_tasks.data.tables import read_table
 from foundry_tasks.evaluation import metrics
-from foundry_tasks.ledger.chain import Ledger
+from foundry_tasks.ledger.chain import EvidenceLog, Ledger
 from foundry_tasks.ledger.records import Entry
 from tests.e2e.foundry_here import TINY, Foundry, write_market
 from tests.leakage.markets import simulated_market
@@ -44,9 +54,12 @@ class Desk(Foundry):
 
     def day(self, row, stages=PIPELINES["foundry_daily"], *, run_id=None, now=None, market=None, **conf):
         """The daily run that predicts from the session in `row`."""
-        conf = {key: TINY[key] for key in DAILY_KEYS} | (market or self.known(row)) | conf
+        conf = self.conf_of(row, market) | conf
         when = {"as_of": DAYS[row + 1] - timedelta(days=1), "now": now or morning_after(row)}
         return {name: self.stage(name, run_id or f"day {row}", conf, "foundry_daily", **when) for name in stages}
+
+    def conf_of(self, row, market=None):
+        return {key: TINY[key] for key in DAILY_KEYS} | (market or self.known(row))
 
     def entry(self, row, version=1):
         return json.loads(self.store.read(prediction_key("us", DAYS[row], 1, version)))
@@ -104,6 +117,11 @@ def test_a_decision_that_is_repeated_is_one_record(desk):
         ({"action": "rollback"}, "no earlier champion"),
         ({"version": 1, "folds": 3}, "unknown config key 'folds'"),
         ({"action": "delete"}, "action='delete'"),
+        ({"action": "policy"}, "changes must be said"),
+        ({"action": "policy", "changes": "min_acu=0.5"}, "min_acu is no key of a policy"),
+        ({"action": "policy", "changes": "min_auc=2"}, "min_auc"),
+        ({"action": "policy", "changes": "min_auc 0.53"}, "changes min_auc: write it as key=value"),
+        ({"action": "policy", "changes": "min_auc=0.53", "who": ""}, "who must be said"),
     ],
 )
 def test_a_decision_that_cannot_be_is_one_clear_line(desk, conf, said):
@@ -112,9 +130,79 @@ def test_a_decision_that_cannot_be_is_one_clear_line(desk, conf, said):
     assert "\n" not in str(error.value)
 
 
+def test_a_change_of_a_policy_is_in_decision_json_and_in_the_ledger_with_who_and_why(desk):
+    asked = {"action": "policy", "market": "elsewhere", "changes": "min_auc=0.53 folds=4", "authenticated": True}
+    results = [desk.decide("policy", **asked) for _ in range(2)]
+    change = EvidenceLog(desk.store).state().last_change("elsewhere")
+    assert (change.who, change.why, change.authenticated) == ("ann", "agreed", True)
+    assert change.changes == {"min_auc": 0.53, "folds": 4}
+    for result in results:
+        decision = Decision.model_validate_json(desk.document(result, "decision.json"))
+        assert (decision.market, decision.changes) == ("elsewhere", change.changes)
+        assert (decision.policy_before, decision.policy_after) == (change.old, change.new)
+        assert (decision.who, decision.authenticated, decision.hash) == ("ann", True, change.hash)
+    assert results[0].metrics == {}, "no champion moved, so no event is announced"
+
+
+def test_a_change_of_a_policy_that_changes_nothing_is_nothing_to_do(desk):
+    with pytest.raises(NothingToDo, match="the policy of market nowhere has these values"):
+        desk.decide("the same", action="policy", market="nowhere", changes="min_auc=0.52")
+
+
 def test_a_training_conf_knows_no_key_of_a_decision(desk):
     with pytest.raises(ConfigError, match="unknown config key 'model'"):
         desk.stage("prices", "typo", TINY | {"model": "logistic"})
+
+
+# ------------------------------------------------------------------ the ledger, every day
+def test_a_sound_ledger_is_no_warning(desk):
+    assert not [warning for warning in desk.last["monitor"].warnings if "ledger" in warning]
+
+
+def test_a_bundle_registered_by_hand_predicts_nothing_and_is_a_warning_of_the_day(desk, tmp_path):
+    bundle = tmp_path / "bundle.zip"
+    bundle.write_bytes(desk.document(desk.last["predict"], "versions.json"))
+    strange = desk.registry.register(
+        Registration(
+            model=MODEL,
+            bundle=bundle,
+            sha256=sha256_of(bundle.read_bytes()),
+            horizon=1,
+            features=("f",),
+            example=[{"date": "2022-12-28", "ticker": "A", "f": 1.0}],
+            evidence={},
+        )
+    )
+    try:
+        desk.registry.set_alias(MODEL, "champion", strange.version)
+        results = desk.day(LAST, run_id="by hand")
+    finally:
+        desk.registry.set_alias(MODEL, "champion", 1)
+        desk.registry.delete(strange)
+    predictor = json.loads(desk.document(results["predict"], "predictions.json"))["per_horizon"]["1"]
+    assert (predictor["kind"], predictor["version"]) == ("champion", 1)
+    told = desk.document(results["report"], "report.md").decode()
+    for fault in (f"version {strange.version} is in the registry but in no record", "the ledger says version 1"):
+        assert any(fault in warning for warning in results["monitor"].warnings), results["monitor"].warnings
+        assert fault in told
+
+
+def test_a_rewritten_look_is_a_warning_of_the_day(desk):
+    key = ledger_key("evidence", 1)
+    kept = desk.store.read(key)
+    try:
+        desk.store.write(key, canonical_json({**json.loads(kept), "market": "elsewhere"}))
+        result = desk.stage("monitor", f"day {LAST}", desk.conf_of(LAST), "foundry_daily")
+    finally:
+        desk.store.write(key, kept)
+    assert any("altered" in warning for warning in result.warnings), result.warnings
+
+
+def test_an_mlflow_that_does_not_answer_stops_no_monitoring(desk):
+    away = Desk(desk.folder)
+    away.registry = MlflowRegistry("http://127.0.0.1:9", "")
+    result = away.stage("monitor", f"day {LAST}", desk.conf_of(LAST), "foundry_daily")
+    assert any("was not compared with MLflow" in warning for warning in result.warnings), result.warnings
 
 
 # ------------------------------------------------------------------ what was said

@@ -19,7 +19,7 @@ from foundry_tasks.contract.artifacts import sha256_of
 from foundry_tasks.contract.environment_variables import REPOSITORY
 from foundry_tasks.contract.ports import Registration
 from foundry_tasks.ledger import decisions as governance
-from foundry_tasks.ledger.chain import Ledger, project
+from foundry_tasks.ledger.chain import EvidenceLog, Ledger, project
 from foundry_tasks.ledger.records import Entry
 
 pytestmark = pytest.mark.slow(40)
@@ -95,7 +95,7 @@ class Airflow:
         return version.version
 
     def promote(self, log, answer, **conf):
-        """Run the DAG and answer its question. Returns path and state of its run, and the question.
+        """Run the DAG and answer its question. Returns path and state of its run, and the question; `told` is its text.
 
         An answer that arrives before `dags test` waits for it would be overwritten, and the task would never resume.
         """
@@ -104,6 +104,7 @@ class Airflow:
             details = "/api/v2/dags/foundry_promote/dagRuns/~/hitlDetails?response_received=false"
             waits = "Waiting for Human-in-the-loop input"
             asked = until(lambda: waits in self.text(log) and self.asleep(details), lambda: self.text(log))
+            self.told = asked["body"]
             run_id = asked["task_instance"]["dag_run_id"]
             run = f"/api/v2/dags/foundry_promote/dagRuns/{urllib.parse.quote(run_id)}"
             self.ask(f"{run}/taskInstances/approval/-1/hitlDetails", answer)
@@ -159,7 +160,10 @@ def test_an_approved_near_miss_becomes_champion_under_the_approvers_name(airflow
         "approved.log", approves("the desk wants it"), action="approve", version=version
     )
     assert (state, asked) == ("success", f"approve {MODEL} version {version}"), airflow.text("approved.log")
+    assert f"{MODEL} version {version}: challenger. gates." in airflow.told
+    assert "No look at its forecast is recorded" in airflow.told
     record = Ledger(airflow.store).state(MODEL).records[-1]
+    assert not record.authenticated, "this Airflow asks for no login"
     assert (record.event, record.to_version, record.who, record.why) == (
         "promoted", version, "Anonymous", "the desk wants it"
     )  # fmt: skip
@@ -168,6 +172,19 @@ def test_an_approved_near_miss_becomes_champion_under_the_approvers_name(airflow
     assert (event["uri"], event["extra"]["version"]) == ("foundry://models/us/5d", version)
     links = airflow.ask(f"{run}/taskInstances/decide/links")["extra_links"]
     assert links == {"MLflow": f"http://127.0.0.1:5000/#/models/{MODEL}/versions/{version}"}
+
+
+def test_an_approved_policy_is_in_the_ledger_under_the_approvers_name_and_announces_no_champion(airflow):
+    before = len(airflow.ask("/api/v2/assets/events")["asset_events"])
+    _, state, asked = airflow.promote(
+        "policy.log", approves("fewer near misses"), action="policy", market="us", changes="min_auc=0.53 folds=4"
+    )
+    assert (state, asked) == ("success", "policy of us: min_auc=0.53 folds=4"), airflow.text("policy.log")
+    assert "min_auc: 0.52 → 0.53, counts at once." in airflow.told
+    change = EvidenceLog(airflow.store).state().last_change("us")
+    assert (change.who, change.why, change.changes) == ("Anonymous", "fewer near misses", {"min_auc": 0.53, "folds": 4})
+    assert governance.verify(airflow.store, airflow.registry) == []
+    assert len(airflow.ask("/api/v2/assets/events")["asset_events"]) == before
 
 
 def test_what_the_gates_refused_no_approval_makes_champion(airflow):

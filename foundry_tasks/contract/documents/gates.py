@@ -262,3 +262,9 @@ class LookHeadline(Part):
     """Number of this look among those at the same data, from 1."""
     because: str
     """Why it cannot promote by itself; empty if it can."""
+
+
+class RunLook(Part):
+    """The look among the metrics of the stage's result; None in results of earlier versions."""
+
+    look: LookHeadline | None = None

@@ -8,7 +8,7 @@ from pydantic import AliasChoices, Field, JsonValue
 from foundry_tasks.contract.config import BacktestConfig
 from foundry_tasks.contract.documents.base import ByHorizon, Document, Figure, Part
 from foundry_tasks.contract.documents.ensemble import ModelFigures
-from foundry_tasks.contract.documents.gates import Gate, Policy
+from foundry_tasks.contract.documents.gates import Gate, LookHeadline, Policy
 from foundry_tasks.contract.documents.leakage import Leakage
 from foundry_tasks.contract.documents.monitor import FeatureDrift, LiveFigures, MonitorSettings
 from foundry_tasks.contract.documents.portfolio import TradedHorizon
@@ -255,6 +255,36 @@ class Links(Part):
     versions: tuple[RegisteredVersion, ...]
 
 
+class PersonsDecision(Part):
+    """A person's decision in the ledger."""
+
+    what: str
+    """Such as `foundry-us-5d version 3 promoted`."""
+    who: str
+    authenticated: bool
+    """Whether Airflow knew the person by a login."""
+    when: str
+    """ISO date."""
+    why: str
+
+
+class Oversight(Part):
+    """What decides the verdicts of the run's market, who changed it, and the state of ledger and code."""
+
+    policy: str
+    """Digest of the market's policy: at the judgement, else at the report."""
+    look: LookHeadline | None
+    """None where the gates did not run, or an earlier version ran them."""
+    decisions: tuple[PersonsDecision, ...]
+    """The newest change of the policy; the champions that a person chose."""
+    ledger_since: str
+    """ISO date of the oldest record of the market; empty without a record."""
+    ledger_fault: str = ""
+    """Why the ledger cannot be relied on; empty if its hashes verify."""
+    code_is_a_release: bool
+    """Whether every stage ran the sources of a release."""
+
+
 P = TypeVar("P", bound=Part)
 
 
@@ -274,6 +304,8 @@ class Report(Document):
     models: ByHorizon[ModelsSection]
     predictions: PredictionsSection | None
     live: LiveSection | None
+    oversight: Oversight | None = None
+    """None in documents of earlier versions."""
     data: Data
     leakage: Leakage | None
     warnings: tuple[StageWarning, ...]

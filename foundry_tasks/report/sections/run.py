@@ -179,7 +179,7 @@ def _next(document: Report) -> Iterator[str]:
         yield from (f"    {_here(where)}" for where in links.trades.values())
     for version in links.versions:
         if version.event == "challenger":
-            yield "  promote the near miss, with a reason"
+            yield "  promote the challenger, with a reason"
             yield f"    .venv/bin/foundry approve {version.model} {version.version} --why '…'"
     yield "  change the market: `make demo PRICES=prices.parquet`; more in README.md, Use your own prices"
     yield "  read more: docs/README.md"

@@ -29,7 +29,7 @@ ENGINE = "/var/run/docker.sock"
 RULES = {
     "FOUNDRY_PROXY_NETWORKS": f"{NETWORK},{OUTSIDE}",
     "FOUNDRY_PROXY_VOLUMES": f"{FILES}:ro, {GOVERNING}:ro, {WORKSPACE}",
-    "FOUNDRY_PROXY_RESERVED": f"{GOVERNING}=promote|decide,{OUTSIDE}=prices",
+    "FOUNDRY_PROXY_RESERVED": f"{GOVERNING}=gates|promote|decide,{OUTSIDE}=prices",
     "FOUNDRY_PROXY_MAX_MEMORY_MB": "512",
     "FOUNDRY_PROXY_MAX_CPUS": "2",
     "FOUNDRY_PROXY_MAX_PIDS": "64",

@@ -30,7 +30,7 @@ ATTACKS: dict[str, tuple[dict[str, Any], str]] = {
     "secrets to be written": ({"Mounts": [OWN | {"ReadOnly": False}]}, "read-only"),
     "secrets over the program": ({"Mounts": [OWN | {"Target": "/opt/venv"}]}, "HostConfig.Mounts.0.Target"),
     "a target that climbs": ({"Mounts": [OWN | {"Target": "/run/foundry/../../etc"}]}, "HostConfig.Mounts.0.Target"),
-    "the ledger's keys for a model": ({"Mounts": [OWN | {"Source": GOVERNING}]}, "for decide, promote alone"),
+    "the ledger's keys for a model": ({"Mounts": [OWN | {"Source": GOVERNING}]}, "for decide, gates, promote alone"),
     "the world for a model": ({"NetworkMode": OUTSIDE}, "for prices alone"),
     "privileged": ({"Privileged": True}, "HostConfig.Privileged"),
     "privileged in lower case": ({"privileged": True}, "HostConfig.privileged"),

@@ -135,7 +135,7 @@ def test_a_part_is_read_back_with_its_type(document):
 def test_every_section_has_a_name_and_a_place_of_its_own():
     found = sections()
     assert len({section.order for section in found}) == len({section.name for section in found}) == len(found)
-    assert [section.name for section in found][::9] == ["headline", "run"]
+    assert [found[0].name, found[-1].name] == ["headline", "run"]
 
 
 def test_the_terminal_loads_neither_arrays_nor_templates():

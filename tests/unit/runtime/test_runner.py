@@ -13,7 +13,7 @@ import pytest
 from foundry_tasks.adapters.store_local import LocalStore
 from foundry_tasks.adapters.stores import open_store
 from foundry_tasks.contract import artifacts
-from foundry_tasks.contract.artifacts import canonical_json
+from foundry_tasks.contract.artifacts import canonical_json, sha256_of
 from foundry_tasks.contract.config import StageConfig
 from foundry_tasks.contract.environment_variables import Settings
 from foundry_tasks.contract.errors import (
@@ -336,3 +336,16 @@ def test_a_store_that_is_neither_folder_nor_bucket_is_refused_rather_than_made_o
     with pytest.raises(ConfigError, match="FOUNDRY_STORE=gs://bucket/prefix"):
         open_store(settings)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_sources_are_a_release_only_with_the_hash_that_the_release_wrote(tmp_path):
+    for name, marked, edited in (("none", False, False), ("release", True, False), ("edited", True, True)):
+        package = tmp_path / name
+        package.mkdir()
+        (package / "a.py").write_text("a = 1\n")
+        if marked:
+            digest = sha256_of(b"a.pya = 1\n")[:12]
+            (package / "RELEASE").write_text(f"{digest}\n")
+        if edited:
+            (package / "b.py").write_text("")
+        assert runner.is_release(package) is (name == "release")
