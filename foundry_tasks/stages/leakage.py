@@ -1,6 +1,6 @@
 """leakage: the audit on this run's data. A leak refuses the model and does not stop the run."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from hashlib import sha256
@@ -12,12 +12,12 @@ from foundry_tasks.audit.dates import cut_sessions
 from foundry_tasks.audit.refits import Plan, Refitter, compared_sessions, draw_plan
 from foundry_tasks.audit.stacks import audit_stack
 from foundry_tasks.contract.config import DeepTask, LabelKind, LeakageConfig, ModelsConfig
-from foundry_tasks.contract.documents import Leakage
+from foundry_tasks.contract.documents import Leakage, Prices
+from foundry_tasks.contract.documents.prices import PriceAudit
 from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.data.panel import FeaturePanel, FloatArray, PricePanel
 from foundry_tasks.data.tables import FeatureFile, read_prices
 from foundry_tasks.data.temporary_matrices import TemporaryMatrices
-from foundry_tasks.features import FEATURES
 from foundry_tasks.features.build import feature_blocks, features_for
 from foundry_tasks.features.labels import label_span
 from foundry_tasks.inputs.dated_scores import DatedScores
@@ -26,8 +26,9 @@ from foundry_tasks.inputs.run_inputs import RunInputs
 from foundry_tasks.models.bundle import regime_of
 from foundry_tasks.walk.stack_walk import StackInputs
 
-AUDITED_LABELS: tuple[LabelKind | DeepTask, ...] = ("up", "volatility")
-"""`up` is made of two prices, as are all other labels; `volatility` is made of every price between."""
+AUDITED_LABELS: tuple[LabelKind | DeepTask, ...] = ("up", "median", "sector", "size", "volatility")
+"""All that a base model can learn."""
+NO_PRICE_AUDIT = PriceAudit(leaks=(), checked=(), not_audited=("prices: the stage prices of this run made no audit",))
 
 
 def run(config: LeakageConfig, io: StageIO) -> None:
@@ -42,14 +43,12 @@ def run(config: LeakageConfig, io: StageIO) -> None:
     spans = {horizon: label_span(horizon, entry) for horizon in folds}
     feature_set = inputs.features_config.feature_set
     targets = TargetFile(io.path("labels", "labels.parquet"))
-    labels: dict[int, dict[str, FloatArray]]
-    labels = {h: {name: targets.wide(h, name) for name in AUDITED_LABELS} for h in folds}
 
     def build(panel: PricePanel) -> Iterator[FeaturePanel]:
         return feature_blocks(panel, features_for(panel, feature_set)[0], TemporaryMatrices, threads=config.threads)
 
-    leaks: list[str] = []
-    checked: list[str] = []
+    of_prices = io.read(Prices).audit or NO_PRICE_AUDIT
+    leaks, checked = [*of_prices.leaks], [*of_prices.checked]
     dates = cut_sessions(len(prices.sessions), config.audit_dates, rng)
     fits = _Fits(io, inputs, recipe, published, targets, spans)
     io.steps.progress.start("leakage", len(dates) + 3 + len(fits.plan.refits))
@@ -57,23 +56,38 @@ def run(config: LeakageConfig, io: StageIO) -> None:
         day = prices.sessions[at]
         with io.step("features"):
             leaks += leakage.audit_features(prices, published, build, at=at, rng=rng)
-            leaks += leakage.audit_labels(prices, labels, entry, at=at, rng=rng)
-        checked.append(f"features and labels with prices after {day} cut, poisoned with NaN and with noise")
+        checked.append(f"features with prices after {day} cut, poisoned with NaN and with noise")
         io.steps.progress.advance(str(day))
+    with io.step("labels"):
+        for horizon in folds:  # one after the other, so that the labels of one are in memory
+            labels: dict[str, FloatArray] = {name: targets.once(horizon, name) for name in AUDITED_LABELS}
+            for at in dates:
+                leaks += leakage.audit_labels(prices, {horizon: labels}, entry, at=at, rng=rng)
+    checked.append(f"labels {', '.join(AUDITED_LABELS)} with prices after these dates cut and poisoned with noise")
     with io.step("rescaling"):
-        sensitive = [feature.name for feature in FEATURES if feature.rescaling_sensitive]
-        leaks += leakage.audit_rescaling(prices, published, build, sensitive=sensitive)
-    checked.append(f"features with one ticker's history halved; free to change: {', '.join(sensitive)}")
+        leaks += leakage.audit_rescaling(prices, published, build)
+    checked.append("features with one ticker's history halved")
     io.steps.progress.advance("rescaling")
     for horizon, walk in folds.items():
         leaks += leakage.audit_folds(walk, label_span=spans[horizon], lookback=recipe.lookback_sessions)
     checked.append(f"windows and purges of {sum(map(len, folds.values()))} folds")
     io.steps.progress.advance("folds")
     leaks += fits.audit(checked)
-    io.publish(Leakage(leaks=tuple(leaks), checked=tuple(checked), not_audited=fits.plan.not_audited))
+    not_audited = (*of_prices.not_audited, *_not_audited(prices, dates), *fits.plan.not_audited)
+    io.publish(Leakage(leaks=tuple(leaks), checked=tuple(checked), not_audited=not_audited))
     io.outputs.metrics |= {"leaks": len(leaks), "checks": len(checked)}
     for leak in leaks:
         io.warn(f"leak: {leak}")
+
+
+def _not_audited(prices: PricePanel, dates: Sequence[int]) -> list[str]:
+    """Checks that this run's prices leave without an object."""
+    missing = []
+    if "adj_close" not in prices.fields:
+        missing.append("features that know later dividends: the prices have no adj_close beside close")
+    if not any(leakage.strangers(prices, at).any() for at in dates):
+        missing.append("cross-sections that hold non-members: no ticker has prices before or after its membership")
+    return missing
 
 
 def draws_of(io: StageIO, part: str = "") -> np.random.Generator:

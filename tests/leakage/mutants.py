@@ -371,7 +371,7 @@ KNOWN_THEN = (
         "features/returns.py",
         "h.close / windows.moving_max(h.close, 252) - 1",
         "h.close - windows.moving_max(h.close, 252)",
-        ("test_audit.py::test_only_the_listed_features_change_when_a_history_is_rescaled",),
+        ("test_audit.py::test_no_feature_changes_when_a_history_is_rescaled",),
     ),
     Mutant(
         "cross-sections hold tickers that are no members",
@@ -872,4 +872,93 @@ END_TO_END = (
     ),
 )
 
-MUTANTS = (*SPLIT, *PURGE, *THE_AUDIT, *KNOWN_THEN, *WHAT_LEARNS, *PUBLISHED, *SIMULATION, *ALIGNMENT, *END_TO_END)
+IN_RUN = "test_in_run.py::test_the_runs_own_audit_finds_no_leak"
+VERDICTS = "data/bar_verdicts.py"
+THE_RUNS_AUDIT = (
+    Mutant(
+        "a benchmark is aligned a session early",
+        "data/market_files.py",
+        "values = own.ffill(limit=CARRIED_SESSIONS)",
+        "values = own.shift(-1).ffill(limit=CARRIED_SESSIONS)",
+        (f"{IN_RUN}[prices: ]",),
+    ),
+    Mutant(
+        "a benchmark is read a session early",
+        "data/market_files.py",
+        'series = series.sort_values("date", ignore_index=True)',
+        'series = series.sort_values("date", ignore_index=True)\n'
+        '    series["close"] = series["close"].shift(-1).ffill()',
+        (f"{IN_RUN}[prices: ]",),
+    ),
+    Mutant(
+        "members count a week before they join",
+        UNIVERSE,
+        "member[np.searchsorted(sessions, start) :",
+        "member[max(np.searchsorted(sessions, start) - 5, 0) :",
+        (f"{IN_RUN}[prices: ]",),
+    ),
+    Mutant(
+        "the stage counts members a week before they join",
+        "stages/prices.py",
+        "member = universe.members(sessions, bars.tickers)",
+        "member = universe.members(sessions + 7, bars.tickers)",
+        (f"{IN_RUN}[prices: ]",),
+    ),
+    Mutant(
+        "survivors alone are kept",
+        VERDICTS,
+        'codes, names = pd.factorize(table["ticker"], sort=True)',
+        'last = table.groupby("ticker")["date"].transform("max")\n'
+        '    table = table[last == table["date"].max()]\n'
+        '    codes, names = pd.factorize(table["ticker"], sort=True)',
+        (f"{IN_RUN}[prices: ]",),
+    ),
+    Mutant(
+        "the stage reads survivors alone",
+        "stages/prices.py",
+        'table = table[(table["date"] <= pd.Timestamp(as_of)) | future]',
+        'table = table[(table["date"] <= pd.Timestamp(as_of)) | future]\n'
+        '    last = table.groupby("ticker")["date"].transform("max")\n'
+        '    table = table[last == table["date"].max()]',
+        (f"{IN_RUN}[prices: ]",),
+    ),
+    Mutant(
+        "bars before a fall are excluded",
+        VERDICTS,
+        'mark("volume of zero", untraded)',
+        'mark("volume of zero", untraded | (np.r_[np.exp(log_moves(bars.ticker, bars.price))[1:], 1.0] < 0.8))',
+        (f"{IN_RUN}[prices: ]",),
+    ),
+    Mutant(
+        "a feature knows later dividends",
+        "features/returns.py",
+        "h.close / windows.moving_max(h.close, 252) - 1",
+        'h.prices.fields.get("adj_close", h.close) / h.prices.fields["close"]',
+        (f"{IN_RUN}[feature ]",),
+    ),
+    Mutant(
+        "a feature is a price level",
+        "features/returns.py",
+        "h.close / windows.moving_max(h.close, 252) - 1",
+        'h.prices.fields["close"]',
+        (f"{IN_RUN}[feature ]",),
+    ),
+    Mutant(
+        "tickers are ranked among non-members",
+        "features/history.py",
+        "return np.where(self.live, x, np.nan)",
+        "return np.where(np.isfinite(self.prices.adjusted_close), x, np.nan)",
+        (f"{IN_RUN}[feature ]",),
+    ),
+    Mutant(
+        "the median label takes all sessions' median",
+        LABELS,
+        "median = above(returns, _by_session(np.nanmedian, returns))",
+        "median = above(returns, np.nanmedian(returns))",
+        (f"{IN_RUN}[label ]",),
+    ),
+)
+
+MUTANTS = (
+    *SPLIT, *PURGE, *THE_AUDIT, *KNOWN_THEN, *WHAT_LEARNS, *PUBLISHED, *SIMULATION, *ALIGNMENT, *END_TO_END, *THE_RUNS_AUDIT
+)  # fmt: skip
