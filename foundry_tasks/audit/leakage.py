@@ -1,8 +1,8 @@
 """The leakage audit: do the artifacts of a session depend on later data? It runs on the data of every run.
 
 Prices after a date are cut off, replaced by NaN and replaced by noise, and everything up to that date is computed again.
-After a replacement the bits must be equal, after a cut the values within CUT_TOLERANCE. Each function returns its findings,
-one text per leak; an empty tuple is a clean audit.
+After a replacement the bits must be equal, after a cut the values within CUT_TOLERANCE; no feature is exempt. Each function
+returns its findings, one text per leak; an empty tuple is a clean audit.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -13,13 +13,15 @@ import numpy as np
 
 from foundry_tasks.contract.config import LabelEntry
 from foundry_tasks.contract.documents import Fold
-from foundry_tasks.data.panel import FeaturePanel, FeatureSource, FloatArray, PricePanel
+from foundry_tasks.data.panel import BoolArray, FeaturePanel, FeatureSource, FloatArray, PricePanel
 from foundry_tasks.features.labels import build_labels, label_span
 
 CUT_TOLERANCE = 1e-12
 SCORE_TOLERANCE = 1e-9
 RESCALING_TOLERANCE = 1e-4
 RESCALING_FACTOR = 0.5
+DIVIDEND_FACTOR = 0.5
+"""A power of two, which changes no bit of a ratio."""
 
 Build = Callable[[PricePanel], Iterable[FeaturePanel]]
 """Prices → their features, in blocks of sessions. One block at a time is in memory."""
@@ -52,18 +54,42 @@ def randomised_labels(labels: FloatArray, start: int, rng: np.random.Generator) 
     return changed
 
 
+def strangers(prices: PricePanel, at: int) -> BoolArray:
+    """(n_sessions, n_tickers): bars up to session index `at` of tickers that are no members from there up to `at`.
+
+    No window of a member reaches such a bar.
+    """
+    again = np.zeros(prices.member.shape, bool)
+    again[: at + 1] = np.logical_or.accumulate(prices.live[at::-1], axis=0)[::-1]
+    again[at + 1 :] = True
+    strange: BoolArray = ~again & np.isfinite(prices.adjusted_close)
+    return strange
+
+
 def audit_features(
     prices: PricePanel, published: FeatureSource, build: Build, *, at: int, rng: np.random.Generator
 ) -> tuple[str, ...]:
     """Recompute features with prices after session index `at` cut off or poisoned, and compare with the published ones.
 
-    Returns findings, one text per leak.
+    With the later prices go the later dividends: where prices are cut off, the adjusted closes of half of the tickers are
+    halved. Where they are noise, so are those of `strangers`. Returns findings, one text per leak.
     """
     noise = np.exp(rng.normal(0.0, 0.5, size=prices.member.shape))
+    factor = np.where(rng.random(len(prices.tickers)) < 0.5, DIVIDEND_FACTOR, 1.0)
+    strange = strangers(prices, at)
+
+    def otherwise_adjusted(name: str, values: FloatArray) -> FloatArray:
+        return values * factor if name == "adj_close" else values
+
+    def among_strangers(_: str, values: FloatArray) -> FloatArray:
+        return values if values.ndim == 1 else np.where(strange, values * noise, values)
+
+    dividends = " and adjusted closes are halved, as by a later dividend" if "adj_close" in prices.fields else ""
+    outsiders = ", as are those of tickers that are no members" if strange.any() else ""
     trials = {
-        "cut off": (prices.up_to(at + 1), CUT_TOLERANCE),
+        f"cut off{dividends}": (prices.up_to(at + 1).mapped(otherwise_adjusted), CUT_TOLERANCE),
         "replaced by NaN": (poisoned(prices, at, float("nan")), 0.0),
-        "replaced by noise": (poisoned(prices, at, noise), 0.0),
+        f"replaced by noise{outsiders}": (poisoned(prices.mapped(among_strangers), at, noise), 0.0),
     }
     found: list[str] = []
     for how, (panel, tolerance) in trials.items():
@@ -98,10 +124,8 @@ def _differences(
     return list(published.names), list(changed)
 
 
-def audit_rescaling(
-    prices: PricePanel, published: FeatureSource, build: Build, *, sensitive: Sequence[str]
-) -> tuple[str, ...]:
-    """Halve the whole price history of one ticker, as a later split adjustment does. Only `sensitive` features may change.
+def audit_rescaling(prices: PricePanel, published: FeatureSource, build: Build) -> tuple[str, ...]:
+    """Halve the whole price history of one ticker and double its volumes, as a later split does. No feature may change.
 
     Values are compared within RESCALING_TOLERANCE. Returns findings, one text per leak.
     """
@@ -115,9 +139,7 @@ def audit_rescaling(
 
     again = build(prices.mapped(change))
     _, changed = _differences(published, again, len(prices.sessions), RESCALING_TOLERANCE)
-    return tuple(
-        f"feature {name} changes when a ticker's history is rescaled" for name in changed if name not in sensitive
-    )
+    return tuple(f"feature {name} changes when a ticker's history is rescaled" for name in changed)
 
 
 def audit_labels(

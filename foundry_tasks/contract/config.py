@@ -433,7 +433,7 @@ class NullsConfig(ModelsConfig, EnsembleConfig, MarketConfig):
     night on 500 tickers."""
 
 
-class LeakageConfig(ThreadsConfig, SeedConfig):
+class LeakageConfig(ThreadsConfig):
     """How many dates the leakage audit examines."""
 
     audit_dates: PositiveInt = 3

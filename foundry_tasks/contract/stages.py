@@ -84,7 +84,7 @@ STAGES: Mapping[str, StageSpec] = {
             "leakage",
             "recompute the past with later prices cut and poisoned",
             c.LeakageConfig,
-            inputs=("prices", "features", "labels", "models"),
+            inputs=("prices", "features", "labels", "models", "ensemble"),
             fits_models=True,
             timeout_s=4 * 3600,
         ),

@@ -66,10 +66,10 @@ class Bars:
         )
 
 
-def bars_of(table: pd.DataFrame, sessions: DateArray) -> Bars:
+def bars_of(table: pd.DataFrame, sessions: DateArray, columns: Sequence[str] | None = None) -> Bars:
     """A tidy frame as arrays, on the calendar's sessions (n_sessions,).
 
-    Fields without any value and a volume that is mostly zero are dropped.
+    columns: the price fields to keep; None: those with a value, without a volume that is mostly zero.
     """
     codes, names = pd.factorize(table["ticker"], sort=True)
     day = table["date"].to_numpy().astype("datetime64[D]")
@@ -84,9 +84,11 @@ def bars_of(table: pd.DataFrame, sessions: DateArray) -> Bars:
             twin[1:] &= (values[1:] == values[:-1]) | (np.isnan(values[1:]) & np.isnan(values[:-1]))
         fields = {name: values[~twin] for name, values in fields.items()}
         codes, day = codes[~twin], day[~twin]
-    fields = {name: values for name, values in fields.items() if name == "close" or not np.isnan(values).all()}
-    if "volume" in fields and np.mean(fields["volume"] == 0) > MAX_ZERO_VOLUME:
-        del fields["volume"]
+    if columns is None:
+        columns = [name for name, values in fields.items() if name == "close" or not np.isnan(values).all()]
+        if "volume" in columns and np.mean(fields["volume"] == 0) > MAX_ZERO_VOLUME:
+            columns.remove("volume")
+    fields = {name: fields[name] for name in columns}
     at = np.minimum(np.searchsorted(sessions, day), max(len(sessions) - 1, 0))
     session = np.where(sessions[at] == day, at, -1) if len(sessions) else np.full(len(day), -1)
     return Bars(tuple(map(str, names)), codes, day, session, fields, int(twin.sum()))

@@ -135,6 +135,19 @@ class PricePanel:
         )
 
 
+@dataclass(frozen=True)
+class PanelThen:
+    """The panel of a source that ends at an earlier session.
+
+    undecided: (n_sessions, n_tickers), cells whose verdict awaits later bars; they are not live. without: tickers whose
+    verdict belongs to their whole history, and which no cut can show.
+    """
+
+    panel: PricePanel
+    undecided: BoolArray
+    without: frozenset[str] = frozenset()
+
+
 ROWS_A_GROUP = 64 * 512
 _GROUP_SESSIONS = (1344, 448, 192, 64)
 """Each is a multiple of the next, so that a block of 1344 sessions is whole row groups for any number of tickers."""

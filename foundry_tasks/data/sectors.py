@@ -70,6 +70,11 @@ def on_sessions(
     return dated.last, None if (code == code[-1:]).all() else dated
 
 
+def known_sectors(spans: SectorSpans, day: np.datetime64) -> SectorSpans:
+    """The spans that had begun on `day`."""
+    return {ticker: tuple(span for span in found if span.first <= day) for ticker, found in spans.items()}
+
+
 def overlaps(spans: Sequence[SectorSpan]) -> Iterator[tuple[int, int]]:
     """Pairs of indices, the earlier first, of a ticker's spans that share a date and name two sectors."""
     order = sorted(range(len(spans)), key=lambda at: (spans[at].first, at))

@@ -1,7 +1,7 @@
 """Membership of the universe: point in time from a file, else from each ticker's first to its last bar."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +43,12 @@ class Universe:
             if at is not None:
                 member[np.searchsorted(sessions, start) : np.searchsorted(sessions, end, "right"), at] = True
         return member
+
+    def known_on(self, day: np.datetime64) -> "Universe":
+        """The intervals that had begun on `day`."""
+        begun = np.flatnonzero(self.starts <= day)
+        tickers = tuple(self.tickers[at] for at in begun)
+        return replace(self, tickers=tickers, starts=self.starts[begun], ends=self.ends[begun])
 
     def size(self, sessions: DateArray) -> int:
         """Number of member ticker-sessions within `sessions`, with or without prices."""

@@ -23,8 +23,5 @@ class Feature:
     """Inputs other than closes that the prices must hold; `cross_section` means more than one ticker."""
     feature_set: FeatureSet = "extended"
     """The smallest set that contains the feature."""
-    rescaling_sensitive: bool = False
-    """Whether a later split or dividend, which multiplies the ticker's past prices by a constant, changes the feature. No
-    built-in feature does: it would be hindsight."""
     market_wide: bool = False
     """Whether the feature has one value for all tickers of a session."""

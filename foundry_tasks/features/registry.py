@@ -19,12 +19,7 @@ def feature_table_markdown() -> str:
     for concept in _CONCEPTS:
         lines.append(f"| **{_title(concept.__doc__)}** | | | |")
         for feature in concept.FEATURES:
-            notes = "".join(
-                (
-                    " Same for every ticker." if feature.market_wide else "",
-                    " Moves when a history is rescaled." if feature.rescaling_sensitive else "",
-                )
-            )
+            notes = " Same for every ticker." if feature.market_wide else ""
             needs = ", ".join(need.replace("_", " ") for need in feature.needs)
             lines.append(f"| `{feature.name}` | {feature.feature_set} | {needs} | {feature.doc}{notes} |")
     return "\n".join(lines) + "\n"

@@ -24,8 +24,14 @@ class TargetFile:
         """The labels for `target_of`, (n_sessions, n_tickers), NaN where there is none."""
         name = f"{kind}_{horizon}d"
         if name not in self._read:
-            self._read[name] = read_matrices(self._path, [name])[name]
+            self._read[name] = self.once(horizon, kind)
         return self._read[name]
+
+    def once(self, horizon: int, kind: LabelKind | DeepTask) -> FloatArray:
+        """The same, read anew and not kept."""
+        name = f"{kind}_{horizon}d"
+        labels: FloatArray = read_matrices(self._path, [name])[name]
+        return labels
 
 
 def read_labels(path: Path, horizon: int) -> Labels:

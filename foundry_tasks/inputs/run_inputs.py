@@ -5,7 +5,7 @@ from functools import cached_property
 
 from pydantic import JsonValue
 
-from foundry_tasks.contract.config import FeaturesConfig, LabelsConfig, ModelsConfig, PricesConfig
+from foundry_tasks.contract.config import EnsembleConfig, FeaturesConfig, LabelsConfig, ModelsConfig, PricesConfig
 from foundry_tasks.contract.documents import Fold, Folds
 from foundry_tasks.contract.documents.models import DeepHeadline
 from foundry_tasks.contract.stage_inputs import StageInputs
@@ -74,6 +74,11 @@ class RunInputs:
         if threads is not None:
             asked["threads"] = threads
         return ModelsConfig.model_validate(asked)
+
+    @cached_property
+    def ensemble_config(self) -> EnsembleConfig:
+        """The conf of the ensemble stage."""
+        return EnsembleConfig.model_validate(self._published.result("ensemble").config)
 
     def configs(self, *stages: str) -> list[Mapping[str, JsonValue]]:
         """The conf of each of the stages, as in their results."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from foundry_tasks.contract import artifacts
 from foundry_tasks.contract.config import PricesConfig
 from foundry_tasks.contract.documents import Prices
-from foundry_tasks.contract.documents.prices import Columns
+from foundry_tasks.contract.documents.prices import Columns, PriceAudit
 from foundry_tasks.contract.errors import DataRejectedError, FoundryError, NothingToDo
 from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.contract.stage_outputs import StageOutputs
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from foundry_tasks.data.panel import BoolArray, DateArray, PricePanel
     from foundry_tasks.data.sectors import SectorSpans
     from foundry_tasks.data.snapshots import Snapshot
+    from foundry_tasks.data.source_cut import MarketSource
     from foundry_tasks.data.universe import Universe
 
 MIN_SESSIONS = 126
@@ -89,10 +90,12 @@ class _Fetched:
 
 @dataclass(frozen=True)
 class _MarketSeries:
-    """Market-wide series on the panel's sessions, None where there is none."""
+    """Market-wide series on the panel's sessions, and as the source has them; None where there is none."""
 
     benchmark: "Aligned | None"
     vix: "Aligned | None"
+    benchmark_source: Series | None = None
+    vix_source: Series | None = None
 
 
 def _run(config: PricesConfig, io: StageIO, source: PriceSource) -> None:
@@ -124,7 +127,6 @@ def _run(config: PricesConfig, io: StageIO, source: PriceSource) -> None:
         io.publish_file("prices.parquet", io.outputs.workspace / "prices.parquet")
         about = _about(config, fetched, intake, panel, series)
         about = about.model_copy(update={"withholds": _withholds(config, io, source)})
-        io.publish(about)
     _warn_of_data(config, io, fetched, intake, panel, about)
     io.outputs.as_of = intake.as_of
     io.outputs.metrics |= {
@@ -135,6 +137,12 @@ def _run(config: PricesConfig, io: StageIO, source: PriceSource) -> None:
         "coverage": about.coverage,
         "bars_set_aside": int((~intake.judged.kept).sum()),
     }
+    if not recent_sessions(io.identity.dag):
+        whole = _whole_source(config, fetched, intake, series)
+        del table, intake, series  # memory for the panels of the cuts
+        with io.step("audit"):
+            about = about.model_copy(update={"audit": _audit(whole, panel, fetched.snapshot.sha256)})
+    io.publish(about)
 
 
 def _fetch(config: PricesConfig, io: StageIO, source: PriceSource) -> _Fetched:
@@ -197,6 +205,61 @@ def _about(
         restated=fetched.snapshot.restated,
         snapshot=fetched.snapshot.sha256,
     )
+
+
+def _whole_source(config: PricesConfig, fetched: _Fetched, intake: "Intake", series: _MarketSeries) -> "MarketSource":
+    from foundry_tasks.data.source_cut import MarketSource, single_priced  # noqa: PLC0415 - as above
+
+    return MarketSource(
+        table=fetched.snapshot.table.astype({"ticker": "category"}),
+        sessions=intake.sessions,
+        columns=tuple(intake.bars.fields),
+        universe=fetched.universe,
+        sectors=fetched.sectors,
+        benchmark=series.benchmark_source,
+        vix=series.vix_source,
+        keep=config.keep,
+        redenominations=config.redenominations,
+        single=single_priced(intake.bars.tickers, intake.bars.ticker, intake.judged),
+    )
+
+
+def _audit(source: "MarketSource", panel: "PricePanel", snapshot: str) -> PriceAudit:
+    """The leakage audit of the prices. Its draws derive from the digest of the source's rows: no conf changes them."""
+    import numpy as np  # noqa: PLC0415 - as above
+
+    from foundry_tasks.audit import price_history  # noqa: PLC0415 - as above
+    from foundry_tasks.data.tickers import as_prices_write  # noqa: PLC0415 - as above
+
+    universe, rng = source.universe, np.random.default_rng(int(snapshot[:16], 16))
+    cuts = price_history.drawn_cuts(len(source.sessions), source.telling_sessions(panel), rng)
+    leaks = price_history.audit_prices(panel, source.panel_at, cuts)
+    if universe:
+        tickers = as_prices_write(universe.tickers, panel.tickers)
+        spelled = [tickers.get(ticker, ticker) for ticker in universe.tickers]
+        leaks += price_history.audit_membership(panel, spelled, universe.starts, universe.ends)
+    leaks += price_history.audit_alignment(panel)
+    days = ", ".join(str(source.sessions[at]) for at in cuts)
+    return PriceAudit(leaks=leaks, checked=_checked(source, days), not_audited=_not_audited(source))
+
+
+def _checked(source: "MarketSource", days: str) -> tuple[str, ...]:
+    checked = [f"prices made again from the source cut at {days}: bars, exclusions, members, series, sectors"]
+    if source.universe:
+        checked.append("members against the dates of the universe file")
+    if source.benchmark or source.vix:
+        checked.append("dates of benchmark and VIX against the market's returns")
+    return tuple(checked)
+
+
+def _not_audited(source: "MarketSource") -> tuple[str, ...]:
+    """Uses of later knowledge that cannot be found, since the rows that the source gave hold them already."""
+    found = ["tickers that the source leaves out, and values that it revised before it gave them, apart from adj_close"]
+    if source.universe is None or source.universe.undated:
+        found.append("members that are chosen in hindsight: the run has no universe file with all start dates")
+    if any(not span.dated for spans in source.sectors.values() for span in spans):
+        found.append("sectors of today: the file does not date all of them")
+    return tuple(found)
 
 
 def _with_series(panel: "PricePanel", series: _MarketSeries) -> "PricePanel":
@@ -359,6 +422,8 @@ def _market_series(config: PricesConfig, io: StageIO, source: PriceSource, panel
     found = _MarketSeries(
         benchmark=aligned(benchmark, panel.sessions, "benchmark", config.min_coverage) if benchmark else None,
         vix=aligned(vix, panel.sessions, "vix", config.min_coverage) if vix else None,
+        benchmark_source=benchmark,
+        vix_source=vix,
     )
     for one in (found.benchmark, found.vix):
         if one and one.warning:

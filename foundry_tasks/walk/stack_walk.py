@@ -4,7 +4,7 @@ The sessions that fold k may learn from end with the fit window of its base mode
 used, and no base model is fitted a second time.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,27 +72,63 @@ def walk_stack(
 
     folds: warm-up blocks and reported folds. advance: called with the name of each block when it is done.
     """
-    scores, regime, labels, horizon = inputs.scores, inputs.regime, inputs.labels, inputs.horizon
-    n_sessions, n_tickers = labels.up.shape
-    base_rate = expanding_base_rate(labels.up, inputs.label_span)
-    names = list(scores(folds[0], folds[0].test))
-    oof = {name: np.full((n_sessions, n_tickers), np.nan) for name in names}
-    meta_oof = np.full((n_sessions, n_tickers), np.nan)
     forecasts = []
+    walked = _Walked.of(folds, inputs)
+    for fold, forecast in _forecasts(folds, inputs, config, walked):
+        if forecast is not None:
+            forecasts.append(forecast)
+        advance(fold.name)
+    everything = _Past(walked.oof, walked.meta_oof, inputs.regime, inputs.labels, len(inputs.labels.up))
+    final = everything.stack(everything.fit_meta(config), inputs.horizon, config)
+    return StackWalk(tuple(forecasts), final, float(expanding_base_rate(inputs.labels.up, 1)[-1]))
+
+
+def stack_of_last(folds: Sequence[Fold], inputs: StackInputs, config: EnsembleConfig, *, fits_meta: bool) -> Stack:
+    """The stack of the last of `folds`, a reported one, as `walk_stack` fits it. No later stack is fitted.
+
+    fits_meta: whether meta-learners are fitted. Without them it is the plain average, calibrated. Raises ValueError for a
+    warm-up block.
+    """
+    *_, (_, forecast) = _forecasts(folds, inputs, config, _Walked.of(folds, inputs), fits_meta=fits_meta)
+    if forecast is None:
+        raise ValueError(f"{folds[-1].name} is not reported, so it has no stack")
+    return forecast.stack
+
+
+@dataclass(frozen=True)
+class _Walked:
+    """Out-of-fold scores of base models and of the meta-learner so far, (n_sessions, n_tickers), NaN elsewhere."""
+
+    oof: dict[str, FloatArray]
+    meta_oof: FloatArray
+
+    @classmethod
+    def of(cls, folds: Sequence[Fold], inputs: StackInputs) -> "_Walked":
+        """Before the first fold."""
+        nothing = np.full(inputs.labels.up.shape, np.nan)
+        return cls({name: nothing.copy() for name in inputs.scores(folds[0], folds[0].test)}, nothing)
+
+
+def _forecasts(
+    folds: Sequence[Fold], inputs: StackInputs, config: EnsembleConfig, walked: _Walked, *, fits_meta: bool = True
+) -> Iterator[tuple[Fold, FoldForecast | None]]:
+    """Each block and, where it is reported, its forecast. Its out-of-fold scores are added to `walked`."""
+    scores, regime, labels, horizon = inputs.scores, inputs.regime, inputs.labels, inputs.horizon
+    oof, meta_oof = walked.oof, walked.meta_oof
+    base_rate = expanding_base_rate(labels.up, inputs.label_span)
     for position, fold in enumerate(folds):
+        forecast = None
         stop = fold.fit.stop
         earlier = _Past(oof, meta_oof, regime, labels, stop)
-        meta = earlier.fit_meta(config) if position else None
+        meta = earlier.fit_meta(config) if position and fits_meta else None
         if fold.reported:
             window = Window((fold.validation or fold.test).start, fold.test.stop)
             base = scores(fold, window)
             stack = earlier.stack(meta, horizon, config)
             here = {name: series[window.slice] for name, series in regime.items()}
-            forecasts.append(
-                FoldForecast(
-                    fold, window, stack, stack.p_up(base, here, base_rate[window.slice]), stack.scores(base, here),
-                    base_rate[window.slice],
-                )
+            forecast = FoldForecast(
+                fold, window, stack, stack.p_up(base, here, base_rate[window.slice]), stack.scores(base, here),
+                base_rate[window.slice],
             )  # fmt: skip
         for name, values in scores(fold, fold.test).items():
             oof[name][fold.test.slice] = values
@@ -101,10 +137,7 @@ def walk_stack(
             meta_oof[fold.test.slice] = meta.scores(
                 tested, {name: series[fold.test.slice] for name, series in regime.items()}
             )
-        advance(fold.name)
-    everything = _Past(oof, meta_oof, regime, labels, n_sessions)
-    final = everything.stack(everything.fit_meta(config), horizon, config)
-    return StackWalk(tuple(forecasts), final, float(expanding_base_rate(labels.up, 1)[-1]))
+        yield fold, forecast
 
 
 @dataclass(frozen=True)

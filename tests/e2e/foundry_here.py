@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from foundry_tasks.adapters.expectations_gx import GreatExpectations
 from foundry_tasks.adapters.registry_mlflow import MlflowRegistry
 from foundry_tasks.adapters.stores import open_store
-from foundry_tasks.contract.environment_variables import REPOSITORY, Settings
+from foundry_tasks.contract.environment_variables import Settings
 from foundry_tasks.contract.errors import NothingToDo
 from foundry_tasks.contract.identity import Identity
 from foundry_tasks.contract.policy import RULES
@@ -27,6 +27,7 @@ from foundry_tasks.ledger.links import SignOff
 from foundry_tasks.runtime import runner
 from foundry_tasks.runtime.progress import PlainProgress
 
+EXPECTATIONS = Path(__file__).parents[2] / "expectations"
 AS_OF = date(2026, 6, 30)
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
 
@@ -73,7 +74,7 @@ class Foundry:
         context = runner.RunContext(
             settings=self.settings,
             store=self.store,
-            expectations=GreatExpectations(REPOSITORY / "expectations"),
+            expectations=GreatExpectations(EXPECTATIONS),
             registry=self.registry,
             progress=progress or PlainProgress(),
             now=lambda: now,

@@ -1,12 +1,14 @@
-"""The leakage stage refits base models with poison; without poison only if the poisoned scores differ from the published."""
+"""The leakage stage refits base models among poison; on clean data only those whose scores differ from the published ones."""
 
 import json
 from dataclasses import replace
 
 import pytest
 
+from foundry_tasks.audit import refits
+from foundry_tasks.data.tables import Matrices
+from foundry_tasks.inputs import dated_scores
 from foundry_tasks.models.training import WindowTrainer
-from foundry_tasks.stages import leakage
 from tests.e2e.foundry_here import TINY, Foundry, write_market
 from tests.leakage.markets import simulated_market
 
@@ -18,23 +20,23 @@ TRANSFORMS = {"logistic": "rank", "lightgbm": "raw"}
 
 @pytest.fixture
 def designs(monkeypatch):
-    """(transform, whether it contains poison) of every design matrix that the stage builds."""
+    """The transform of every design that the stage fits on."""
     built = []
-    build = leakage.build_design
+    build = refits.build_design
 
     def recording(source, transform):
-        built.append((transform, source.poison.shape[1] > 0))
+        built.append(transform)
         return build(source, transform)
 
-    monkeypatch.setattr(leakage, "build_design", recording)
+    monkeypatch.setattr(refits, "build_design", recording)
     return built
 
 
 def trained(folder):
-    """A run up to the stage models."""
+    """A run up to the stage ensemble."""
     foundry = Foundry(folder)
     foundry.conf = CONF | write_market(folder, simulated_market(sessions=330, tickers=12, seed=5, signal=0.4))
-    foundry.train("train", foundry.conf, until="models")
+    foundry.train("train", foundry.conf, until="ensemble")
     return foundry
 
 
@@ -43,35 +45,49 @@ def healthy(tmp_path_factory):
     return trained(tmp_path_factory.mktemp("healthy"))
 
 
-def leaks(foundry, **conf):
+def audited(foundry, **conf):
     """conf: keys that make this audit differ from others of the same run, so that no result is reused."""
     result = foundry.stage("leakage", "train", foundry.conf | conf)
     assert result.reused_from is None
-    return json.loads(foundry.document(result, "leakage.json"))["leaks"]
+    return json.loads(foundry.document(result, "leakage.json"))
 
 
 def test_a_healthy_run_is_refitted_among_poison_alone(healthy, designs):
-    assert leaks(healthy, seed=1) == []
-    assert sorted(designs) == [("rank", True), ("raw", True)]
+    assert audited(healthy, audit_dates=2)["leaks"] == []
+    assert sorted(designs) == ["rank", "raw"]
+
+
+def test_seed_and_shards_do_not_choose_what_is_audited(healthy):
+    """A user who dislikes a draw cannot have another one."""
+    once, again = (audited(healthy, audit_dates=3, seed=seed, threads=threads) for seed, threads in ((1, 1), (2, 2)))
+    assert again == once
 
 
 @pytest.mark.parametrize("name", TRANSFORMS)
 def test_published_scores_that_no_refit_gives_are_found_by_a_refit_of_that_model_alone(
     name, healthy, designs, monkeypatch
 ):
-    read = leakage.read_matrices
+    read = dated_scores.read_matrices
 
     def changed(path):
-        scores = read(path)
-        return scores if path != of_the_model else {"score": scores["score"] + 1e-6}
+        file = read(path)
+        return (
+            file if path not in of_the_model else Matrices(file.sessions, file.tickers, {"score": file["score"] + 1e-6})
+        )
 
     result = healthy.stage("models", "train", healthy.conf)
-    of_the_model = healthy.store.object_path(result.outputs[f"scores/1d/{name}/warmup1.parquet"].sha256)
-    monkeypatch.setattr(leakage, "read_matrices", changed)
-    assert leaks(healthy, seed=2 + list(TRANSFORMS).index(name)) == [
-        f"{name}: the published scores are not those of a refit on the fit window"
+    of_the_model = [
+        healthy.store.object_path(artifact.sha256)
+        for output, artifact in result.outputs.items()
+        if output.startswith(f"scores/1d/{name}/")
     ]
-    assert sorted(designs) == sorted([("rank", True), ("raw", True), (TRANSFORMS[name], False)])
+    monkeypatch.setattr(dated_scores, "read_matrices", changed)
+    leaks = audited(healthy, audit_dates=4 + list(TRANSFORMS).index(name))["leaks"]
+    assert leaks
+    for leak in leaks:
+        assert leak.startswith(f"{name} 1d fold")
+        assert leak.endswith(": the published scores are not those of a refit on the fit window")
+    assert sorted(designs) == sorted(["rank", "raw", TRANSFORMS[name]])
 
 
 def test_a_model_that_learns_from_later_sessions_is_found_as_such(tmp_path, designs, monkeypatch):
@@ -89,7 +105,7 @@ def test_a_model_that_learns_from_later_sessions_is_found_as_such(tmp_path, desi
         ),
     )
     monkeypatch.setattr(WindowTrainer, "fit", lambda self, labels, window: fit(self, labels, later(window)))
-    assert leaks(trained(tmp_path)) == [
-        f"{name}: scores change when data after the fit window are poisoned" for name in ("lightgbm", "logistic")
-    ]
-    assert sorted(designs) == [("rank", False), ("rank", True), ("raw", False), ("raw", True)]
+    leaks = audited(trained(tmp_path))["leaks"]
+    assert {leak.split()[0] for leak in leaks} == set(TRANSFORMS)
+    assert all(leak.endswith(": scores change when data after the fit window are poisoned") for leak in leaks)
+    assert sorted(designs) == ["rank", "rank", "raw", "raw"]

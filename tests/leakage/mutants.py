@@ -27,6 +27,8 @@ LONGER = (
 CUT = "test_end_to_end.py::test_forecasts_of_folds_before_a_cut_are_those_of_the_whole_history"
 FORECASTS = "test_end_to_end.py::test_forecasts_up_to_t_are_the_same_in_every_future"
 
+OWN_AUDIT = "test_own_audit.py::test_a_run_without_a_fault_has_no_finding"
+"""Kills what the audit of a run itself finds."""
 JUMPS = "test_jumps.py::test_later_bars_withhold_an_earlier_row_and_never_change_one"
 
 WALK = "walk/folds.py"
@@ -288,6 +290,13 @@ KNOWN_THEN = (
         ),
     ),
     Mutant(
+        "a window of factors ends two sessions late",
+        "features/factors.py",
+        "returns[max(0, start - WINDOW_SESSIONS) : start]",
+        "returns[max(0, start - WINDOW_SESSIONS) : start + 2]",
+        (OWN_AUDIT,),
+    ),
+    Mutant(
         "factors are made of the block that they explain",
         "features/factors.py",
         "returns[max(0, start - WINDOW_SESSIONS) : start]",
@@ -362,7 +371,7 @@ KNOWN_THEN = (
         "features/returns.py",
         "h.close / windows.moving_max(h.close, 252) - 1",
         "h.close - windows.moving_max(h.close, 252)",
-        ("test_audit.py::test_only_the_listed_features_change_when_a_history_is_rescaled",),
+        ("test_audit.py::test_no_feature_changes_when_a_history_is_rescaled",),
     ),
     Mutant(
         "cross-sections hold tickers that are no members",
@@ -595,6 +604,7 @@ WHAT_LEARNS = (
         (
             "test_what_learns.py::test_the_base_rate_is_made_of_labels_that_have_matured",
             "test_what_learns.py::test_p_up_at_t_knows_a_base_rate_of_matured_labels_alone",
+            OWN_AUDIT,
         ),
     ),
     Mutant(
@@ -602,7 +612,7 @@ WHAT_LEARNS = (
         STACK_WALK,
         "base_rate = expanding_base_rate(labels.up, inputs.label_span)",
         "base_rate = expanding_base_rate(labels.up, 1)",
-        ("test_what_learns.py::test_p_up_at_t_knows_a_base_rate_of_matured_labels_alone",),
+        ("test_what_learns.py::test_p_up_at_t_knows_a_base_rate_of_matured_labels_alone", OWN_AUDIT),
     ),
     Mutant(
         "the stack learns up to its test",
@@ -613,6 +623,7 @@ WHAT_LEARNS = (
             "test_what_learns.py::test_a_folds_stack_was_taught_by_nothing_after_its_fit_window[straight-slope]",
             "test_what_learns.py::test_a_folds_stack_was_taught_by_nothing_after_its_fit_window[straight-platt]",
             "test_end_to_end.py::test_a_folds_stack_is_the_same_whatever_happens_from_its_validation_on[2-1]",
+            OWN_AUDIT,
         ),
     ),
     Mutant(
@@ -625,7 +636,19 @@ WHAT_LEARNS = (
         (
             "test_what_learns.py::test_the_meta_learner_of_a_fold_never_saw_that_folds_test",
             "test_what_learns.py::test_a_folds_stack_was_taught_by_nothing_after_its_fit_window[bent-slope]",
+            OWN_AUDIT,
         ),
+    ),
+    Mutant(
+        "the meta-learner, and not the calibrator, is taught by its own fold",
+        STACK_WALK,
+        "meta = earlier.fit_meta(config) if position and fits_meta else None",
+        "own = {name: values.copy() for name, values in oof.items()}\n"
+        "        for name, values in scores(fold, fold.test).items():\n"
+        "            own[name][fold.test.slice] = values\n"
+        "        taught = _Past(own, meta_oof, regime, labels, fold.test.stop)\n"
+        "        meta = taught.fit_meta(config) if position and fits_meta else None",
+        ("test_what_learns.py::test_the_audit_refits_the_stack_of_a_fold_and_finds_nothing[bent-slope]",),
     ),
     Mutant(
         "the calibrator is taught by its own rows",
@@ -635,7 +658,7 @@ WHAT_LEARNS = (
         "            for name, values in scores(fold, fold.test).items():\n"
         "                own[name][fold.test.slice] = values\n"
         "            stack = _Past(own, meta_oof, regime, labels, fold.test.stop).stack(meta, horizon, config)",
-        ("test_what_learns.py::test_the_calibrator_of_a_fold_never_saw_that_folds_test",),
+        ("test_what_learns.py::test_the_calibrator_of_a_fold_never_saw_that_folds_test", OWN_AUDIT),
     ),
     Mutant(
         "the meta-learner is judged by what taught it",
@@ -646,6 +669,37 @@ WHAT_LEARNS = (
         "            {name: series[: self.stop] for name, series in self.regime.items()},\n"
         "        )",
         ("test_what_learns.py::test_a_meta_learner_that_has_learned_noise_is_not_used[0]",),
+    ),
+)
+
+PUBLISHED = (
+    Mutant(
+        "published scores are those of tomorrow",
+        "stages/models.py",
+        "fold, scores = fit.fold, fit.scores.copy()",
+        "fold, scores = fit.fold, np.roll(fit.scores, -1, axis=0)",
+        (OWN_AUDIT,),
+    ),
+    Mutant(
+        "the stack reads scores of tomorrow",
+        "inputs/scores.py",
+        "found[model] = self._scores(horizon, name, path)[",
+        "found[model] = np.roll(self._scores(horizon, name, path), -1, axis=0)[",
+        (OWN_AUDIT,),
+    ),
+    Mutant(
+        "published P(up) is that of tomorrow",
+        "stages/ensemble.py",
+        '"p_up": forecast.p_up,',
+        '"p_up": np.roll(forecast.p_up, -1, axis=0),',
+        (OWN_AUDIT,),
+    ),
+    Mutant(
+        "later folds are fitted through their tests",
+        "walk/block_fits.py",
+        "return FitWindow(fold.fit.start, fold.fit.stop, purge)",
+        "return FitWindow(fold.fit.start, fold.test.stop if fold.number >= 2 else fold.fit.stop, purge)",
+        (OWN_AUDIT,),
     ),
 )
 
@@ -818,4 +872,93 @@ END_TO_END = (
     ),
 )
 
-MUTANTS = (*SPLIT, *PURGE, *THE_AUDIT, *KNOWN_THEN, *WHAT_LEARNS, *SIMULATION, *ALIGNMENT, *END_TO_END)
+IN_RUN = "test_in_run.py::test_the_runs_own_audit_finds_no_leak"
+VERDICTS = "data/bar_verdicts.py"
+THE_RUNS_AUDIT = (
+    Mutant(
+        "a benchmark is aligned a session early",
+        "data/market_files.py",
+        "values = own.ffill(limit=CARRIED_SESSIONS)",
+        "values = own.shift(-1).ffill(limit=CARRIED_SESSIONS)",
+        (f"{IN_RUN}[prices: ]",),
+    ),
+    Mutant(
+        "a benchmark is read a session early",
+        "data/market_files.py",
+        'series = series.sort_values("date", ignore_index=True)',
+        'series = series.sort_values("date", ignore_index=True)\n'
+        '    series["close"] = series["close"].shift(-1).ffill()',
+        (f"{IN_RUN}[prices: ]",),
+    ),
+    Mutant(
+        "members count a week before they join",
+        UNIVERSE,
+        "member[np.searchsorted(sessions, start) :",
+        "member[max(np.searchsorted(sessions, start) - 5, 0) :",
+        (f"{IN_RUN}[prices: ]",),
+    ),
+    Mutant(
+        "the stage counts members a week before they join",
+        "stages/prices.py",
+        "member = universe.members(sessions, bars.tickers)",
+        "member = universe.members(sessions + 7, bars.tickers)",
+        (f"{IN_RUN}[prices: ]",),
+    ),
+    Mutant(
+        "survivors alone are kept",
+        VERDICTS,
+        'codes, names = pd.factorize(table["ticker"], sort=True)',
+        'last = table.groupby("ticker")["date"].transform("max")\n'
+        '    table = table[last == table["date"].max()]\n'
+        '    codes, names = pd.factorize(table["ticker"], sort=True)',
+        (f"{IN_RUN}[prices: ]",),
+    ),
+    Mutant(
+        "the stage reads survivors alone",
+        "stages/prices.py",
+        'table = table[(table["date"] <= pd.Timestamp(as_of)) | future]',
+        'table = table[(table["date"] <= pd.Timestamp(as_of)) | future]\n'
+        '    last = table.groupby("ticker")["date"].transform("max")\n'
+        '    table = table[last == table["date"].max()]',
+        (f"{IN_RUN}[prices: ]",),
+    ),
+    Mutant(
+        "bars before a fall are excluded",
+        VERDICTS,
+        'mark("volume of zero", untraded)',
+        'mark("volume of zero", untraded | (np.r_[np.exp(log_moves(bars.ticker, bars.price))[1:], 1.0] < 0.8))',
+        (f"{IN_RUN}[prices: ]",),
+    ),
+    Mutant(
+        "a feature knows later dividends",
+        "features/returns.py",
+        "h.close / windows.moving_max(h.close, 252) - 1",
+        'h.prices.fields.get("adj_close", h.close) / h.prices.fields["close"]',
+        (f"{IN_RUN}[feature ]",),
+    ),
+    Mutant(
+        "a feature is a price level",
+        "features/returns.py",
+        "h.close / windows.moving_max(h.close, 252) - 1",
+        'h.prices.fields["close"]',
+        (f"{IN_RUN}[feature ]",),
+    ),
+    Mutant(
+        "tickers are ranked among non-members",
+        "features/history.py",
+        "return np.where(self.live, x, np.nan)",
+        "return np.where(np.isfinite(self.prices.adjusted_close), x, np.nan)",
+        (f"{IN_RUN}[feature ]",),
+    ),
+    Mutant(
+        "the median label takes all sessions' median",
+        LABELS,
+        "median = above(returns, _by_session(np.nanmedian, returns))",
+        "median = above(returns, np.nanmedian(returns))",
+        (f"{IN_RUN}[label ]",),
+    ),
+)
+
+MUTANTS = (
+    *SPLIT, *PURGE, *THE_AUDIT, *KNOWN_THEN, *WHAT_LEARNS, *PUBLISHED, *SIMULATION, *ALIGNMENT, *END_TO_END, *THE_RUNS_AUDIT
+)  # fmt: skip

@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
+from foundry_tasks.audit.refits import compared_sessions
+from foundry_tasks.audit.stacks import PublishedForecast, audit_stack
 from foundry_tasks.contract.config import EnsembleConfig, ModelsConfig, WalkConfig
 from foundry_tasks.data.panel import FeaturePanel, FloatArray
 from foundry_tasks.features.labels import Labels
@@ -171,15 +173,18 @@ def scene(kind: str, seed: int = 0) -> Scene:
     return Scene(scores, {VOLATILITY: rng.uniform(size=N_SESSIONS)}, Labels(returns, up, median, sector, move, move))
 
 
-def walked(made: Scene, **keys: object) -> StackWalk:
-    inputs = StackInputs(
+def inputs_of(made: Scene) -> StackInputs:
+    return StackInputs(
         lambda _, window: {name: values[window.slice] for name, values in made.scores.items()},
         made.regime,
         made.labels,
         horizon=HORIZON,
         label_span=HORIZON,
     )
-    return walk_stack(FOLDS, inputs, EnsembleConfig(seeds=1, threads=1, **keys))
+
+
+def walked(made: Scene, **keys: object) -> StackWalk:
+    return walk_stack(FOLDS, inputs_of(made), EnsembleConfig(seeds=1, threads=1, **keys))
 
 
 CALIBRATIONS = {
@@ -219,6 +224,22 @@ def test_the_calibrator_of_a_fold_never_saw_that_folds_test():
     turned = replace(made, labels=made.with_future(fold.test.start).labels)
     after = walked(turned)
     assert after.folds[-1].stack.calibrator == before.folds[-1].stack.calibrator
+
+
+@pytest.mark.parametrize("calibration", CALIBRATIONS)
+@pytest.mark.parametrize("kind", ["straight", "bent"])
+def test_the_audit_refits_the_stack_of_a_fold_and_finds_nothing(kind, calibration):
+    """Also where the meta-learner is used: its trees are then fitted again."""
+    made, config = scene(kind), EnsembleConfig(seeds=1, threads=1, **CALIBRATIONS[calibration])
+    forecasts = walked(made, **CALIBRATIONS[calibration]).folds
+    assert (forecasts[-1].stack.meta is None) == (kind == "straight")
+    for forecast in forecasts:
+        sessions = compared_sessions(forecast.fold, np.random.default_rng(4))
+        rows = sessions - forecast.window.start
+        rate = np.broadcast_to(forecast.base_rate[rows, None], forecast.p_up[rows].shape)
+        published = PublishedForecast(forecast.p_up[rows], rate, forecast.scores[rows])
+        folds = FOLDS[: FOLDS.index(forecast.fold) + 1]
+        assert audit_stack(folds, inputs_of(made), config, published, sessions, np.random.default_rng(5)) == ()
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -15,3 +15,5 @@ class Leakage(Document):
     """A sentence for each leak; empty for a clean run."""
     checked: tuple[str, ...]
     """A sentence for each check that was made."""
+    not_audited: tuple[str, ...] = ()
+    """A sentence for each part of the run that this audit has not covered. Other runs draw other parts."""

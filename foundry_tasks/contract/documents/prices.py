@@ -45,6 +45,17 @@ class LargeMove(Part):
     """The line of a market file that keeps the move as a return; empty where it is kept anyway."""
 
 
+class PriceAudit(Part):
+    """The leakage audit of the prices. `leakage.json` takes it over."""
+
+    leaks: tuple[str, ...]
+    """A sentence for each leak."""
+    checked: tuple[str, ...]
+    """A sentence for each check that was made."""
+    not_audited: tuple[str, ...]
+    """A sentence for each use of later knowledge that no check here can find."""
+
+
 class Prices(Document):
     """Facts about the prices of a run."""
 
@@ -84,6 +95,8 @@ class Prices(Document):
     """SHA-256 of the data that the source returned."""
     withholds: bool = False
     """Whether as-of or `end` leaves out newer sessions that the source has."""
+    audit: PriceAudit | None = None
+    """None in a run that fits no model, and in documents of earlier versions."""
 
 
 class PriceHead(Part):

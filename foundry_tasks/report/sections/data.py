@@ -112,6 +112,8 @@ def _markdown(document: Report) -> Iterator[str]:
         yield f"- leakage audit: {'; '.join(leakage.leaks) or 'clean'}"
         for check in leakage.checked:
             yield f"  - {check}"
+        for gap in leakage.not_audited:
+            yield f"  - not audited: {gap}"
     for item in document.warnings:
         yield f"- warning, {item.stage}: {item.text}"
     yield ""

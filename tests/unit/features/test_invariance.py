@@ -43,10 +43,6 @@ def paid(market, ticker, factor, until):
 ACTIONS = pytest.mark.parametrize("action", [split, paid])
 
 
-def test_no_feature_is_flagged_as_moved_by_a_later_split():
-    assert not [feature.name for feature in FEATURES if feature.rescaling_sensitive]
-
-
 @ACTIONS
 @pytest.mark.parametrize("factor", [0.5, 1 / 3, 0.97, 20.0])
 @pytest.mark.parametrize("until", [260, 320])

@@ -61,6 +61,11 @@ def test_a_base_model_says_what_it_adds_to_the_average(page, train_run):
     assert "+0.0012 [−0.0004, +0.0029]" in train_run.page("report.md")
 
 
+def test_what_the_leakage_audit_has_not_covered_is_named(page, train_run):
+    for text in (shown(page), train_run.page("report.md")):
+        assert "stack and calibrator at 1d in folds other than fold2" in text
+
+
 def test_opening_the_page_asks_nobody_for_anything(page):
     loads = Loads()
     loads.feed(page)
