@@ -14,7 +14,7 @@ from foundry_tasks.features.labels import Labels
 from foundry_tasks.models.calibration import expanding_base_rate
 from foundry_tasks.models.meta_learner import average
 from foundry_tasks.models.stack import Stack
-from foundry_tasks.walk.stack_walk import StackInputs, stack_of_last
+from foundry_tasks.walk.stack_walk import StackInputs, taught_by_past
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,14 @@ class PublishedForecast:
     score: FloatArray
 
 
+@dataclass(frozen=True)
+class StackAudit:
+    """Findings, one text per fault, and a sentence per gap."""
+
+    leaks: tuple[str, ...]
+    not_audited: tuple[str, ...] = ()
+
+
 def audit_stack(
     folds: Sequence[Fold],
     inputs: StackInputs,
@@ -33,28 +41,45 @@ def audit_stack(
     published: PublishedForecast,
     sessions: npt.NDArray[np.intp],
     rng: np.random.Generator,
-) -> tuple[str, ...]:
-    """Compare published P(up) of the last of `folds` with that of a stack for which the future is poisoned.
+) -> StackAudit:
+    """Compare what is published of the last of `folds` with a stack for which the future is poisoned.
 
     From the end of the fold's fit window on, labels are random, and scores and regime are noise; for the base rate at
     session t, labels are random that end after t. Each session is scored alone. Meta-learners are fitted only if the
-    published scores are not the plain average, since only then do they move P(up). sessions: indices of the n compared ones,
-    in windows of that fold. Returns findings, one text per fault.
+    published scores are not the plain average, since only then do they move P(up). The calibrator is then fitted on scores
+    of all earlier ones. If these cost more than half of the fold's own, the scores of that one are compared in place of P(up).
+    sessions: indices of the n compared ones, in windows of the last fold.
     """
-    fold, name = folds[-1], f"P(up) {inputs.horizon}d {folds[-1].name}"
+    fold = folds[-1]
     alone = [_Session.of(fold, inputs, int(at)) for at in sessions]
-    fits_meta = not same_scores(published.score, np.concatenate([average(item.base) for item in alone]))
+    uses_meta = not same_scores(published.score, np.concatenate([average(item.base) for item in alone]))
+    only_meta = uses_meta and not _replays(folds)
+    skipped = len(folds) - 1 if only_meta else (0 if uses_meta else len(folds))
+
+    def forecasts(seen: StackInputs, rates: Sequence[float]) -> FloatArray:
+        stack, meta = taught_by_past(folds, seen, config, without_meta=skipped)
+        if only_meta and meta is not None:
+            return np.concatenate([meta.scores(item.base, item.regime) for item in alone])
+        return _p_up(stack, alone, rates)
+
     rates = [_matured_rate(inputs, int(at), rng) for at in sessions]
-    taught = stack_of_last(folds, _with_poison(fold, inputs, rng), config, fits_meta=fits_meta)
-    among_poison = _p_up(taught, alone, rates)
-    if same_scores(published.p_up, among_poison) and same_scores(published.base_rate, _wide(rates, published.p_up)):
-        return ()
-    stack = stack_of_last(folds, inputs, config, fits_meta=fits_meta)
     known = expanding_base_rate(inputs.labels.up, inputs.label_span)[sessions].tolist()
-    found = list(audit_scores(name, published.p_up, _p_up(stack, alone, known), among_poison))
-    if not same_scores(published.base_rate, _wide(rates, published.p_up)):
+    found: list[str] = []
+    said, name = (published.score, "meta-learner") if only_meta else (published.p_up, "P(up)")
+    name = f"{name} {inputs.horizon}d {fold.name}"
+    among_poison = forecasts(_with_poison(fold, inputs, rng), rates)
+    if not same_scores(said, among_poison):
+        found += audit_scores(name, said, forecasts(inputs, known), among_poison)
+    if not same_scores(published.base_rate, np.broadcast_to(np.array(rates)[:, None], published.base_rate.shape)):
         found.append(f"{name}: the base rate is not that of labels that have ended")
-    return tuple(found)
+    gap = f"calibrator of {fold.name} at {inputs.horizon}d, since its scores are those of meta-learners of many blocks"
+    return StackAudit(tuple(found), (gap,) if only_meta else ())
+
+
+def _replays(folds: Sequence[Fold]) -> bool:
+    """Whether the meta-learners of all earlier blocks learn from at most half as many sessions as that of the last."""
+    learned = [sum(len(before.test) for before in folds[:place]) for place in range(len(folds))]
+    return 2 * sum(learned[:-1]) <= learned[-1]
 
 
 @dataclass(frozen=True)
@@ -77,10 +102,6 @@ def _p_up(stack: Stack, alone: Sequence[_Session], rates: Sequence[float]) -> Fl
     return np.concatenate(
         [stack.p_up(item.base, item.regime, np.array([rate])) for item, rate in zip(alone, rates, strict=True)]
     )
-
-
-def _wide(rates: Sequence[float], like: FloatArray) -> FloatArray:
-    return np.broadcast_to(np.array(rates)[:, None], like.shape)
 
 
 def _matured_rate(inputs: StackInputs, at: int, rng: np.random.Generator) -> float:

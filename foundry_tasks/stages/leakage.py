@@ -10,7 +10,7 @@ import numpy as np
 from foundry_tasks.audit import leakage
 from foundry_tasks.audit.dates import cut_sessions
 from foundry_tasks.audit.refits import Plan, Refitter, compared_sessions, draw_plan
-from foundry_tasks.audit.stacks import audit_stack
+from foundry_tasks.audit.stacks import StackAudit, audit_stack
 from foundry_tasks.contract.config import DeepTask, LabelKind, LeakageConfig, ModelsConfig
 from foundry_tasks.contract.documents import Leakage, Prices
 from foundry_tasks.contract.documents.prices import PriceAudit
@@ -72,8 +72,10 @@ def run(config: LeakageConfig, io: StageIO) -> None:
         leaks += leakage.audit_folds(walk, label_span=spans[horizon], lookback=recipe.lookback_sessions)
     checked.append(f"windows and purges of {sum(map(len, folds.values()))} folds")
     io.steps.progress.advance("folds")
-    leaks += fits.audit(checked)
-    not_audited = (*of_prices.not_audited, *_not_audited(prices, dates), *fits.plan.not_audited)
+    found = fits.audit()
+    leaks += found.leaks
+    checked += found.checked
+    not_audited = (*of_prices.not_audited, *_not_audited(prices, dates), *found.not_audited)
     io.publish(Leakage(leaks=tuple(leaks), checked=tuple(checked), not_audited=not_audited))
     io.outputs.metrics |= {"leaks": len(leaks), "checks": len(checked)}
     for leak in leaks:
@@ -126,28 +128,31 @@ class _Fits:
     def _published(self) -> DatedScores:
         return DatedScores(self.io.inputs, self.features.sessions)
 
-    def audit(self, checked: list[str]) -> Iterator[str]:
-        """The leaks. A sentence for each check is added to `checked`."""
+    def audit(self) -> Leakage:
+        """The leaks, checks and gaps."""
         io, plan, folds = self.io, self.plan, self.inputs.folds[self.plan.horizon]
         published = self._published.of_model
         refitter = Refitter(self.recipe, self.inputs.folds, self.spans, self.features, self.targets.wide, published)
+        leaks: list[str] = []
+        fitted: list[str] = []
         with io.step("refit"):
             for refit, found in refitter.audit(plan, draws_of(io, "refits")):
-                yield from found
-                checked.append(
-                    f"{refit.name} of {folds[refit.block].name} at {plan.horizon}d refitted with everything after its fit "
-                    "window poisoned"
-                )
-                io.steps.progress.advance(f"{refit.name} {folds[refit.block].name}")
+                leaks += found
+                fitted.append(f"{refit.name} of {folds[refit.block].name}")
+                io.steps.progress.advance(fitted[-1])
         with io.step("stack"):
-            yield from self._audit_stack()
-        checked.append(
-            f"stack, calibrator and base rate of {folds[plan.block].name} at {plan.horizon}d fitted again with everything "
-            "after its fit window poisoned"
+            stack = self._audit_stack()
+        fitted.append(f"stack and base rate of {folds[plan.block].name}")
+        io.steps.progress.advance(fitted[-1])
+        return Leakage(
+            leaks=(*leaks, *stack.leaks),
+            checked=tuple(
+                f"{what} at {plan.horizon}d refitted with everything after its fit window poisoned" for what in fitted
+            ),
+            not_audited=(*plan.not_audited, *stack.not_audited),
         )
-        io.steps.progress.advance("stack")
 
-    def _audit_stack(self) -> tuple[str, ...]:
+    def _audit_stack(self) -> StackAudit:
         inputs, horizon = self.inputs, self.plan.horizon
         folds = inputs.folds[horizon][: self.plan.block + 1]
         stack = StackInputs(

@@ -74,7 +74,7 @@ def walk_stack(
     """
     forecasts = []
     walked = _Walked.of(folds, inputs)
-    for fold, forecast in _forecasts(folds, inputs, config, walked):
+    for fold, _, forecast in _forecasts(folds, inputs, config, walked):
         if forecast is not None:
             forecasts.append(forecast)
         advance(fold.name)
@@ -83,16 +83,18 @@ def walk_stack(
     return StackWalk(tuple(forecasts), final, float(expanding_base_rate(inputs.labels.up, 1)[-1]))
 
 
-def stack_of_last(folds: Sequence[Fold], inputs: StackInputs, config: EnsembleConfig, *, fits_meta: bool) -> Stack:
-    """The stack of the last of `folds`, a reported one, as `walk_stack` fits it. No later stack is fitted.
+def taught_by_past(
+    folds: Sequence[Fold], inputs: StackInputs, config: EnsembleConfig, *, without_meta: int
+) -> tuple[Stack, MetaLearner | None]:
+    """The stack of the last of `folds`, a reported one, as `walk_stack` fits it, and its meta-learner, used or not.
 
-    fits_meta: whether meta-learners are fitted. Without them it is the plain average, calibrated. Raises ValueError for a
-    warm-up block.
+    without_meta: number of first blocks whose meta-learners are not fitted. Then too few of their out-of-fold scores may be
+    known to use one. Raises ValueError for a warm-up block.
     """
-    *_, (_, forecast) = _forecasts(folds, inputs, config, _Walked.of(folds, inputs), fits_meta=fits_meta)
+    *_, (_, meta, forecast) = _forecasts(folds, inputs, config, _Walked.of(folds, inputs), without_meta=without_meta)
     if forecast is None:
         raise ValueError(f"{folds[-1].name} is not reported, so it has no stack")
-    return forecast.stack
+    return forecast.stack, meta
 
 
 @dataclass(frozen=True)
@@ -110,9 +112,9 @@ class _Walked:
 
 
 def _forecasts(
-    folds: Sequence[Fold], inputs: StackInputs, config: EnsembleConfig, walked: _Walked, *, fits_meta: bool = True
-) -> Iterator[tuple[Fold, FoldForecast | None]]:
-    """Each block and, where it is reported, its forecast. Its out-of-fold scores are added to `walked`."""
+    folds: Sequence[Fold], inputs: StackInputs, config: EnsembleConfig, walked: _Walked, *, without_meta: int = 0
+) -> Iterator[tuple[Fold, MetaLearner | None, FoldForecast | None]]:
+    """Each block, its meta-learner and, where it is reported, its forecast. Its scores are added to `walked`."""
     scores, regime, labels, horizon = inputs.scores, inputs.regime, inputs.labels, inputs.horizon
     oof, meta_oof = walked.oof, walked.meta_oof
     base_rate = expanding_base_rate(labels.up, inputs.label_span)
@@ -120,7 +122,7 @@ def _forecasts(
         forecast = None
         stop = fold.fit.stop
         earlier = _Past(oof, meta_oof, regime, labels, stop)
-        meta = earlier.fit_meta(config) if position and fits_meta else None
+        meta = earlier.fit_meta(config) if position and position >= without_meta else None
         if fold.reported:
             window = Window((fold.validation or fold.test).start, fold.test.stop)
             base = scores(fold, window)
@@ -137,7 +139,7 @@ def _forecasts(
             meta_oof[fold.test.slice] = meta.scores(
                 tested, {name: series[fold.test.slice] for name, series in regime.items()}
             )
-        yield fold, forecast
+        yield fold, meta, forecast
 
 
 @dataclass(frozen=True)

@@ -642,12 +642,12 @@ WHAT_LEARNS = (
     Mutant(
         "the meta-learner, and not the calibrator, is taught by its own fold",
         STACK_WALK,
-        "meta = earlier.fit_meta(config) if position and fits_meta else None",
+        "meta = earlier.fit_meta(config) if position and position >= without_meta else None",
         "own = {name: values.copy() for name, values in oof.items()}\n"
         "        for name, values in scores(fold, fold.test).items():\n"
         "            own[name][fold.test.slice] = values\n"
         "        taught = _Past(own, meta_oof, regime, labels, fold.test.stop)\n"
-        "        meta = taught.fit_meta(config) if position and fits_meta else None",
+        "        meta = taught.fit_meta(config) if position and position >= without_meta else None",
         ("test_what_learns.py::test_the_audit_refits_the_stack_of_a_fold_and_finds_nothing[bent-slope]",),
     ),
     Mutant(

@@ -7,6 +7,8 @@ import pytest
 from tests.e2e.foundry_here import TINY, Foundry, write_market
 from tests.leakage.markets import simulated_market
 
+pytestmark = pytest.mark.slow(7)
+
 HORIZON = 5
 CONF = TINY | {"horizons": [HORIZON], "folds": 3, "feature_set": "extended"}
 

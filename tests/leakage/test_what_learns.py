@@ -239,7 +239,14 @@ def test_the_audit_refits_the_stack_of_a_fold_and_finds_nothing(kind, calibratio
         rate = np.broadcast_to(forecast.base_rate[rows, None], forecast.p_up[rows].shape)
         published = PublishedForecast(forecast.p_up[rows], rate, forecast.scores[rows])
         folds = FOLDS[: FOLDS.index(forecast.fold) + 1]
-        assert audit_stack(folds, inputs_of(made), config, published, sessions, np.random.default_rng(5)) == ()
+        found = audit_stack(folds, inputs_of(made), config, published, sessions, np.random.default_rng(5))
+        assert found.leaks == ()
+        only_meta = kind == "bent" and forecast is forecasts[-1]
+        assert found.not_audited == (
+            ("calibrator of fold2 at 5d, since its scores are those of meta-learners of many blocks",)
+            if only_meta
+            else ()
+        )
 
 
 @pytest.mark.parametrize("seed", range(4))
