@@ -29,7 +29,7 @@ from foundry_tasks.contract.policy import GATES, Policy, deviations, gate_policy
 from foundry_tasks.ledger.evidence import EvidenceState, LookFacts, Sample, change_record, look_record
 from foundry_tasks.ledger.links import SignOff
 from foundry_tasks.ledger.looks import WITHHELD, row_sample, ticker_sample
-from foundry_tasks.ledger.promotion import LookAt, kept_ruling, look_at, ruling
+from foundry_tasks.ledger.promotion import LookAt, Ruling, kept_ruling, look_at, ruling
 from foundry_tasks.ledger.records import Digests, VersionFacts, model_name
 
 BUDGET = 50
@@ -181,7 +181,6 @@ class Plan:
         self._strategy = strategy
         self._prices = simulate(sessions=SESSIONS, tickers=TICKERS, seed=number, volume=False).prices
         self._samples: dict[tuple[int, int, tuple[int, int], str], tuple[Sample, Sample]] = {}
-        self._lasts: dict[int, Looked] = {}
         self.state = _agreed(config)
         self.tries: list[Looked] = []
         for one in strategy.tries(np.random.default_rng([config.seed, number])):
@@ -189,27 +188,24 @@ class Plan:
             if record is not None:
                 self.state = EvidenceState((*self.state.records, record))
             self.tries.append(self._looked(one, self.state))
+        last, recipes = strategy.last, {looked.one.recipe for looked in self.tries}
+        finals = [self._final(last, recipe) for recipe in sorted(recipes)] if last else []
+        self._finals = [looked for looked in finals if looked.hopeful]
 
     def wins(self, noise: NoiseForecasts) -> bool:
         """Whether a version is promoted without a person."""
-        promoting = [looked for looked in self.tries if looked.one.promotes and looked.hopeful]
-        if self._strategy.last is not None:
-            best = max(self.tries, key=lambda looked: noise.mean_auc(looked.one.recipe, *looked.one.tested))
-            promoting.append(self._last(best.one.recipe))
-        versions: dict[str, list[VersionFacts]] = {}
-        return any(
-            self._promoted(looked, horizon, noise, versions.setdefault(model_name(looked.one.market, horizon), []))
-            for looked in promoting
-            for horizon in looked.hopeful
-        )
+        if self._promoted([looked for looked in self.tries if looked.one.promotes and looked.hopeful], noise):
+            return True
+        if len(self._finals) <= 1 and not self._promoted(self._finals, noise):
+            return False  # whatever recipe is best; the gate of one try is faster than the AUC of all
+        best = max(self.tries, key=lambda looked: noise.mean_auc(looked.one.recipe, *looked.one.tested)).one.recipe
+        return self._promoted([final for final in self._finals if final.one.recipe == best], noise)
 
-    def _last(self, recipe: int) -> Looked:
-        """The last try with the recipe that was best."""
-        if self._strategy.last is not None and recipe not in self._lasts:
-            one = replace(self._strategy.last, recipe=recipe)
-            record = look_record(self._facts(one), self.state)
-            self._lasts[recipe] = self._looked(one, EvidenceState((*self.state.records, *([record] if record else []))))
-        return self._lasts[recipe]
+    def _final(self, last: Try, recipe: int) -> Looked:
+        """The last try, if this recipe is the best."""
+        one = replace(last, recipe=recipe)
+        record = look_record(self._facts(one), self.state)
+        return self._looked(one, EvidenceState((*self.state.records, *([record] if record else []))))
 
     def _looked(self, one: Try, state: EvidenceState) -> Looked:
         policy = policy_digest(self._policy(one))
@@ -220,16 +216,26 @@ class Plan:
         hopeful = tuple(h for h, gates in passed.items() if ruling(gates, _REFIT, None, looks[h]).event == "promoted")
         return Looked(one, looks, hopeful)
 
-    def _promoted(self, looked: Looked, horizon: int, noise: NoiseForecasts, versions: list[VersionFacts]) -> bool:
-        one, policy, forecast = looked.one, self._policy(looked.one), looked.one.forecast(horizon)
+    def _promoted(self, tries: Sequence[Looked], noise: NoiseForecasts) -> bool:
+        """Whether one of these tries is promoted, if a promoted one ends the adversary's work."""
+        versions: dict[str, list[VersionFacts]] = {}
+        for looked in tries:
+            for horizon in looked.hopeful:
+                earlier = versions.setdefault(model_name(looked.one.market, horizon), [])
+                ruled, forecast = self._ruled(looked, horizon, noise), looked.one.forecast(horizon)
+                kept = kept_ruling(ruled, forecast, earlier)
+                if kept.event == "promoted":
+                    return True
+                earlier.append(VersionFacts(sha256="", verdict=kept.event, digests=Digests(forecast=forecast)))
+        return False
+
+    def _ruled(self, looked: Looked, horizon: int, noise: NoiseForecasts) -> Ruling:
+        one, policy = looked.one, self._policy(looked.one)
+        seed = int(policy_digest(policy)[:8], 16)
         verdict, gate = noise.auc_gate(
-            one.recipe, *one.tested, horizon=horizon, policy=gate_policy(policy), seed=int(policy_digest(policy)[:8], 16),
-            null=one.null,
-        )  # fmt: skip
-        ruled = ruling(_gates(verdict, (gate,), forecast), _REFIT, None, looked.looks[horizon])
-        kept = kept_ruling(ruled, forecast, versions)
-        versions.append(VersionFacts(sha256="", verdict=kept.event, digests=Digests(forecast=forecast)))
-        return kept.event == "promoted"
+            one.recipe, *one.tested, horizon=horizon, policy=gate_policy(policy), seed=seed, null=one.null
+        )
+        return ruling(_gates(verdict, (gate,), one.forecast(horizon)), _REFIT, None, looked.looks[horizon])
 
     def _policy(self, one: Try) -> Policy:
         return self.state.policy(one.market, self._days(one))
