@@ -31,6 +31,7 @@ _RETURN_STEP = 1e-3
 _RETURNS = 3
 """Daily returns that identify a ticker-session; with 500 tickers fewer than 1 % share their three with another."""
 _UNKNOWN = 1 << 20
+WITHHELD = "it leaves out the newest sessions of its source"
 UNCOUNTED = "it was recorded before looks were counted"
 
 _COUNTED_KEY = "checks/earlier-trials-are-looks"
@@ -100,7 +101,7 @@ class Looks:
     def _facts(self, forecasts: Mapping[int, str]) -> LookFacts:
         differs = list(deviations(self._inputs.configs("labels", "models", "leakage"), self._policy))
         if self._io.read(Prices).withholds:
-            differs.append("it leaves out the newest sessions of its source")
+            differs.append(WITHHELD)
         window = self._policy["promotion_window_sessions"]
         prices = self._inputs.prices
         return LookFacts(

@@ -30,6 +30,9 @@ from foundry_tasks.contract.documents import Gates, HorizonGates, Refit
 from foundry_tasks.contract.documents.gates import ModelVerdict
 from foundry_tasks.contract.documents.promote import Event
 from foundry_tasks.contract.errors import ConfigError
+from foundry_tasks.contract.plain import Conf
+from foundry_tasks.contract.policy import deviations, policy_digest
+from foundry_tasks.ledger.evidence import EvidenceState
 from foundry_tasks.ledger.links import SignOff
 from foundry_tasks.ledger.records import Digests, Entry, GateValue, LedgerRecord, LedgerState, VersionFacts
 
@@ -65,6 +68,24 @@ class LookAt:
     number: int = 1
     because: str = ""
     uncounted: str = ""
+
+
+def look_at(evidence: EvidenceState, horizon: int, forecast: str, *, market: str, policy: str, refit: Conf) -> LookAt:
+    """The look at a forecast, by the policy that the market has now.
+
+    forecast: digest of its P&L. policy: digest of the market's policy at the judgement. refit: the conf of the refit.
+    """
+    look = evidence.look_at(horizon, forecast)
+    if look is None:
+        return LookAt(uncounted="the chain of evidence has no look at its forecast")
+    now = evidence.policy(market, look.sessions)
+    if policy_digest(now) != policy:
+        return LookAt(look.number, uncounted="the market's policy has changed since the gates judged it")
+    reasons = [look.because] if look.because else []
+    if look.market != market:
+        reasons.append(f"the look belongs to market {look.market}")
+    reasons += deviations([refit], now)
+    return LookAt(look.number, "; ".join(reasons))
 
 
 def registers(gates: Gates) -> bool:

@@ -7,13 +7,12 @@ decides on the records.
 from foundry_tasks.contract.config import PricesConfig, PromoteConfig
 from foundry_tasks.contract.documents import Gates, Promotion, Promotions
 from foundry_tasks.contract.errors import NothingToDo
-from foundry_tasks.contract.policy import deviations, policy_digest
 from foundry_tasks.contract.ports import ModelVersion
 from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.ledger.candidate import Candidate, candidate_of, lost_versions, registration
 from foundry_tasks.ledger.chain import EvidenceLog, Ledger, check_store, project
 from foundry_tasks.ledger.evidence import EvidenceState
-from foundry_tasks.ledger.promotion import Case, LookAt, registers, verdict_on
+from foundry_tasks.ledger.promotion import Case, LookAt, look_at, registers, verdict_on
 from foundry_tasks.ledger.records import Digests, LedgerState
 
 
@@ -44,17 +43,10 @@ def _look_at(candidate: Candidate, policy: str, market: str, evidence: EvidenceS
 
     policy: digest of the market's policy at the judgement.
     """
-    look = evidence.look_at(candidate.horizon, candidate.gates.forecast)
-    if look is None:
-        return LookAt(uncounted="the chain of evidence has no look at its forecast")
-    now = evidence.policy(market, look.sessions)
-    if policy_digest(now) != policy:
-        return LookAt(look.number, uncounted="the market's policy has changed since the gates judged it")
-    reasons = [look.because] if look.because else []
-    if look.market != market:
-        reasons.append(f"the look belongs to market {look.market}")
-    reasons += deviations([io.inputs.result("refit").config], now)
-    return LookAt(look.number, "; ".join(reasons))
+    return look_at(
+        evidence, candidate.horizon, candidate.gates.forecast, market=market, policy=policy,
+        refit=io.inputs.result("refit").config,
+    )  # fmt: skip
 
 
 def _promote(candidate: Candidate, look: LookAt, policy: str, config: PromoteConfig, io: StageIO) -> Promotion:

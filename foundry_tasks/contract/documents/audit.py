@@ -44,10 +44,39 @@ def _written(auc: float | None) -> str:
     return "nan" if auc is None else f"{auc:.3f}"
 
 
+class AdversaryTally(Part):
+    """How often an adversary of one kind makes noise the champion."""
+
+    kind: str
+    tries: int
+    """Its budget."""
+    simulations: int
+    promoted: int
+    """Simulations in which a version was promoted without a person."""
+    lower: float
+    """Lower bound of the 95 % Wilson interval of promoted / simulations."""
+    upper: float
+    bar: float
+    """Largest accepted share of simulations."""
+
+    @property
+    def share(self) -> float:
+        """Share of the simulations with a promotion."""
+        return self.promoted / self.simulations
+
+    def __str__(self) -> str:
+        return (
+            f"{self.kind}, {self.tries} tries on noise: promoted without a person in {self.promoted} of "
+            f"{self.simulations}, {self.share:.1%} [{self.lower:.1%}, {self.upper:.1%}], bar {self.bar:.0%}"
+        )
+
+
 class Audit(Document):
-    """A tally of each kind of market."""
+    """A tally of each kind of market, and of each kind of adversary."""
 
     stage: ClassVar[str] = "audit"
     artifact: ClassVar[str] = "audit.json"
 
     kinds: tuple[Tally, ...]
+    adversaries: tuple[AdversaryTally, ...] = ()
+    """Empty in documents of earlier versions."""
