@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from foundry_tasks.adapters.store_local import LocalStore
 from foundry_tasks.contract.artifacts import canonical_json, ledger_key
+from foundry_tasks.contract.documents import Decision
 from foundry_tasks.ledger import briefing, decisions
 from foundry_tasks.ledger.chain import EvidenceLog, Ledger
 from foundry_tasks.ledger.evidence import EvidenceState, PolicyChange, change_record
@@ -101,3 +102,12 @@ def test_only_a_rollback_and_an_approved_challenger_are_a_persons_decision(store
     state = Ledger(store).state(MODEL)
     persons = [(record.version, record.event) for record in state.records if state.by_a_person(record)]
     assert persons == [(2, "promoted"), (1, "rolled_back")]
+
+
+def test_a_decision_of_an_earlier_version_is_read():
+    old = {
+        "model": MODEL, "event": "promoted", "version": 3, "champion_before": None, "champion_after": 3, "who": "ann",
+        "why": "so", "record": 4, "hash": "0" * 64,
+    }  # fmt: skip
+    read = Decision.model_validate(old)
+    assert (read.version, read.market, read.changes, read.authenticated) == (3, "", {}, False)
