@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from foundry_tasks.contract.config import GatePolicy
+from foundry_tasks.contract.config import MIN_REFITS, GatePolicy
 from foundry_tasks.contract.documents import Gate
 from foundry_tasks.contract.documents.gates import GateVerdict, ModelVerdict
 from foundry_tasks.data.panel import FloatArray
 from foundry_tasks.evaluation.metrics import known_mean, session_auc, session_hit_rate
 from foundry_tasks.gates.case import Case, interval_of
-from foundry_tasks.gates.null_distribution import MIN_REFITS, RefittedNull, null_distribution
+from foundry_tasks.gates.null_distribution import RefittedNull, null_distribution
 from foundry_tasks.gates.registry import GATES
 from foundry_tasks.gates.verdict import verdict_of
 from foundry_tasks.walk.evidence import Evidence
@@ -44,20 +44,20 @@ class NoiseForecasts:
         return known_mean(session_auc(self._scores(recipe)[window, tickers], up.astype(float)))
 
     def auc_gate(
-        self, recipe: int, window: slice, tickers: slice, *, horizon: int, policy: GatePolicy, seed: int, null: bool
+        self, recipe: int, window: slice, tickers: slice, *, horizon: int, policy: GatePolicy, null: bool
     ) -> tuple[ModelVerdict, Gate]:
         """The verdict that follows from the AUC gate alone.
 
-        window, tickers: tested sessions and tickers. horizon: in sessions. seed: of the bootstrap. null: whether a refitted
-        null is stored that refuses an AUC below 0.53.
+        window, tickers: tested sessions and tickers. horizon: in sessions. null: whether a refitted null is stored that
+        refuses an AUC below 0.53.
         """
         evidence = self._evidence(recipe, window, tickers, horizon)
-        interval = interval_of(session_auc(evidence.p_up, evidence.up), evidence, policy, seed)
+        interval = interval_of(session_auc(evidence.p_up, evidence.up), evidence, policy)
         gate = GATES["auc"]
         if not interval.lower > policy.min_auc_lower:  # the gate would refuse it; the null is slow
             return "refused", _gate(gate.name, interval.value, "failed")
-        refitted = RefittedNull({"auc": (0.53,) * MIN_REFITS}, tuple(range(MIN_REFITS)), "2026-06-30") if null else None
-        answer = gate.judge(Case(evidence, policy, seed, null_distribution(evidence), refitted))
+        refitted = RefittedNull({"auc": (0.53,) * MIN_REFITS}, tuple(range(MIN_REFITS)), "2026-06-30")
+        answer = gate.judge(Case(evidence, policy, 0, null_distribution(evidence), (refitted,) if null else ()))
         found = _gate(gate.name, interval.value, answer.verdict)
         return verdict_of([found]), found
 

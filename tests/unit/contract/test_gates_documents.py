@@ -76,7 +76,7 @@ def test_gates_of_version_0_2_are_read_and_written_alike():
     assert gates.horizons[5].failed == ("auc",)
     assert gates.horizons[5].last_session == date(2026, 11, 20)
     policy = {key: value for key, value in GATES["policy"].items() if key != "max_ece"}
-    assert content(gates) == GATES | {"policy": policy | {"max_calibration_gap": 0.03}}
+    assert content(gates) == GATES | {"policy": policy}
 
 
 def test_entries_stand_in_the_order_of_their_time():
