@@ -26,11 +26,11 @@ from foundry_tasks.contract.documents import Gate, HorizonGates, Refit
 from foundry_tasks.contract.documents.audit import AdversaryTally
 from foundry_tasks.contract.documents.gates import ModelVerdict
 from foundry_tasks.contract.policy import GATES, Policy, deviations, gate_policy, policy_digest
-from foundry_tasks.ledger.evidence import EvidenceState, LookFacts, Sample, change_record, look_record
+from foundry_tasks.ledger.evidence import WITHHELD, EvidenceState, LookFacts, Sample, change_record, look_record
 from foundry_tasks.ledger.links import SignOff
-from foundry_tasks.ledger.looks import WITHHELD, row_sample, ticker_sample
 from foundry_tasks.ledger.promotion import LookAt, Ruling, kept_ruling, look_at, ruling
 from foundry_tasks.ledger.records import Digests, VersionFacts, model_name
+from foundry_tasks.ledger.samples import row_sample, ticker_sample
 
 BUDGET = 50
 """Tries of an adversary."""
@@ -198,7 +198,7 @@ class Plan:
             return True
         if len(self._finals) <= 1 and not self._promoted(self._finals, noise):
             return False  # whatever recipe is best; the gate of one try is faster than the AUC of all
-        best = max(self.tries, key=lambda looked: noise.mean_auc(looked.one.recipe, *looked.one.tested)).one.recipe
+        best = max(self.tries, key=lambda looked: noise.mean_auc(looked.one.recipe, looked.one.tested)).one.recipe
         return self._promoted([final for final in self._finals if final.one.recipe == best], noise)
 
     def _final(self, last: Try, recipe: int) -> Looked:
@@ -233,7 +233,7 @@ class Plan:
         one, policy = looked.one, self._policy(looked.one)
         seed = int(policy_digest(policy)[:8], 16)
         verdict, gate = noise.auc_gate(
-            one.recipe, *one.tested, horizon=horizon, policy=gate_policy(policy), seed=seed, null=one.null
+            one.recipe, one.tested, horizon=horizon, policy=gate_policy(policy), seed=seed, null=one.null
         )
         return ruling(_gates(verdict, (gate,), one.forecast(horizon)), _REFIT, None, looked.looks[horizon])
 

@@ -30,6 +30,7 @@ from foundry_tasks.ledger.links import (
 
 CHAIN = "evidence"
 """Name of the chain in the store."""
+WITHHELD = "it leaves out the newest sessions of its source"
 COINCIDES = 0.5
 """Share of a look's tested ticker-sessions that an earlier look has tested, from which on both look at the same data."""
 

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 import numpy as np
-import numpy.typing as npt
 
-from foundry_tasks.contract.artifacts import digest_of, sha256_of
+from foundry_tasks.contract.artifacts import digest_of
 from foundry_tasks.contract.config import GatePolicy, GatesConfig
 from foundry_tasks.contract.documents import Prices
 from foundry_tasks.contract.errors import ConfigError
@@ -21,22 +20,12 @@ from foundry_tasks.inputs.run_inputs import RunInputs
 from foundry_tasks.inputs.trial_ledger import Trial, TrialLedger
 from foundry_tasks.inputs.trials_of_run import JUDGED
 from foundry_tasks.ledger.chain import EvidenceLog, check_store
-from foundry_tasks.ledger.evidence import Look, LookFacts, Sample, look_record
+from foundry_tasks.ledger.evidence import WITHHELD, Look, LookFacts, Sample, look_record
+from foundry_tasks.ledger.samples import ROWS, TICKERS, row_sample, ticker_sample
 
-ROWS = 256
-"""Sampled ticker-sessions of a look: an overlap is estimated with a standard error of at most 3 %."""
-TICKERS = 64
-_RETURN_STEP = 1e-3
-"""Returns are compared in steps of 0.1 %, so that two vendors' rounding rarely matters."""
-_RETURNS = 3
-"""Daily returns that identify a ticker-session; with 500 tickers fewer than 1 % share their three with another."""
-_UNKNOWN = 1 << 20
-WITHHELD = "it leaves out the newest sessions of its source"
 UNCOUNTED = "it was recorded before looks were counted"
 
 _COUNTED_KEY = "checks/earlier-trials-are-looks"
-
-Words = npt.NDArray[np.uint64]
 
 
 @dataclass(frozen=True)
@@ -127,34 +116,6 @@ def tested_sessions(inputs: RunInputs) -> DateArray:
 def forecast_digest(trial: Trial) -> str:
     """Digest of a trial's P&L, without its conf, code and run."""
     return digest_of({"sessions": trial.outcome.sessions, "pnl": trial.outcome.pnl})
-
-
-def row_sample(prices: PricePanel, sessions: DateArray) -> Sample:
-    """Sample of the members' ticker-sessions of `sessions`, each named by its session and its last three daily returns."""
-    close = np.log(prices.adjusted_close)
-    steps = np.full(close.shape, np.nan)
-    steps[1:] = np.round(np.diff(close, axis=0) / _RETURN_STEP)
-    known = np.nan_to_num(steps, nan=_UNKNOWN).astype(np.int64)
-    rows = np.flatnonzero(np.isin(prices.sessions, sessions))
-    words = prices.sessions[rows].astype("datetime64[D]").astype(np.int64)[:, None].astype(np.uint64)
-    for back in range(_RETURNS):
-        words = _mixed(words ^ _mixed(known[np.maximum(rows - back, 0)].astype(np.uint64)))
-    tested = prices.member[rows] & np.isfinite(close[rows])
-    return Sample(hashes=tuple(f"{word:016x}" for word in np.unique(words[tested])[:ROWS].tolist()), size=ROWS)
-
-
-def ticker_sample(tickers: Iterable[str]) -> Sample:
-    """Sample of names of tickers."""
-    return Sample(hashes=tuple(sorted({sha256_of(name.encode())[:16] for name in tickers})[:TICKERS]), size=TICKERS)
-
-
-def _mixed(words: Words) -> Words:
-    """SplitMix64's finaliser (Steele, Lea and Flood 2014): a bijection whose outputs look random."""
-    words = (words + np.uint64(0x9E3779B97F4A7C15)).astype(np.uint64)
-    words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    mixed: Words = words ^ (words >> np.uint64(31))
-    return mixed
 
 
 def _days(sessions: DateArray) -> tuple[date, ...]:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from foundry_tasks.ledger.looks import ROWS, row_sample, ticker_sample
+from foundry_tasks.ledger.samples import ROWS, row_sample, ticker_sample
 from tests.leakage.markets import simulated_market
 
 PRICES = simulated_market(sessions=300, tickers=40, seed=3)
