@@ -18,6 +18,9 @@ from foundry_tasks.gates.registry import GATES
 from foundry_tasks.gates.verdict import verdict_of
 from foundry_tasks.walk.evidence import Evidence
 
+Tested = tuple[slice, slice]
+"""Tested sessions and tickers, as indices."""
+
 LONGEST_HORIZON = 20
 PERSISTENCE = 20
 """A score is the mean of as many sessions of noise, so that it lasts for weeks."""
@@ -38,20 +41,19 @@ class NoiseForecasts:
         self._steps = factor + rng.normal(0, 0.012, moved)
         self._shared = _lasting(rng, self._shape)
 
-    def mean_auc(self, recipe: int, window: slice, tickers: slice) -> float:
-        """Mean AUC per session of the forecasts of the next session, in a window."""
-        up = self._forward(1)[window, tickers] > 0
-        return known_mean(session_auc(self._scores(recipe)[window, tickers], up.astype(float)))
+    def mean_auc(self, recipe: int, tested: Tested) -> float:
+        """Mean AUC per session of the forecasts of the next session."""
+        up = self._forward(1)[tested] > 0
+        return known_mean(session_auc(self._scores(recipe)[tested], up.astype(float)))
 
     def auc_gate(
-        self, recipe: int, window: slice, tickers: slice, *, horizon: int, policy: GatePolicy, null: bool
+        self, recipe: int, tested: Tested, *, horizon: int, policy: GatePolicy, null: bool
     ) -> tuple[ModelVerdict, Gate]:
         """The verdict that follows from the AUC gate alone.
 
-        window, tickers: tested sessions and tickers. horizon: in sessions. null: whether a refitted null is stored that
-        refuses an AUC below 0.53.
+        horizon: in sessions. null: whether a refitted null is stored that refuses an AUC below 0.53.
         """
-        evidence = self._evidence(recipe, window, tickers, horizon)
+        evidence = self._evidence(recipe, tested, horizon)
         interval = interval_of(session_auc(evidence.p_up, evidence.up), evidence, policy)
         gate = GATES["auc"]
         if not interval.lower > policy.min_auc_lower:  # the gate would refuse it; the null is slow
@@ -61,10 +63,10 @@ class NoiseForecasts:
         found = _gate(gate.name, interval.value, answer.verdict)
         return verdict_of([found]), found
 
-    def _evidence(self, recipe: int, window: slice, tickers: slice, horizon: int) -> Evidence:
-        forward = self._forward(horizon)[window, tickers]
+    def _evidence(self, recipe: int, tested: Tested, horizon: int) -> Evidence:
+        forward = self._forward(horizon)[tested]
         up = (forward > 0).astype(float)
-        p_up = BASE_RATE + DISPERSION * self._scores(recipe)[window, tickers]
+        p_up = BASE_RATE + DISPERSION * self._scores(recipe)[tested]
         above = (forward > np.median(forward, axis=1, keepdims=True)).astype(float)
         rates = [session_hit_rate(p_up, above)]
         return Evidence(

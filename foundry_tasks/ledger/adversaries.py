@@ -198,7 +198,7 @@ class Plan:
             return True
         if len(self._finals) <= 1 and not self._promoted(self._finals, noise):
             return False  # whatever recipe is best; the gate of one try is faster than the AUC of all
-        best = max(self.tries, key=lambda looked: noise.mean_auc(looked.one.recipe, *looked.one.tested)).one.recipe
+        best = max(self.tries, key=lambda looked: noise.mean_auc(looked.one.recipe, looked.one.tested)).one.recipe
         return self._promoted([final for final in self._finals if final.one.recipe == best], noise)
 
     def _final(self, last: Try, recipe: int) -> Looked:
@@ -231,7 +231,7 @@ class Plan:
 
     def _ruled(self, looked: Looked, horizon: int, noise: NoiseForecasts) -> Ruling:
         one, policy = looked.one, gate_policy(self._policy(looked.one))
-        verdict, gate = noise.auc_gate(one.recipe, *one.tested, horizon=horizon, policy=policy, null=one.null)
+        verdict, gate = noise.auc_gate(one.recipe, one.tested, horizon=horizon, policy=policy, null=one.null)
         return ruling(_gates(verdict, (gate,), one.forecast(horizon)), _REFIT, None, looked.looks[horizon])
 
     def _policy(self, one: Try) -> Policy:

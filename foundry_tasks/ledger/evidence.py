@@ -4,6 +4,7 @@ A look is a distinct evaluated forecast, named by the digest of its P&L. The fir
 may promote a version by itself. Every other look needs a person's approval: the best of many looks at one noise passes.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -53,8 +54,8 @@ class Sample(Closed):
         if not self.hashes or not other.hashes:
             return 0.0
         cuts = [sample.hashes[-1] for sample in (self, other) if len(sample.hashes) >= sample.size]
-        mine = [one for one in self.hashes if all(one <= cut for cut in cuts)]
-        return len({*mine} & {*other.hashes}) / len(mine) if mine else 0.0
+        mine = self.hashes[: bisect_right(self.hashes, min(cuts))] if cuts else self.hashes
+        return len({*mine}.intersection(other.hashes)) / len(mine) if mine else 0.0
 
 
 class LookFacts(Closed):

@@ -27,13 +27,13 @@ CONF = {
 VALIDATE = {"validate_only": True}
 BOTH = {"models": ["logistic", "lightgbm"]}
 PLANS = {
-    "retune": [{}, {"label_kind": "median"}, {"label_kind": "sector"}],
-    "reseed": [BOTH | {"seed": seed} for seed in (7, 8, 9)],
+    "retune": [{}, {"label_kind": "median"}],
+    "reseed": [BOTH, BOTH | {"seed": 8}],
     "window shopper": [{"folds": 3, "test_sessions": 50} | VALIDATE, {"end": "2026-06-15"} | VALIDATE, {}],
-    "validate-only peeker": [{"label_kind": "median"} | VALIDATE, {"label_kind": "sector"} | VALIDATE, {}],
+    "validate-only peeker": [{"label_kind": "median"} | VALIDATE, {}],
     "null eraser": [{}, {"label_kind": "median"}],
-    "horizon shopper": [{}, {"horizons": [2]}, {"horizons": [3]}],
-    "market renamer": [{}, {"market": "fresh", "label_kind": "median"}, {"market": "newer"}],
+    "horizon shopper": [{}, {"horizons": [2]}],
+    "market renamer": [{}, {"market": "fresh", "label_kind": "median"}],
 }
 """Kind → its runs."""
 MAY_PROMOTE = {"retune", "reseed", "null eraser", "horizon shopper", "market renamer"}
@@ -41,29 +41,32 @@ MAY_PROMOTE = {"retune", "reseed", "null eraser", "horizon shopper", "market ren
 
 
 def foundry_with(folder, **market):
-    folder.mkdir(exist_ok=True)
     foundry = Foundry(folder)
-    (folder / "names.toml").write_text("")
-    foundry.settings = foundry.settings.model_copy(update={"markets": str(folder / "names.toml")})
-    prices = simulated_market(sessions=420, tickers=20, **market)
-    conf = CONF | write_market(folder / "market", prices)
-    foundry.agree(conf)
-    return foundry, conf, prices
+    (folder / "names").mkdir(parents=True)
+    (folder / "names" / "fresh.toml").write_text("")
+    foundry.settings = foundry.settings.model_copy(update={"markets": str(folder / "names")})
+    conf = CONF | write_market(folder / "market", simulated_market(sessions=420, tickers=20, **market))
+    for name in ("us", "fresh"):
+        foundry.agree(conf | {"market": name})
+    return foundry, conf
 
 
-def events(foundry):
-    """(market, event) of every verdict of a run, oldest first."""
+def promoted(foundry):
+    """The forecasts that were promoted."""
     ledger = Ledger(foundry.store)
     records = [record for model in ledger.models() for record in ledger.state(model).records]
-    return [(record.model, record.event) for record in records if record.event != "registered"]
+    return {record.digests.forecast for record in records if record.event == "promoted"}
 
 
 def tried(foundry, conf, kind):
+    """The promoted forecasts after the first run, and after all."""
+    after = []
     for number, keys in enumerate(PLANS[kind]):
         results = foundry.train(f"{number}", conf | keys, until="promote")
         if kind == "null eraser":
             erase_null(foundry, results)
-    return [event for _, event in events(foundry)]
+        after.append(promoted(foundry))
+    return after[0], after[-1]
 
 
 def erase_null(foundry, results):
@@ -76,19 +79,25 @@ def erase_null(foundry, results):
 
 @pytest.mark.parametrize("kind", PLANS)
 def test_with_an_edge_that_passes_every_gate_only_the_first_look_promotes(kind, tmp_path):
-    foundry, conf, _ = foundry_with(tmp_path, seed=11, signal=0.4)
-    if kind == "market renamer":
-        for name in ("fresh", "newer"):
-            foundry.agree(conf | {"market": name})
-    happened = tried(foundry, conf, kind)
-    assert happened.count("promoted") == (kind in MAY_PROMOTE), happened
-    assert "challenger" in happened
+    foundry, conf = foundry_with(tmp_path, seed=11, signal=0.4)
+    first, last = tried(foundry, conf, kind)
+    assert (len(first), last) == (kind in MAY_PROMOTE, first)
 
 
-def test_twenty_adversaries_on_noise_promote_at_most_once(tmp_path):
-    won = {}
-    for number in range(20):
+def test_of_thirteen_adversaries_on_noise_none_promotes_after_its_first_look(tmp_path):
+    wins = 0
+    for number in range(13):
         kind = list(PLANS)[number % len(PLANS)]
-        foundry, conf, _ = foundry_with(tmp_path / f"{number}", seed=number, drift=0.0005)
-        won[number] = kind if "promoted" in tried(foundry, conf, kind) else ""
-    assert sum(map(bool, won.values())) <= 1, won
+        foundry, conf = foundry_with(tmp_path / f"{number}", seed=number, drift=0.0005)
+        first, last = tried(foundry, conf, kind)
+        assert last == first, kind
+        wins += bool(last)
+    assert wins <= 1
+
+
+@pytest.mark.xfail(reason="sessions that earlier looks left out count as new", strict=True)
+def test_a_look_at_all_but_the_newest_sessions_is_a_look_at_the_others(tmp_path):
+    foundry, conf = foundry_with(tmp_path, seed=11, signal=0.4)
+    foundry.train("peeked", conf | {"end": "2026-05-29", "label_kind": "median"} | VALIDATE, until="promote")
+    foundry.train("chosen", conf, until="promote")
+    assert promoted(foundry) == set()

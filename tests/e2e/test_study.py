@@ -9,6 +9,7 @@ from foundry_tasks.audit.size_and_power import kinds
 from foundry_tasks.contract.config import MIN_REFITS, EnsembleConfig, GatePolicy, ModelsConfig
 from foundry_tasks.contract.stages import stage_config
 from foundry_tasks.gates.verdict import evaluate_gates
+from foundry_tasks.ledger.adversaries import STRATEGIES
 from foundry_tasks.runtime.progress import PlainProgress
 from foundry_tasks.walk.study import Recipe, study
 from tests.e2e.foundry_here import TINY, Foundry, write_market
@@ -46,11 +47,13 @@ def test_a_study_and_a_run_come_to_the_same_figures(foundry, tmp_path):
 def test_the_audit_stage_publishes_a_tally_for_every_kind_of_market(foundry):
     conf = {"simulated_markets": 1, "resamples": 200, "oracle_aucs": [0.55]}
     result = foundry.stage("audit", "audit", conf, dag="foundry_audit")
-    published = json.loads(foundry.document(result, "audit.json"))["kinds"]
+    audit = json.loads(foundry.document(result, "audit.json"))
+    published, adversaries = audit["kinds"], audit["adversaries"]
     assert [item["kind"] for item in published] == list(kinds(stage_config("audit", conf)))
     assert {item["kind"]: item["promoted"] for item in published}["edge 0.55"] == 1
     assert published[0]["figures"]["auc"]["q50"] == pytest.approx(published[0]["attained_auc"])
     assert all(item["leaks_found"] == 1 for item in published if item["kind"].startswith("leak"))
+    assert [(item["kind"], item["simulations"]) for item in adversaries] == [(kind, 10) for kind in STRATEGIES]
 
 
 @pytest.fixture(scope="module")

@@ -37,32 +37,41 @@ def test_the_same_adversary_wins_often_where_every_look_may_promote(kind):
     assert tried(kind, STRATEGIES[kind], config).share > 3 * BAR
 
 
-@pytest.mark.slow(10)
-@pytest.mark.xfail(
-    reason="a run's tested sessions are compared with the looks' alone, not with the day of the looks", strict=True
-)
-@pytest.mark.parametrize(
-    "strategy",
-    [
-        pytest.param(
-            Strategy(0.5, lambda _: [Try(k, until=20, promotes=False) for k in range(49)], last=Try(0)),
-            id="peeks at a file that ends earlier",
-        ),
-        pytest.param(
-            Strategy(0.5, lambda _: [Try(k, until=240 - 20 * k) for k in range(13)]),
-            id="a file that grows by 20 sessions at each try",
-        ),
-        pytest.param(
-            Strategy(0.5, lambda _: [Try(k, tickers=(3 * k, 3 * k + 3)) for k in range(4)]),
-            id="other tickers of the market at each try",
-        ),
-    ],
-)
-def test_a_file_of_its_own_making_gives_an_adversary_no_second_look(strategy):
-    looked = Plan(strategy, CONFIG)
-    alone = [one for one in looked.tries if one.hopeful]
-    assert len(alone) == 1
-    assert tried("own file", strategy, AuditConfig(simulated_markets=5)).share <= 2 * BAR
+def _opened(reason):
+    return pytest.mark.xfail(reason=reason, strict=True)
+
+
+OWN_FILES = [
+    pytest.param(
+        Strategy(0.5, lambda _: [Try(number, until=20 if number < 5 else 0) for number in range(6)]),
+        marks=_opened("sessions that the earlier file lacked count as new"),
+        id="one file ends earlier",
+    ),
+    pytest.param(
+        Strategy(0.5, lambda _: [Try(0, until=240 - 20 * number) for number in range(13)]),
+        marks=_opened("the age of the looks is not compared with the sessions that are new"),
+        id="the file grows by the window at each try",
+    ),
+    pytest.param(
+        Strategy(0.5, lambda _: [Try(number, until=121 if number < 5 else 0) for number in range(6)]),
+        marks=_opened("less than half of the ticker-sessions coincide, and the scores are chosen by them"),
+        id="a file with a little less than half of the sessions",
+    ),
+    pytest.param(
+        Strategy(0.5, lambda _: [Try(number, tickers=(3 * number, 3 * number + 3)) for number in range(4)]),
+        marks=_opened("other tickers of one market are other data"),
+        id="other tickers of the market at each try",
+    ),
+    pytest.param(
+        Strategy(0.5, lambda _: [Try(number, tickers=(0, 12 - number)) for number in range(6)]),
+        id="fewer tickers at each try",
+    ),
+]
+
+
+@pytest.mark.parametrize("strategy", OWN_FILES)
+def test_files_of_its_own_making_give_an_adversary_no_second_look_in_a_few_hours(strategy):
+    assert [bool(looked.hopeful) for looked in Plan(strategy, CONFIG).tries].count(True) == 1
 
 
 @pytest.mark.parametrize("kind", STRATEGIES)
