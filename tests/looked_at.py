@@ -40,6 +40,7 @@ def add_look(
         sessions=tuple(first + timedelta(days=day) for day in range(SESSIONS)),
         rows=Sample(hashes=(sha256_of(f"{market} {first}".encode())[:16],), size=256),
         tickers=Sample(hashes=(sha256_of(market.encode())[:16],), size=64),
+        recipe=sha256_of(name.encode()),
         policy=policy_digest(built_in()),
         window=10,
         deviations=tuple(deviations),

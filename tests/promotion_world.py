@@ -140,7 +140,7 @@ class World:
         rows = Sample(hashes=(digest_of(run_id),), size=1)
         facts = LookFacts(
             market="us", run=f"{DAG}/{run_id}", when=NOON, forecasts=forecasts, sessions=(AS_OF,), rows=rows,
-            tickers=rows, policy=policy_digest(built_in()), window=20,
+            tickers=rows, recipe=digest_of("recipe"), policy=policy_digest(built_in()), window=20,
         )  # fmt: skip
         EvidenceLog(self.store).append(self.registry, partial(look_record, facts))
 

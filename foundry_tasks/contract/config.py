@@ -466,8 +466,8 @@ class GatePolicy(IntervalsConfig):
     or more, since fewer have no 95 % quantile. 0: none is needed."""
     # Not written where it is 0: gates.json is part of a version's identity, and must not differ from that of version 0.2.
     promotion_window_sessions: NonNegativeInt = 20
-    """Sessions that no run has tested and of which the first run may promote; 0: each run may. Any other run needs a
-    person's approval, since each further look at the same sessions is another chance to be lucky."""
+    """New sessions after which the same recipe may promote by itself again. Another recipe on data that were tested
+    needs a person's approval, since each further look at the same sessions is another chance to be lucky."""
 
     @field_validator("min_null_refits")
     @classmethod

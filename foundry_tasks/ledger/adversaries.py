@@ -250,6 +250,7 @@ class Plan:
             sessions=self._days(one),
             rows=rows,
             tickers=tickers,
+            recipe=digest_of(one.recipe),
             policy=policy_digest(policy),
             window=window if isinstance(window, int) else 0,
             deviations=differs,

@@ -1,7 +1,8 @@
 """The evidence chain: every look at a market's outcomes and every change of a policy, as one hash chain per store. Pure.
 
-A look is a distinct evaluated forecast, named by the digest of its P&L. The first look at sessions that no look has tested
-may promote a version by itself. Every other look needs a person's approval: the best of many looks at one noise passes.
+A look is a distinct evaluated forecast, named by the digest of its P&L. The first look at some data may promote a version by
+itself. So may a later look of the same recipe, or of the champion's, once in promotion_window_sessions new sessions: nothing was
+chosen in between. Every other look needs a person's approval: the best of many looks at one noise passes.
 """
 
 from bisect import bisect_right
@@ -72,6 +73,10 @@ class LookFacts(Closed):
     rows: Sample
     """Tested ticker-sessions, named by their session and returns, so that another name of a ticker changes nothing."""
     tickers: Sample
+    recipe: Sha256
+    """Digest of all that decides what is learned: the conf of the stages before the gates without `end`, and the code."""
+    of_champion: bool = False
+    """Whether a champion of the market has this recipe."""
     policy: Sha256
     """Digest of the market's policy that judged it."""
     window: int = Field(ge=0)
@@ -200,16 +205,16 @@ class EvidenceState:
 
 
 def same_data(look: LookFacts, earlier: LookFacts) -> bool:
-    """Whether an earlier look has tested at least half of a look's ticker-sessions.
+    """Whether an earlier look has tested the data of a look.
 
-    An earlier look whose ticker-sessions are unknown, from a release without looks, counts by market and sessions.
+    They are the same if the earlier one has tested at least half of the ticker-sessions, or at least half of the sessions
+    under the same market's name, whatever the tickers.
     """
-    if earlier.rows.hashes:
-        return look.rows.share_in(earlier.rows) >= COINCIDES
-    tested = set(earlier.sessions)
-    return look.market == earlier.market and sum(day in tested for day in look.sessions) >= COINCIDES * len(
-        look.sessions
-    )
+    if look.market == earlier.market:
+        tested = set(earlier.sessions)
+        if sum(day in tested for day in look.sessions) >= COINCIDES * len(look.sessions):
+            return True
+    return look.rows.share_in(earlier.rows) >= COINCIDES
 
 
 def same_universe(look: LookFacts, other: LookFacts) -> bool:
@@ -223,21 +228,34 @@ def standing(look: LookFacts, earlier: Sequence[Look]) -> tuple[int, str]:
     earlier: all looks before it.
     """
     same = [one for one in earlier if same_data(look, one)]
-    newest = max((one.sessions[-1] for one in same), default=None)
-    fresh = len(look.sessions) if newest is None else sum(day > newest for day in look.sessions)
     number = 1 + sum(len(one.forecasts) for one in same)
     if look.deviations:
         return number, f"it is not a run as the policy plans it: {'; '.join(look.deviations)}"
-    if same and fresh < look.window:
-        before = "1 forecast was" if number == 2 else f"{number - 1} forecasts were"
-        return number, (
-            f"{before} tested on these sessions before, and {fresh} sessions are new since; the first run on "
-            f"{look.window} new sessions promotes by itself"
-        )
     later = next((one for one in earlier if same_universe(look, one) and one.sessions[-1] > look.sessions[-1]), None)
     if later is not None:
         return number, f"run {later.run} has tested later sessions, until {later.sessions[-1]}"
-    return number, ""
+    return number, _chosen(look, same, number) if same else ""
+
+
+def _chosen(look: LookFacts, same: Sequence[Look], number: int) -> str:
+    """Why a look at data that were looked at cannot promote by itself; empty if nothing was chosen and enough time passed.
+
+    Sessions are new if they are later than the day of the last look that counts: a file that held back its newest sessions
+    then does not make them new.
+    """
+    before = "1 forecast was" if number == 2 else f"{number - 1} forecasts were"
+    recipes = [one for one in same if (one.market, one.recipe) == (look.market, look.recipe)]
+    counted = [one for one in recipes if not one.because] or (recipes[:1] if look.of_champion else [])
+    if not counted:
+        return f"{before} tested on these data before it, by other recipes"
+    since = max(counted[-1].sessions[-1], counted[-1].when.date())
+    fresh = sum(day > since for day in look.sessions)
+    if fresh >= look.window:
+        return ""
+    return (
+        f"{before} tested on these data before it, and {fresh} sessions are later than {since}; its recipe promotes by itself "
+        f"once there are {look.window}"
+    )
 
 
 def look_record(facts: LookFacts, state: EvidenceState) -> Look | None:

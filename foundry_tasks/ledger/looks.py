@@ -16,11 +16,13 @@ from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.contract.policy import GATES, built_in, deviations, gate_policy, policy_digest, stricter
 from foundry_tasks.contract.stage_io import StageIO
 from foundry_tasks.data.panel import DateArray
+from foundry_tasks.inputs.recipe import configuration, recipe_digest
 from foundry_tasks.inputs.run_inputs import RunInputs
 from foundry_tasks.inputs.trial_ledger import Trial, TrialLedger
 from foundry_tasks.inputs.trials_of_run import JUDGED
-from foundry_tasks.ledger.chain import EvidenceLog, check_store
+from foundry_tasks.ledger.chain import EvidenceLog, Ledger, check_store
 from foundry_tasks.ledger.evidence import WITHHELD, Look, LookFacts, Sample, look_record
+from foundry_tasks.ledger.records import model_name
 from foundry_tasks.ledger.samples import ROWS, TICKERS, row_sample, ticker_sample
 
 UNCOUNTED = "it was recorded before looks were counted"
@@ -93,6 +95,8 @@ class Looks:
             differs.append(WITHHELD)
         window = self._policy["promotion_window_sessions"]
         prices = self._inputs.prices
+        confs = self._inputs.configs("prices", "features", "labels", "ensemble", "models")
+        recipe = digest_of([recipe_digest(configuration(confs)), self._io.environment.code.version])
         return LookFacts(
             market=self.market,
             run=self._run,
@@ -101,10 +105,23 @@ class Looks:
             sessions=_days(self.sessions),
             rows=row_sample(prices, self.sessions),
             tickers=ticker_sample(prices.tickers),
+            recipe=recipe,
+            of_champion=recipe in self._recipes_of_champions(forecasts),
             policy=policy_digest(self._policy),
             window=window if isinstance(window, int) else 0,
             deviations=tuple(differs),
         )
+
+    def _recipes_of_champions(self, horizons: Iterable[int]) -> set[str]:
+        """Recipes of the market's champions, as far as their looks are known."""
+        evidence, ledger = self._log.state(), Ledger(self._io.store)
+        found = set()
+        for horizon in horizons:
+            state = ledger.state(model_name(self.market, horizon))
+            if state.champion is not None:
+                look = evidence.look_at(horizon, state.versions[state.champion].digests.forecast)
+                found |= {look.recipe} if look else set()
+        return found
 
 
 def tested_sessions(inputs: RunInputs) -> DateArray:
@@ -132,6 +149,7 @@ def _uncounted(io: StageIO, this_run: str) -> Iterable[LookFacts]:
             if trial.what.get("scores") == JUDGED and trial.run != this_run:
                 by_run.setdefault(trial.run, {})[trial.horizon] = trial
         for run, judged in by_run.items():
+            recipe = [{key: trial.what[key] for key in sorted(trial.what)} for trial in judged.values()]
             yield LookFacts(
                 market=market,
                 run=run,
@@ -140,6 +158,7 @@ def _uncounted(io: StageIO, this_run: str) -> Iterable[LookFacts]:
                 sessions=_days(np.unique(np.concatenate([trial.daily.sessions for trial in judged.values()]))),
                 rows=Sample(size=ROWS),
                 tickers=Sample(size=TICKERS),
+                recipe=digest_of(recipe),
                 policy=policy_digest(built_in()),
                 window=0,
                 deviations=(UNCOUNTED,),
