@@ -16,7 +16,7 @@ BREACHED = {
 """Kind → why the rules let more than the bar through."""
 
 
-@pytest.mark.slow(90)
+@pytest.mark.slow(60)
 @pytest.mark.parametrize(
     "kind",
     [
