@@ -3,13 +3,14 @@
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 
+import numpy as np
 from pydantic import JsonValue
 
 from foundry_tasks.contract.config import EnsembleConfig, FeaturesConfig, LabelsConfig, ModelsConfig, PricesConfig
 from foundry_tasks.contract.documents import Fold, Folds
 from foundry_tasks.contract.documents.models import DeepHeadline
 from foundry_tasks.contract.stage_inputs import StageInputs
-from foundry_tasks.data.panel import PricePanel
+from foundry_tasks.data.panel import FloatArray, PricePanel
 from foundry_tasks.data.tables import Matrices, read_matrices, read_prices
 from foundry_tasks.features.labels import Labels
 from foundry_tasks.inputs.label_file import read_labels
@@ -100,6 +101,11 @@ class RunInputs:
     def forecast_file(self, horizon: int, fold: Fold, names: Sequence[str] | None = None) -> Matrices:
         """Matrices of the ensemble for a fold: validation window first, then test window. names: None for all matrices."""
         return read_matrices(self._published.path("ensemble", f"{horizon}d/{fold.name}.parquet"), names)
+
+    def tested_p_up(self, horizon: int, folds: Sequence[Fold]) -> FloatArray:
+        """P(up) on the folds' test windows, (n_sessions, n_tickers)."""
+        outputs = self.forecasts(horizon, folds)
+        return np.concatenate([output.p_up[output.rows(output.fold.test)] for output in outputs])
 
     @cached_property
     def label_grid(self) -> Matrices:

@@ -1,6 +1,6 @@
 """The evidence chain: every look at a market's outcomes and every change of a policy, as one hash chain per store. Pure.
 
-A look is a distinct evaluated forecast, named by the digest of its P&L. The first look at some data may promote a version by
+A look is a distinct evaluated forecast, named by a digest of its P&L and P(up). The first look at some data may promote a version by
 itself. So may a later look of the same recipe, or of the champion's, once in promotion_window_sessions new sessions: nothing was
 chosen in between. Every other look needs a person's approval: the best of many looks at one noise passes.
 """
@@ -36,7 +36,7 @@ CHAIN = "evidence"
 WITHHELD = "it leaves out the newest sessions of its source"
 """A deviation of a look."""
 COINCIDES = 0.5
-"""Share of a look's tested ticker-sessions that an earlier look has tested, from which on both look at the same data."""
+"""Share of a look's ticker-sessions, or of its tickers, that an earlier look has, from which on both look at the same data."""
 
 
 class Sample(Closed):
@@ -204,22 +204,20 @@ class EvidenceState:
         return policy
 
 
-def same_data(look: LookFacts, earlier: LookFacts) -> bool:
-    """Whether an earlier look has tested the data of a look.
-
-    They are the same if the earlier one has tested at least half of the ticker-sessions, or at least half of the sessions
-    under the same market's name, whatever the tickers.
-    """
-    if look.market == earlier.market:
-        tested = set(earlier.sessions)
-        if sum(day in tested for day in look.sessions) >= COINCIDES * len(look.sessions):
-            return True
-    return look.rows.share_in(earlier.rows) >= COINCIDES
-
-
 def same_universe(look: LookFacts, other: LookFacts) -> bool:
     """Whether two looks are at one market, or have at least half of the tickers in common."""
     return look.market == other.market or look.tickers.share_in(other.tickers) >= COINCIDES
+
+
+def same_data(look: LookFacts, earlier: LookFacts) -> bool:
+    """Whether an earlier look has tested the data of a look.
+
+    It has if at least half of the ticker-sessions coincide, whatever the names of market and tickers; or if they are of one
+    universe, by name, and have a tested session in common.
+    """
+    if look.rows.share_in(earlier.rows) >= COINCIDES:
+        return True
+    return same_universe(look, earlier) and not set(look.sessions).isdisjoint(earlier.sessions)
 
 
 def standing(look: LookFacts, earlier: Sequence[Look]) -> tuple[int, str]:

@@ -15,7 +15,7 @@ from foundry_tasks.contract.documents import Prices
 from foundry_tasks.contract.errors import ConfigError
 from foundry_tasks.contract.policy import GATES, built_in, deviations, gate_policy, policy_digest, stricter
 from foundry_tasks.contract.stage_io import StageIO
-from foundry_tasks.data.panel import DateArray
+from foundry_tasks.data.panel import DateArray, FloatArray
 from foundry_tasks.inputs.recipe import configuration, recipe_digest
 from foundry_tasks.inputs.run_inputs import RunInputs
 from foundry_tasks.inputs.trial_ledger import Trial, TrialLedger
@@ -27,6 +27,9 @@ from foundry_tasks.ledger.samples import ROWS, TICKERS, row_sample, ticker_sampl
 
 UNCOUNTED = "it was recorded before looks were counted"
 
+_DIGITS = 6
+"""Decimals of P(up) in a digest, so that a rounding difference makes no new look."""
+_NOTHING: FloatArray = np.empty((0, 0))
 _COUNTED_KEY = "checks/earlier-trials-are-looks"
 
 
@@ -131,9 +134,17 @@ def tested_sessions(inputs: RunInputs) -> DateArray:
     return np.unique(np.concatenate([sessions[window] for window in tested]))
 
 
-def forecast_digest(trial: Trial) -> str:
-    """Digest of a trial's P&L, without its conf, code and run."""
-    return digest_of({"sessions": trial.outcome.sessions, "pnl": trial.outcome.pnl})
+def forecast_digest(trial: Trial, p_up: FloatArray = _NOTHING) -> str:
+    """Digest of a forecast: its P&L, and mean and deviation of P(up) by session, without conf, code and run.
+
+    p_up: (n_sessions, n_tickers), NaN where there is none. Empty in releases without looks.
+    """
+    with np.errstate(invalid="ignore", divide="ignore"):
+        known = np.isfinite(p_up).sum(axis=1)
+        mean = np.nansum(p_up, axis=1) / known
+        deviation = np.sqrt(np.nansum((p_up - mean[:, None]) ** 2, axis=1) / known)
+    level = np.nan_to_num(np.stack([mean, deviation]), nan=-1.0).round(_DIGITS).tolist()
+    return digest_of({"sessions": trial.outcome.sessions, "pnl": trial.outcome.pnl, "p_up": level})
 
 
 def _days(sessions: DateArray) -> tuple[date, ...]:

@@ -43,7 +43,8 @@ def run(config: GatesConfig, io: StageIO) -> None:
     with io.step("trials"):
         tried = record_run(io, inputs, market, policy.gates)
     with io.step("look"):
-        forecasts = {horizon: forecast_digest(trial) for horizon, (trial, _) in tried.items()}
+        tested = {horizon: inputs.tested_p_up(horizon, folds) for horizon, folds in reported_folds.items()}
+        forecasts = {horizon: forecast_digest(trial, tested[horizon]) for horizon, (trial, _) in tried.items()}
         look = looks.take(forecasts)
     io.outputs.metrics |= {"look": LookHeadline(number=look.number, because=look.because).model_dump(mode="json")}
     recipe = recipe_of(inputs.configs("prices", "features", "labels", "ensemble", "models"))
