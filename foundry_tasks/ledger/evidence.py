@@ -1,8 +1,8 @@
 """The evidence chain: every look at a market's outcomes and every change of a policy, as one hash chain per store. Pure.
 
-A look is a distinct evaluated forecast, named by a digest of its P&L and P(up). The first look at some data may promote a version by
-itself. So may a later look of the same recipe, or of the champion's, once in promotion_window_sessions new sessions: nothing was
-chosen in between. Every other look needs a person's approval: the best of many looks at one noise passes.
+A look is a distinct evaluated forecast, named by a digest of its P&L and P(up). The first look at some data may promote a
+version by itself. So may a later look of the same recipe, or of the champion's, once in promotion_window_sessions new sessions:
+nothing was chosen in between. Every other look needs a person's approval: the best of many looks at one noise passes.
 """
 
 from bisect import bisect_right
