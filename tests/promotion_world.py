@@ -5,8 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
-from functools import partial
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -36,7 +35,7 @@ from foundry_tasks.data.panel import FeaturePanel
 from foundry_tasks.data.tables import write_features
 from foundry_tasks.ledger import decisions as governance
 from foundry_tasks.ledger.chain import EvidenceLog, Ledger
-from foundry_tasks.ledger.evidence import LookFacts, Sample, look_record
+from foundry_tasks.ledger.evidence import EvidenceState, Look, LookFacts, Sample, look_record
 from foundry_tasks.stages import promote
 
 DAG, MODEL, AS_OF = "foundry_train", "foundry-us-5d", date(2022, 12, 28)
@@ -136,13 +135,18 @@ class World:
         self.publish(run_id, "refit", bundles, Refits(horizons=refits))
 
     def look(self, run_id: str, forecasts: Mapping[int, str]) -> None:
-        """Append the look of a run at data of its own."""
+        """Append the look of a run at data of its own, later than those of the looks before."""
         rows = Sample(hashes=(digest_of(run_id),), size=1)
-        facts = LookFacts(
-            market="us", run=f"{DAG}/{run_id}", when=NOON, forecasts=forecasts, sessions=(AS_OF,), rows=rows,
-            tickers=rows, recipe=digest_of("recipe"), policy=policy_digest(built_in()), window=20,
-        )  # fmt: skip
-        EvidenceLog(self.store).append(self.registry, partial(look_record, facts))
+
+        def decide(state: EvidenceState) -> Look | None:
+            facts = LookFacts(
+                market="us", run=f"{DAG}/{run_id}", when=NOON, forecasts=forecasts, rows=rows, tickers=rows,
+                sessions=(AS_OF + timedelta(days=len(state.looks)),), recipe=digest_of("recipe"),
+                policy=policy_digest(built_in()), window=20,
+            )  # fmt: skip
+            return look_record(facts, state)
+
+        EvidenceLog(self.store).append(self.registry, decide)
 
     def refit(self, run_id: str) -> Refit:
         """The entry of refit.json for the only horizon."""

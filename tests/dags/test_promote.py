@@ -102,7 +102,7 @@ def test_who_approves_reads_the_number_of_the_look_and_why_the_version_waited(to
     add_version(store, 1, "challenger", forecast="b", why="every gate passed, but it was the second look")
     assert "version 1: challenger. every gate passed, but it was the second look." in text(version=1)
     assert "Look 2 at its data" in text(version=1)
-    assert "1 forecast was tested on these sessions before" in text(version=1)
+    assert "1 forecast was tested on these data before it" in text(version=1)
     assert "no verdict on version 7" in text(version=7)
 
 

@@ -66,7 +66,9 @@ def test_a_rerun_reuses_every_pure_stage_and_gives_the_same_digests(planted):
 
 def test_the_same_work_done_twice_gives_the_same_bytes(planted, tmp_path):
     _, conf, first = planted
-    elsewhere = Foundry(tmp_path).train("elsewhere", conf, until="ensemble")
+    foundry = Foundry(tmp_path)
+    foundry.agree(conf)
+    elsewhere = foundry.train("elsewhere", conf, until="ensemble")
     for name, result in elsewhere.items():
         assert result.reused_from is None
         assert result.outputs_digest == first[name].outputs_digest, name
@@ -143,7 +145,7 @@ def test_of_two_forecasts_tested_on_the_same_sessions_the_second_waits_for_a_per
     foundry = newcomer(planted, tmp_path)
     results = [foundry.train(run, conf | keys) for run, keys in (("first", {}), ("reseeded", {"seed": 8}))]
     assert events(*results) == ["promoted", "challenger"]
-    assert "1 forecast was tested on these sessions before" in promotion_of(foundry, results[1])["why"]
+    assert "1 forecast was tested on these data before it" in promotion_of(foundry, results[1])["why"]
     approved = decisions.approve(foundry.store, foundry.registry, "foundry-us-1d", 2, PERSON)
     assert (approved.event, approved.who) == ("promoted", "ann")
 

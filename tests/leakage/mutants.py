@@ -407,7 +407,7 @@ KNOWN_THEN = (
     Mutant(
         "a tenth of all tickers that ever were members is traded",
         "evaluation/standard_portfolio.py",
-        "prices.member.sum(axis=1).max(initial=0)",
+        "int(prices.member[first_session:stop].sum(axis=1).max(initial=0))",
         "len(prices.tickers)",
         ("test_members.py::test_the_standard_portfolio_counts_and_trades_members_alone",),
     ),
@@ -951,10 +951,10 @@ THE_RUNS_AUDIT = (
         (f"{IN_RUN}[feature ]",),
     ),
     Mutant(
-        "the median label takes all sessions' median",
+        "the median label takes the next session's median",
         LABELS,
         "median = above(returns, _by_session(np.nanmedian, returns))",
-        "median = above(returns, np.nanmedian(returns))",
+        "median = above(returns, np.roll(_by_session(np.nanmedian, returns), -1, axis=0))",
         (f"{IN_RUN}[label ]",),
     ),
 )

@@ -28,7 +28,7 @@ def test_approve_prints_the_look_and_why_the_version_waited_before_it_records(st
     printed = capsys.readouterr()
     assert "version 1: challenger. every gate passed, but it is the second look." in printed.out
     assert "Look 2 at its data" in printed.out
-    assert "1 forecast was tested on these sessions before" in printed.out
+    assert "1 forecast was tested on these data before it" in printed.out
     assert code == 10, "MLflow lacks the version"
     assert len(Ledger(store).state(MODEL).records) == 2, "what is refused is printed and not recorded"
 
