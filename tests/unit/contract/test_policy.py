@@ -47,8 +47,6 @@ def test_a_conf_with_a_looser_or_another_value_is_refused_by_its_name(key):
 
 @pytest.mark.parametrize("key", EVIDENCE)
 def test_a_run_with_looser_or_other_evidence_says_how_it_differs(key):
-    if POLICY[key] == moved(key, -1):
-        pytest.skip("it has no smaller value")
     assert deviations([{key: moved(key, -1)}], POLICY)[0].startswith(f"{key} is ")
     assert deviations([{key: POLICY[key]}], POLICY) == ()
     refuse_looser({key: moved(key, -1)}, POLICY, "us")
