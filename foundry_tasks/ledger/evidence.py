@@ -110,7 +110,8 @@ class Look(LookFacts, EvidenceRecord):
     @property
     def sentence(self) -> str:
         """Who looked at what, and whether it may promote."""
-        tested = f"{self.sessions[0]} to {self.sessions[-1]} by {self.run}, horizons {', '.join(map(str, sorted(self.forecasts)))}"
+        horizons = ", ".join(map(str, sorted(self.forecasts)))
+        tested = f"{self.sessions[0]} to {self.sessions[-1]} by {self.run}, horizons {horizons}"
         return f"{tested}: look {self.number} at these data" + (f"; {self.because}" if self.because else "")
 
 
